@@ -1,0 +1,23 @@
+//! Exact set matching: a batched solver of the linear assignment problem.
+//!
+//! | module | its one job |
+//! |---|---|
+//! | [`problem`] | what one assignment problem is, which inputs are invalid, how it is presented to the solver |
+//! | [`solver`] | shortest augmenting paths with duals: the algorithm |
+//! | [`batch`] | many problems one after the other, outputs rounded and written |
+//! | [`certificate`] | the check that an answer is optimal, from its duals alone |
+//! | [`status`] | the verdicts on one problem |
+//! | [`sum`] | sums that hardly depend on the order of their terms |
+//! | [`float_environment`] | IEEE arithmetic inside a host that flushes denormals |
+//! | [`bridge`] | the boundary to C++: nothing unwinds or aborts across it |
+//!
+//! Nothing here knows TensorFlow; `tf_op/` does.
+
+pub mod batch;
+pub mod bridge;
+pub mod certificate;
+pub mod float_environment;
+pub mod problem;
+pub mod solver;
+pub mod status;
+pub mod sum;

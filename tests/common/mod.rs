@@ -1,0 +1,175 @@
+//! What the Rust tests share: owned problems, one call of the batch solver, an oracle that tries everything.
+
+// Each test program uses its own part.
+#![allow(dead_code)]
+
+use hungarian_loss::batch::{self, Inputs, Outputs, Real, Shape};
+use hungarian_loss::certificate::Answer;
+use hungarian_loss::problem::{Cost, Mask, Options, Problem};
+
+/// A problem that owns its data.
+#[derive(Clone, Debug)]
+pub struct Owned<T> {
+    pub rows: usize,
+    pub cols: usize,
+    pub cost: Vec<T>,
+    pub row_mask: Vec<bool>,
+    pub col_mask: Vec<bool>,
+    pub options: Options,
+}
+
+impl<T: Cost> Owned<T> {
+    /// A plain minimisation.
+    pub fn new(rows: usize, cols: usize, cost: Vec<T>) -> Self {
+        assert_eq!(cost.len(), rows * cols);
+        Owned {
+            rows,
+            cols,
+            cost,
+            row_mask: vec![true; rows],
+            col_mask: vec![true; cols],
+            options: Options::default(),
+        }
+    }
+
+    pub fn view(&self) -> Problem<'_, T> {
+        Problem {
+            cost: &self.cost,
+            rows: self.rows,
+            cols: self.cols,
+            row_mask: Mask::Each(&self.row_mask),
+            col_mask: Mask::Each(&self.col_mask),
+            options: self.options,
+        }
+    }
+}
+
+/// Solves one problem. Outputs start as rubbish, so that one left unwritten shows.
+pub fn solve<T: Cost, U: Real + Into<f64>>(problem: &Owned<T>) -> (Answer, i32) {
+    let (rows, cols) = (problem.rows, problem.cols);
+    let shape = Shape {
+        problems: 1,
+        rows,
+        cols,
+    };
+    let rubbish = U::round_from(-77.0);
+    let (mut total_cost, mut status) = ([rubbish], [-77]);
+    let (mut row_to_col, mut col_to_row) = (vec![-77; rows], vec![-77; cols]);
+    let (mut row_duals, mut col_duals) = (vec![rubbish; rows], vec![rubbish; cols]);
+    batch::solve(
+        shape,
+        &Inputs {
+            cost: &problem.cost,
+            row_mask: &problem.row_mask,
+            col_mask: &problem.col_mask,
+            options: problem.options,
+        },
+        &mut Outputs {
+            total_cost: &mut total_cost,
+            row_to_col: &mut row_to_col,
+            col_to_row: &mut col_to_row,
+            row_duals: &mut row_duals,
+            col_duals: &mut col_duals,
+            status: &mut status,
+        },
+    )
+    .expect("sizes fit");
+    let widen = |values: Vec<U>| values.into_iter().map(Into::into).collect();
+    let answer = Answer {
+        total_cost: total_cost[0].into(),
+        row_to_col,
+        col_to_row,
+        row_duals: widen(row_duals),
+        col_duals: widen(col_duals),
+    };
+    (answer, status[0])
+}
+
+/// Least objective over all assignments, found by trying them all; `None` if there is none. The objective is doubled, so
+/// that with whole costs and limits it is a whole number and every sum is exact.
+pub fn doubled_optimum<T: Cost>(problem: &Owned<T>) -> Option<f64> {
+    let view = problem.view();
+    let sign = problem.options.sign();
+    let limit = sign * problem.options.cost_limit;
+    let rows: Vec<usize> = (0..problem.rows)
+        .filter(|&row| problem.row_mask[row])
+        .collect();
+    let cols: Vec<usize> = (0..problem.cols)
+        .filter(|&col| problem.col_mask[col])
+        .collect();
+    let costs: Vec<Vec<f64>> = rows
+        .iter()
+        .map(|&row| {
+            cols.iter()
+                .map(|&col| sign * view.cost_of(row, col))
+                .collect()
+        })
+        .collect();
+    let mut search = Search {
+        costs: &costs,
+        cols: cols.len(),
+        limit: limit.is_finite().then_some(limit),
+        required: rows.len().min(cols.len()),
+        taken: vec![false; cols.len()],
+        best: None,
+    };
+    search.extend(0, 0, 0.0);
+    search.best
+}
+
+struct Search<'a> {
+    costs: &'a [Vec<f64>],
+    cols: usize,
+    limit: Option<f64>,
+    required: usize,
+    taken: Vec<bool>,
+    best: Option<f64>,
+}
+
+impl Search<'_> {
+    /// Tries everything for the rows from `row` on, with `matched` rows before it matched at `doubled_cost`.
+    fn extend(&mut self, row: usize, matched: usize, doubled_cost: f64) {
+        if row == self.costs.len() {
+            let objective = match self.limit {
+                None if matched < self.required => return,
+                None => doubled_cost,
+                Some(limit) => {
+                    doubled_cost + limit * (self.costs.len() + self.cols - 2 * matched) as f64
+                }
+            };
+            self.best = Some(self.best.map_or(objective, |best| best.min(objective)));
+            return;
+        }
+        self.extend(row + 1, matched, doubled_cost);
+        for col in 0..self.cols {
+            if !self.taken[col] && self.costs[row][col].is_finite() {
+                self.taken[col] = true;
+                self.extend(
+                    row + 1,
+                    matched + 1,
+                    doubled_cost + 2.0 * self.costs[row][col],
+                );
+                self.taken[col] = false;
+            }
+        }
+    }
+}
+
+/// The answer's objective, doubled.
+pub fn doubled_objective<T: Cost>(problem: &Owned<T>, answer: &Answer) -> f64 {
+    let sign = problem.options.sign();
+    let limit = sign * problem.options.cost_limit;
+    let existing = |mask: &[bool]| mask.iter().filter(|&&exists| exists).count();
+    let matched = existing_matches(&answer.row_to_col);
+    let unmatched = existing(&problem.row_mask) + existing(&problem.col_mask) - 2 * matched;
+    let penalty = if limit.is_finite() {
+        limit * unmatched as f64
+    } else {
+        0.0
+    };
+    2.0 * sign * answer.total_cost + penalty
+}
+
+fn existing_matches(row_to_col: &[i32]) -> usize {
+    row_to_col.iter().filter(|&&col| col >= 0).count()
+}

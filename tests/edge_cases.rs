@@ -1,0 +1,227 @@
+//! Single cases that random ones hardly hit.
+
+mod common;
+
+use common::{Owned, doubled_objective, solve};
+use hungarian_loss::batch::{self, Inputs, Outputs, Shape};
+use hungarian_loss::certificate::check;
+use hungarian_loss::problem::Options;
+
+const F64_ROUNDOFF: f64 = 1.0 / (1u64 << 53) as f64;
+const INF: f64 = f64::INFINITY;
+
+fn optimal(problem: &Owned<f64>) -> hungarian_loss::certificate::Answer {
+    let (answer, status) = solve::<f64, f64>(problem);
+    assert_eq!(status, 0, "{problem:?}");
+    check(&problem.view(), &answer, F64_ROUNDOFF).unwrap();
+    answer
+}
+
+#[test]
+fn all_equal_matches_i_to_i() {
+    for (rows, cols) in [(1, 1), (4, 4), (3, 7), (7, 3), (40, 40), (100, 20)] {
+        for value in [0.0, -0.0, 1.0, -3.5, 1e9] {
+            for cost_limit in [INF, 4e9] {
+                for maximize in [false, true] {
+                    let mut problem = Owned::new(rows, cols, vec![value; rows * cols]);
+                    problem.options = Options {
+                        cost_limit: if maximize { -cost_limit } else { cost_limit },
+                        maximize,
+                    };
+                    let answer = optimal(&problem);
+                    let expected: Vec<i32> = (0..rows)
+                        .map(|row| if row < cols { row as i32 } else { -1 })
+                        .collect();
+                    assert_eq!(
+                        answer.row_to_col, expected,
+                        "{rows}x{cols} {value} {cost_limit}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lone_pair_at_the_limit_is_matched_and_above_it_is_not() {
+    for (maximize, sign) in [(false, 1.0), (true, -1.0)] {
+        let mut problem = Owned::new(1, 1, vec![sign * 3.0]);
+        problem.options = Options {
+            cost_limit: sign * 3.0,
+            maximize,
+        };
+        assert_eq!(optimal(&problem).row_to_col, [0]);
+        problem.options.cost_limit = sign * 2.9;
+        let answer = optimal(&problem);
+        assert_eq!((answer.row_to_col[0], answer.total_cost), (-1, 0.0));
+    }
+}
+
+#[test]
+fn the_worst_case_for_augmenting_paths() {
+    for n in [1u64, 2, 10, 100, 300] {
+        let cost = (1..=n)
+            .flat_map(|i| (1..=n).map(move |j| (i * j) as f64))
+            .collect();
+        let answer = optimal(&Owned::new(n as usize, n as usize, cost));
+        assert_eq!(answer.total_cost, (n * (n + 1) * (n + 2) / 6) as f64);
+    }
+}
+
+#[test]
+fn forbidden_patterns() {
+    let status = |rows, cols, cost| solve::<f64, f64>(&Owned::new(rows, cols, cost)).1;
+    // A row, a column, and a bottleneck of two rows that allow one column only.
+    assert_eq!(status(2, 2, vec![1.0, INF, 2.0, INF]), 1);
+    assert_eq!(status(2, 2, vec![INF, INF, 2.0, 1.0]), 1);
+    assert_eq!(status(2, 3, vec![1.0, INF, INF, 2.0, INF, INF]), 1);
+    assert_eq!(status(3, 2, vec![1.0, INF, 2.0, INF, 3.0, INF]), 1);
+    assert_eq!(status(1, 1, vec![INF]), 1);
+    // A forbidden column does no harm where it may stay unmatched.
+    assert_eq!(status(2, 3, vec![1.0, INF, 2.0, 2.0, INF, 2.0]), 0);
+    // The only matching is the reverse diagonal.
+    let n = 50;
+    let mut cost = vec![INF; n * n];
+    for row in 0..n {
+        cost[row * n + n - 1 - row] = row as f64;
+    }
+    let answer = optimal(&Owned::new(n, n, cost));
+    assert_eq!(answer.row_to_col, (0..n as i32).rev().collect::<Vec<_>>());
+}
+
+#[test]
+fn sums_that_overflow_do_no_harm() {
+    let huge = 1.7e308;
+    // The optimum is 0 + 0 + ..., beside sums that overflow both ways.
+    let n = 5;
+    let cost: Vec<f64> = (0..n * n)
+        .map(|index| if index / n == index % n { -huge } else { huge })
+        .collect();
+    let (answer, status) = solve::<f64, f64>(&Owned::new(n, n, cost.clone()));
+    assert_eq!(status, 0);
+    assert_eq!(answer.row_to_col, [0, 1, 2, 3, 4]);
+    assert_eq!(answer.total_cost, -INF, "beyond the range");
+    // A total within range whose partial sums are not.
+    let answer = optimal_indices(&[huge, INF, INF, INF, huge, INF, INF, INF, -huge], 3);
+    assert_eq!(answer, (vec![0, 1, 2], huge));
+}
+
+fn optimal_indices(cost: &[f64], n: usize) -> (Vec<i32>, f64) {
+    let (answer, status) = solve::<f64, f64>(&Owned::new(n, n, cost.to_vec()));
+    assert_eq!(status, 0);
+    (answer.row_to_col, answer.total_cost)
+}
+
+#[test]
+fn denormals_count() {
+    let tiny = f64::from_bits(1);
+    let answer = optimal(&Owned::new(2, 2, vec![tiny, 0.0, 0.0, 2.0 * tiny]));
+    assert_eq!((answer.row_to_col, answer.total_cost), (vec![1, 0], 0.0));
+    let mut problem = Owned::new(1, 1, vec![2.0 * tiny]);
+    problem.options.cost_limit = tiny;
+    assert_eq!(optimal(&problem).row_to_col, [-1]);
+    problem.cost[0] = tiny;
+    assert_eq!(optimal(&problem).row_to_col, [0]);
+}
+
+#[test]
+fn a_bad_problem_leaves_its_neighbours_alone() {
+    let shape = Shape {
+        problems: 4,
+        rows: 2,
+        cols: 2,
+    };
+    let cost = [
+        [1.0f32, 9.0, 9.0, 1.0],
+        [1.0, f32::NAN, 2.0, 3.0],
+        [f32::INFINITY, f32::INFINITY, 0.0, 0.0],
+        [9.0, 1.0, 1.0, 9.0],
+    ]
+    .concat();
+    let (mut total_cost, mut status) = ([0.0f32; 4], [9; 4]);
+    let (mut row_to_col, mut col_to_row) = ([9; 8], [9; 8]);
+    let (mut row_duals, mut col_duals) = ([9.0f32; 8], [9.0; 8]);
+    let inputs = Inputs {
+        cost: &cost,
+        row_mask: &[true],
+        col_mask: &[true],
+        options: Options::default(),
+    };
+    batch::solve(
+        shape,
+        &inputs,
+        &mut Outputs {
+            total_cost: &mut total_cost,
+            row_to_col: &mut row_to_col,
+            col_to_row: &mut col_to_row,
+            row_duals: &mut row_duals,
+            col_duals: &mut col_duals,
+            status: &mut status,
+        },
+    )
+    .unwrap();
+    assert_eq!(status, [0, 2, 1, 0]);
+    assert_eq!(
+        (total_cost[0], total_cost[2], total_cost[3]),
+        (2.0, f32::INFINITY, 2.0)
+    );
+    assert!(total_cost[1].is_nan());
+    assert_eq!(row_to_col, [0, 1, -1, -1, -1, -1, 1, 0]);
+    assert_eq!(col_to_row, row_to_col);
+    assert_eq!(row_duals[2..6], [0.0; 4]);
+    assert_eq!(col_duals[2..6], [0.0; 4]);
+}
+
+#[test]
+fn invalid_outranks_infeasible_and_a_nan_limit_spoils_all() {
+    let status = |problem: &Owned<f64>| solve::<f64, f64>(problem).1;
+    assert_eq!(status(&Owned::new(2, 2, vec![INF, INF, INF, f64::NAN])), 2);
+    assert_eq!(status(&Owned::new(1, 2, vec![-INF, 0.0])), 2);
+    let mut maximizing = Owned::new(1, 2, vec![INF, 0.0]);
+    maximizing.options.maximize = true;
+    assert_eq!(status(&maximizing), 2);
+    maximizing.cost[0] = -INF;
+    assert_eq!(status(&maximizing), 0);
+    for (rows, cols) in [(0, 0), (0, 3), (2, 2)] {
+        let mut problem = Owned::new(rows, cols, vec![0.0; rows * cols]);
+        problem.options.cost_limit = f64::NAN;
+        assert_eq!(status(&problem), 2);
+    }
+}
+
+#[test]
+fn rejection_is_decided_jointly() {
+    // Filtering afterwards would keep (0, 0) at 1 and drop (1, 1) at 10; better is the pair (0, 1) + (1, 0) at 8.
+    let mut problem = Owned::new(2, 2, vec![1.0, 4.0, 4.0, 10.0]);
+    problem.options.cost_limit = 9.0;
+    let answer = optimal(&problem);
+    assert_eq!(answer.row_to_col, [1, 0]);
+    assert_eq!(doubled_objective(&problem, &answer), 16.0);
+}
+
+#[test]
+fn large_problems_are_proven_by_their_certificates() {
+    let mut state = 88172645463325252u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    for (rows, cols) in [(400, 400), (150, 600), (600, 150), (1, 2000)] {
+        for (spread, forbid) in [(u64::MAX, 0), (10, 0), (1000, 30)] {
+            let cost = (0..rows * cols)
+                .map(|index| {
+                    let draw = next();
+                    let on_diagonal = index / cols == index % cols;
+                    if draw % 100 < forbid && !on_diagonal {
+                        INF
+                    } else {
+                        ((draw >> 20) % spread) as f64
+                    }
+                })
+                .collect();
+            optimal(&Owned::new(rows, cols, cost));
+        }
+    }
+}

@@ -1,0 +1,196 @@
+// HungarianAssignment on CPU: checks shapes, allocates, solves on TensorFlow's
+// own threads.
+
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <new>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/tensor.h"
+#include "tensorflow/core/platform/threadpool.h"
+#include "tf_op/shape_rule.h"
+#include "tf_op/solver_bridge.h"
+
+namespace hungarian {
+namespace {
+
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::PartialTensorShape;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+
+// One mask: its flags for all problems, or a single flag.
+struct Mask {
+  const bool* flags;
+  bool uniform;
+
+  explicit Mask(const Tensor& tensor)
+      : flags(tensor.flat<bool>().data()), uniform(tensor.dims() == 0) {}
+
+  // The flags of problems [begin, end) of `each` items.
+  rust::Slice<const bool> Of(int64_t begin, int64_t end, int64_t each) const {
+    return uniform ? Range(flags, 0, 1)
+                   : Range(flags, begin * each, (end - begin) * each);
+  }
+};
+
+template <typename T>
+class HungarianAssignmentCpu : public OpKernel {
+ public:
+  using Entry = EntryPoints<T>;
+  using Bits = typename Entry::Bits;
+  using Real = typename Entry::Real;
+
+  explicit HungarianAssignmentCpu(OpKernelConstruction* context)
+      : OpKernel(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("maximize", &maximize_));
+    OP_REQUIRES_OK(context, context->GetAttr("validate", &validate_));
+  }
+
+  void Compute(OpKernelContext* context) override {
+    // TensorFlow does not expect exceptions from a kernel.
+    try {
+      OP_REQUIRES_OK(context, Solve(context));
+    } catch (const std::bad_alloc&) {
+      context->SetStatus(
+          absl::ResourceExhaustedError("HungarianAssignment: out of memory"));
+    } catch (const std::exception& error) {
+      context->SetStatus(absl::InternalError(absl::StrCat(
+          "HungarianAssignment: unexpected exception: ", error.what())));
+    }
+  }
+
+ private:
+  absl::Status Solve(OpKernelContext* context) {
+    const Tensor& cost = context->input(0);
+    const Tensor& row_mask = context->input(1);
+    const Tensor& col_mask = context->input(2);
+    const Tensor& cost_limit = context->input(3);
+
+    OutputShapes shapes;
+    TF_RETURN_IF_ERROR(ApplyShapeRule(cost.shape(), row_mask.shape(),
+                                      col_mask.shape(), cost_limit.shape(),
+                                      &shapes));
+    TensorShape per_problem;
+    TensorShape per_row;
+    TensorShape per_col;
+    // Not a formality: with zero columns a cost tensor of no elements may have
+    // more rows in all than any tensor can.
+    TF_RETURN_IF_ERROR(Known(shapes.per_problem, "total_cost", &per_problem));
+    TF_RETURN_IF_ERROR(Known(shapes.per_row, "row_to_col", &per_row));
+    TF_RETURN_IF_ERROR(Known(shapes.per_col, "col_to_row", &per_col));
+    Tensor* total_cost = nullptr;
+    Tensor* row_to_col = nullptr;
+    Tensor* col_to_row = nullptr;
+    Tensor* row_duals = nullptr;
+    Tensor* col_duals = nullptr;
+    Tensor* status = nullptr;
+    TF_RETURN_IF_ERROR(context->allocate_output(0, per_problem, &total_cost));
+    TF_RETURN_IF_ERROR(context->allocate_output(1, per_row, &row_to_col));
+    TF_RETURN_IF_ERROR(context->allocate_output(2, per_col, &col_to_row));
+    TF_RETURN_IF_ERROR(context->allocate_output(3, per_row, &row_duals));
+    TF_RETURN_IF_ERROR(context->allocate_output(4, per_col, &col_duals));
+    TF_RETURN_IF_ERROR(context->allocate_output(5, per_problem, &status));
+
+    const int64_t problems = per_problem.num_elements();
+    const int64_t rows = cost.dim_size(cost.dims() - 2);
+    const int64_t cols = cost.dim_size(cost.dims() - 1);
+    const Mask rows_existing(row_mask);
+    const Mask cols_existing(col_mask);
+    const double limit = static_cast<double>(cost_limit.scalar<Real>()());
+    const Bits* const costs =
+        reinterpret_cast<const Bits*>(cost.flat<T>().data());
+
+    const auto batch_of = [&](int64_t begin, int64_t end) {
+      return Batch{end - begin,
+                   rows,
+                   cols,
+                   rows_existing.Of(begin, end, rows),
+                   cols_existing.Of(begin, end, cols),
+                   limit,
+                   maximize_};
+    };
+    std::mutex failure_mutex;
+    absl::Status failure;
+    const auto solve_range = [&](int64_t begin, int64_t end) {
+      const int64_t count = end - begin;
+      typename Entry::Outputs outputs{
+          Range(total_cost->flat<Real>().data(), begin, count),
+          Range(row_to_col->flat<int32_t>().data(), begin * rows, count * rows),
+          Range(col_to_row->flat<int32_t>().data(), begin * cols, count * cols),
+          Range(row_duals->flat<Real>().data(), begin * rows, count * rows),
+          Range(col_duals->flat<Real>().data(), begin * cols, count * cols),
+          Range(status->flat<int32_t>().data(), begin, count)};
+      const Outcome outcome = Entry::kSolve(
+          batch_of(begin, end),
+          Range(costs, begin * rows * cols, count * rows * cols), outputs);
+      if (outcome.kind != ErrorKind::None) {
+        const std::lock_guard<std::mutex> lock(failure_mutex);
+        failure.Update(ToStatus(outcome));
+      }
+    };
+    using tensorflow::thread::ThreadPool;
+    context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(
+        problems,
+        ThreadPool::SchedulingParams::Adaptive(cycles_per_problem(rows, cols)),
+        solve_range);
+    TF_RETURN_IF_ERROR(failure);
+    if (!validate_) return absl::OkStatus();
+
+    const auto dims = per_problem.dim_sizes();
+    const rust::String bad = Entry::kDescribe(
+        batch_of(0, problems), Range(costs, 0, cost.NumElements()),
+        Range(dims.data(), 0, per_problem.dims()),
+        Range<const int32_t>(status->flat<int32_t>().data(), 0, problems));
+    if (bad.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("HungarianAssignment: ", std::string(bad)));
+  }
+
+  static absl::Status Known(const PartialTensorShape& shape, const char* output,
+                            TensorShape* known) {
+    if (shape.AsTensorShape(known)) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat(output, " would have shape ", shape.DebugString(),
+                     ", expected fewer than 2^63 elements"));
+  }
+
+  bool maximize_ = false;
+  bool validate_ = false;
+};
+
+// Costs and limit of types that do not go together. Without a kernel of its own
+// this would be TensorFlow's "no OpKernel was registered".
+class MismatchedTypes : public OpKernel {
+ public:
+  explicit MismatchedTypes(OpKernelConstruction* context) : OpKernel(context) {
+    OP_REQUIRES_OK(
+        context, ApplyTypeRule(context->input_type(0), context->input_type(3)));
+  }
+  void Compute(OpKernelContext* /*context*/) override {}
+};
+
+#define REGISTER_CPU(T, U, ...)                               \
+  REGISTER_KERNEL_BUILDER(Name("HungarianAssignment")         \
+                              .Device(tensorflow::DEVICE_CPU) \
+                              .TypeConstraint<T>("T")         \
+                              .TypeConstraint<U>("U"),        \
+                          __VA_ARGS__)
+REGISTER_CPU(Eigen::half, float, HungarianAssignmentCpu<Eigen::half>);
+REGISTER_CPU(Eigen::bfloat16, float, HungarianAssignmentCpu<Eigen::bfloat16>);
+REGISTER_CPU(float, float, HungarianAssignmentCpu<float>);
+REGISTER_CPU(double, double, HungarianAssignmentCpu<double>);
+REGISTER_CPU(Eigen::half, double, MismatchedTypes);
+REGISTER_CPU(Eigen::bfloat16, double, MismatchedTypes);
+REGISTER_CPU(float, double, MismatchedTypes);
+REGISTER_CPU(double, float, MismatchedTypes);
+#undef REGISTER_CPU
+
+}  // namespace
+}  // namespace hungarian

@@ -1,0 +1,117 @@
+#include "tf_op/shape_rule.h"
+
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "tensorflow/core/framework/types.h"
+
+namespace hungarian {
+namespace {
+
+using tensorflow::PartialTensorShape;
+
+// The first `count` dimensions of `shape`, whose rank is known to be no less.
+absl::Status FirstDims(const PartialTensorShape& shape, int count,
+                       PartialTensorShape* first) {
+  const auto sizes = shape.dim_sizes();
+  return PartialTensorShape::MakePartialShape(sizes.data(), count, first);
+}
+
+absl::Status CheckSide(const char* side, const PartialTensorShape& cost,
+                       int dim) {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  if (cost.dim_size(dim) > kMost) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "cost has too many ", side, ": got ", cost.dim_size(dim), " in shape ",
+        cost.DebugString(), ", expected at most ", kMost));
+  }
+  return absl::OkStatus();
+}
+
+// Learns from a mask what the cost shape left open: `per_item` is
+// [..., rows] or [..., cols] going in, and its merger with the mask coming out.
+absl::Status MergeMask(const char* name, const PartialTensorShape& mask,
+                       PartialTensorShape* per_item) {
+  // A scalar says nothing; neither does a mask that may yet turn out scalar.
+  if (mask.unknown_rank() || mask.dims() == 0) return absl::OkStatus();
+  PartialTensorShape merged;
+  if (!per_item->MergeWith(mask, &merged).ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, " does not fit cost: got shape ", mask.DebugString(),
+                     ", expected a scalar or shape ", per_item->DebugString()));
+  }
+  *per_item = merged;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ApplyShapeRule(const PartialTensorShape& cost,
+                            const PartialTensorShape& row_mask,
+                            const PartialTensorShape& col_mask,
+                            const PartialTensorShape& cost_limit,
+                            OutputShapes* outputs) {
+  if (!cost_limit.unknown_rank() && cost_limit.dims() != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "cost_limit must be a scalar, got shape ", cost_limit.DebugString()));
+  }
+  *outputs = OutputShapes();
+  if (!cost.unknown_rank()) {
+    const int rank = cost.dims();
+    if (rank < 2) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "cost must have rank 2 or more, [..., rows, cols]; got shape ",
+          cost.DebugString()));
+    }
+    TF_RETURN_IF_ERROR(CheckSide("rows", cost, rank - 2));
+    TF_RETURN_IF_ERROR(CheckSide("cols", cost, rank - 1));
+    TF_RETURN_IF_ERROR(FirstDims(cost, rank - 2, &outputs->per_problem));
+    TF_RETURN_IF_ERROR(outputs->per_problem.ConcatenateWithStatus(
+        cost.dim_size(rank - 2), &outputs->per_row));
+    TF_RETURN_IF_ERROR(outputs->per_problem.ConcatenateWithStatus(
+        cost.dim_size(rank - 1), &outputs->per_col));
+  }
+  TF_RETURN_IF_ERROR(MergeMask("row_mask", row_mask, &outputs->per_row));
+  TF_RETURN_IF_ERROR(MergeMask("col_mask", col_mask, &outputs->per_col));
+
+  // What one mask taught about the batch holds for every output.
+  for (const PartialTensorShape* learned :
+       {&outputs->per_row, &outputs->per_col}) {
+    if (learned->unknown_rank()) continue;
+    PartialTensorShape batch;
+    PartialTensorShape merged;
+    TF_RETURN_IF_ERROR(FirstDims(*learned, learned->dims() - 1, &batch));
+    if (!outputs->per_problem.MergeWith(batch, &merged).ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "row_mask and col_mask differ in their batch dimensions: got shapes ",
+          row_mask.DebugString(), " and ", col_mask.DebugString()));
+    }
+    outputs->per_problem = merged;
+  }
+  if (outputs->per_problem.unknown_rank()) return absl::OkStatus();
+  for (PartialTensorShape* per_item : {&outputs->per_row, &outputs->per_col}) {
+    const int64_t last = per_item->unknown_rank()
+                             ? -1
+                             : per_item->dim_size(per_item->dims() - 1);
+    TF_RETURN_IF_ERROR(
+        outputs->per_problem.ConcatenateWithStatus(last, per_item));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ApplyTypeRule(tensorflow::DataType cost_type,
+                           tensorflow::DataType limit_type) {
+  const tensorflow::DataType expected = cost_type == tensorflow::DT_DOUBLE
+                                            ? tensorflow::DT_DOUBLE
+                                            : tensorflow::DT_FLOAT;
+  if (limit_type == expected) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "cost_limit (U) must be ", tensorflow::DataTypeString(expected),
+      " when cost (T) is ", tensorflow::DataTypeString(cost_type), ", got ",
+      tensorflow::DataTypeString(limit_type)));
+}
+
+}  // namespace hungarian
