@@ -33,16 +33,10 @@ fn compile_shim() -> anyhow::Result<()> {
     let python = env::var(PYTHON).with_context(|| {
         format!("the feature tensorflow-op needs {PYTHON}, the path of a Python that has TensorFlow; `make build` sets it")
     })?;
-    let tensorflow = TensorFlow::of(&python)?;
-
     let mut shim = cc::Build::new();
-    shim.cpp(true).std("c++17").flag("-fvisibility=hidden");
-    for flag in &tensorflow.flags {
+    shim.cpp(true);
+    for flag in flags(&python)?.lines() {
         shim.flag(flag);
-    }
-    // TensorFlow's headers are not ours to warn about.
-    for folder in ["", "external/highwayhash", "external/farmhash_archive/src"] {
-        shim.flag("-isystem").flag(tensorflow.include.join(folder));
     }
     // The header that cxx generated, and ours by their full names.
     let generated = PathBuf::from(env::var("OUT_DIR")?).join("cxxbridge/include");
@@ -54,37 +48,17 @@ fn compile_shim() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What TensorFlow itself says it was built with.
-struct TensorFlow {
-    include: PathBuf,
-    flags: Vec<String>,
-}
-
-impl TensorFlow {
-    fn of(python: &str) -> anyhow::Result<Self> {
-        let program = "import tensorflow as tf\n\
-                       print(tf.sysconfig.get_include())\n\
-                       print(*tf.sysconfig.get_compile_flags(), sep='\\n')";
-        let output = Command::new(python)
-            .args(["-c", program])
-            .env("TF_CPP_MIN_LOG_LEVEL", "3")
-            .output()
-            .with_context(|| format!("{PYTHON}={python} cannot be run"))?;
-        ensure!(
-            output.status.success(),
-            "{python} cannot import tensorflow: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let text = String::from_utf8(output.stdout)?;
-        let mut lines = text.lines();
-        let include = lines.next().context("tf.sysconfig gave no include path")?;
-        Ok(TensorFlow {
-            include: PathBuf::from(include),
-            // Include paths are passed by us; the language standard too.
-            flags: lines
-                .filter(|flag| !flag.starts_with("-I") && !flag.starts_with("--std"))
-                .map(str::to_string)
-                .collect(),
-        })
-    }
+/// The compiler flags that fit the TensorFlow of this Python, one per line.
+fn flags(python: &str) -> anyhow::Result<String> {
+    let output = Command::new(python)
+        .arg("tf_op/flags.py")
+        .env("TF_CPP_MIN_LOG_LEVEL", "3")
+        .output()
+        .with_context(|| format!("{PYTHON}={python} cannot be run"))?;
+    ensure!(
+        output.status.success(),
+        "{python} tf_op/flags.py failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
 }

@@ -5,9 +5,9 @@
 
 use std::collections::TryReserveError;
 
+use crate::exact::{Evidence, ExactSolver, Failure, Solution};
 use crate::float_environment::KeepDenormals;
 use crate::problem::{Cost, Instance, Invalid, Layout, Mask, Options, Problem};
-use crate::solver::{Solver, UNMATCHED};
 use crate::status::Status;
 use crate::sum::compensated_sum;
 
@@ -200,6 +200,19 @@ fn expect_size(
     })
 }
 
+/// How the answers of a batch came about; see [`crate::exact`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Problems in whose solution nothing was rounded.
+    pub exact: u64,
+    /// Problems whose answer was proven near enough to the optimum.
+    pub proven: u64,
+    /// Problems that were solved again in twice the precision.
+    pub redone: u64,
+    /// Problems without an answer.
+    pub bad: u64,
+}
+
 /// Solves all problems of a batch.
 ///
 /// Values never make this fail: a problem that is invalid or infeasible says so in its status.
@@ -211,7 +224,7 @@ pub fn solve<T: Cost, U: Real>(
     shape: Shape,
     inputs: &Inputs<T>,
     outputs: &mut Outputs<U>,
-) -> Result<(), BatchError> {
+) -> Result<Tally, BatchError> {
     inputs.check(shape)?;
     let counts = shape.counts()?;
     for (name, got, expected) in [
@@ -226,14 +239,16 @@ pub fn solve<T: Cost, U: Real>(
     }
 
     let Shape { rows, cols, .. } = shape;
+    let out_of_memory = |source| BatchError::Memory { rows, cols, source };
     let mut layout = Layout::default();
-    let mut solver = Solver::default();
+    let mut solver = ExactSolver::default();
     layout
         .try_reserve(rows, cols)
         .and_then(|()| solver.try_reserve(rows, cols))
-        .map_err(|source| BatchError::Memory { rows, cols, source })?;
+        .map_err(out_of_memory)?;
 
     let _ieee = KeepDenormals::on_this_thread();
+    let mut tally = Tally::default();
     for index in 0..shape.problems {
         let mut answer = Outputs {
             total_cost: &mut outputs.total_cost[index..=index],
@@ -248,17 +263,26 @@ pub fn solve<T: Cost, U: Real>(
         let (total_cost, status) = match problem.prepare(&mut layout) {
             Err(_) => (f64::NAN, Status::Invalid),
             Ok(instance) => match solver.solve(&instance) {
-                Err(_) => (problem.options.sign() * f64::INFINITY, Status::Infeasible),
-                Ok(()) => {
-                    answer.write(&instance, &solver);
+                Err(Failure::Memory(source)) => return Err(out_of_memory(source)),
+                Err(Failure::Infeasible) => {
+                    (problem.options.sign() * f64::INFINITY, Status::Infeasible)
+                }
+                Ok((solution, evidence)) => {
+                    match evidence {
+                        Evidence::Exact => tally.exact += 1,
+                        Evidence::Proven => tally.proven += 1,
+                        Evidence::Redone => tally.redone += 1,
+                    }
+                    answer.write(&instance, solution);
                     (total_cost(&problem, answer.row_to_col), Status::Optimal)
                 }
             },
         };
         answer.total_cost[0] = U::round_from(total_cost);
         answer.status[0] = status.code();
+        tally.bad += u64::from(status != Status::Optimal);
     }
-    Ok(())
+    Ok(tally)
 }
 
 impl<U: Real> Outputs<'_, U> {
@@ -271,7 +295,7 @@ impl<U: Real> Outputs<'_, U> {
     }
 
     /// Writes the solver's answer in the user's orientation, order, sense and scale.
-    fn write<T: Cost>(&mut self, instance: &Instance<T>, solver: &Solver) {
+    fn write<T: Cost>(&mut self, instance: &Instance<T>, solution: &Solution) {
         let (to_col, to_row, row_duals, col_duals) = if instance.transposed {
             (
                 &mut *self.col_to_row,
@@ -287,18 +311,17 @@ impl<U: Real> Outputs<'_, U> {
                 &mut *self.col_duals,
             )
         };
-        for (row, &name) in instance.row_names.iter().enumerate() {
-            row_duals[name] = U::round_from(instance.unscale(solver.row_duals()[row]));
-            let col = solver.col_of_row()[row];
-            if col != UNMATCHED {
-                let partner = instance.col_names[col];
-                // The sizes were checked to fit int32.
-                to_col[name] = partner as i32;
-                to_row[partner] = name as i32;
-            }
+        for (&name, &dual) in instance.row_names.iter().zip(&solution.row_duals) {
+            row_duals[name] = U::round_from(instance.unscale(dual));
         }
-        for (col, &name) in instance.col_names.iter().enumerate() {
-            col_duals[name] = U::round_from(instance.unscale(solver.col_duals()[col]));
+        for (&name, &dual) in instance.col_names.iter().zip(&solution.col_duals) {
+            col_duals[name] = U::round_from(instance.unscale(dual));
+        }
+        for (row, col) in solution.pairs() {
+            let (row, col) = (instance.row_names[row], instance.col_names[col]);
+            // The sizes were checked to fit int32.
+            to_col[row] = col as i32;
+            to_row[col] = row as i32;
         }
     }
 }
@@ -348,32 +371,53 @@ pub fn describe_first_bad<T: Cost>(
     let mut layout = Layout::default();
     layout.try_reserve(shape.rows, shape.cols).ok()?;
     Some(match problem.prepare(&mut layout) {
-        Err(Invalid::Limit) => format!("{where_} is invalid: cost_limit is nan, expected a number"),
-        Err(Invalid::Entry { row, col, value }) => format!(
-            "{where_} is invalid: cost[{place}{row}, {col}] is {}, expected a finite cost or {forbidden} (a forbidden pair)",
-            value.to_string().to_lowercase()
-        ),
+        Err(Invalid::Limit) => "cost_limit is nan, expected a number".to_string(),
+        Err(Invalid::Entry { row, col, value }) => {
+            let value = if value.is_nan() {
+                "nan"
+            } else if value > 0.0 {
+                "+inf"
+            } else {
+                "-inf"
+            };
+            format!(
+                "{where_} is invalid: cost[{place}{row}, {col}] is {value}, \
+                 expected a finite cost or {forbidden} (a forbidden pair)"
+            )
+        }
         Ok(instance) => {
             let required = instance.rows();
-            let (side, names) = if instance.transposed {
-                ("column", instance.row_names)
-            } else {
-                ("row", instance.row_names)
-            };
-            let barred = (0..required).find(|&row| {
-                (0..instance.cols()).all(|col| instance.cost(row, col) == f64::INFINITY)
-            });
-            let reason = match barred {
-                Some(row) => format!("{side} {} has no allowed pair", names[row]),
+            let reason = match barred(&instance) {
+                Some((side, name)) => format!("{side} {name} has no allowed pair"),
                 None => format!(
                     "the allowed pairs (cost not {forbidden}) cannot match {required} pairs at once"
                 ),
             };
             format!(
-                "{where_} is infeasible: {reason}; expected min(existing rows, existing cols) = {required} matches"
+                "{where_} is infeasible: {reason}; \
+                 expected min(existing rows, existing columns) = {required} matches"
             )
         }
     })
+}
+
+/// A row or column that has to be matched and has no allowed pair, as the user calls it.
+fn barred<T: Cost>(instance: &Instance<T>) -> Option<(&'static str, usize)> {
+    let (rows, cols) = (instance.rows(), instance.cols());
+    let sides = if instance.transposed {
+        ["column", "row"]
+    } else {
+        ["row", "column"]
+    };
+    let forbidden = |row, col| instance.cost(row, col) == f64::INFINITY;
+    let row = (0..rows).find(|&row| (0..cols).all(|col| forbidden(row, col)));
+    if let Some(row) = row {
+        return Some((sides[0], instance.row_names[row]));
+    }
+    let col = (0..cols).find(|&col| (0..rows).all(|row| forbidden(row, col)));
+    // On the longer side some may stay unmatched.
+    col.filter(|_| rows == cols)
+        .map(|col| (sides[1], instance.col_names[col]))
 }
 
 /// "2, 0, " for the problem at `index` of a batch with dimensions `batch_dims`.

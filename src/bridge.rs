@@ -119,7 +119,8 @@ macro_rules! entry_points {
                     col_duals: &mut *outputs.col_duals,
                     status: &mut *outputs.status,
                 };
-                batch::solve(shape, &inputs, &mut outputs)
+                batch::solve(shape, &inputs, &mut outputs)?;
+                Ok(())
             })
         }
 
@@ -137,15 +138,19 @@ macro_rules! entry_points {
     };
 }
 
-entry_points!(solve_half, describe_half, u16, FloatOutputs, |bits| {
-    <[u16]>::reinterpret_cast::<f16>(bits)
-});
+entry_points!(
+    solve_half,
+    describe_half,
+    u16,
+    FloatOutputs,
+    HalfBitsSliceExt::reinterpret_cast::<f16>
+);
 entry_points!(
     solve_bfloat16,
     describe_bfloat16,
     u16,
     FloatOutputs,
-    |bits| <[u16]>::reinterpret_cast::<bf16>(bits)
+    HalfBitsSliceExt::reinterpret_cast::<bf16>
 );
 entry_points!(
     solve_float,

@@ -29,6 +29,19 @@ impl Drop for KeepDenormals {
     }
 }
 
+/// Runs `work` and tells whether all of its arithmetic was exact: the processor raises a flag when a result had to
+/// be rounded, and it stayed down.
+///
+/// May say "not exact" of arithmetic that was, never the reverse: the compiler can add arithmetic to a
+/// function, but not leave out what its result depends on.
+pub fn is_exact<V>(work: impl FnOnce() -> V) -> (V, bool) {
+    control::lower_inexact();
+    // Opaque to the compiler, so that nothing of the work moves past the reading of the flag.
+    let value = std::hint::black_box(work)();
+    let value = std::hint::black_box(value);
+    (value, !control::inexact_is_raised())
+}
+
 #[cfg(target_arch = "x86_64")]
 mod control {
     use std::arch::asm;
@@ -36,6 +49,16 @@ mod control {
     pub type Word = u32;
     /// MXCSR bits 15 (flush to zero) and 6 (denormals are zero).
     pub const FLUSH: Word = 1 << 15 | 1 << 6;
+    /// MXCSR bit 5: a result was rounded.
+    const INEXACT: Word = 1 << 5;
+
+    pub fn lower_inexact() {
+        write(read() & !INEXACT);
+    }
+
+    pub fn inexact_is_raised() -> bool {
+        read() & INEXACT != 0
+    }
 
     pub fn read() -> Word {
         let mut word: Word = 0;
@@ -46,8 +69,9 @@ mod control {
 
     pub fn write(word: Word) {
         // SAFETY: ldmxcsr reads four bytes from the address given, which is that of `word`. It faults
-        // on reserved bits only, and `word` is what `read` gave, with bits cleared at most.
-        unsafe { asm!("ldmxcsr [{}]", in(reg) &word, options(nostack, preserves_flags, readonly)) };
+        // on reserved bits only, and `word` is what `read` gave, with bits that have a meaning changed.
+        // Not marked as free of memory effects: arithmetic must not move across.
+        unsafe { asm!("ldmxcsr [{}]", in(reg) &word, options(nostack, preserves_flags)) };
     }
 }
 
@@ -58,17 +82,36 @@ mod control {
     pub type Word = u64;
     /// FPCR bit 24 (flush to zero, inputs and outputs).
     pub const FLUSH: Word = 1 << 24;
+    /// FPSR bit 4: a result was rounded.
+    const INEXACT: Word = 1 << 4;
+
+    pub fn lower_inexact() {
+        let cleared = status() & !INEXACT;
+        // SAFETY: the word is what the register held, with one flag cleared.
+        unsafe { asm!("msr fpsr, {}", in(reg) cleared, options(nostack, preserves_flags)) };
+    }
+
+    pub fn inexact_is_raised() -> bool {
+        status() & INEXACT != 0
+    }
+
+    fn status() -> Word {
+        let word: Word;
+        // SAFETY: reads a register that every thread may read.
+        unsafe { asm!("mrs {}, fpsr", out(reg) word, options(nostack, preserves_flags)) };
+        word
+    }
 
     pub fn read() -> Word {
         let word: Word;
         // SAFETY: reads a register that every thread may read.
-        unsafe { asm!("mrs {}, fpcr", out(reg) word, options(nomem, nostack, preserves_flags)) };
+        unsafe { asm!("mrs {}, fpcr", out(reg) word, options(nostack, preserves_flags)) };
         word
     }
 
     pub fn write(word: Word) {
         // SAFETY: `word` is what `read` gave, with bits cleared at most.
-        unsafe { asm!("msr fpcr, {}", in(reg) word, options(nomem, nostack, preserves_flags)) };
+        unsafe { asm!("msr fpcr, {}", in(reg) word, options(nostack, preserves_flags)) };
     }
 }
 
@@ -81,6 +124,19 @@ compile_error!(
 mod tests {
     use super::*;
     use std::hint::black_box;
+
+    #[test]
+    fn rounding_is_noticed() {
+        let sum = |a: f64, b: f64| is_exact(|| black_box(a) + black_box(b));
+        assert_eq!(sum(1.0, 2.0), (3.0, true));
+        assert_eq!(sum(0.1, 0.2), (0.1 + 0.2, false));
+        assert_eq!(sum(f64::INFINITY, 0.1), (f64::INFINITY, true));
+        assert_eq!(
+            sum(1.0, 2.0),
+            (3.0, true),
+            "the flag is lowered before each use"
+        );
+    }
 
     #[test]
     fn denormals_survive_inside_and_the_host_gets_its_setting_back() {

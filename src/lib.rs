@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`problem`] | what one assignment problem is, which inputs are invalid, how it is presented to the solver |
 //! | [`solver`] | shortest augmenting paths with duals: the algorithm |
+//! | [`exact`] | when an answer in f64 may stand, and what is done when not |
+//! | [`arithmetic`] | f64, and twice its precision |
 //! | [`batch`] | many problems one after the other, outputs rounded and written |
 //! | [`certificate`] | the check that an answer is optimal, from its duals alone |
 //! | [`status`] | the verdicts on one problem |
@@ -13,9 +15,11 @@
 //!
 //! Nothing here knows TensorFlow; `tf_op/` does.
 
+pub mod arithmetic;
 pub mod batch;
 pub mod bridge;
 pub mod certificate;
+pub mod exact;
 pub mod float_environment;
 pub mod problem;
 pub mod solver;

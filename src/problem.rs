@@ -159,6 +159,8 @@ pub struct Instance<'a, T> {
     factor: f64,
     /// Half the limit, in the instance's scale; +inf where every row must be matched.
     pub half_limit: f64,
+    /// max(|c|, |L|) over allowed pairs, in the instance's scale.
+    pub largest: f64,
     /// The instance's rows are the user's columns.
     pub transposed: bool,
     /// User's index of each of the instance's rows.
@@ -236,6 +238,7 @@ impl<'a, T: Cost> Problem<'a, T> {
             col_offsets,
             factor,
             half_limit,
+            largest: largest * scale,
             transposed,
             row_names,
             col_names,

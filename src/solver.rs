@@ -6,7 +6,7 @@
 //! **Algorithm.** Jonker & Volgenant, "A shortest augmenting path algorithm for dense and sparse linear
 //! assignment problems", Computing 38 (1987), in the rectangular form of Crouse, "On implementing 2D
 //! rectangular assignment algorithms", IEEE Trans. Aerosp. Electron. Syst. 52 (2016): rectangles are not
-//! padded. All arithmetic is in f64, in which costs of every supported type are exact.
+//! padded. The arithmetic is a parameter, f64 or wider; costs of every supported type are exact in it.
 //!
 //! The dual problem: maximise Σu + Σv subject to u_i + v_j ≤ c_ij. The solver holds only the column
 //! duals v. Row duals follow: u_i = c_ij − v_j for a matched row. Throughout,
@@ -30,10 +30,16 @@
 //! left unmatched only where that is strictly cheaper than what its search found, so a lone pair at exactly L
 //! is matched. All-equal costs match i to i. Nothing depends on anything but the problem itself.
 //!
+//! **Size of the numbers.** Let C = max(|c|, |L|). A path alternates between adding and subtracting a cost, so
+//! duals and the lengths of settled paths stay within 2·rows·C + 2C, whatever the order of events. Where costs and
+//! L/2 are multiples of some q with 2(rows + columns)·C ≤ 2^53·q, f64 therefore computes everything that decides
+//! the answer without rounding, and the answer is exactly optimal.
+//!
 //! **Cost.** Time O(rows² · columns); a sweep is one pass over a row. Workspace O(rows + columns).
 
 use std::collections::TryReserveError;
 
+use crate::arithmetic::Arithmetic;
 use crate::problem::{Cost, Instance};
 
 /// Marks a row or a column without a partner.
@@ -53,37 +59,37 @@ pub struct Sweeps {
 }
 
 /// The solver and its workspace. One worker owns one and reuses it for problem after problem.
-#[derive(Debug, Default)]
-pub struct Solver {
+#[derive(Debug)]
+pub struct Solver<R> {
     /// Row ceiling of the problem at hand.
-    row_ceiling: f64,
+    row_ceiling: R,
     /// Column matched with each row, or [`UNMATCHED`].
     col_of_row: Vec<usize>,
     /// Row matched with each column, or [`UNMATCHED`].
     row_of_col: Vec<usize>,
     /// u; complete only after a successful solve.
-    row_duals: Vec<f64>,
+    row_duals: Vec<R>,
     /// v.
-    col_duals: Vec<f64>,
+    col_duals: Vec<R>,
     /// The row of costs under the present sweep.
     costs: Vec<f64>,
     /// Rows that augmenting row reduction left for augmentation.
     pending: Vec<usize>,
-    search: Search,
+    search: Search<R>,
     sweeps: Sweeps,
 }
 
 /// Workspace of one shortest path search.
-#[derive(Debug, Default)]
-struct Search {
+#[derive(Debug)]
+struct Search<R> {
     /// Length of the shortest path known to each column not yet settled; +inf once it is settled.
-    distance: Vec<f64>,
+    distance: Vec<R>,
     /// The row from which that path reaches the column.
     predecessor: Vec<usize>,
     /// v of each column not yet settled; −inf once it is settled, which keeps it out of further sweeps.
-    open_duals: Vec<f64>,
+    open_duals: Vec<R>,
     /// Settled columns, in the order of their distances.
-    settled: Vec<(usize, f64)>,
+    settled: Vec<(usize, R)>,
 }
 
 /// Where a shortest path ends.
@@ -94,7 +100,28 @@ enum Sink {
     Row(usize),
 }
 
-impl Solver {
+impl<R: Arithmetic> Default for Solver<R> {
+    fn default() -> Self {
+        Solver {
+            row_ceiling: R::ZERO,
+            col_of_row: Vec::new(),
+            row_of_col: Vec::new(),
+            row_duals: Vec::new(),
+            col_duals: Vec::new(),
+            costs: Vec::new(),
+            pending: Vec::new(),
+            search: Search {
+                distance: Vec::new(),
+                predecessor: Vec::new(),
+                open_duals: Vec::new(),
+                settled: Vec::new(),
+            },
+            sweeps: Sweeps::default(),
+        }
+    }
+}
+
+impl<R: Arithmetic> Solver<R> {
     /// Makes room for problems of up to `rows × cols`, in either orientation, so that solving one
     /// allocates nothing.
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
@@ -121,11 +148,11 @@ impl Solver {
         let (rows, cols) = (instance.rows(), instance.cols());
         debug_assert!(rows <= cols);
         let limited = instance.half_limit.is_finite();
-        self.row_ceiling = instance.half_limit;
-        let col_ceiling = if limited { instance.half_limit } else { 0.0 };
+        self.row_ceiling = R::from(instance.half_limit);
+        let col_ceiling = if limited { self.row_ceiling } else { R::ZERO };
         refill(&mut self.col_of_row, rows, UNMATCHED);
         refill(&mut self.row_of_col, cols, UNMATCHED);
-        refill(&mut self.row_duals, rows, 0.0);
+        refill(&mut self.row_duals, rows, R::ZERO);
         refill(&mut self.col_duals, cols, col_ceiling);
         refill(&mut self.costs, cols, 0.0);
         self.pending.clear();
@@ -157,12 +184,12 @@ impl Solver {
     }
 
     /// u: one dual for each row.
-    pub fn row_duals(&self) -> &[f64] {
+    pub fn row_duals(&self) -> &[R] {
         &self.row_duals
     }
 
     /// v: one dual for each column.
-    pub fn col_duals(&self) -> &[f64] {
+    pub fn col_duals(&self) -> &[R] {
         &self.col_duals
     }
 
@@ -173,14 +200,15 @@ impl Solver {
 
     /// Column reduction: v_j = min_i c_ij. Only sound where all columns end up matched.
     fn reduce_columns<T: Cost>(&mut self, instance: &Instance<T>) -> Result<(), Infeasible> {
-        self.col_duals.fill(f64::INFINITY);
+        self.col_duals.fill(R::INFINITY);
         for row in 0..instance.rows() {
             instance.load_row(row, &mut self.costs);
             for (dual, &cost) in self.col_duals.iter_mut().zip(&self.costs) {
+                let cost = R::from(cost);
                 *dual = if cost < *dual { cost } else { *dual };
             }
         }
-        if self.col_duals.contains(&f64::INFINITY) {
+        if self.col_duals.contains(&R::INFINITY) {
             return Err(Infeasible);
         }
         Ok(())
@@ -204,20 +232,24 @@ impl Solver {
                 if best.least > self.row_ceiling {
                     break; // Better off unmatched, for good.
                 }
-                if best.least == f64::INFINITY {
+                if best.least == R::INFINITY {
                     return Err(Infeasible);
                 }
-                let second = best.second.min(self.row_ceiling);
+                let second = if best.second < self.row_ceiling {
+                    best.second
+                } else {
+                    self.row_ceiling
+                };
                 let loser = self.row_of_col[best.column];
                 // Without a gap the loser would only take the column back. Without a second column the
                 // gap is unbounded and v would be lost. Both are left to the exact search.
                 let gap = second - best.least;
-                if loser != UNMATCHED && !(gap > 0.0 && gap.is_finite()) {
+                if loser != UNMATCHED && !(gap > R::ZERO && gap < R::INFINITY) {
                     self.pending.push(row);
                     break;
                 }
-                if gap.is_finite() {
-                    self.col_duals[best.column] -= gap;
+                if gap < R::INFINITY {
+                    self.col_duals[best.column] = self.col_duals[best.column] - gap;
                 }
                 self.col_of_row[row] = best.column;
                 self.row_of_col[best.column] = row;
@@ -233,14 +265,14 @@ impl Solver {
     }
 
     /// Least and second least reduced cost of the row in `costs`.
-    fn cheapest_columns(&self) -> CheapestColumns {
+    fn cheapest_columns(&self) -> CheapestColumns<R> {
         let mut best = CheapestColumns {
             column: 0,
-            least: f64::INFINITY,
-            second: f64::INFINITY,
+            least: R::INFINITY,
+            second: R::INFINITY,
         };
         for (column, (&cost, &dual)) in self.costs.iter().zip(&self.col_duals).enumerate() {
-            let reduced = cost - dual;
+            let reduced = R::from(cost) - dual;
             if reduced < best.second {
                 if reduced < best.least {
                     best.second = best.least;
@@ -253,7 +285,7 @@ impl Solver {
         }
         if best.second == best.least && self.row_of_col[best.column] != UNMATCHED {
             let tied = |&column: &usize| {
-                self.costs[column] - self.col_duals[column] == best.least
+                R::from(self.costs[column]) - self.col_duals[column] == best.least
                     && self.row_of_col[column] == UNMATCHED
             };
             if let Some(unmatched) = (0..self.costs.len()).find(tied) {
@@ -267,9 +299,11 @@ impl Solver {
     fn augment<T: Cost>(&mut self, instance: &Instance<T>, start: usize) -> Result<(), Infeasible> {
         let (sink, length) = self.shortest_path(instance, start)?;
 
-        // Restores (1): a column settled at distance d becomes dearer by length − d.
+        // Restores (1): a column settled at distance d becomes dearer by length − d, never cheaper.
         for &(column, distance) in &self.search.settled {
-            self.col_duals[column] += distance - length;
+            if distance < length {
+                self.col_duals[column] = self.col_duals[column] + (distance - length);
+            }
         }
 
         // Flips the path, from its end back to `start`.
@@ -291,10 +325,10 @@ impl Solver {
         &mut self,
         instance: &Instance<T>,
         start: usize,
-    ) -> Result<(Sink, f64), Infeasible> {
+    ) -> Result<(Sink, R), Infeasible> {
         let search = &mut self.search;
         let cols = instance.cols();
-        refill(&mut search.distance, cols, f64::INFINITY);
+        refill(&mut search.distance, cols, R::INFINITY);
         refill(&mut search.predecessor, cols, UNMATCHED);
         search.open_duals.clear();
         search.open_duals.extend_from_slice(&self.col_duals);
@@ -302,9 +336,9 @@ impl Solver {
 
         let mut row = start;
         // u of the row under the sweep, less the length of the path to it.
-        let mut offset = 0.0;
+        let mut offset = R::ZERO;
         // The cheapest way to end at a row, and that row.
-        let mut exit = f64::INFINITY;
+        let mut exit = R::INFINITY;
         let mut exit_row = start;
         loop {
             self.sweeps.augmentation += 1;
@@ -319,7 +353,7 @@ impl Solver {
             if exit < length {
                 return Ok((Sink::Row(exit_row), exit));
             }
-            if length == f64::INFINITY {
+            if length == R::INFINITY {
                 return Err(Infeasible);
             }
             if self.row_of_col[column] == UNMATCHED {
@@ -327,7 +361,7 @@ impl Solver {
             }
             search.settle(column, length);
             row = self.row_of_col[column];
-            offset = instance.cost(row, column) - self.col_duals[column] - length;
+            offset = R::from(instance.cost(row, column)) - self.col_duals[column] - length;
         }
     }
 
@@ -337,37 +371,42 @@ impl Solver {
             *dual = if column == UNMATCHED {
                 self.row_ceiling
             } else {
-                instance.cost(row, column) - self.col_duals[column]
+                R::from(instance.cost(row, column)) - self.col_duals[column]
             };
         }
     }
 
     /// Of all equally good duals of a square problem, takes those with max v = 0.
     fn shift_duals(&mut self) {
-        let Some(top) = self.col_duals.iter().copied().reduce(f64::max) else {
+        let larger = |a, b| if b > a { b } else { a };
+        let Some(top) = self.col_duals.iter().copied().reduce(larger) else {
             return;
         };
-        self.col_duals.iter_mut().for_each(|dual| *dual -= top);
-        self.row_duals.iter_mut().for_each(|dual| *dual += top);
+        self.col_duals
+            .iter_mut()
+            .for_each(|dual| *dual = *dual - top);
+        self.row_duals
+            .iter_mut()
+            .for_each(|dual| *dual = *dual + top);
     }
 }
 
-struct CheapestColumns {
+struct CheapestColumns<R> {
     column: usize,
-    least: f64,
-    second: f64,
+    least: R,
+    second: R,
 }
 
-impl Search {
+impl<R: Arithmetic> Search<R> {
     /// Offers every open column the path through `row`.
-    fn relax(&mut self, row: usize, offset: f64, costs: &[f64]) {
+    fn relax(&mut self, row: usize, offset: R, costs: &[f64]) {
         let columns = self
             .distance
             .iter_mut()
             .zip(&mut self.predecessor)
             .zip(costs.iter().zip(&self.open_duals));
         for ((distance, predecessor), (&cost, &dual)) in columns {
-            let through_row = cost - dual - offset;
+            let through_row = R::from(cost) - dual - offset;
             let shorter = through_row < *distance;
             *distance = if shorter { through_row } else { *distance };
             *predecessor = if shorter { row } else { *predecessor };
@@ -375,7 +414,7 @@ impl Search {
     }
 
     /// The open column of least distance: an unmatched one if there is one among equals, else the first.
-    fn nearest_column(&self, row_of_col: &[usize]) -> (usize, f64) {
+    fn nearest_column(&self, row_of_col: &[usize]) -> (usize, R) {
         let least = minimum(&self.distance);
         let mut nearest = None;
         for (column, &distance) in self.distance.iter().enumerate() {
@@ -390,28 +429,25 @@ impl Search {
     }
 
     /// Closes a column: its shortest path is known.
-    fn settle(&mut self, column: usize, length: f64) {
+    fn settle(&mut self, column: usize, length: R) {
         self.settled.push((column, length));
-        self.distance[column] = f64::INFINITY;
-        self.open_duals[column] = f64::NEG_INFINITY;
+        self.distance[column] = R::INFINITY;
+        self.open_duals[column] = R::NEG_INFINITY;
     }
 }
 
 /// Least of `values`, none of which is NaN; +inf if there are none.
-fn minimum(values: &[f64]) -> f64 {
+fn minimum<R: Arithmetic>(values: &[R]) -> R {
     const LANES: usize = 8;
+    let smaller = |a: R, b: R| if b < a { b } else { a };
     let (chunks, rest) = values.as_chunks::<LANES>();
-    let mut least = [f64::INFINITY; LANES];
+    let mut least = [R::INFINITY; LANES];
     for chunk in chunks {
         for (least, &value) in least.iter_mut().zip(chunk) {
-            *least = if value < *least { value } else { *least };
+            *least = smaller(*least, value);
         }
     }
-    least
-        .iter()
-        .chain(rest)
-        .copied()
-        .fold(f64::INFINITY, f64::min)
+    least.iter().chain(rest).copied().fold(R::INFINITY, smaller)
 }
 
 /// Empties `list` and fills it anew, within what `try_reserve` set aside.

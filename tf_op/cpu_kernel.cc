@@ -80,11 +80,9 @@ class HungarianAssignmentCpu : public OpKernel {
     TensorShape per_problem;
     TensorShape per_row;
     TensorShape per_col;
-    // Not a formality: with zero columns a cost tensor of no elements may have
-    // more rows in all than any tensor can.
-    TF_RETURN_IF_ERROR(Known(shapes.per_problem, "total_cost", &per_problem));
-    TF_RETURN_IF_ERROR(Known(shapes.per_row, "row_to_col", &per_row));
-    TF_RETURN_IF_ERROR(Known(shapes.per_col, "col_to_row", &per_col));
+    TF_RETURN_IF_ERROR(Known(shapes.per_problem, &per_problem));
+    TF_RETURN_IF_ERROR(Known(shapes.per_row, &per_row));
+    TF_RETURN_IF_ERROR(Known(shapes.per_col, &per_col));
     Tensor* total_cost = nullptr;
     Tensor* row_to_col = nullptr;
     Tensor* col_to_row = nullptr;
@@ -149,16 +147,15 @@ class HungarianAssignmentCpu : public OpKernel {
         Range(dims.data(), 0, per_problem.dims()),
         Range<const int32_t>(status->flat<int32_t>().data(), 0, problems));
     if (bad.empty()) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat("HungarianAssignment: ", std::string(bad)));
+    return absl::InvalidArgumentError(std::string(bad));
   }
 
-  static absl::Status Known(const PartialTensorShape& shape, const char* output,
+  // Real tensors leave nothing unknown.
+  static absl::Status Known(const PartialTensorShape& shape,
                             TensorShape* known) {
     if (shape.AsTensorShape(known)) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat(output, " would have shape ", shape.DebugString(),
-                     ", expected fewer than 2^63 elements"));
+    return absl::InternalError(absl::StrCat(
+        "an output's shape is not known when run: ", shape.DebugString()));
   }
 
   bool maximize_ = false;

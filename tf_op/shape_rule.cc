@@ -20,6 +20,25 @@ absl::Status FirstDims(const PartialTensorShape& shape, int count,
   return PartialTensorShape::MakePartialShape(sizes.data(), count, first);
 }
 
+// Says of an output that no tensor can be that large, whatever memory there is.
+absl::Status TooLarge(const PartialTensorShape& batch,
+                      const std::string& items) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("an output would have too many elements: got a batch of ",
+                   batch.DebugString(), " times ", items,
+                   ", expected fewer than 2^63 in all"));
+}
+
+// [..., items]: one output's shape. A cost tensor of no elements may ask for
+// more than a tensor can have, as in [2^40, 0, 2^31 - 1].
+absl::Status Append(const PartialTensorShape& batch, int64_t items,
+                    PartialTensorShape* per_item) {
+  if (batch.ConcatenateWithStatus(items, per_item).ok()) {
+    return absl::OkStatus();
+  }
+  return TooLarge(batch, absl::StrCat(items));
+}
+
 absl::Status CheckSide(const char* side, const PartialTensorShape& cost,
                        int dim) {
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
@@ -37,11 +56,14 @@ absl::Status MergeMask(const char* name, const PartialTensorShape& mask,
                        PartialTensorShape* per_item) {
   // A scalar says nothing; neither does a mask that may yet turn out scalar.
   if (mask.unknown_rank() || mask.dims() == 0) return absl::OkStatus();
-  PartialTensorShape merged;
-  if (!per_item->MergeWith(mask, &merged).ok()) {
+  if (!per_item->IsCompatibleWith(mask)) {
     return absl::InvalidArgumentError(
         absl::StrCat(name, " does not fit cost: got shape ", mask.DebugString(),
                      ", expected a scalar or shape ", per_item->DebugString()));
+  }
+  PartialTensorShape merged;
+  if (!per_item->MergeWith(mask, &merged).ok()) {
+    return TooLarge(*per_item, mask.DebugString());
   }
   *per_item = merged;
   return absl::OkStatus();
@@ -69,10 +91,10 @@ absl::Status ApplyShapeRule(const PartialTensorShape& cost,
     TF_RETURN_IF_ERROR(CheckSide("rows", cost, rank - 2));
     TF_RETURN_IF_ERROR(CheckSide("cols", cost, rank - 1));
     TF_RETURN_IF_ERROR(FirstDims(cost, rank - 2, &outputs->per_problem));
-    TF_RETURN_IF_ERROR(outputs->per_problem.ConcatenateWithStatus(
-        cost.dim_size(rank - 2), &outputs->per_row));
-    TF_RETURN_IF_ERROR(outputs->per_problem.ConcatenateWithStatus(
-        cost.dim_size(rank - 1), &outputs->per_col));
+    TF_RETURN_IF_ERROR(Append(outputs->per_problem, cost.dim_size(rank - 2),
+                              &outputs->per_row));
+    TF_RETURN_IF_ERROR(Append(outputs->per_problem, cost.dim_size(rank - 1),
+                              &outputs->per_col));
   }
   TF_RETURN_IF_ERROR(MergeMask("row_mask", row_mask, &outputs->per_row));
   TF_RETURN_IF_ERROR(MergeMask("col_mask", col_mask, &outputs->per_col));
@@ -86,7 +108,8 @@ absl::Status ApplyShapeRule(const PartialTensorShape& cost,
     TF_RETURN_IF_ERROR(FirstDims(*learned, learned->dims() - 1, &batch));
     if (!outputs->per_problem.MergeWith(batch, &merged).ok()) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "row_mask and col_mask differ in their batch dimensions: got shapes ",
+          "row_mask and col_mask must have the same batch dimensions, got "
+          "shapes ",
           row_mask.DebugString(), " and ", col_mask.DebugString()));
     }
     outputs->per_problem = merged;
@@ -96,8 +119,7 @@ absl::Status ApplyShapeRule(const PartialTensorShape& cost,
     const int64_t last = per_item->unknown_rank()
                              ? -1
                              : per_item->dim_size(per_item->dims() - 1);
-    TF_RETURN_IF_ERROR(
-        outputs->per_problem.ConcatenateWithStatus(last, per_item));
+    TF_RETURN_IF_ERROR(Append(outputs->per_problem, last, per_item));
   }
   return absl::OkStatus();
 }

@@ -3,7 +3,7 @@
 // Each test program uses its own part.
 #![allow(dead_code)]
 
-use hungarian_loss::batch::{self, Inputs, Outputs, Real, Shape};
+use hungarian_loss::batch::{self, Inputs, Outputs, Real, Shape, Tally};
 use hungarian_loss::certificate::Answer;
 use hungarian_loss::problem::{Cost, Mask, Options, Problem};
 
@@ -46,6 +46,12 @@ impl<T: Cost> Owned<T> {
 
 /// Solves one problem. Outputs start as rubbish, so that one left unwritten shows.
 pub fn solve<T: Cost, U: Real + Into<f64>>(problem: &Owned<T>) -> (Answer, i32) {
+    let (answer, status, _) = solve_and_tally::<T, U>(problem);
+    (answer, status)
+}
+
+/// The same, with the way in which the answer came about.
+pub fn solve_and_tally<T: Cost, U: Real + Into<f64>>(problem: &Owned<T>) -> (Answer, i32, Tally) {
     let (rows, cols) = (problem.rows, problem.cols);
     let shape = Shape {
         problems: 1,
@@ -56,7 +62,7 @@ pub fn solve<T: Cost, U: Real + Into<f64>>(problem: &Owned<T>) -> (Answer, i32) 
     let (mut total_cost, mut status) = ([rubbish], [-77]);
     let (mut row_to_col, mut col_to_row) = (vec![-77; rows], vec![-77; cols]);
     let (mut row_duals, mut col_duals) = (vec![rubbish; rows], vec![rubbish; cols]);
-    batch::solve(
+    let tally = batch::solve(
         shape,
         &Inputs {
             cost: &problem.cost,
@@ -82,7 +88,7 @@ pub fn solve<T: Cost, U: Real + Into<f64>>(problem: &Owned<T>) -> (Answer, i32) 
         row_duals: widen(row_duals),
         col_duals: widen(col_duals),
     };
-    (answer, status[0])
+    (answer, status[0], tally)
 }
 
 /// Least objective over all assignments, found by trying them all; `None` if there is none. The objective is doubled, so

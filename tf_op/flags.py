@@ -1,0 +1,19 @@
+"""The flags with which the shim is compiled, one per line: asked of the TensorFlow that this Python has.
+
+build.rs compiles with them, tidy.py checks with them.
+"""
+
+import tensorflow as tf
+
+
+def compile_flags() -> list[str]:
+    """Flags for g++ and clang; the standard is TensorFlow's own."""
+    # TensorFlow's headers are not ours to warn about. The last two folders are needed by headers of XLA.
+    include = tf.sysconfig.get_include()
+    folders = ["", "/external/highwayhash", "/external/farmhash_archive/src"]
+    own = [flag for flag in tf.sysconfig.get_compile_flags() if not flag.startswith("-I")]
+    return [*own, "-fvisibility=hidden", *(f"-isystem{include}{folder}" for folder in folders)]
+
+
+if __name__ == "__main__":
+    print(*compile_flags(), sep="\n")
