@@ -6,16 +6,24 @@ BIN := $(VENV)/bin
 PACKAGE := python_shim/hungarian_loss
 OP := $(PACKAGE)/_hungarian.so
 ARCHIVE := target/release/libhungarian_loss.a
-SERVE := target/release/serve
 LINKING := build/tensorflow
+DEMO := build/demo
+SERVING_MODEL := build/serving_model
+PYTHON_SOURCES := python_shim tf_op tests examples
 REQUIREMENTS := python_shim/requirements.txt
 
 export HUNGARIAN_PYTHON := $(abspath $(BIN)/python)
 export PKG_CONFIG := $(abspath $(BIN)/pkgconf)
 export PKG_CONFIG_PATH := $(abspath $(LINKING))
+export HUNGARIAN_OP_LIBRARY := $(abspath $(OP))
+export HUNGARIAN_SERVING_MODEL := $(abspath $(SERVING_MODEL))
+# TensorFlow's chatter, and a note of its that no user of ours needs.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_ENABLE_ONEDNN_OPTS ?= 0
+# A snapshot that differs is a failure, never an update.
+export INSTA_UPDATE := no
 
-.PHONY: build demo test lint format clean
+.PHONY: build demo test soak lint format clean
 .DELETE_ON_ERROR:
 
 build: $(VENV)/.complete $(OP)
@@ -28,7 +36,7 @@ $(VENV)/.complete: $(REQUIREMENTS) python_shim/pyproject.toml
 	touch $@
 
 # The static library: solver, bridge and TensorFlow shim.
-$(ARCHIVE): Cargo.toml Cargo.lock build.rs $(wildcard src/*.rs tf_op/*.cc tf_op/*.h) $(VENV)/.complete
+$(ARCHIVE): Cargo.toml Cargo.lock build.rs $(wildcard src/*.rs tf_op/*.cc tf_op/*.h) tf_op/flags.py $(VENV)/.complete
 	cargo build --release --locked --features tensorflow-op
 	touch $@
 
@@ -40,5 +48,42 @@ $(OP): $(ARCHIVE) tf_op/exports.map
 	  -Wl,-z,defs -Wl,--gc-sections -Wl,--version-script=tf_op/exports.map
 	$(BIN)/python -c 'import tensorflow as tf; print(tf.__version__)' > $(PACKAGE)/_tensorflow_version.txt
 
-test: build
+# Where pkg-config finds TensorFlow, for the Rust programs that link to it.
+$(LINKING)/tensorflow.pc: $(VENV)/.complete examples/serving/link_tensorflow.py
+	$(BIN)/python examples/serving/link_tensorflow.py $(LINKING)
+	touch $@
+
+# The main job: train on scanned digits, picture, export, serve from Rust.
+demo: build $(LINKING)/tensorflow.pc
+	$(BIN)/python examples/digits/demo.py --output $(DEMO)
+	cargo run --quiet --locked --package hungarian-serving --bin serve -- --library $(OP) \
+	  --model $(DEMO)/saved_model --canvases $(DEMO)/canvases.npy --objects $(DEMO)/objects.npy
+
+# Quick tests first: the solver, which needs no TensorFlow; then the op through the C API; then Python.
+test: build $(LINKING)/tensorflow.pc
 	cargo test --locked
+	$(BIN)/python examples/serving/tests/make_model.py $(SERVING_MODEL)
+	cargo test --locked --package hungarian-serving --package hungarian-op-interface
+	$(BIN)/python -m pytest
+
+# A million random problems against an independent solver.
+soak:
+	HUNGARIAN_PROBLEMS=1000000 cargo test --locked --test random_problems -- --nocapture
+
+lint: build $(LINKING)/tensorflow.pc
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(BIN)/clang-format --dry-run --Werror tf_op/*.cc tf_op/*.h
+	$(BIN)/python tf_op/tidy.py
+	$(BIN)/ruff check $(PYTHON_SOURCES)
+	$(BIN)/ruff format --check $(PYTHON_SOURCES)
+	cd python_shim && ../$(BIN)/mypy hungarian_loss
+
+format:
+	cargo fmt --all
+	$(BIN)/clang-format -i tf_op/*.cc tf_op/*.h
+	$(BIN)/ruff check --fix $(PYTHON_SOURCES)
+	$(BIN)/ruff format $(PYTHON_SOURCES)
+
+clean:
+	rm -rf $(VENV) target build $(OP) $(PACKAGE)/_tensorflow_version.txt python_shim/*.egg-info

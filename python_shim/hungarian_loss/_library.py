@@ -27,8 +27,7 @@ def _check_keras() -> None:
     legacy = os.environ.get("TF_USE_LEGACY_KERAS", "")
     if legacy.lower() in ("1", "true"):
         raise ImportError(
-            f"hungarian_loss works with Keras 3, and TF_USE_LEGACY_KERAS={legacy} asks TensorFlow for Keras 2; "
-            "unset it"
+            f"hungarian_loss works with Keras 3, and TF_USE_LEGACY_KERAS={legacy} asks TensorFlow for Keras 2; unset it"
         )
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":

@@ -1,16 +1,25 @@
 """Losses over sets: ``hungarian_loss`` and ``HungarianLoss``."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from hungarian_loss._assignment import Assignment, linear_assignment
+from hungarian_loss._assignment import linear_assignment
 from hungarian_loss._distance import compute_euclidean_distance, distance
-from hungarian_loss._matching import MatchedPairs, matched_pairs, mean_over_pairs, show_status, take
+from hungarian_loss._matching import (
+    Matching,
+    matched_pairs,
+    show_status,
+    stop_gradient_outside,
+    sum_where,
+    take,
+    unmatched_predictions,
+)
 
-Function = Callable[[Any, Any], Any]
+Function = Callable[..., Any]
+MaskFunction = Callable[[Any], Any]
 Size = int | tuple[int, int]
 
 _NORMALIZATIONS = ("pairs", "elements")
@@ -41,16 +50,16 @@ def hungarian_loss(y_true: Any, y_pred: Any, *, normalization: str = "pairs") ->
         raise ValueError(f"normalization must be one of {_NORMALIZATIONS}, got {normalization!r}")
     y_true, y_pred = _as_objects(y_true, y_pred)
     _expect_equal_features(y_true, y_pred)
-    assignment = _assign(compute_euclidean_distance, y_true, y_pred)
+    assignment = _match(compute_euclidean_distance, y_true, y_pred).assignment
     pairs = matched_pairs(assignment, y_pred.dtype)
     distances = distance(
         take(y_true, pairs.true_index, pairs.matched),
         take(y_pred, pairs.pred_index, pairs.matched),
     )
-    divisor = None
+    divisor = pairs.count
     if normalization == "elements":
         divisor = tf.cast(tf.shape(y_true)[1] * tf.shape(y_pred)[1], distances.dtype)
-    return show_status(mean_over_pairs(distances, pairs, divisor), assignment)
+    return show_status(tf.math.divide_no_nan(sum_where(pairs.matched, distances), divisor), assignment)
 
 
 @keras.saving.register_keras_serializable(package="hungarian_loss")
@@ -81,6 +90,12 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         p = min(n, m), and returns ``[B, p]``. Default: mean squared error.
       slice_weights: One number for each slice. Default: 1.0.
       slices: The same as ``slice_sizes``, by the name that the documentation of version 1 used.
+      true_mask_fn: Gets y_true ``[B, n, features]`` and returns bool ``[B, n]``: which objects are real. Default: all.
+      pred_mask_fn: Likewise for y_pred, ``[B, m]``. A mask that Keras attached to y_pred holds as well; it is never
+        multiplied into the loss.
+      unmatched_losses_fn: What predictions without a partner cost, the "no object" case: for each slice a function or None.
+        It gets the slice of all predictions ``[B, m, f]`` and returns ``[B, m]``; its values at existing unmatched
+        predictions enter the slice's mean, which is then taken over pairs and unmatched predictions together.
       reduction: As in every Keras loss; ``None`` for one value per sample.
       name: Name of the loss.
       dtype: Type to compute in; default: Keras's float type.
@@ -101,6 +116,9 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         slice_weights: Sequence[float] | None = None,
         *,
         slices: Sequence[Size] | None = None,
+        true_mask_fn: MaskFunction | None = None,
+        pred_mask_fn: MaskFunction | None = None,
+        unmatched_losses_fn: Sequence[Function | None] | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str = "hungarian_loss",
         dtype: Any = None,
@@ -119,7 +137,11 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
                 f"slice_index_to_compute_assignment must lie in [0, {len(sizes)}), the number of slices, "
                 f"or be None; got {index}"
             )
-        for argument, values in (("slice_losses_fn", slice_losses_fn), ("slice_weights", slice_weights)):
+        for argument, values in (
+            ("slice_losses_fn", slice_losses_fn),
+            ("slice_weights", slice_weights),
+            ("unmatched_losses_fn", unmatched_losses_fn),
+        ):
             if values is not None and len(values) != len(sizes):
                 raise ValueError(f"{argument} must have one entry for each of {len(sizes)} slices, got {len(values)}")
         self.slice_sizes = [_true_and_pred_size(size) for size in sizes]
@@ -128,28 +150,74 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         self.slice_losses_fn = [keras.losses.mean_squared_error] * len(sizes)
         if slice_losses_fn is not None:
             self.slice_losses_fn = list(slice_losses_fn)
+        self.true_mask_fn = true_mask_fn
+        self.pred_mask_fn = pred_mask_fn
+        self.unmatched_losses_fn: list[Function | None] = [None] * len(sizes)
+        if unmatched_losses_fn is not None:
+            self.unmatched_losses_fn = list(unmatched_losses_fn)
         self.slice_weights = [1.0] * len(sizes)
         if slice_weights is not None:
             self.slice_weights = [float(weight) for weight in slice_weights]
 
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Loss reduced over the batch, like every Keras loss; ``sample_weight`` is ``[batch]`` or ``[batch, 1]``."""
+        keras_mask = getattr(y_pred, "_keras_mask", None)
+        if keras_mask is not None:
+            # Keras would multiply this mask of objects into the losses of samples. It never sees it here.
+            y_pred = _MaskedObjects(tf.identity(y_pred), tf.convert_to_tensor(keras_mask))
+        return super().__call__(y_true, y_pred, sample_weight)
+
+    def match(self, y_true: Any, y_pred: Any) -> Matching:
+        """What ``call`` matches by: the costs ``[batch, n, m]``, who exists, and the assignment."""
+        keras_mask = None
+        if isinstance(y_pred, _MaskedObjects):
+            y_pred, keras_mask = y_pred
+        y_true, y_pred = _as_objects(y_true, y_pred)
+        row_mask = _mask("true_mask_fn", self.true_mask_fn, y_true)
+        col_mask = _mask("pred_mask_fn", self.pred_mask_fn, y_pred)
+        if keras_mask is not None:
+            keras_mask = tf.cast(keras_mask, tf.bool)
+            col_mask = keras_mask if col_mask is None else col_mask & keras_mask
+        index = self.slice_index_to_compute_assignment
+        true, pred = y_true, y_pred
+        true_slices, pred_slices = self._slices(y_true, y_pred)
+        if index is not None:
+            true, pred = true_slices[index], pred_slices[index]
+        return _match(self.compute_cost_matrix_fn, true, pred, row_mask, col_mask)
+
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Loss of each sample: ``[batch, n, features]``, ``[batch, m, features]`` -> ``[batch]``."""
+        matching = self.match(y_true, y_pred)
+        assignment = matching.assignment
+        if isinstance(y_pred, _MaskedObjects):
+            y_pred = y_pred.objects
         y_true, y_pred = _as_objects(y_true, y_pred)
-        true_slices = _split(y_true, "y_true", [size for size, _ in self.slice_sizes])
-        pred_slices = _split(y_pred, "y_pred", [size for _, size in self.slice_sizes])
-        index = self.slice_index_to_compute_assignment
-        assignment = _assign(
-            self.compute_cost_matrix_fn,
-            y_true if index is None else true_slices[index],
-            y_pred if index is None else pred_slices[index],
-        )
+        true_slices, pred_slices = self._slices(y_true, y_pred)
         pairs = matched_pairs(assignment, y_pred.dtype)
+        alone = unmatched_predictions(assignment, matching.pred_mask)
         loss = tf.zeros_like(pairs.count)
-        for function, weight, true, pred in zip(
-            self.slice_losses_fn, self.slice_weights, true_slices, pred_slices, strict=True
+        for function, unmatched_function, weight, true, pred in zip(
+            self.slice_losses_fn,
+            self.unmatched_losses_fn,
+            self.slice_weights,
+            true_slices,
+            pred_slices,
+            strict=True,
         ):
-            loss += weight * mean_over_pairs(_slice_loss(function, true, pred, pairs), pairs)
+            matched_true = take(true, pairs.true_index, pairs.matched)
+            matched_pred = take(pred, pairs.pred_index, pairs.matched)
+            values = _per_object("slice loss", function, pairs.matched, matched_true, matched_pred)
+            total, count = sum_where(pairs.matched, values), pairs.count
+            if unmatched_function is not None:
+                alone_pred = stop_gradient_outside(pred, alone)
+                total += sum_where(alone, _per_object("unmatched loss", unmatched_function, alone, alone_pred))
+                count += tf.reduce_sum(tf.cast(alone, count.dtype), axis=1)
+            loss += weight * tf.math.divide_no_nan(total, count)
         return show_status(loss / len(self.slice_sizes), assignment)
+
+    def _slices(self, y_true: Any, y_pred: Any) -> tuple[list[Any], list[Any]]:
+        true_slices = _split(y_true, "y_true", [size for size, _ in self.slice_sizes])
+        return true_slices, _split(y_pred, "y_pred", [size for _, size in self.slice_sizes])
 
     def get_config(self) -> dict[str, Any]:
         """Everything that ``from_config`` needs; functions as Keras serializes them.
@@ -162,7 +230,10 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
             "slice_index_to_compute_assignment": self.slice_index_to_compute_assignment,
             "compute_cost_matrix_fn": _serialize("compute_cost_matrix_fn", self.compute_cost_matrix_fn),
             "slice_losses_fn": [_serialize("slice_losses_fn", function) for function in self.slice_losses_fn],
+            "unmatched_losses_fn": [_serialize("unmatched_losses_fn", f) for f in self.unmatched_losses_fn],
             "slice_weights": list(self.slice_weights),
+            "true_mask_fn": _serialize("true_mask_fn", self.true_mask_fn),
+            "pred_mask_fn": _serialize("pred_mask_fn", self.pred_mask_fn),
             "reduction": self.reduction,
             "name": self.name,
             "dtype": self.dtype,
@@ -173,9 +244,18 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         """The inverse of :meth:`get_config`."""
         config = dict(config)
         config["slice_sizes"] = [tuple(size) for size in config["slice_sizes"]]
-        config["compute_cost_matrix_fn"] = _deserialize(config["compute_cost_matrix_fn"])
-        config["slice_losses_fn"] = [_deserialize(function) for function in config["slice_losses_fn"]]
+        for argument in ("compute_cost_matrix_fn", "true_mask_fn", "pred_mask_fn"):
+            config[argument] = _deserialize(config[argument])
+        for argument in ("slice_losses_fn", "unmatched_losses_fn"):
+            config[argument] = [_deserialize(function) for function in config[argument]]
         return cls(**config)
+
+
+class _MaskedObjects(NamedTuple):
+    """Predictions and the mask that Keras had attached to them, on their way from ``__call__`` to ``call``."""
+
+    objects: Any
+    mask: Any
 
 
 def _as_objects(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
@@ -195,21 +275,30 @@ def _expect_equal_features(y_true: Any, y_pred: Any) -> None:
         )
 
 
-def _assign(cost_function: Function, true: Any, pred: Any) -> Assignment:
+def _mask(argument: str, function: MaskFunction | None, objects: Any) -> Any:
+    if function is None:
+        return None
+    mask = tf.convert_to_tensor(function(objects))
+    _expect_shape(argument, "[B, n] for inputs [B, n, f]", mask, objects.shape[:2])
+    if mask.dtype != tf.bool:
+        raise ValueError(f"{argument} must return bool, got {mask.dtype.name}")
+    return mask
+
+
+def _match(cost_function: Function, true: Any, pred: Any, true_mask: Any = None, pred_mask: Any = None) -> Matching:
     """Matches true objects (rows) with predicted ones (columns). The choice has no gradient."""
     cost = tf.convert_to_tensor(cost_function(tf.stop_gradient(true), tf.stop_gradient(pred)))
     expected = tf.TensorShape([true.shape[0], true.shape[1], pred.shape[1]])
     _expect_shape("compute_cost_matrix_fn", "[B, n, m] for inputs [B, n, f] and [B, m, f]", cost, expected)
-    return linear_assignment(cost)
+    assignment = linear_assignment(cost, row_mask=true_mask, col_mask=pred_mask)
+    return Matching(cost, true_mask, pred_mask, assignment)
 
 
-def _slice_loss(function: Function, true: Any, pred: Any, pairs: MatchedPairs) -> Any:
-    """``[B, n, f]`` and ``[B, m, f]`` -> the function's value at each pair, ``[B, p]``."""
-    values = tf.convert_to_tensor(
-        function(take(true, pairs.true_index, pairs.matched), take(pred, pairs.pred_index, pairs.matched))
-    )
-    _expect_shape("slice loss", "[B, p] for inputs [B, p, f]", values, pairs.matched.shape)
-    return tf.cast(values, pairs.count.dtype)
+def _per_object(what: str, function: Callable[..., Any], places: Any, *objects: Any) -> Any:
+    """The function's value at each place ``[B, p]`` of objects ``[B, p, f]``."""
+    values = tf.convert_to_tensor(function(*objects))
+    _expect_shape(what, "[B, p] for inputs [B, p, f]", values, places.shape)
+    return tf.cast(values, objects[0].dtype)
 
 
 def _expect_shape(what: str, contract: str, got: Any, expected: Any) -> None:
@@ -234,19 +323,20 @@ def _true_and_pred_size(size: Size) -> tuple[int, int]:
     return int(true), int(pred)
 
 
-def _serialize(argument: str, function: Function) -> Any:
-    config = keras.saving.serialize_keras_object(function)
+def _serialize(argument: str, function: Callable[..., Any] | None) -> Any:
+    """Keras's form of a function, tried out: what cannot be loaded again is refused now rather than then."""
+    if function is None:
+        return None
     try:
-        found = _deserialize(config)
-    except Exception:  # Keras raises several kinds.
-        found = None
-    if found is not function:
+        config = keras.saving.serialize_keras_object(function)
+        _deserialize(config)
+    except (TypeError, ValueError) as error:
         raise ValueError(
             f"{argument} {function!r} cannot be saved, since it could not be found again on loading; use a named "
             "function registered with @keras.saving.register_keras_serializable()"
-        )
+        ) from error
     return config
 
 
 def _deserialize(config: Any) -> Any:
-    return config if callable(config) else keras.saving.deserialize_keras_object(config)
+    return config if config is None or callable(config) else keras.saving.deserialize_keras_object(config)

@@ -7,6 +7,22 @@ import tensorflow as tf
 from hungarian_loss._assignment import Assignment
 
 
+class Matching(NamedTuple):
+    """True objects (rows) matched with predicted ones (columns).
+
+    Attributes:
+      cost: ``[B, n, m]``.
+      true_mask: bool ``[B, n]``, which true objects exist; None: all.
+      pred_mask: bool ``[B, m]``, likewise.
+      assignment: Who is matched with whom.
+    """
+
+    cost: Any
+    true_mask: Any
+    pred_mask: Any
+    assignment: Assignment
+
+
 class MatchedPairs(NamedTuple):
     """Which objects are paired, in ``p = min(n, m)`` places a sample.
 
@@ -49,23 +65,30 @@ def matched_pairs(assignment: Assignment, dtype: Any) -> MatchedPairs:
     )
 
 
+def unmatched_predictions(assignment: Assignment, pred_mask: Any) -> Any:
+    """Bool ``[B, m]``: existing predictions without a partner; none in a sample whose status is not 0."""
+    alone = tf.cast(assignment.col_to_row, tf.int64) < 0
+    alone &= tf.equal(tf.cast(assignment.status, tf.float32), 0)[:, tf.newaxis]
+    return alone if pred_mask is None else alone & pred_mask
+
+
 def take(objects: Any, index: Any, matched: Any) -> Any:
-    """The objects at ``index``: ``[B, n, f]``, ``[B, p]`` -> ``[B, p, f]``. No gradient passes through empty places.
+    """The objects at ``index``: ``[B, n, f]``, ``[B, p]`` -> ``[B, p, f]``. No gradient passes through empty places."""
+    return stop_gradient_outside(tf.gather(objects, index, batch_dims=1), matched)
 
-    An empty place holds some object's values, so that functions applied to it see nothing unusual. What they make
-    of it is dropped; a NaN in their gradient is stopped here.
+
+def stop_gradient_outside(objects: Any, kept: Any) -> Any:
+    """The same values ``[B, p, f]``, with gradient only where ``kept`` ``[B, p]``.
+
+    Places that are not kept hold ordinary values, so that functions applied to them see nothing unusual. What they
+    make of them is dropped; a NaN in their gradient is stopped here.
     """
-    taken = tf.gather(objects, index, batch_dims=1)
-    return tf.where(matched[..., tf.newaxis], taken, tf.stop_gradient(taken))
+    return tf.where(kept[..., tf.newaxis], objects, tf.stop_gradient(objects))
 
 
-def mean_over_pairs(values: Any, pairs: MatchedPairs, divisor: Any = None) -> Any:
-    """Mean of ``[B, p]`` over the matched pairs of each sample, ``[B]``; 0 where there are none.
-
-    ``divisor`` replaces the number of pairs.
-    """
-    kept = tf.where(pairs.matched, values, tf.zeros_like(values))
-    return tf.math.divide_no_nan(tf.reduce_sum(kept, axis=1), pairs.count if divisor is None else divisor)
+def sum_where(kept: Any, values: Any) -> Any:
+    """Sum of ``values`` ``[B, p]`` where ``kept``, ``[B]``; what is not kept may be NaN."""
+    return tf.reduce_sum(tf.where(kept, values, tf.zeros_like(values)), axis=1)
 
 
 def show_status(loss: Any, assignment: Assignment) -> Any:

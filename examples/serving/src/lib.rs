@@ -24,6 +24,7 @@ mod meta_graph;
 mod npy;
 mod owned;
 mod saved_model;
+mod session;
 mod status;
 mod tensor;
 
@@ -31,3 +32,10 @@ pub use library::OpLibrary;
 pub use npy::read_float32;
 pub use saved_model::{SavedModel, Signature, TensorSpec};
 pub use tensor::{ElementType, Elements, Tensor};
+
+/// What all this is built of, for whoever builds a graph by hand: the tests in tests/op_interface do.
+pub mod raw {
+    pub use crate::owned::Owned;
+    pub use crate::session::Session;
+    pub use crate::status::{Failure, Status};
+}

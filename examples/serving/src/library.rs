@@ -19,6 +19,7 @@ use crate::status::Status;
 /// never unloads a library.
 pub struct OpLibrary {
     op_names: Vec<String>,
+    op_list: Vec<u8>,
     /// Only bookkeeping by now; deleting it does not unload the library.
     _handle: Owned<tf::TF_Library>,
 }
@@ -65,6 +66,7 @@ impl OpLibrary {
         ensure!(!ops.op.is_empty(), "it registers no op");
         Ok(Self {
             op_names: ops.op.into_iter().map(|op| op.name).collect(),
+            op_list: bytes.to_vec(),
             _handle: handle,
         })
     }
@@ -72,5 +74,10 @@ impl OpLibrary {
     /// The names of the ops that the library registers.
     pub fn op_names(&self) -> &[String] {
         &self.op_names
+    }
+
+    /// The definitions of those ops: TensorFlow's message OpList, serialized.
+    pub fn op_list(&self) -> &[u8] {
+        &self.op_list
     }
 }

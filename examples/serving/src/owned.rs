@@ -5,19 +5,23 @@ use std::ptr::NonNull;
 use anyhow::{Context, Result};
 
 /// A TensorFlow object that is deleted when its owner goes out of scope.
-pub(crate) struct Owned<T> {
+pub struct Owned<T> {
     pointer: NonNull<T>,
     delete: unsafe extern "C" fn(*mut T),
 }
 
 impl<T> Owned<T> {
-    /// Takes `pointer` over, to delete it with `delete`. An error that names `what` if it is null.
+    /// Takes `pointer` over, to delete it with `delete`. If it is null, the error names `what`.
+    ///
+    /// # Errors
+    ///
+    /// `pointer` is null.
     ///
     /// # Safety
     ///
     /// Unless null, `pointer` is a live object that nobody else deletes, and `delete` is the function
     /// that TensorFlow gives for deleting it.
-    pub(crate) unsafe fn new(
+    pub unsafe fn new(
         pointer: *mut T,
         delete: unsafe extern "C" fn(*mut T),
         what: &str,
@@ -28,7 +32,7 @@ impl<T> Owned<T> {
     }
 
     /// The pointer to hand to TensorFlow: not null, and live as long as `self`.
-    pub(crate) fn as_ptr(&self) -> *mut T {
+    pub fn as_ptr(&self) -> *mut T {
         self.pointer.as_ptr()
     }
 }

@@ -15,6 +15,7 @@ use tensorflow_sys as tf;
 
 use crate::meta_graph::{MetaGraphDef, SignatureDef, TensorInfo};
 use crate::owned::Owned;
+use crate::session::Session;
 use crate::status::Status;
 use crate::tensor::{ElementType, Tensor};
 
@@ -139,7 +140,7 @@ fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
 pub struct SavedModel {
     signatures: BTreeMap<String, Signature>,
     // Declared before the graph that it uses, so that it is dropped first.
-    session: Owned<tf::TF_Session>,
+    session: Session,
     graph: Owned<tf::TF_Graph>,
 }
 
@@ -199,7 +200,9 @@ impl SavedModel {
             .iter()
             .map(|(name, spec)| self.find(spec).with_context(|| format!("output `{name}`")))
             .collect::<Result<Vec<_>>>()?;
-        let results = self.run_graph(&feeds, &values, &fetches)?;
+        // SAFETY: every feed and fetch is an existing output of an operation in this session's graph
+        // (`find` checked), which `self` keeps live.
+        let results = unsafe { self.session.run(&feeds, &values, &fetches) }?;
         let outputs = signature.outputs.keys().zip(&results);
         outputs
             .map(|(name, result)| {
@@ -209,55 +212,6 @@ impl SavedModel {
                     tensor.with_context(|| format!("output `{name}`"))?,
                 ))
             })
-            .collect()
-    }
-
-    /// Feeds `values` to the tensors `feeds` of the graph and computes its tensors `fetches`.
-    fn run_graph(
-        &self,
-        feeds: &[tf::TF_Output],
-        values: &[Owned<tf::TF_Tensor>],
-        fetches: &[tf::TF_Output],
-    ) -> Result<Vec<Owned<tf::TF_Tensor>>> {
-        ensure!(
-            feeds.len() == values.len(),
-            "got {} values, expected one for each of {} inputs",
-            values.len(),
-            feeds.len()
-        );
-        let values: Vec<*mut tf::TF_Tensor> = values.iter().map(Owned::as_ptr).collect();
-        let mut results = vec![ptr::null_mut(); fetches.len()];
-        let (feed_count, fetch_count) = (
-            c_int::try_from(feeds.len())?,
-            c_int::try_from(fetches.len())?,
-        );
-        let status = Status::new()?;
-        // SAFETY: each list is as long as the count beside it (feeds and values: checked above). Every
-        // feed and fetch is an existing output of an operation in this session's graph (`find` checked),
-        // every value a live tensor that stays ours. The optional arguments are null.
-        unsafe {
-            tf::TF_SessionRun(
-                self.session.as_ptr(),
-                ptr::null(),
-                feeds.as_ptr(),
-                values.as_ptr(),
-                feed_count,
-                fetches.as_ptr(),
-                results.as_mut_ptr(),
-                fetch_count,
-                ptr::null(),
-                0,
-                ptr::null_mut(),
-                status.as_ptr(),
-            );
-        }
-        // On failure TensorFlow leaves only nulls in `results`, so nothing leaks here.
-        status.check()?;
-        results
-            .into_iter()
-            // SAFETY: after a success each result is a new tensor that belongs to the caller, and
-            // TF_DeleteTensor deletes it.
-            .map(|result| unsafe { Owned::new(result, tf::TF_DeleteTensor, "an output") })
             .collect()
     }
 
@@ -289,16 +243,6 @@ impl SavedModel {
             oper: operation,
             index,
         })
-    }
-}
-
-/// Ends a session and frees it. What can go wrong while it ends has no reader any more.
-unsafe extern "C" fn close_session(session: *mut tf::TF_Session) {
-    let Ok(status) = Status::new() else { return };
-    // SAFETY: the caller hands over a live session for deletion, and the status is live.
-    unsafe {
-        tf::TF_CloseSession(session, status.as_ptr());
-        tf::TF_DeleteSession(session, status.as_ptr());
     }
 }
 
@@ -334,9 +278,8 @@ fn load(directory: &Path) -> Result<SavedModel> {
         )
     };
     status.check()?;
-    // SAFETY: the call succeeded (`check` above), so the session is a new object of ours, and
-    // `close_session` deletes one.
-    let session = unsafe { Owned::new(session, close_session, "a session") }?;
+    // SAFETY: the call succeeded (`check` above), so the session is a new object of ours.
+    let session = unsafe { Session::new(session) }?;
     Ok(SavedModel {
         signatures: read_signatures(&meta_graph)?,
         session,

@@ -268,7 +268,11 @@ impl Tensor {
     }
 
     /// A copy in TensorFlow's memory.
-    pub(crate) fn to_tensorflow(&self) -> Result<Owned<tf::TF_Tensor>> {
+    ///
+    /// # Errors
+    ///
+    /// TensorFlow has no memory for it.
+    pub fn to_tensorflow(&self) -> Result<Owned<tf::TF_Tensor>> {
         let data_type = match self.elements {
             Elements::Float32(_) => tf::TF_DataType::TF_FLOAT,
             Elements::Float64(_) => tf::TF_DataType::TF_DOUBLE,
@@ -298,7 +302,11 @@ impl Tensor {
     }
 
     /// A copy of a tensor in TensorFlow's memory.
-    pub(crate) fn from_tensorflow(tensor: &Owned<tf::TF_Tensor>) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// The tensor has a type that no [`Tensor`] can hold.
+    pub fn from_tensorflow(tensor: &Owned<tf::TF_Tensor>) -> Result<Self> {
         let pointer = tensor.as_ptr();
         // SAFETY: `Owned` keeps the tensor live, here and in the next two blocks.
         let (number, rank) = unsafe { (tensor_type_number(pointer), tf::TF_NumDims(pointer)) };

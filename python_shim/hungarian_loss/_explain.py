@@ -1,0 +1,176 @@
+"""Who was matched with whom, at what cost, and how close the next best was."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from hungarian_loss._assignment import linear_assignment
+from hungarian_loss._distance import compute_euclidean_distance
+from hungarian_loss._losses import HungarianLoss
+
+_STATUS = {
+    0: "optimal",
+    1: "infeasible: the allowed pairs cannot match min(true, predicted) objects",
+    2: "invalid: a cost is NaN or -inf",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """One sample's matching in numbers; ``print`` shows it as a table.
+
+    Attributes:
+      status: 0 optimal, 1 infeasible, 2 invalid.
+      cost: ``[n, m]``.
+      true_index: ``[p]``, true object of each matched pair.
+      pred_index: ``[p]``, predicted object of each matched pair.
+      pair_cost: ``[p]``.
+      runner_up: ``[p]``, the predicted object that would replace ``pred_index`` first; −1 where the true object would
+        rather stay alone, or there is no other way.
+      margin: ``[p]``, the runner-up's reduced cost c − u − v: by the duals, a matching without this pair costs at
+        least that much more. +inf where there is no other way.
+      rise: ``[p]``, how much more it really costs: the pair forbidden and the sample solved again. Never less than
+        ``margin``, up to rounding; 0 at a tie, +inf where nothing else can be matched.
+      total_cost: Sum of the pairs' costs; NaN if invalid, +inf if infeasible.
+      unmatched_true: Existing true objects without a partner.
+      unmatched_pred: Existing predicted objects without a partner.
+      boxes: ``(y_true, y_pred)`` of the sample where objects have four features, for the figure; else None.
+    """
+
+    status: int
+    cost: Any
+    true_index: Any
+    pred_index: Any
+    pair_cost: Any
+    runner_up: Any
+    margin: Any
+    rise: Any
+    total_cost: float
+    unmatched_true: Any
+    unmatched_pred: Any
+    boxes: Any = None
+
+    def __str__(self) -> str:
+        lines = [f"status {self.status}, {_STATUS[self.status]}"]
+        if self.status == 0:
+            lines.append(f"total cost {self.total_cost:.6g} over {len(self.true_index)} pairs")
+            lines.append(f"{'true':>6} {'predicted':>10} {'cost':>12} {'runner-up':>10} {'margin':>12} {'rise':>12}")
+            columns = (self.true_index, self.pred_index, self.pair_cost, self.runner_up, self.margin, self.rise)
+            for true, pred, cost, runner_up, margin, rise in zip(*columns, strict=True):
+                other = "-" if runner_up < 0 else str(runner_up)
+                lines.append(f"{true:>6} {pred:>10} {cost:>12.6g} {other:>10} {margin:>12.6g} {rise:>12.6g}")
+            for name, indices in (("true", self.unmatched_true), ("predicted", self.unmatched_pred)):
+                if len(indices):
+                    lines.append(f"unmatched {name}: {', '.join(map(str, indices))}")
+        return "\n".join(lines)
+
+    def figure(self) -> Any:
+        """A matplotlib figure: the cost matrix with its matched cells and, for four features, the boxes with lines that
+        join matched ones. Features are taken as (center x, center y, width, height).
+
+        Raises:
+          ImportError: matplotlib is not installed.
+        """
+        from hungarian_loss._figure import draw
+
+        return draw(self)
+
+
+def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: HungarianLoss | None = None) -> Explanation:
+    """Explains the matching of one sample.
+
+    Args:
+      y_true: ``[batch, n, features]``.
+      y_pred: ``[batch, m, features]``.
+      sample: Which sample of the batch.
+      loss: The :class:`HungarianLoss` whose costs and masks to use; default: Euclidean distance over all features, as in
+        :func:`hungarian_loss`.
+
+    Returns:
+      An :class:`Explanation`. ``print`` it, or call its ``figure``.
+
+    Raises:
+      ValueError: ``sample`` is not in the batch, or shapes do not fit.
+    """
+    y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
+    batch = int(y_true.shape[0])
+    if not 0 <= sample < batch:
+        raise ValueError(f"sample must lie in [0, {batch}), the batch; got {sample}")
+    one_true, one_pred = y_true[sample : sample + 1], y_pred[sample : sample + 1]
+    if loss is None:
+        loss = HungarianLoss([int(y_true.shape[-1])], 0, compute_euclidean_distance)
+    matching = loss.match(one_true, one_pred)
+    assignment = matching.assignment
+    cost = np.asarray(tf.cast(matching.cost, tf.float64)[0])
+    rows, cols = cost.shape
+    row_exists = _existing(matching.true_mask, rows)
+    col_exists = _existing(matching.pred_mask, cols)
+    row_to_col = assignment.row_to_col.numpy()[0]
+    col_to_row = assignment.col_to_row.numpy()[0]
+    true_index = np.flatnonzero(row_to_col >= 0)
+    pred_index = row_to_col[true_index]
+    row_duals = assignment.row_duals.numpy()[0].astype(np.float64)
+    col_duals = assignment.col_duals.numpy()[0].astype(np.float64)
+    row_may_be_alone = bool(row_exists.sum() > col_exists.sum())
+    runner_up, margin = _runners_up(cost, row_duals, col_duals, true_index, pred_index, col_exists, row_may_be_alone)
+    return Explanation(
+        status=int(assignment.status.numpy()[0]),
+        cost=cost,
+        true_index=true_index,
+        pred_index=pred_index,
+        pair_cost=cost[true_index, pred_index],
+        runner_up=runner_up,
+        margin=margin,
+        rise=_rises(cost, true_index, pred_index, row_exists, col_exists),
+        total_cost=float(assignment.total_cost.numpy()[0]),
+        unmatched_true=np.flatnonzero((row_to_col < 0) & row_exists),
+        unmatched_pred=np.flatnonzero((col_to_row < 0) & col_exists),
+        boxes=(np.asarray(one_true[0]), np.asarray(one_pred[0])) if y_true.shape[-1] == y_pred.shape[-1] == 4 else None,
+    )
+
+
+def _existing(mask: Any, size: int) -> Any:
+    return np.ones(size, bool) if mask is None else np.asarray(mask[0])
+
+
+def _runners_up(
+    cost: Any,
+    row_duals: Any,
+    col_duals: Any,
+    true_index: Any,
+    pred_index: Any,
+    col_exists: Any,
+    row_may_be_alone: bool,
+) -> tuple[Any, Any]:
+    """Least reduced cost c − u − v of each matched row among its other ways, and the column of that way.
+
+    A matching without pair (i, j) matches i elsewhere, which by the duals costs at least that much more; or, where u_i
+    could be 0, not at all, which costs at least −u_i more.
+    """
+    runner_up = np.full(len(true_index), -1)
+    margin = np.full(len(true_index), np.inf)
+    for place, (row, col) in enumerate(zip(true_index, pred_index, strict=True)):
+        reduced = np.where(col_exists, cost[row] - row_duals[row] - col_duals, np.inf)
+        reduced[col] = np.inf
+        best = reduced.argmin()
+        alone = -row_duals[row] if row_may_be_alone else np.inf
+        if reduced[best] <= alone and np.isfinite(reduced[best]):
+            runner_up[place] = best
+        # Rounding of the duals may leave a tie an ulp below zero.
+        margin[place] = max(min(reduced[best], alone), 0.0)
+    return runner_up, margin
+
+
+def _rises(cost: Any, true_index: Any, pred_index: Any, row_exists: Any, col_exists: Any) -> Any:
+    """Rise of the total cost when each pair in turn is forbidden, ``[p]``."""
+    cost = np.where(row_exists[:, np.newaxis] & col_exists, cost, 0.0)
+    total = cost[true_index, pred_index].sum()
+    rises = np.zeros(len(true_index))
+    for place, pair in enumerate(zip(true_index, pred_index, strict=True)):
+        without = cost.copy()
+        without[pair] = np.inf
+        again = linear_assignment(without, row_mask=row_exists, col_mask=col_exists)
+        rises[place] = max(float(again.total_cost) - total, 0.0)
+    return rises
