@@ -106,7 +106,8 @@ def _gradient(op: Any, *upstream: Any) -> list[Any]:
     no matched pairs, so its gradient is zero. Made of plain TensorFlow ops, so it differentiates again.
     """
     cost, row_to_col = op.inputs[0], op.outputs[1]
-    matched = assignment_mask(row_to_col, tf.shape(cost)[-1])
+    cols = cost.shape[-1] if cost.shape.rank is not None else None
+    matched = assignment_mask(row_to_col, tf.shape(cost)[-1] if cols is None else cols)
     per_pair = tf.cast(upstream[0], cost.dtype)[..., tf.newaxis, tf.newaxis]
     return [tf.where(matched, per_pair, tf.zeros([], cost.dtype)), None, None, None]
 
