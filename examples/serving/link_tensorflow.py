@@ -40,9 +40,7 @@ def tensorflow_version() -> str:
 def link(path: Path, target: Path) -> None:
     """Makes `path` a symbolic link to `target`."""
     if not target.is_file():
-        sys.exit(
-            f"TensorFlow's library {target} does not exist: this TensorFlow is not the wheel for Linux"
-        )
+        sys.exit(f"TensorFlow's library {target} does not exist: this TensorFlow is not the wheel for Linux")
     if path.is_symlink() and path.readlink() == target:
         return
     path.unlink(missing_ok=True)

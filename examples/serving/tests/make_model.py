@@ -82,9 +82,7 @@ def main() -> None:
             x=objects("x", OBJECTS, FEATURES), y_true=objects("y_true", OBJECTS, FEATURES)
         ),
         "predict": tf.function(predict).get_concrete_function(canvases),
-        "match": tf.function(match).get_concrete_function(
-            canvases, objects("objects", None, BOX_NUMBERS + CLASSES)
-        ),
+        "match": tf.function(match).get_concrete_function(canvases, objects("objects", None, BOX_NUMBERS + CLASSES)),
     }
     tf.saved_model.save(model, sys.argv[1], signatures=signatures)
 
