@@ -54,7 +54,7 @@ $(LINKING)/tensorflow.pc: $(VENV)/.complete examples/serving/link_tensorflow.py
 	$(BIN)/python examples/serving/link_tensorflow.py $(LINKING)
 	touch $@
 
-# oneDNN halves the training time; elsewhere it would only add a note to every program's output.
+# oneDNN saves about a third of the training time; elsewhere it would only add a note to the output.
 demo: export TF_ENABLE_ONEDNN_OPTS := 1
 # The main job: train on scanned digits, picture, export, serve from Rust.
 demo: build $(LINKING)/tensorflow.pc
