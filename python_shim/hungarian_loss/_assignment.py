@@ -73,11 +73,15 @@ def linear_assignment(
         expected = ", ".join(dtype.name for dtype in _COST_TYPES)
         raise TypeError(f"cost must be one of {expected}, got {cost.dtype.name}")
     real = tf.float64 if cost.dtype == tf.float64 else tf.float32
-    shape = tf.shape(cost, out_type=tf.int64)
+
+    def size(axis: int) -> Any:
+        # Padded in front, so that a cost without rows or columns gets as far as the op, which says what is wrong.
+        return tf.concat([[1, 1], tf.shape(cost, out_type=tf.int64)], axis=0)[axis]
+
     outputs = ops.hungarian_assignment(
         cost=cost,
-        row_mask=_mask("row", row_mask, num_rows, lambda: shape[-2], validate),
-        col_mask=_mask("col", col_mask, num_cols, lambda: shape[-1], validate),
+        row_mask=_mask("row", row_mask, num_rows, lambda: size(-2), validate),
+        col_mask=_mask("col", col_mask, num_cols, lambda: size(-1), validate),
         cost_limit=_limit(cost_limit, real),
         maximize=maximize,
         validate=validate,
@@ -125,6 +129,9 @@ def _mask(side: str, mask: Any, count: Any, size: Any, validate: bool) -> Any:
         return tf.convert_to_tensor(mask, dtype=tf.bool)
     if count is None:
         return tf.constant(True)
+    count = tf.convert_to_tensor(count)
+    if not count.dtype.is_integer:
+        raise TypeError(f"num_{side}s must be integers, got {count.dtype.name}")
     count = tf.cast(count, tf.int64)
     if validate:
         message = f"num_{side}s must lie in [0, {side}s]"

@@ -67,7 +67,14 @@ def load() -> Any:
     except importlib.metadata.PackageNotFoundError as error:
         raise ImportError("hungarian_loss needs TensorFlow with Keras 3; keras is not installed") from error
     _check_tensorflow()
-    import keras
+    try:
+        import keras
+    except ImportError as error:
+        # Another backend, chosen in Keras's own file, that is not installed either.
+        raise ImportError(
+            "hungarian_loss works with Keras's tensorflow backend, and Keras cannot be imported as it is set up: "
+            f"{error}; set KERAS_BACKEND=tensorflow or change ~/.keras/keras.json"
+        ) from error
     import tensorflow as tf
 
     if keras.config.backend() != "tensorflow":

@@ -49,7 +49,7 @@ def hungarian_loss(y_true: Any, y_pred: Any, *, normalization: str = "pairs") ->
     if normalization not in _NORMALIZATIONS:
         raise ValueError(f"normalization must be one of {_NORMALIZATIONS}, got {normalization!r}")
     y_true, y_pred = _as_objects(y_true, y_pred)
-    _expect_equal_features(y_true, y_pred)
+    y_pred = _with_equal_axis(y_true, y_pred, 2, "features")
     assignment = _match(compute_euclidean_distance, y_true, y_pred).assignment
     pairs = matched_pairs(assignment, y_pred.dtype)
     distances = distance(
@@ -265,14 +265,25 @@ def _as_objects(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     for name, objects in (("y_true", y_true), ("y_pred", y_pred)):
         if objects.shape.rank not in (None, 3):
             raise ValueError(f"{name} must be [batch, objects, features], got shape {objects.shape}")
-    return tf.cast(y_true, dtype), tf.cast(y_pred, dtype)
+    rank = [None, None, None]
+    y_true, y_pred = tf.ensure_shape(y_true, rank), tf.ensure_shape(y_pred, rank)
+    y_true, y_pred = tf.cast(y_true, dtype), tf.cast(y_pred, dtype)
+    return y_true, _with_equal_axis(y_true, y_pred, 0, "samples")
 
 
-def _expect_equal_features(y_true: Any, y_pred: Any) -> None:
-    if not y_true.shape[2:].is_compatible_with(y_pred.shape[2:]):
-        raise ValueError(
-            f"y_true and y_pred must have equally many features, got shapes {y_true.shape} and {y_pred.shape}"
-        )
+def _with_equal_axis(y_true: Any, y_pred: Any, axis: int, what: str) -> Any:
+    """``y_pred``, certain to be as long as ``y_true`` along ``axis``; broadcasting would hide a mistake."""
+    true_size, pred_size = y_true.shape[axis], y_pred.shape[axis]
+    if true_size is not None and pred_size is not None:
+        if true_size != pred_size:
+            raise ValueError(
+                f"y_true and y_pred must have equally many {what}, got shapes {y_true.shape} and {y_pred.shape}"
+            )
+        return y_pred
+    # An assertion would vanish under XLA; a reshape to what the other has fails wherever it runs.
+    shape = tf.unstack(tf.shape(y_pred), num=3)
+    shape[axis] = tf.shape(y_true)[axis]
+    return tf.reshape(y_pred, shape)
 
 
 def _mask(argument: str, function: MaskFunction | None, objects: Any) -> Any:
@@ -313,6 +324,8 @@ def _split(objects: Any, name: str, sizes: list[int]) -> list[Any]:
     features = objects.shape[-1] if objects.shape.rank is not None else None
     if features is not None and features != sum(sizes):
         raise ValueError(f"slice sizes {sizes} add up to {sum(sizes)}, but {name} has {features} features")
+    # Splitting into one piece would check nothing.
+    objects = tf.ensure_shape(objects, [None, None, sum(sizes)])
     return tf.split(objects, sizes, axis=-1)  # type: ignore[no-any-return]
 
 

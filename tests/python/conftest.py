@@ -1,0 +1,11 @@
+"""What holds for every test: a quiet TensorFlow, and helpers that can be imported and explain their assertions."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+pytest.register_assert_rewrite("oracle")
