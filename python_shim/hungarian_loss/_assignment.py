@@ -129,9 +129,16 @@ def _mask(side: str, mask: Any, count: Any, size: Any, validate: bool) -> Any:
         return tf.convert_to_tensor(mask, dtype=tf.bool)
     if count is None:
         return tf.constant(True)
-    count = tf.convert_to_tensor(count)
+    # Python's integers have no bound, and TensorFlow wraps large ones while tracing.
+    for number in tf.nest.flatten(count):
+        if isinstance(number, int) and not tf.int64.min <= number <= tf.int64.max:
+            raise ValueError(f"num_{side}s must fit int64, got {number}")
+    count = tf.convert_to_tensor(count, dtype=None if hasattr(count, "dtype") else tf.int64)
     if not count.dtype.is_integer:
         raise TypeError(f"num_{side}s must be integers, got {count.dtype.name}")
+    if count.dtype == tf.uint64:
+        # "More than there are" must not turn negative on the way to int64.
+        count = tf.minimum(count, tf.constant(tf.int64.max, tf.uint64))
     count = tf.cast(count, tf.int64)
     if validate:
         message = f"num_{side}s must lie in [0, {side}s]"

@@ -1,0 +1,351 @@
+"""explain(): its numbers against every matching there is, its words, its picture."""
+
+import io
+import itertools
+import math
+import re
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import oracle
+from hungarian_loss import HungarianLoss, explain, hungarian_loss, linear_assignment
+
+INF, NAN = np.inf, np.nan
+SEED = 20240611
+SIZES = [(1, 1), (1, 4), (4, 1), (2, 2), (3, 3), (3, 4), (4, 3), (2, 5), (5, 2), (4, 4)]
+
+
+def explain_cost(cost, exists=None):
+    """Explains a cost matrix of our own; `exists`: which true and which predicted objects."""
+    cost = np.asarray(cost, np.float64)
+    masks = {}
+    if exists is not None:
+        masks = {
+            "true_mask_fn": lambda objects: tf.constant([exists[0]]),
+            "pred_mask_fn": lambda objects: tf.constant([exists[1]]),
+        }
+    loss = HungarianLoss([1], compute_cost_matrix_fn=lambda true, pred: tf.constant(cost[np.newaxis]), **masks)
+    rows, cols = cost.shape
+    return explain(np.zeros((1, rows, 1)), np.zeros((1, cols, 1)), loss=loss)
+
+
+def optimum(cost, exists=None):
+    """(status, least total) by trying every matching."""
+    rows, cols = exists if exists is not None else (np.full(size, True) for size in cost.shape)
+    return oracle.brute_force(oracle.Problem(np.asarray(cost, np.float64), np.asarray(rows), np.asarray(cols)))
+
+
+def check(explanation, cost, exists=None, slack=1e-12):
+    """Holds every number against brute force. Costs of small integers leave no room for rounding: slack 0."""
+    cost = np.asarray(cost, np.float64)
+    row_exists, col_exists = exists if exists is not None else (np.full(size, True) for size in cost.shape)
+    status, least = optimum(cost, exists)
+    assert explanation.status == status == 0
+    assert explanation.total_cost == pytest.approx(least, abs=slack, rel=0)
+    pairs = list(zip(explanation.true_index.tolist(), explanation.pred_index.tolist(), strict=True))
+    assert len(pairs) == min(np.sum(row_exists), np.sum(col_exists))
+    np.testing.assert_array_equal(explanation.pair_cost, [cost[pair] for pair in pairs])
+    assert math.fsum(explanation.pair_cost) == pytest.approx(least, abs=slack, rel=0)
+    assert explanation.unmatched_true.tolist() == sorted(set(np.flatnonzero(row_exists)) - {i for i, _ in pairs})
+    assert explanation.unmatched_pred.tolist() == sorted(set(np.flatnonzero(col_exists)) - {j for _, j in pairs})
+    for (i, j), runner_up, margin, rise in zip(
+        pairs, explanation.runner_up, explanation.margin, explanation.rise, strict=True
+    ):
+        without = cost.copy()
+        without[i, j] = INF
+        bad, next_best = optimum(without, exists)
+        assert rise == (INF if bad else pytest.approx(next_best - least, abs=slack, rel=0)), (cost, i, j)
+        assert 0 <= margin <= rise + slack, (cost, i, j)
+        assert runner_up == -1 or (runner_up != j and col_exists[runner_up] and np.isfinite(cost[i, runner_up]))
+
+
+@pytest.mark.parametrize(("rows", "cols"), SIZES, ids=str)
+def test_numbers_against_every_matching(rows, cols):
+    rng = np.random.default_rng([SEED, rows, cols])
+    for _ in range(12):
+        whole = rng.integers(-3, 6, (rows, cols)).astype(float)
+        check(explain_cost(whole), whole, slack=0)
+        sparse = np.where(rng.uniform(size=whole.shape) < 0.3, INF, whole)
+        np.fill_diagonal(sparse, 1.0)  # So that it can be matched.
+        check(explain_cost(sparse), sparse, slack=0)
+        real = rng.normal(size=(rows, cols))
+        check(explain_cost(real), real)
+
+
+@pytest.mark.parametrize(("rows", "cols"), SIZES, ids=str)
+def test_numbers_of_distances_against_every_matching(rows, cols):
+    rng = np.random.default_rng([SEED, rows, cols])
+    y_true, y_pred = rng.normal(size=(2, rows, 3)), rng.normal(size=(2, cols, 3))
+    for sample in range(2):
+        explanation = explain(y_true, y_pred, sample)
+        cost = oracle.cdist(y_true[sample], y_pred[sample])
+        np.testing.assert_allclose(explanation.cost, cost, rtol=1e-14)
+        check(explanation, explanation.cost)
+        loss = hungarian_loss(y_true, y_pred).numpy()[sample]
+        assert explanation.total_cost / min(rows, cols) == pytest.approx(loss, rel=1e-14)
+        single = explain(y_true.astype(np.float32), y_pred.astype(np.float32), sample)
+        check(single, single.cost, slack=2e-6)
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(3, 3), (4, 5), (5, 4), (2, 6)], ids=str)
+def test_masked_objects_take_no_part(rows, cols):
+    rng = np.random.default_rng([SEED, rows, cols])
+    for _ in range(10):
+        exists = rng.uniform(size=rows) < 0.7, rng.uniform(size=cols) < 0.7
+        cost = rng.integers(0, 9, (rows, cols)).astype(float)
+        shown = np.where(exists[0][:, np.newaxis] & exists[1], cost, NAN)
+        explanation = explain_cost(shown, exists)
+        check(explanation, np.where(np.isnan(shown), 1e6, shown), exists, slack=0)
+        # The same as the objects that exist by themselves.
+        alone = explain_cost(cost[np.ix_(*exists)]) if exists[0].any() and exists[1].any() else None
+        if alone is not None:
+            places = [np.flatnonzero(side) for side in exists]
+            np.testing.assert_array_equal(explanation.true_index, places[0][alone.true_index])
+            np.testing.assert_array_equal(explanation.pred_index, places[1][alone.pred_index])
+            np.testing.assert_array_equal(explanation.rise, alone.rise)
+            np.testing.assert_array_equal(explanation.margin, alone.margin)
+        else:
+            assert len(explanation.true_index) == 0 and explanation.total_cost == 0
+
+
+def test_masks_of_the_loss():
+    """Masks come from the objects themselves: the last feature of a real one is not negative."""
+
+    def is_real(objects):
+        return objects[:, :, -1] >= 0
+
+    rng = np.random.default_rng(SEED)
+    y_true, y_pred = rng.normal(size=(3, 4, 3)), rng.normal(size=(3, 5, 3))
+    y_true[:, :, 2], y_pred[:, :, 2] = 1, 1
+    y_true[1, [0, 2], 2] = y_pred[1, 3, 2] = -1
+    y_true[1, 0, :2] = NAN
+    loss = HungarianLoss([2, 1], true_mask_fn=is_real, pred_mask_fn=is_real)
+    explanation = explain(y_true, y_pred, 1, loss=loss)
+    cost = oracle.cdist(y_true[1, :, :2], y_pred[1, :, :2])
+    exists = y_true[1, :, 2] >= 0, y_pred[1, :, 2] >= 0
+    check(explanation, np.where(np.isnan(cost), 1e6, cost), exists)
+    assert explanation.true_index.tolist() == [1, 3]
+    assert len(explanation.unmatched_pred) == 2 and 3 not in explanation.unmatched_pred
+    assert explain(y_true, y_pred, 0, loss=loss).true_index.tolist() == [0, 1, 2, 3]
+
+
+def test_the_margin_and_the_runner_up_are_those_of_the_duals():
+    rng = np.random.default_rng(SEED)
+    for rows, cols in SIZES:
+        cost = rng.normal(size=(rows, cols))
+        explanation, solved = explain_cost(cost), linear_assignment(cost)
+        reduced = cost - solved.row_duals.numpy()[:, np.newaxis] - solved.col_duals.numpy()
+        for place, (i, j) in enumerate(zip(explanation.true_index, explanation.pred_index, strict=True)):
+            ways = {col: reduced[i, col] for col in range(cols) if col != j}
+            if rows > cols:
+                ways[-1] = -solved.row_duals.numpy()[i]
+            ways = ways or {-1: INF}
+            best = min(ways, key=ways.get)
+            assert explanation.runner_up[place] == best
+            assert explanation.margin[place] == pytest.approx(max(ways[best], 0), abs=1e-15)
+
+
+def test_an_example_by_hand():
+    # 0-0 and 1-1 cost 3; without 0-0 the next is 0-1 and 1-0 at 9; without 1-1 it is the same.
+    explanation = explain_cost([[1, 4], [5, 2]])
+    assert explanation.total_cost == 3
+    assert explanation.rise.tolist() == [6, 6]
+    assert explanation.runner_up.tolist() == [1, 0]
+    # Without its pair, the first would rather stay alone.
+    explanation = explain_cost([[1], [3]])
+    assert (explanation.true_index.tolist(), explanation.unmatched_true.tolist()) == ([0], [1])
+    assert (explanation.margin.tolist(), explanation.rise.tolist()) == ([2], [2])
+    assert explanation.runner_up.tolist() == [-1]
+    # There is no other way.
+    explanation = explain_cost([[1, INF], [INF, 2]])
+    assert explanation.rise.tolist() == explanation.margin.tolist() == [INF, INF]
+    assert explanation.runner_up.tolist() == [-1, -1]
+
+
+def test_ties_have_no_margin():
+    for shape in [(3, 3), (2, 4), (4, 2)]:
+        explanation = explain_cost(np.full(shape, 2.0))
+        assert not explanation.margin.any() and not explanation.rise.any()
+
+
+def test_a_sample_of_a_batch_is_that_sample():
+    rng = np.random.default_rng(SEED)
+    y_true, y_pred = rng.normal(size=(5, 3, 4)), rng.normal(size=(5, 4, 4))
+    seen = [str(explain(y_true, y_pred, sample)) for sample in range(5)]
+    assert seen == [str(explain(y_true[sample : sample + 1], y_pred[sample : sample + 1])) for sample in range(5)]
+    assert len(set(seen)) == 5
+    assert seen[0] == str(explain(y_true, y_pred))
+    boxes = explain(y_true, y_pred, 2).boxes
+    np.testing.assert_array_equal(boxes[0], y_true[2])
+    np.testing.assert_array_equal(boxes[1], y_pred[2])
+
+
+@pytest.mark.parametrize("sample", [-1, -5, 5, 100])
+def test_a_sample_out_of_range(sample):
+    with pytest.raises(ValueError, match=rf"sample must lie in \[0, 5\).*got {sample}"):
+        explain(np.zeros((5, 3, 4)), np.zeros((5, 3, 4)), sample)
+
+
+@pytest.mark.parametrize(
+    ("true_shape", "pred_shape", "sample"),
+    [
+        ((3, 4), (3, 4), 0),
+        ((2, 3, 4), (2, 3, 5), 0),
+        ((4,), (4,), 0),
+        ((2, 3, 4), (1, 3, 4), 1),
+        ((0, 3, 4), (0, 3, 4), 0),
+    ],
+)
+def test_shapes_that_do_not_fit(true_shape, pred_shape, sample):
+    with pytest.raises(ValueError):
+        explain(np.zeros(true_shape), np.zeros(pred_shape), sample)
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(0, 3), (3, 0), (0, 0)], ids=str)
+def test_no_objects(rows, cols):
+    explanation = explain(np.zeros((1, rows, 4)), np.zeros((1, cols, 4)))
+    assert (explanation.status, explanation.total_cost, len(explanation.true_index)) == (0, 0, 0)
+    assert explanation.unmatched_true.tolist() == list(range(rows))
+    assert explanation.unmatched_pred.tolist() == list(range(cols))
+    assert "over 0 pairs" in str(explanation)
+    assert len(panels(explanation.figure())) == 2
+
+
+# Words.
+
+BAD = {
+    "infeasible": ([[1, 2, INF], [3, 4, INF], [5, 6, INF]], 1, INF),
+    "invalid": ([[1, 2], [NAN, 4]], 2, NAN),
+    "invalid, -inf": ([[1, 2], [-INF, 4]], 2, NAN),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_sample_says_why(name):
+    cost, status, total = BAD[name]
+    explanation = explain_cost(cost)
+    assert explanation.status == status
+    np.testing.assert_equal(explanation.total_cost, total)
+    for numbers in ["true_index", "pred_index", "pair_cost", "runner_up", "margin", "rise"]:
+        assert len(getattr(explanation, numbers)) == 0
+    assert explanation.unmatched_true.tolist() == explanation.unmatched_pred.tolist() == list(range(len(cost)))
+    assert re.match(rf"status {status}, {name.split(',')[0]}\b", str(explanation))
+    assert str(explanation).count("\n") == 0
+    assert len(panels(explanation.figure())) == 1
+    draw(explanation.figure())
+
+
+def test_nan_in_a_sample_leaves_the_others_alone():
+    rng = np.random.default_rng(SEED)
+    y_true, y_pred = rng.normal(size=(3, 3, 4)), rng.normal(size=(3, 4, 4))
+    bad = y_pred.copy()
+    bad[1, 2, 3] = NAN
+    assert [explain(y_true, bad, sample).status for sample in range(3)] == [0, 2, 0]
+    assert str(explain(y_true, bad, 2)) == str(explain(y_true, y_pred, 2))
+    draw(explain(y_true, bad, 1).figure())
+
+
+def test_the_table():
+    explanation = explain_cost([[1.5, 4, INF], [5, 2.25, 9]])
+    lines = str(explanation).splitlines()
+    assert lines[0] == "status 0, optimal"
+    assert lines[1] == "total cost 3.75 over 2 pairs"
+    assert lines[2].split() == ["true", "predicted", "cost", "runner-up", "margin", "rise"]
+    rows = [line.split() for line in lines[3:5]]
+    assert [row[:4] for row in rows] == [["0", "0", "1.5", "1"], ["1", "1", "2.25", "0"]]
+    # Without 0-0: 0-1 and 1-0, 9. Without 1-1: 0-0 and 1-2, 10.5, or 0-1 and 1-0, 9.
+    assert [float(row[5]) for row in rows] == [5.25, 5.25]
+    assert lines[5:] == ["unmatched predicted: 2"]
+    assert str(explain_cost([[1], [3], [2]])).splitlines()[-1] == "unmatched true: 1, 2"
+    assert str(explain_cost([[1]])).splitlines()[-1].split() == ["0", "0", "1", "-", "inf", "inf"]
+
+
+# The picture.
+
+
+def panels(figure):
+    """The axes, without the scale of colours."""
+    return [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+
+
+def draw(figure):
+    """As PNG; matplotlib finds many mistakes only now."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png")
+    assert stream.getvalue().startswith(b"\x89PNG")
+
+
+def outlined(axes):
+    """Cells with a frame, as (true, predicted)."""
+    corners = [patch.get_xy() for patch in axes.patches]
+    return sorted((round(y + 0.5), round(x + 0.5)) for x, y in corners)
+
+
+@pytest.mark.parametrize(("true_features", "pred_features", "count"), [(4, 4, 2), (3, 3, 1), (5, 5, 1)])
+def test_the_figure(true_features, pred_features, count):
+    from matplotlib.figure import Figure
+
+    rng = np.random.default_rng(SEED)
+    for rows, cols in [(3, 4), (4, 3), (1, 1), (13, 14), (40, 3)]:
+        y_true, y_pred = rng.uniform(1, 2, (1, rows, true_features)), rng.uniform(1, 2, (1, cols, pred_features))
+        explanation = explain(y_true, y_pred)
+        figure = explanation.figure()
+        assert isinstance(figure, Figure)
+        axes = panels(figure)
+        assert len(axes) == count
+        pairs = sorted(zip(explanation.true_index.tolist(), explanation.pred_index.tolist(), strict=True))
+        assert outlined(axes[0]) == pairs
+        np.testing.assert_array_equal(axes[0].images[0].get_array(), explanation.cost)
+        if count == 2:
+            assert len(axes[1].patches) == rows + cols
+            lines = [line.get_xydata() for line in axes[1].lines if len(line.get_xydata())]
+            ends = [(y_true[0, i, :2], y_pred[0, j, :2]) for i, j in pairs]
+            np.testing.assert_array_equal(
+                sorted(map(np.ravel, lines), key=tuple), sorted(map(np.ravel, ends), key=tuple)
+            )
+        draw(figure)
+
+
+def test_boxes_of_unequal_width_are_not_drawn():
+    """Sparse labels: the objects of either side have another number of features."""
+
+    def cost(true, pred):
+        return tf.reduce_sum(tf.abs(true[:, :, tf.newaxis, :2] - pred[:, tf.newaxis, :, :2]), -1)
+
+    loss = HungarianLoss([2, (2, 3)], None, cost)
+    rng = np.random.default_rng(SEED)
+    explanation = explain(rng.normal(size=(1, 2, 4)), rng.normal(size=(1, 3, 5)), loss=loss)
+    assert explanation.boxes is None
+    assert len(panels(explanation.figure())) == 1
+    check(explanation, explanation.cost)
+
+
+def test_the_figure_without_matplotlib(monkeypatch):
+    explanation = explain_cost([[1.0]])
+    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match="matplotlib"):
+        explanation.figure()
+    assert "optimal" in str(explanation)
+
+
+def test_what_else_can_be_explained():
+    """Lists, half precision, and a loss that matches by all features."""
+    rng = np.random.default_rng(SEED)
+    y_true, y_pred = rng.normal(size=(1, 3, 2)).astype(np.float32), rng.normal(size=(1, 4, 2)).astype(np.float32)
+    assert str(explain(y_true.tolist(), y_pred.tolist())) == str(explain(y_true, y_pred))
+    half = tf.cast(y_true, tf.float16), tf.cast(y_pred, tf.float16)
+    assert str(explain(*half)) == str(explain(*(tf.cast(objects, tf.float32) for objects in half)))
+    for rows, cols in itertools.product([2, 4], repeat=2):
+        y_true, y_pred = rng.normal(size=(1, rows, 2)), rng.normal(size=(1, cols, 2))
+        loss = HungarianLoss(
+            [1, 1], None, lambda true, pred: 2 * tf.reduce_sum(true[:, :, None] - pred[:, None], -1) ** 2
+        )
+        explanation = explain(y_true, y_pred, loss=loss)
+        want = 2 * (y_true[0].sum(-1)[:, np.newaxis] - y_pred[0].sum(-1)) ** 2
+        np.testing.assert_allclose(explanation.cost, want, rtol=1e-12, atol=1e-14)
+        check(explanation, explanation.cost)
