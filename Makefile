@@ -10,7 +10,7 @@ FEATURES := tensorflow-op
 LINKING := build/tensorflow
 DEMO := build/demo
 SERVING_MODEL := build/serving_model
-PYTHON_SOURCES := python_shim tf_op tests examples
+PYTHON_SOURCES := python_shim tf_op tests examples bench
 REQUIREMENTS := python_shim/requirements.txt
 
 export HUNGARIAN_PYTHON := $(abspath $(BIN)/python)
@@ -62,11 +62,16 @@ demo: build $(LINKING)/tensorflow.pc
 	cargo run --quiet --locked --package hungarian-serving --bin serve -- --library $(OP) \
 	  --model $(DEMO)/saved_model --canvases $(DEMO)/canvases.npy --objects $(DEMO)/objects.npy
 
-# Quick tests first: the solver, which needs no TensorFlow; then the op through the C API; then Python.
+# Quick tests first: the solver, which needs no TensorFlow; then the boundary, sanitizers and a short search for crashes; then
+# the op through the C API; then Python, whose closing line is the last.
 test: build $(LINKING)/tensorflow.pc
 	cargo test --locked
+	$(MAKE) test-boundary
+	$(MAKE) test-asan
+	$(MAKE) fuzz-smoke
 	$(BIN)/python examples/serving/tests/make_model.py $(SERVING_MODEL)
 	cargo test --locked --package hungarian-serving --package hungarian-op-interface
+	$(MAKE) test-faults
 	$(BIN)/python -m pytest
 
 # A million random problems against an independent solver.
@@ -76,7 +81,7 @@ soak:
 lint: build $(LINKING)/tensorflow.pc
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	$(BIN)/clang-format --dry-run --Werror tf_op/*.cc tf_op/*.h
+	$(BIN)/clang-format --dry-run --Werror tf_op/*.cc tf_op/*.h tests/cpp/*.cc
 	$(BIN)/python tf_op/tidy.py
 	$(BIN)/ruff check $(PYTHON_SOURCES)
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
@@ -84,9 +89,68 @@ lint: build $(LINKING)/tensorflow.pc
 
 format:
 	cargo fmt --all
-	$(BIN)/clang-format -i tf_op/*.cc tf_op/*.h
+	$(BIN)/clang-format -i tf_op/*.cc tf_op/*.h tests/cpp/*.cc
 	$(BIN)/ruff check --fix $(PYTHON_SOURCES)
 	$(BIN)/ruff format $(PYTHON_SOURCES)
 
 clean:
 	rm -rf $(VENV) target build $(OP) $(PACKAGE)/_tensorflow_version.txt python_shim/*.egg-info
+
+# ---- Hygiene that finds bugs ----
+
+.PHONY: test-asan test-boundary test-faults fuzz fuzz-smoke
+
+# The stable toolchain has AddressSanitizer's runtime; RUSTC_BOOTSTRAP lets it take the flag. Naming the target keeps
+# flags away from build scripts and macros, so that all builds here share those.
+HOST := $(shell rustc --version --verbose | sed -n 's/^host: //p')
+INSTRUMENTED := build/instrumented
+INSTRUMENT := RUSTC_BOOTSTRAP=1 CARGO_INCREMENTAL=0 CARGO_PROFILE_TEST_DEBUG=line-tables-only CARGO_TARGET_DIR=$(INSTRUMENTED)
+SANITIZE := $(INSTRUMENT) CARGO_PROFILE_TEST_OPT_LEVEL=1 RUSTFLAGS=-Zsanitizer=address TARGET_CXXFLAGS=-fsanitize=address
+SANITIZED_ARCHIVE := $(INSTRUMENTED)/$(HOST)/debug/libhungarian_loss.a
+
+# The Rust tests, the C++ glue that they link to included.
+test-asan:
+	HUNGARIAN_PROBLEMS=5000 $(SANITIZE) cargo test --locked --tests --target $(HOST)
+
+# The bridge from C++: the archive that ships, plainly and under valgrind; one of its own under sanitizers.
+BOUNDARY := build/boundary
+COMPILE_BOUNDARY = @mkdir -p $(BOUNDARY) && $(CXX) -std=c++17 -g -O1 -Wall -Wextra -Werror tests/cpp/boundary.cc
+
+test-boundary: $(BOUNDARY)/plain $(BOUNDARY)/sanitized
+	tests/cpp/run.sh $^
+
+$(BOUNDARY)/plain: tests/cpp/boundary.cc $(ARCHIVE)
+	$(COMPILE_BOUNDARY) -Itarget/cxxbridge $(ARCHIVE) -o $@ -pthread -ldl -lm
+
+$(BOUNDARY)/sanitized: tests/cpp/boundary.cc $(SANITIZED_ARCHIVE)
+	$(COMPILE_BOUNDARY) -fsanitize=address,undefined -fno-sanitize-recover=all \
+	  -I$(INSTRUMENTED)/$(HOST)/cxxbridge $(SANITIZED_ARCHIVE) -o $@ -pthread -ldl -lm
+
+$(SANITIZED_ARCHIVE): Cargo.toml Cargo.lock build.rs $(wildcard src/*.rs)
+	$(SANITIZE) cargo build --locked --profile test --target $(HOST)
+	touch $@
+
+# The op with faults to order, in a shared object of its own. What ships has no such hooks, which is tested too.
+FAULTS := build/faults
+FAULTY_OP := $(FAULTS)/_hungarian_with_faults.so
+
+test-faults: build
+	mkdir -p $(FAULTS)
+	CARGO_TARGET_DIR=$(FAULTS)/target $(MAKE) FEATURES=tensorflow-op,fault-injection PACKAGE=$(FAULTS) \
+	  ARCHIVE=$(FAULTS)/target/release/libhungarian_loss.a OP=$(FAULTY_OP) $(FAULTY_OP)
+	HUNGARIAN_FAULTY_OP=$(abspath $(FAULTY_OP)) $(BIN)/python -m pytest tests/faults
+
+# Coverage-guided fuzzing. Both start from what is kept in tests/fuzz/corpus, which is replayed first; the long search
+# also from what earlier ones found.
+FUZZ_SECONDS ?= 600
+FUZZ := build/fuzz
+FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+  -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing
+
+fuzz:
+	$(INSTRUMENT) RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --locked --profile test --package hungarian-fuzz --target $(HOST)
+	tests/fuzz/run.sh $(INSTRUMENTED)/$(HOST)/debug/fuzz $(FUZZ) $(FUZZ_SECONDS)
+
+fuzz-smoke:
+	$(MAKE) fuzz FUZZ_SECONDS=20 FUZZ=build/fuzz-smoke

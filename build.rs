@@ -41,6 +41,9 @@ fn compile_shim() -> anyhow::Result<()> {
     // The header that cxx generated, and ours by their full names.
     let generated = PathBuf::from(env::var("OUT_DIR")?).join("cxxbridge/include");
     shim.include(generated).include(".");
+    if env::var_os("CARGO_FEATURE_FAULT_INJECTION").is_some() {
+        shim.define("HUNGARIAN_FAULT_INJECTION", None);
+    }
     for source in SHIM_SOURCES {
         shim.file(PathBuf::from("tf_op").join(source));
     }

@@ -240,6 +240,8 @@ pub fn solve<T: Cost, U: Real>(
 
     let Shape { rows, cols, .. } = shape;
     let out_of_memory = |source| BatchError::Memory { rows, cols, source };
+    #[cfg(feature = "fault-injection")]
+    crate::fault::strike().map_err(out_of_memory)?;
     let mut layout = Layout::default();
     let mut solver = ExactSolver::default();
     layout

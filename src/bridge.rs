@@ -128,6 +128,7 @@ macro_rules! entry_points {
             let describe = || {
                 let (shape, inputs) = unpack(batch, $reinterpret(cost)).ok()?;
                 inputs.check(shape).ok()?;
+                (status.len() == shape.problems).then_some(())?;
                 batch::describe_first_bad(shape, &inputs, dims, status)
             };
             catch_unwind(AssertUnwindSafe(describe))

@@ -94,7 +94,7 @@ impl ExactSolver {
     ) -> Result<(&Solution, Evidence), Failure> {
         let (solved, exact) = is_exact(|| self.double.solve(instance));
         solved?;
-        let evidence = if exact {
+        let evidence = if exact && instance.limit_is_exact {
             Evidence::Exact
         } else if self.is_near_enough(instance) {
             Evidence::Proven

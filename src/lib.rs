@@ -12,6 +12,7 @@
 //! | [`sum`] | sums that hardly depend on the order of their terms |
 //! | [`float_environment`] | IEEE arithmetic inside a host that flushes denormals |
 //! | [`bridge`] | the boundary to C++: nothing unwinds or aborts across it |
+//! | `fault` | failures on demand, in test builds only |
 //!
 //! Nothing here knows TensorFlow; `tf_op/` does.
 
@@ -20,6 +21,8 @@ pub mod batch;
 pub mod bridge;
 pub mod certificate;
 pub mod exact;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
 pub mod float_environment;
 pub mod problem;
 pub mod solver;

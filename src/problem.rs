@@ -159,6 +159,8 @@ pub struct Instance<'a, T> {
     factor: f64,
     /// Half the limit, in the instance's scale; +inf where every row must be matched.
     pub half_limit: f64,
+    /// Halving and scaling rounded nothing away from the limit.
+    pub limit_is_exact: bool,
     /// max(|c|, |L|) over allowed pairs, in the instance's scale.
     pub largest: f64,
     /// The instance's rows are the user's columns.
@@ -238,6 +240,8 @@ impl<'a, T: Cost> Problem<'a, T> {
             col_offsets,
             factor,
             half_limit,
+            limit_is_exact: half_limit.is_infinite()
+                || 2.0 * half_limit / factor == self.options.cost_limit,
             largest: largest * scale,
             transposed,
             row_names,

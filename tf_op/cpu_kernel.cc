@@ -1,14 +1,18 @@
 // HungarianAssignment on CPU: checks shapes, allocates, solves on TensorFlow's
 // own threads.
 
+#include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <new>
+#include <stdexcept>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "tensorflow/core/framework/cancellation.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/platform/threadpool.h"
@@ -40,6 +44,37 @@ struct Mask {
   }
 };
 
+// Cycles after which a thread looks whether the step was cancelled: some
+// milliseconds. A single problem always runs to its end.
+constexpr int64_t kCyclesBetweenLooks = 30'000'000;
+
+// What `work` returns. TensorFlow expects no exception from a kernel, and one
+// that left a thread of its pool would end the process.
+template <typename Work>
+absl::Status WithoutExceptions(const Work& work) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError("HungarianAssignment: out of memory");
+  } catch (const std::exception& error) {
+    return absl::InternalError(absl::StrCat(
+        "HungarianAssignment: unexpected exception: ", error.what()));
+  }
+}
+
+#ifdef HUNGARIAN_FAULT_INJECTION
+// Throws if the environment asks for it at this place, "" or "_in_worker". For
+// tests/faults; what ships has none of it.
+void Strike(const std::string& place) {
+  const char* const fault = std::getenv("HUNGARIAN_FAULT");
+  if (fault == nullptr) return;
+  if (fault == "bad_alloc" + place) throw std::bad_alloc();
+  if (fault == "exception" + place) {
+    throw std::runtime_error("HUNGARIAN_FAULT is set");
+  }
+}
+#endif
+
 template <typename T>
 class HungarianAssignmentCpu : public OpKernel {
  public:
@@ -54,16 +89,7 @@ class HungarianAssignmentCpu : public OpKernel {
   }
 
   void Compute(OpKernelContext* context) override {
-    // TensorFlow does not expect exceptions from a kernel.
-    try {
-      OP_REQUIRES_OK(context, Solve(context));
-    } catch (const std::bad_alloc&) {
-      context->SetStatus(
-          absl::ResourceExhaustedError("HungarianAssignment: out of memory"));
-    } catch (const std::exception& error) {
-      context->SetStatus(absl::InternalError(absl::StrCat(
-          "HungarianAssignment: unexpected exception: ", error.what())));
-    }
+    OP_REQUIRES_OK(context, WithoutExceptions([&] { return Solve(context); }));
   }
 
  private:
@@ -114,9 +140,13 @@ class HungarianAssignmentCpu : public OpKernel {
                    limit,
                    maximize_};
     };
-    std::mutex failure_mutex;
-    absl::Status failure;
-    const auto solve_range = [&](int64_t begin, int64_t end) {
+#ifdef HUNGARIAN_FAULT_INJECTION
+    Strike("");
+#endif
+    const auto solve_part = [&](int64_t begin, int64_t end) {
+#ifdef HUNGARIAN_FAULT_INJECTION
+      Strike("_in_worker");
+#endif
       const int64_t count = end - begin;
       typename Entry::Outputs outputs{
           Range(total_cost->flat<Real>().data(), begin, count),
@@ -128,16 +158,33 @@ class HungarianAssignmentCpu : public OpKernel {
       const Outcome outcome = Entry::kSolve(
           batch_of(begin, end),
           Range(costs, begin * rows * cols, count * rows * cols), outputs);
-      if (outcome.kind != ErrorKind::None) {
+      return ToStatus(outcome);
+    };
+    const int64_t cycles = std::max<int64_t>(1, cycles_per_problem(rows, cols));
+    const int64_t part = std::max<int64_t>(1, kCyclesBetweenLooks / cycles);
+    tensorflow::CancellationManager* const step =
+        context->cancellation_manager();
+    std::mutex failure_mutex;
+    absl::Status failure;
+    const auto solve_range = [&](int64_t begin, int64_t end) {
+      const absl::Status ended = WithoutExceptions([&] {
+        for (int64_t at = begin; at < end; at += part) {
+          if (step != nullptr && step->IsCancelled()) {
+            return absl::CancelledError(
+                "HungarianAssignment: the step was cancelled");
+          }
+          TF_RETURN_IF_ERROR(solve_part(at, std::min(at + part, end)));
+        }
+        return absl::OkStatus();
+      });
+      if (!ended.ok()) {
         const std::lock_guard<std::mutex> lock(failure_mutex);
-        failure.Update(ToStatus(outcome));
+        failure.Update(ended);
       }
     };
     using tensorflow::thread::ThreadPool;
     context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(
-        problems,
-        ThreadPool::SchedulingParams::Adaptive(cycles_per_problem(rows, cols)),
-        solve_range);
+        problems, ThreadPool::SchedulingParams::Adaptive(cycles), solve_range);
     TF_RETURN_IF_ERROR(failure);
     if (!validate_) return absl::OkStatus();
 
