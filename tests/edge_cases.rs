@@ -59,7 +59,7 @@ fn a_lone_pair_at_the_limit_is_matched_and_above_it_is_not() {
 
 #[test]
 fn the_worst_case_for_augmenting_paths() {
-    for n in [1u64, 2, 10, 100, 300] {
+    for n in [1u64, 2, 10, 100, 300, 800] {
         let cost = (1..=n)
             .flat_map(|i| (1..=n).map(move |j| (i * j) as f64))
             .collect();
@@ -223,5 +223,49 @@ fn large_problems_are_proven_by_their_certificates() {
                 .collect();
             optimal(&Owned::new(rows, cols, cost));
         }
+    }
+}
+
+/// Instances whose optimum is known by construction: whole duals, a hidden matching on which u + v = c, and slack
+/// elsewhere. Dense, and sparse with almost everything forbidden, up to the sizes of the OR-Library's.
+#[test]
+fn large_instances_of_known_optimum() {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut below = |bound: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) % bound
+    };
+    for (n, allowed_in_thousand, slack) in [
+        (100, 1000, 100),
+        (400, 1000, 3),
+        (800, 1000, 100),
+        (800, 20, 100),
+        (1500, 10, 2),
+        (1500, 3, 1000),
+    ] {
+        let mut partner: Vec<usize> = (0..n).collect();
+        for last in (1..n).rev() {
+            partner.swap(last, below(last as u64 + 1) as usize);
+        }
+        let u: Vec<f64> = (0..n).map(|_| below(1000) as f64).collect();
+        let v: Vec<f64> = (0..n).map(|_| below(1000) as f64 - 500.0).collect();
+        let mut cost = vec![INF; n * n];
+        for row in 0..n {
+            for col in 0..n {
+                let hidden = partner[row] == col;
+                if hidden || below(1000) < allowed_in_thousand {
+                    let gap = if hidden { 0.0 } else { below(slack) as f64 };
+                    cost[row * n + col] = u[row] + v[col] + gap;
+                }
+            }
+        }
+        let optimum = u.iter().chain(&v).sum::<f64>();
+        let answer = optimal(&Owned::new(n, n, cost));
+        assert_eq!(
+            answer.total_cost, optimum,
+            "{n}, {allowed_in_thousand}, {slack}"
+        );
     }
 }
