@@ -113,7 +113,7 @@ impl ExactSolver {
 
     /// Is the objective within rows·2^−50·max(|c|, |L|) of the optimum?
     ///
-    /// With u_i lowered to min_j (c_ij − v_j) the duals are feasible, so the sum of what they are lowered by bounds the
+    /// With u_i lowered to min_j (c_ij − v_j), or to L/2 if that is less, the duals are feasible, so the sum of what they are lowered by bounds the
     /// distance from the optimum. The bound itself is computed in f64; two roundings a row are allowed for.
     fn is_near_enough<T: Cost>(&mut self, instance: &Instance<T>) -> bool {
         let solver = &self.double;
@@ -122,7 +122,8 @@ impl ExactSolver {
         let mut distance = 0.0;
         for (row, &u) in solver.row_duals().iter().enumerate() {
             instance.load_row(row, &mut self.costs);
-            let mut least = f64::INFINITY;
+            // A row may also be unmatched, at half the limit; without a limit that is +inf.
+            let mut least = instance.half_limit;
             for (&cost, &v) in self.costs.iter().zip(solver.col_duals()) {
                 let reduced = cost - v;
                 least = if reduced < least { reduced } else { least };
@@ -134,8 +135,10 @@ impl ExactSolver {
         const ROUNDOFF: f64 = f64::EPSILON / 2.0;
         let rows = instance.rows() as f64;
         let largest = |duals: &[f64]| duals.iter().fold(0.0, |top: f64, dual| top.max(dual.abs()));
-        let magnitude =
-            instance.largest + largest(solver.row_duals()) + largest(solver.col_duals());
+        let magnitude = instance.largest
+            + largest(solver.row_duals())
+            + largest(solver.col_duals())
+            + solver.shift().abs();
         distance + 2.0 * rows * ROUNDOFF * magnitude <= 8.0 * rows * ROUNDOFF * instance.largest
     }
 }

@@ -76,6 +76,8 @@ pub struct Solver<R> {
     /// Rows that augmenting row reduction left for augmentation.
     pending: Vec<usize>,
     search: Search<R>,
+    /// By how much the duals of a square problem were shifted in the end.
+    shift: R,
     sweeps: Sweeps,
 }
 
@@ -116,6 +118,7 @@ impl<R: Arithmetic> Default for Solver<R> {
                 open_duals: Vec::new(),
                 settled: Vec::new(),
             },
+            shift: R::ZERO,
             sweeps: Sweeps::default(),
         }
     }
@@ -156,6 +159,7 @@ impl<R: Arithmetic> Solver<R> {
         refill(&mut self.col_duals, cols, col_ceiling);
         refill(&mut self.costs, cols, 0.0);
         self.pending.clear();
+        self.shift = R::ZERO;
         self.sweeps = Sweeps::default();
 
         let all_columns_matched = rows == cols && !limited;
@@ -191,6 +195,11 @@ impl<R: Arithmetic> Solver<R> {
     /// v: one dual for each column.
     pub fn col_duals(&self) -> &[R] {
         &self.col_duals
+    }
+
+    /// By how much the duals of a square problem were shifted in the end; else 0.
+    pub fn shift(&self) -> R {
+        self.shift
     }
 
     /// Work done on the last problem.
@@ -382,6 +391,7 @@ impl<R: Arithmetic> Solver<R> {
         let Some(top) = self.col_duals.iter().copied().reduce(larger) else {
             return;
         };
+        self.shift = top;
         self.col_duals
             .iter_mut()
             .for_each(|dual| *dual = *dual - top);

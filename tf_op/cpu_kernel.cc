@@ -2,13 +2,16 @@
 // own threads.
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
+#include <iterator>
 #include <mutex>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -30,18 +33,40 @@ using tensorflow::Tensor;
 using tensorflow::TensorShape;
 
 // One mask: its flags for all problems, or a single flag.
-struct Mask {
-  const bool* flags;
-  bool uniform;
-
+//
+// A bool tensor may hold any byte (decode_raw makes such), and TensorFlow takes
+// all but 0 for true. A bool of C++ or Rust must not: such a mask is copied.
+class Mask {
+ public:
   explicit Mask(const Tensor& tensor)
-      : flags(tensor.flat<bool>().data()), uniform(tensor.dims() == 0) {}
+      : bytes_(reinterpret_cast<const uint8_t*>(tensor.flat<bool>().data())),
+        uniform_(tensor.dims() == 0) {
+    const uint8_t* const end = bytes_ + tensor.NumElements();
+    if (std::all_of(bytes_, end, [](uint8_t byte) { return byte <= 1; })) {
+      return;
+    }
+    normalized_.reserve(static_cast<size_t>(tensor.NumElements()));
+    std::transform(bytes_, end, std::back_inserter(normalized_),
+                   [](uint8_t byte) { return uint8_t{byte != 0}; });
+    bytes_ = normalized_.data();
+  }
+
+  // It may point into itself.
+  Mask(const Mask&) = delete;
+  Mask& operator=(const Mask&) = delete;
 
   // The flags of problems [begin, end) of `each` items.
   rust::Slice<const bool> Of(int64_t begin, int64_t end, int64_t each) const {
-    return uniform ? Range(flags, 0, 1)
-                   : Range(flags, begin * each, (end - begin) * each);
+    // Every byte is 0 or 1: see the constructor.
+    const bool* const flags = reinterpret_cast<const bool*>(bytes_);
+    return uniform_ ? Range(flags, 0, 1)
+                    : Range(flags, begin * each, (end - begin) * each);
   }
+
+ private:
+  const uint8_t* bytes_;
+  bool uniform_;
+  std::vector<uint8_t> normalized_;
 };
 
 // Cycles after which a thread looks whether the step was cancelled: some
@@ -59,6 +84,8 @@ absl::Status WithoutExceptions(const Work& work) {
   } catch (const std::exception& error) {
     return absl::InternalError(absl::StrCat(
         "HungarianAssignment: unexpected exception: ", error.what()));
+  } catch (...) {
+    return absl::InternalError("HungarianAssignment: unexpected exception");
   }
 }
 
@@ -186,14 +213,22 @@ class HungarianAssignmentCpu : public OpKernel {
     context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(
         problems, ThreadPool::SchedulingParams::Adaptive(cycles), solve_range);
     TF_RETURN_IF_ERROR(failure);
-    if (!validate_) return absl::OkStatus();
+    const int32_t* const verdicts = status->flat<int32_t>().data();
+    if (!validate_ || std::all_of(verdicts, verdicts + problems,
+                                  [](int32_t code) { return code == 0; })) {
+      return absl::OkStatus();
+    }
 
     const auto dims = per_problem.dim_sizes();
     const rust::String bad = Entry::kDescribe(
         batch_of(0, problems), Range(costs, 0, cost.NumElements()),
         Range(dims.data(), 0, per_problem.dims()),
-        Range<const int32_t>(status->flat<int32_t>().data(), 0, problems));
-    if (bad.empty()) return absl::OkStatus();
+        Range(verdicts, 0, problems));
+    if (bad.empty()) {
+      return absl::InvalidArgumentError(
+          "a problem is invalid or infeasible, and there was no memory to say "
+          "which; see the output status");
+    }
     return absl::InvalidArgumentError(std::string(bad));
   }
 

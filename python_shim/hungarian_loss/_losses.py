@@ -1,5 +1,6 @@
 """Losses over sets: ``hungarian_loss`` and ``HungarianLoss``."""
 
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -44,10 +45,13 @@ def hungarian_loss(y_true: Any, y_pred: Any, *, normalization: str = "pairs") ->
       that cannot be matched, both with zero gradient.
 
     Raises:
-      ValueError: an unknown normalization, or inputs that are not of rank 3 with equal features.
+      ValueError: an unknown normalization, a Keras mask on y_pred (:class:`HungarianLoss` takes it), or inputs that are not of rank 3 with equal features.
     """
     if normalization not in _NORMALIZATIONS:
         raise ValueError(f"normalization must be one of {_NORMALIZATIONS}, got {normalization!r}")
+    if getattr(y_pred, "_keras_mask", None) is not None:
+        # Keras multiplies that mask of objects into the losses of samples, and a function cannot keep it from it.
+        raise ValueError("y_pred carries a Keras mask, which hungarian_loss cannot honour; use HungarianLoss")
     y_true, y_pred = _as_objects(y_true, y_pred)
     y_pred = _with_equal_axis(y_true, y_pred, 2, "features")
     assignment = _match(compute_euclidean_distance, y_true, y_pred).assignment
@@ -330,7 +334,7 @@ def _split(objects: Any, name: str, sizes: list[int]) -> list[Any]:
 
 
 def _true_and_pred_size(size: Size) -> tuple[int, int]:
-    true, pred = (size, size) if isinstance(size, int) else size
+    true, pred = (size, size) if isinstance(size, numbers.Integral) else size  # type: ignore[misc]
     if true < 1 or pred < 1:
         raise ValueError(f"a slice size must be 1 or more, got {size}")
     return int(true), int(pred)

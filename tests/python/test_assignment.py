@@ -654,3 +654,13 @@ def test_assignment_mask_of_nothing():
     assert assignment_mask(tf.zeros([2, 0], tf.int32), 3).shape == (2, 0, 3)
     assert assignment_mask(tf.constant([-1, -1]), 0).shape == (2, 0)
     assert assignment_mask(tf.constant([-1, 0])[:1], 2).numpy().tolist() == [[False, False]]
+
+
+@pytest.mark.parametrize("byte", [1, 2, 128, 254, 255])
+def test_any_byte_but_zero_is_true(byte: int) -> None:
+    """A bool tensor may hold bytes other than 0 and 1, and TensorFlow takes all but 0 for true."""
+    cost = tf.eye(4)
+    flags = tf.io.decode_raw(tf.constant([bytes([byte, 0, byte, byte])]), tf.bool)[0]
+    for mask, kept in ((flags, [0, 2, 3]), (flags[0], [0, 1, 2, 3]), (flags[1], [])):
+        row_to_col = linear_assignment(cost, row_mask=mask).row_to_col.numpy()
+        assert np.flatnonzero(row_to_col >= 0).tolist() == kept

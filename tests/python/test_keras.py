@@ -290,3 +290,12 @@ def test_fit_behind_a_mask():
     model.compile(optimizer=keras.optimizers.Adam(0.05), loss=HungarianLoss([4]))
     losses = model.fit(x, y, epochs=8, batch_size=10, verbose=0).history["loss"]
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_the_function_refuses_a_keras_mask() -> None:
+    """It could not keep Keras from multiplying a mask of objects into the losses of samples."""
+    inputs = keras.Input((3, 2))
+    model = keras.Model(inputs, keras.layers.Masking()(inputs))
+    model.compile(loss=hungarian_loss)
+    with pytest.raises(ValueError, match="HungarianLoss"):
+        model.evaluate(np.ones((3, 3, 2)), np.ones((3, 3, 2)), verbose=0)
