@@ -5,9 +5,14 @@
 
 use std::collections::TryReserveError;
 
-use crate::exact::{Evidence, ExactSolver, Failure, Solution};
+use crate::arithmetic::Arithmetic;
+use crate::exact::{Evidence, ExactSolver, Failure, Solved};
 use crate::float_environment::KeepDenormals;
-use crate::problem::{Cost, Instance, Invalid, Layout, Mask, Options, Problem};
+use crate::lanes::{Lanes, Level, Work};
+use crate::problem::{
+    Cost, Entry, Instance, Invalid, Layout, Mask, Names, Options, Problem, Unprepared,
+};
+use crate::solver::{Solver, UNMATCHED};
 use crate::status::Status;
 use crate::sum::compensated_sum;
 
@@ -18,12 +23,14 @@ pub trait Real: Copy {
 }
 
 impl Real for f32 {
+    #[inline(always)]
     fn round_from(value: f64) -> Self {
         value as f32
     }
 }
 
 impl Real for f64 {
+    #[inline(always)]
     fn round_from(value: f64) -> Self {
         value
     }
@@ -225,6 +232,20 @@ pub fn solve<T: Cost, U: Real>(
     inputs: &Inputs<T>,
     outputs: &mut Outputs<U>,
 ) -> Result<Tally, BatchError> {
+    solve_at(Level::best(), shape, inputs, outputs)
+}
+
+/// As [`solve`], with the vector instructions of a certain level. The result does not depend on it.
+///
+/// # Errors
+///
+/// As [`solve`].
+pub fn solve_at<T: Cost, U: Real>(
+    level: Level,
+    shape: Shape,
+    inputs: &Inputs<T>,
+    outputs: &mut Outputs<U>,
+) -> Result<Tally, BatchError> {
     inputs.check(shape)?;
     let counts = shape.counts()?;
     for (name, got, expected) in [
@@ -250,54 +271,95 @@ pub fn solve<T: Cost, U: Real>(
         .map_err(out_of_memory)?;
 
     let _ieee = KeepDenormals::on_this_thread();
-    let mut tally = Tally::default();
-    for index in 0..shape.problems {
-        let mut answer = Outputs {
-            total_cost: &mut outputs.total_cost[index..=index],
-            row_to_col: &mut outputs.row_to_col[index * rows..][..rows],
-            col_to_row: &mut outputs.col_to_row[index * cols..][..cols],
-            row_duals: &mut outputs.row_duals[index * rows..][..rows],
-            col_duals: &mut outputs.col_duals[index * cols..][..cols],
-            status: &mut outputs.status[index..=index],
-        };
-        answer.clear();
-        let problem = inputs.problem(shape, index);
-        let (total_cost, status) = match problem.prepare(&mut layout) {
-            Err(_) => (f64::NAN, Status::Invalid),
-            Ok(instance) => match solver.solve(&instance) {
-                Err(Failure::Memory(source)) => return Err(out_of_memory(source)),
-                Err(Failure::Infeasible) => {
-                    (problem.options.sign() * f64::INFINITY, Status::Infeasible)
+    level
+        .run(SolveAll {
+            shape,
+            inputs,
+            outputs,
+            layout: &mut layout,
+            solver: &mut solver,
+        })
+        .map_err(out_of_memory)
+}
+
+/// A batch whose sizes have been checked, and room to solve it in.
+struct SolveAll<'a, 'b, 'c, T: Cost, U> {
+    shape: Shape,
+    inputs: &'a Inputs<'b, T>,
+    outputs: &'a mut Outputs<'c, U>,
+    layout: &'a mut Layout<T::Entry>,
+    solver: &'a mut ExactSolver,
+}
+
+impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
+    type Output = Result<Tally, TryReserveError>;
+
+    #[inline(always)]
+    fn run<L: Lanes<Number = f64>>(self, lanes: L) -> Self::Output {
+        let Shape {
+            problems,
+            rows,
+            cols,
+        } = self.shape;
+        let outputs = self.outputs;
+        let mut tally = Tally::default();
+        for index in 0..problems {
+            let mut answer = Outputs {
+                total_cost: &mut outputs.total_cost[index..=index],
+                row_to_col: &mut outputs.row_to_col[index * rows..][..rows],
+                col_to_row: &mut outputs.col_to_row[index * cols..][..cols],
+                row_duals: &mut outputs.row_duals[index * rows..][..rows],
+                col_duals: &mut outputs.col_duals[index * cols..][..cols],
+                status: &mut outputs.status[index..=index],
+            };
+            let problem = self.inputs.problem(self.shape, index);
+            let (total_cost, status) = match problem.prepare(self.layout) {
+                Err(Unprepared::Memory(source)) => return Err(source),
+                Err(Unprepared::Invalid(_)) => {
+                    answer.clear();
+                    (f64::NAN, Status::Invalid)
                 }
-                Ok((solution, evidence)) => {
-                    match evidence {
-                        Evidence::Exact => tally.exact += 1,
-                        Evidence::Proven => tally.proven += 1,
-                        Evidence::Redone => tally.redone += 1,
+                Ok(instance) => match self.solver.solve(lanes, &instance) {
+                    Err(Failure::Memory(source)) => return Err(source),
+                    Err(Failure::Infeasible) => {
+                        answer.clear();
+                        let infinite = problem.options.sign() * f64::INFINITY;
+                        (infinite, Status::Infeasible)
                     }
-                    answer.write(&instance, solution);
-                    (total_cost(&problem, answer.row_to_col), Status::Optimal)
-                }
-            },
-        };
-        answer.total_cost[0] = U::round_from(total_cost);
-        answer.status[0] = status.code();
-        tally.bad += u64::from(status != Status::Optimal);
+                    Ok((solved, evidence)) => {
+                        match evidence {
+                            Evidence::Exact => tally.exact += 1,
+                            Evidence::Proven => tally.proven += 1,
+                            Evidence::Redone => tally.redone += 1,
+                        }
+                        match solved {
+                            Solved::InDouble(solver) => answer.write(&instance, solver),
+                            Solved::InDoubleDouble(solver) => answer.write(&instance, solver),
+                        }
+                        (total_cost(&problem, answer.row_to_col), Status::Optimal)
+                    }
+                },
+            };
+            answer.total_cost[0] = U::round_from(total_cost);
+            answer.status[0] = status.code();
+            tally.bad += u64::from(status != Status::Optimal);
+        }
+        Ok(tally)
     }
-    Ok(tally)
 }
 
 impl<U: Real> Outputs<'_, U> {
     /// Nothing matched, all duals 0: what a bad problem answers, and masked rows and columns always.
     fn clear(&mut self) {
-        self.row_to_col.fill(-1);
-        self.col_to_row.fill(-1);
+        self.row_to_col.fill(UNMATCHED);
+        self.col_to_row.fill(UNMATCHED);
         self.row_duals.fill(U::round_from(0.0));
         self.col_duals.fill(U::round_from(0.0));
     }
 
     /// Writes the solver's answer in the user's orientation, order, sense and scale.
-    fn write<T: Cost>(&mut self, instance: &Instance<T>, solution: &Solution) {
+    #[inline(always)]
+    fn write<R: Arithmetic, E: Entry>(&mut self, instance: &Instance<E>, solver: &Solver<R>) {
         let (to_col, to_row, row_duals, col_duals) = if instance.transposed {
             (
                 &mut *self.col_to_row,
@@ -313,18 +375,60 @@ impl<U: Real> Outputs<'_, U> {
                 &mut *self.col_duals,
             )
         };
-        for (&name, &dual) in instance.row_names.iter().zip(&solution.row_duals) {
-            row_duals[name] = U::round_from(instance.unscale(dual));
+        let Instance {
+            row_names,
+            col_names,
+            ..
+        } = *instance;
+        write_partners(to_col, solver.col_of_row(), row_names, col_names);
+        write_partners(to_row, solver.row_of_col(), col_names, row_names);
+        let factor = instance.dual_factor();
+        // Adding zero turns -0.0 into 0.0.
+        let round = |dual: R| U::round_from(dual.into() * factor + 0.0);
+        write_duals(
+            row_duals,
+            solver.row_duals().iter().map(|&dual| round(dual)),
+            row_names,
+        );
+        write_duals(
+            col_duals,
+            solver
+                .col_duals()
+                .chunks()
+                .flatten()
+                .map(|&dual| round(dual)),
+            col_names,
+        );
+    }
+}
+
+/// Writes the partners of the rows (or columns) named by `names`, whose partners are named by `partner_names`.
+#[inline(always)]
+fn write_partners(outputs: &mut [i32], partners: &[i32], names: &Names, partner_names: &Names) {
+    if names.len() == outputs.len() && partner_names.is_identity() {
+        outputs.copy_from_slice(partners);
+        return;
+    }
+    outputs.fill(UNMATCHED);
+    for (name, &partner) in names.iter().zip(partners) {
+        if partner != UNMATCHED {
+            outputs[name] = partner_names.get(partner as usize) as i32;
         }
-        for (&name, &dual) in instance.col_names.iter().zip(&solution.col_duals) {
-            col_duals[name] = U::round_from(instance.unscale(dual));
+    }
+}
+
+/// Writes the duals of the rows (or columns) named by `names`; others get 0.
+#[inline(always)]
+fn write_duals<U: Real>(outputs: &mut [U], duals: impl Iterator<Item = U>, names: &Names) {
+    if names.len() == outputs.len() {
+        for (output, dual) in outputs.iter_mut().zip(duals) {
+            *output = dual;
         }
-        for (row, col) in solution.pairs() {
-            let (row, col) = (instance.row_names[row], instance.col_names[col]);
-            // The sizes were checked to fit int32.
-            to_col[row] = col as i32;
-            to_row[col] = row as i32;
-        }
+        return;
+    }
+    outputs.fill(U::round_from(0.0));
+    for (name, dual) in names.iter().zip(duals) {
+        outputs[name] = dual;
     }
 }
 
@@ -373,8 +477,11 @@ pub fn describe_first_bad<T: Cost>(
     let mut layout = Layout::default();
     layout.try_reserve(shape.rows, shape.cols).ok()?;
     Some(match problem.prepare(&mut layout) {
-        Err(Invalid::Limit) => "cost_limit is nan, expected a number".to_string(),
-        Err(Invalid::Entry { row, col, value }) => {
+        Err(Unprepared::Memory(_)) => return None,
+        Err(Unprepared::Invalid(Invalid::Limit)) => {
+            "cost_limit is nan, expected a number".to_string()
+        }
+        Err(Unprepared::Invalid(Invalid::Entry { row, col, value })) => {
             let value = if value.is_nan() {
                 "nan"
             } else if value > 0.0 {
@@ -404,7 +511,7 @@ pub fn describe_first_bad<T: Cost>(
 }
 
 /// A row or column that has to be matched and has no allowed pair, as the user calls it.
-fn barred<T: Cost>(instance: &Instance<T>) -> Option<(&'static str, usize)> {
+fn barred<E: Entry>(instance: &Instance<E>) -> Option<(&'static str, usize)> {
     let (rows, cols) = (instance.rows(), instance.cols());
     let sides = if instance.transposed {
         ["column", "row"]
@@ -414,12 +521,12 @@ fn barred<T: Cost>(instance: &Instance<T>) -> Option<(&'static str, usize)> {
     let forbidden = |row, col| instance.cost(row, col) == f64::INFINITY;
     let row = (0..rows).find(|&row| (0..cols).all(|col| forbidden(row, col)));
     if let Some(row) = row {
-        return Some((sides[0], instance.row_names[row]));
+        return Some((sides[0], instance.row_names.get(row)));
     }
     let col = (0..cols).find(|&col| (0..rows).all(|row| forbidden(row, col)));
     // On the longer side some may stay unmatched.
     col.filter(|_| rows == cols)
-        .map(|col| (sides[1], instance.col_names[col]))
+        .map(|col| (sides[1], instance.col_names.get(col)))
 }
 
 /// "2, 0, " for the problem at `index` of a batch with dimensions `batch_dims`.

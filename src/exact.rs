@@ -8,10 +8,12 @@
 
 use std::collections::TryReserveError;
 
-use crate::arithmetic::{Arithmetic, DoubleDouble};
-use crate::float_environment::is_exact;
-use crate::problem::{Cost, Instance};
-use crate::solver::{Infeasible, Solver, UNMATCHED};
+use crate::arithmetic::DoubleDouble;
+use crate::float_environment::Exactness;
+use crate::lanes::{Lanes, Portable};
+use crate::problem::{Entry, Instance};
+use crate::solver::{Infeasible, Solver};
+use crate::sweep;
 
 /// Which of the three steps an answer came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,20 +32,15 @@ pub struct ExactSolver {
     double: Solver<f64>,
     // Made room for only when it is needed, which is rare.
     double_double: Solver<DoubleDouble>,
-    /// A row of costs, for the proof.
-    costs: Vec<f64>,
-    solution: Solution,
 }
 
-/// An answer in the instance's terms.
-#[derive(Debug, Default)]
-pub struct Solution {
-    /// Column matched with each row, or [`UNMATCHED`].
-    pub col_of_row: Vec<usize>,
-    /// u, rounded to f64.
-    pub row_duals: Vec<f64>,
-    /// v, rounded to f64.
-    pub col_duals: Vec<f64>,
+/// Where the answer is.
+#[derive(Debug)]
+pub enum Solved<'a> {
+    /// In the solver that works in f64.
+    InDouble(&'a Solver<f64>),
+    /// In the one of twice its precision.
+    InDoubleDouble(&'a Solver<DoubleDouble>),
 }
 
 /// Why there is no answer.
@@ -70,94 +67,68 @@ impl From<TryReserveError> for Failure {
 impl ExactSolver {
     /// Makes room for problems of up to `rows × cols`, in either orientation.
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
-        let (shorter, longer) = (rows.min(cols), rows.max(cols));
-        let Solution {
-            col_of_row,
-            row_duals,
-            col_duals,
-        } = &mut self.solution;
-        col_of_row.clear();
-        col_of_row.try_reserve_exact(shorter)?;
-        row_duals.clear();
-        row_duals.try_reserve_exact(shorter)?;
-        col_duals.clear();
-        col_duals.try_reserve_exact(longer)?;
-        self.costs.clear();
-        self.costs.try_reserve_exact(longer)?;
         self.double.try_reserve(rows, cols)
     }
 
     /// Solves `instance`. Room must have been made for it.
-    pub fn solve<T: Cost>(
+    #[inline(always)]
+    pub fn solve<L: Lanes<Number = f64>, E: Entry>(
         &mut self,
-        instance: &Instance<T>,
-    ) -> Result<(&Solution, Evidence), Failure> {
-        let (solved, exact) = is_exact(|| self.double.solve(instance));
-        solved?;
-        let evidence = if exact && instance.limit_is_exact {
-            Evidence::Exact
-        } else if self.is_near_enough(instance) {
-            Evidence::Proven
-        } else {
-            let (rows, cols) = (instance.rows(), instance.cols());
-            self.double_double.try_reserve(rows, cols)?;
-            self.double_double.solve(instance)?;
-            Evidence::Redone
-        };
-        match evidence {
-            Evidence::Redone => self.solution.copy(&self.double_double),
-            _ => self.solution.copy(&self.double),
+        lanes: L,
+        instance: &Instance<E>,
+    ) -> Result<(Solved<'_>, Evidence), Failure> {
+        let exactness = Exactness::watch();
+        self.double.solve(lanes, instance)?;
+        if exactness.held(&mut self.double) && instance.limit_is_exact {
+            return Ok((Solved::InDouble(&self.double), Evidence::Exact));
         }
-        Ok((&self.solution, evidence))
+        if is_near_enough(lanes, instance, &self.double) {
+            return Ok((Solved::InDouble(&self.double), Evidence::Proven));
+        }
+        self.solve_again(instance)?;
+        Ok((
+            Solved::InDoubleDouble(&self.double_double),
+            Evidence::Redone,
+        ))
     }
 
-    /// Is the objective within rows·2^−50·max(|c|, |L|) of the optimum?
-    ///
-    /// With u_i lowered to min_j (c_ij − v_j), or to L/2 if that is less, the duals are feasible, so the sum of what they are lowered by bounds the
-    /// distance from the optimum. The bound itself is computed in f64; two roundings a row are allowed for.
-    fn is_near_enough<T: Cost>(&mut self, instance: &Instance<T>) -> bool {
-        let solver = &self.double;
-        self.costs.clear();
-        self.costs.resize(instance.cols(), 0.0);
-        let mut distance = 0.0;
-        for (row, &u) in solver.row_duals().iter().enumerate() {
-            instance.load_row(row, &mut self.costs);
-            // A row may also be unmatched, at half the limit; without a limit that is +inf.
-            let mut least = instance.half_limit;
-            for (&cost, &v) in self.costs.iter().zip(solver.col_duals()) {
-                let reduced = cost - v;
-                least = if reduced < least { reduced } else { least };
-            }
-            if least < u {
-                distance += u - least;
-            }
-        }
-        const ROUNDOFF: f64 = f64::EPSILON / 2.0;
-        let rows = instance.rows() as f64;
-        let largest = |duals: &[f64]| duals.iter().fold(0.0, |top: f64, dual| top.max(dual.abs()));
-        let magnitude = instance.largest
-            + largest(solver.row_duals())
-            + largest(solver.col_duals())
-            + solver.shift().abs();
-        distance + 2.0 * rows * ROUNDOFF * magnitude <= 8.0 * rows * ROUNDOFF * instance.largest
+    #[cold]
+    #[inline(never)]
+    fn solve_again<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Failure> {
+        let solver = &mut self.double_double;
+        solver.try_reserve(instance.rows(), instance.cols())?;
+        solver.solve(Portable::default(), instance)?;
+        Ok(())
     }
 }
 
-impl Solution {
-    fn copy<R: Arithmetic>(&mut self, solver: &Solver<R>) {
-        self.col_of_row.clear();
-        self.col_of_row.extend_from_slice(solver.col_of_row());
-        self.row_duals.clear();
-        self.row_duals
-            .extend(solver.row_duals().iter().map(|&dual| dual.into()));
-        self.col_duals.clear();
-        self.col_duals
-            .extend(solver.col_duals().iter().map(|&dual| dual.into()));
+/// Is the objective of the solver's answer within rows·2^−50·max(|c|, |L|) of the optimum?
+///
+/// With u_i lowered to min_j (c_ij − v_j), or to L/2 if that is less, the duals are feasible, so the sum of what they
+/// are lowered by bounds the distance from the optimum. The bound itself is computed in f64; two roundings a
+/// row are allowed for.
+#[inline(always)]
+fn is_near_enough<L: Lanes<Number = f64>, E: Entry>(
+    lanes: L,
+    instance: &Instance<E>,
+    solver: &Solver<f64>,
+) -> bool {
+    let mut distance = 0.0;
+    for (row, &u) in solver.row_duals().iter().enumerate() {
+        let least = sweep::least_reduced_cost(lanes, instance.row(row), solver.col_duals());
+        // A row may also be unmatched, at half the limit; without a limit that is +inf.
+        let least = least.min(instance.half_limit);
+        if least < u {
+            distance += u - least;
+        }
     }
-
-    /// The pairs, row by row.
-    pub fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
-        let partners = self.col_of_row.iter().copied().enumerate();
-        partners.filter(|&(_, col)| col != UNMATCHED)
-    }
+    const ROUNDOFF: f64 = f64::EPSILON / 2.0;
+    let rows = instance.rows() as f64;
+    let larger = |top: f64, dual: &f64| top.max(dual.abs());
+    let col_duals = solver.col_duals().chunks().flatten().take(instance.cols());
+    let magnitude = instance.largest
+        + solver.row_duals().iter().fold(0.0, larger)
+        + col_duals.fold(0.0, larger)
+        + solver.shift().abs();
+    distance + 2.0 * rows * ROUNDOFF * magnitude <= 8.0 * rows * ROUNDOFF * instance.largest
 }

@@ -29,17 +29,28 @@ impl Drop for KeepDenormals {
     }
 }
 
-/// Runs `work` and tells whether all of its arithmetic was exact: the processor raises a flag when a result had to
-/// be rounded, and it stayed down.
-///
-/// May say "not exact" of arithmetic that was, never the reverse: the compiler can add arithmetic to a
-/// function, but not leave out what its result depends on.
-pub fn is_exact<V>(work: impl FnOnce() -> V) -> (V, bool) {
-    control::lower_inexact();
-    // Opaque to the compiler, so that nothing of the work moves past the reading of the flag.
-    let value = std::hint::black_box(work)();
-    let value = std::hint::black_box(value);
-    (value, !control::inexact_is_raised())
+/// Watches whether arithmetic on this thread is exact: the processor raises a flag when a result had to be rounded.
+#[must_use]
+pub struct Exactness(());
+
+impl Exactness {
+    /// Lowers the flag.
+    #[inline(always)]
+    pub fn watch() -> Self {
+        control::lower_inexact();
+        Exactness(())
+    }
+
+    /// Did the flag stay down while `result` was computed?
+    ///
+    /// May say no of arithmetic that was exact, never the reverse: the compiler can add arithmetic to a function, but
+    /// not leave out what its result depends on. `result` has to be behind a reference that came from outside.
+    #[inline(always)]
+    pub fn held<V>(self, result: &mut V) -> bool {
+        // Opaque to the compiler, so that all of the result is in memory before the flag is read.
+        std::hint::black_box(result);
+        !control::inexact_is_raised()
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -127,7 +138,12 @@ mod tests {
 
     #[test]
     fn rounding_is_noticed() {
-        let sum = |a: f64, b: f64| is_exact(|| black_box(a) + black_box(b));
+        let sum = |a: f64, b: f64| {
+            let exactness = Exactness::watch();
+            let mut sum = black_box(a) + black_box(b);
+            let held = exactness.held(&mut sum);
+            (sum, held)
+        };
         assert_eq!(sum(1.0, 2.0), (3.0, true));
         assert_eq!(sum(0.1, 0.2), (0.1 + 0.2, false));
         assert_eq!(sum(f64::INFINITY, 0.1), (f64::INFINITY, true));

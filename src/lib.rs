@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`problem`] | what one assignment problem is, which inputs are invalid, how it is presented to the solver |
 //! | [`solver`] | shortest augmenting paths with duals: the algorithm |
+//! | [`sweep`] | its passes over a row, eight columns at a time |
+//! | [`lanes`] | the vector instructions that those passes use, and the choice among them |
 //! | [`exact`] | when an answer in f64 may stand, and what is done when not |
 //! | [`arithmetic`] | f64, and twice its precision |
 //! | [`batch`] | many problems one after the other, outputs rounded and written |
@@ -24,7 +26,9 @@ pub mod exact;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
 pub mod float_environment;
+pub mod lanes;
 pub mod problem;
 pub mod solver;
 pub mod status;
 pub mod sum;
+pub mod sweep;

@@ -1,43 +1,136 @@
 //! One assignment problem: a cost matrix, who exists, what may stay unmatched.
 //!
 //! [`Problem`] is what the user gave. [`Problem::prepare`] judges every existing entry and presents the
-//! problem to the solver as an [`Instance`]: a minimisation with no more rows than columns. Masks and
-//! transposition vanish into two lists of offsets, `maximize` and the guard against overflow into one
-//! factor, so the solver meets neither and nothing of size rows × columns is ever copied.
+//! problem to the solver as an [`Instance`]: a minimisation with no more rows than columns, its costs in rows of
+//! f32 or f64. Where the user's matrix is one as it stands, it is read where it lies; where masks with gaps,
+//! transposition, maximisation, 16-bit costs or costs of extreme size stand against that, it is copied.
 
 use std::collections::TryReserveError;
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
+
+use crate::lanes::{LANES, Lanes};
 
 /// A cost as it stands in the input. Widening to f64 is exact for every implementor.
 pub trait Cost: Copy {
+    /// The form in which the solver reads it.
+    type Entry: Entry;
+
     /// The same number as an f64.
     fn widen(self) -> f64;
+
+    /// The costs as entries, if they are.
+    fn as_entries(costs: &[Self]) -> Option<&[Self::Entry]>;
+
+    /// Writes the same numbers as entries.
+    fn copy_to_entries(costs: &[Self], entries: &mut [Self::Entry]);
 }
 
-impl Cost for f64 {
-    fn widen(self) -> f64 {
-        self
-    }
+/// A cost that the solver reads: f32 or f64.
+pub trait Entry: Cost<Entry = Self> {
+    /// 0.
+    const ZERO: Self;
+    /// +inf: a pair that may not be matched.
+    const FORBIDDEN: Self;
+
+    /// Reads eight.
+    fn load<L: Lanes>(lanes: L, costs: &[Self; LANES]) -> L::Vector;
+
+    /// Reads fewer than eight; the lanes behind them are +inf.
+    fn load_rest<L: Lanes>(lanes: L, costs: &[Self]) -> L::Vector;
+
+    /// The same number times ±2^k, rounded if it must be.
+    fn times(self, factor: f64) -> Self;
+
+    /// The largest magnitude in `costs`, where `forbidden` counts as 0. NaN or infinite if there is a NaN or another
+    /// infinity.
+    fn largest(costs: &[Self], forbidden: Self) -> f64;
 }
 
-impl Cost for f32 {
-    fn widen(self) -> f64 {
-        f64::from(self)
-    }
-}
+macro_rules! entry {
+    ($entry:ident, $bits:ident, $load:ident, $load_rest:ident) => {
+        impl Cost for $entry {
+            type Entry = Self;
 
-impl Cost for f16 {
-    fn widen(self) -> f64 {
-        self.to_f64()
-    }
-}
+            #[inline(always)]
+            fn widen(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline(always)]
+            fn as_entries(costs: &[Self]) -> Option<&[Self]> {
+                Some(costs)
+            }
+            #[inline(always)]
+            fn copy_to_entries(costs: &[Self], entries: &mut [Self]) {
+                entries.copy_from_slice(costs);
+            }
+        }
 
-impl Cost for bf16 {
-    fn widen(self) -> f64 {
-        self.to_f64()
-    }
+        impl Entry for $entry {
+            const ZERO: Self = 0.0;
+            const FORBIDDEN: Self = $entry::INFINITY;
+
+            #[inline(always)]
+            fn load<L: Lanes>(lanes: L, costs: &[Self; LANES]) -> L::Vector {
+                lanes.$load(costs)
+            }
+            #[inline(always)]
+            fn load_rest<L: Lanes>(lanes: L, costs: &[Self]) -> L::Vector {
+                lanes.$load_rest(costs)
+            }
+            #[inline(always)]
+            fn times(self, factor: f64) -> Self {
+                (f64::from(self) * factor) as $entry
+            }
+            #[inline(always)]
+            fn largest(costs: &[Self], forbidden: Self) -> f64 {
+                // Without its sign bit a number sorts like an integer: finite ones first, then the infinity, then NaN.
+                let magnitude = |cost: $entry| {
+                    let bits = cost.to_bits() & ($bits::MAX >> 1);
+                    if cost == forbidden { 0 } else { bits }
+                };
+                const STRIDE: usize = 32;
+                let (chunks, rest) = costs.as_chunks::<STRIDE>();
+                let mut largest: [$bits; STRIDE] = [0; STRIDE];
+                for chunk in chunks {
+                    for (largest, &cost) in largest.iter_mut().zip(chunk) {
+                        *largest = magnitude(cost).max(*largest);
+                    }
+                }
+                for (largest, &cost) in largest.iter_mut().zip(rest) {
+                    *largest = magnitude(cost).max(*largest);
+                }
+                let largest = largest
+                    .into_iter()
+                    .fold(0, |top: $bits, bits| bits.max(top));
+                f64::from($entry::from_bits(largest))
+            }
+        }
+    };
 }
+entry!(f32, u32, load_f32, load_rest_f32);
+entry!(f64, u64, load_f64, load_rest_f64);
+
+macro_rules! half_cost {
+    ($cost:ident) => {
+        impl Cost for $cost {
+            type Entry = f32;
+
+            fn widen(self) -> f64 {
+                self.to_f64()
+            }
+            fn as_entries(_costs: &[Self]) -> Option<&[f32]> {
+                None
+            }
+            fn copy_to_entries(costs: &[Self], entries: &mut [f32]) {
+                costs.convert_to_f32_slice(entries);
+            }
+        }
+    };
+}
+half_cost!(f16);
+half_cost!(bf16);
 
 /// Which rows (or columns) of a problem exist.
 #[derive(Clone, Copy, Debug)]
@@ -117,44 +210,125 @@ pub enum Invalid {
     },
 }
 
-/// Where the existing rows and columns lie in the cost matrix. Belongs to a worker and is reused.
-#[derive(Debug, Default)]
-pub struct Layout {
-    /// Existing rows of the user's matrix.
-    rows: Vec<usize>,
-    /// Existing columns of the user's matrix.
-    cols: Vec<usize>,
-    /// Offset of each of the instance's rows from the start of the matrix.
-    row_offsets: Vec<usize>,
-    /// Offset of each of the instance's columns from the start of its row.
-    col_offsets: Vec<usize>,
+/// Why a problem has no instance.
+#[derive(Debug)]
+pub enum Unprepared {
+    /// The problem is invalid.
+    Invalid(Invalid),
+    /// There is no memory for the copy that it needs.
+    Memory(TryReserveError),
 }
 
-impl Layout {
-    /// Makes room for problems of up to `rows × cols`, so that preparing one allocates nothing.
-    pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
-        let longer = rows.max(cols);
-        for list in [
-            &mut self.rows,
-            &mut self.cols,
-            &mut self.row_offsets,
-            &mut self.col_offsets,
-        ] {
-            list.clear();
-            list.try_reserve_exact(longer)?;
+/// Names and copies of a problem's costs. Belongs to a worker and is reused.
+#[derive(Debug)]
+pub struct Layout<E> {
+    /// Existing rows of the user's matrix.
+    rows: Names,
+    /// Existing columns of the user's matrix.
+    cols: Names,
+    /// Costs that could not be read where they lie.
+    copy: Vec<E>,
+    /// One line of costs on its way into the copy.
+    line: Vec<E>,
+}
+
+impl<E> Default for Layout<E> {
+    fn default() -> Self {
+        Layout {
+            rows: Names::default(),
+            cols: Names::default(),
+            copy: Vec::new(),
+            line: Vec::new(),
         }
-        Ok(())
+    }
+}
+
+impl<E> Layout<E> {
+    /// Makes room for problems of up to `rows × cols`. What copies need is allocated with the first of them.
+    pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
+        self.rows.try_reserve(rows)?;
+        self.cols.try_reserve(cols)
+    }
+}
+
+/// The user's indices of an instance's rows or columns, ascending.
+#[derive(Debug, Default)]
+pub struct Names {
+    list: Vec<i32>,
+    /// The indices are without gaps, as far as the list goes.
+    contiguous: bool,
+}
+
+impl Names {
+    fn try_reserve(&mut self, length: usize) -> Result<(), TryReserveError> {
+        self.list.clear();
+        self.contiguous = false;
+        self.list.try_reserve_exact(length)
+    }
+
+    /// Lists those of the first `length` indices that exist. Indices fit int32, which the batch checks.
+    #[inline(always)]
+    fn fill(&mut self, length: usize, mask: Mask) {
+        if let Mask::Uniform(true) = mask
+            && self.contiguous
+            && self.list.len() == length
+            && self.list.first().is_none_or(|&first| first == 0)
+        {
+            return; // As the last problem left it.
+        }
+        self.list.clear();
+        let existing = (0..length).filter(|&index| mask.exists(index));
+        self.list.extend(existing.map(|index| index as i32));
+        self.contiguous = match (self.list.first(), self.list.last()) {
+            (Some(&first), Some(&last)) => (last - first) as usize + 1 == self.list.len(),
+            _ => true,
+        };
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Are there none?
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All of them.
+    #[inline(always)]
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        self.list.iter().map(|&index| index as usize)
+    }
+
+    /// The user's index of the instance's row (or column) `index`.
+    #[inline(always)]
+    pub fn get(&self, index: usize) -> usize {
+        self.list[index] as usize
+    }
+
+    /// Are they 0, 1, 2, …?
+    #[inline(always)]
+    pub fn is_identity(&self) -> bool {
+        self.start() == Some(0)
+    }
+
+    /// Where they start, if they are without gaps.
+    fn start(&self) -> Option<usize> {
+        self.contiguous
+            .then(|| self.list.first().map_or(0, |&first| first as usize))
     }
 }
 
 /// A minimisation problem with no more rows than columns, in the solver's terms.
 #[derive(Clone, Copy, Debug)]
-pub struct Instance<'a, T> {
-    cost: &'a [T],
-    row_offsets: &'a [usize],
-    col_offsets: &'a [usize],
-    /// Columns lie side by side from the start of each row.
-    contiguous: bool,
+pub struct Instance<'a, E> {
+    /// Costs of the first row, then on to the end of the last one.
+    costs: &'a [E],
+    /// From one row to the next.
+    stride: usize,
+    rows: usize,
+    cols: usize,
     /// The user's cost times this is the instance's: ±2^k.
     factor: f64,
     /// Half the limit, in the instance's scale; +inf where every row must be matched.
@@ -166,9 +340,9 @@ pub struct Instance<'a, T> {
     /// The instance's rows are the user's columns.
     pub transposed: bool,
     /// User's index of each of the instance's rows.
-    pub row_names: &'a [usize],
+    pub row_names: &'a Names,
     /// User's index of each of the instance's columns.
-    pub col_names: &'a [usize],
+    pub col_names: &'a Names,
 }
 
 /// Beyond this magnitude sums along an augmenting path could overflow; below its inverse, half a limit
@@ -178,70 +352,99 @@ const DOWNSCALE: f64 = f64::from_bits((1023 - 200) << 52); // 2^-200
 
 impl<'a, T: Cost> Problem<'a, T> {
     /// The user's cost of a pair.
+    #[inline(always)]
     pub fn cost_of(&self, row: usize, col: usize) -> f64 {
         self.cost[row * self.cols + col].widen()
     }
 
-    /// Judges all existing entries and lays the problem out for the solver. Reads the matrix once.
+    /// Judges all existing entries and lays the problem out for the solver.
     ///
     /// Entries outside the masks are not looked at.
-    pub fn prepare<'b>(&self, layout: &'b mut Layout) -> Result<Instance<'b, T>, Invalid>
+    #[inline(always)]
+    pub fn prepare<'b>(
+        &self,
+        layout: &'b mut Layout<T::Entry>,
+    ) -> Result<Instance<'b, T::Entry>, Unprepared>
     where
         'a: 'b,
     {
-        if self.options.cost_limit.is_nan() {
-            return Err(Invalid::Limit);
+        let limit = self.options.cost_limit;
+        if limit.is_nan() {
+            return Err(Unprepared::Invalid(Invalid::Limit));
         }
         let Layout {
             rows,
             cols,
-            row_offsets,
-            col_offsets,
+            copy,
+            line,
         } = layout;
-        rows.clear();
-        rows.extend((0..self.rows).filter(|&row| self.row_mask.exists(row)));
-        cols.clear();
-        cols.extend((0..self.cols).filter(|&col| self.col_mask.exists(col)));
+        rows.fill(self.rows, self.row_mask);
+        cols.fill(self.cols, self.col_mask);
+        let transposed = rows.len() > cols.len();
 
-        let largest = self.largest_magnitude(rows, cols)?;
+        // Where the costs lie, unless that is in the copy.
+        let mut in_place = if transposed || self.options.maximize {
+            None
+        } else {
+            self.in_place(rows, cols)
+        };
+        if in_place.is_none() {
+            self.copy(rows, cols, transposed, copy, line)
+                .map_err(Unprepared::Memory)?;
+        }
+        let (row_names, col_names) = if transposed {
+            (&*cols, &*rows)
+        } else {
+            (&*rows, &*cols)
+        };
+        let (shorter, longer) = (row_names.len(), col_names.len());
+        let entries = match in_place {
+            Some(costs) => largest_of_rows(costs, self.cols, shorter, longer),
+            None => T::Entry::largest(copy, T::Entry::FORBIDDEN),
+        };
+        if !entries.is_finite() {
+            return Err(Unprepared::Invalid(self.first_invalid(rows, cols)));
+        }
+        let largest = if limit.is_finite() {
+            limit.abs().max(entries)
+        } else {
+            entries
+        };
+
         let scale = if largest > LARGEST_UNSCALED {
             DOWNSCALE
-        } else if largest < 1.0 / LARGEST_UNSCALED {
+        } else if largest > 0.0 && largest < 1.0 / LARGEST_UNSCALED {
             1.0 / DOWNSCALE
         } else {
             1.0
         };
+        if scale != 1.0 {
+            if in_place.take().is_some() {
+                self.copy(rows, cols, transposed, copy, line)
+                    .map_err(Unprepared::Memory)?;
+            }
+            for cost in copy.iter_mut() {
+                *cost = cost.times(scale);
+            }
+        }
+        let (costs, stride) = match in_place {
+            Some(costs) => (costs, self.cols),
+            None => (copy.as_slice(), longer),
+        };
         let factor = self.options.sign() * scale;
-        let half_limit = if self.options.cost_limit.is_infinite() {
+        let half_limit = if limit.is_infinite() {
             f64::INFINITY
         } else {
-            self.options.cost_limit * factor / 2.0
-        };
-
-        let transposed = rows.len() > cols.len();
-        row_offsets.clear();
-        col_offsets.clear();
-        if transposed {
-            row_offsets.extend_from_slice(cols);
-            col_offsets.extend(rows.iter().map(|row| row * self.cols));
-        } else {
-            row_offsets.extend(rows.iter().map(|row| row * self.cols));
-            col_offsets.extend_from_slice(cols);
-        }
-        let (row_names, col_names) = if transposed {
-            (cols, rows)
-        } else {
-            (rows, cols)
+            limit * factor / 2.0
         };
         Ok(Instance {
-            cost: self.cost,
-            contiguous: col_offsets.iter().copied().eq(0..col_offsets.len()),
-            row_offsets,
-            col_offsets,
+            costs,
+            stride,
+            rows: shorter,
+            cols: longer,
             factor,
             half_limit,
-            limit_is_exact: half_limit.is_infinite()
-                || 2.0 * half_limit / factor == self.options.cost_limit,
+            limit_is_exact: half_limit.is_infinite() || 2.0 * half_limit / factor == limit,
             largest: largest * scale,
             transposed,
             row_names,
@@ -249,60 +452,136 @@ impl<'a, T: Cost> Problem<'a, T> {
         })
     }
 
-    /// Largest finite magnitude among the existing entries and the limit, or the first invalid entry.
-    fn largest_magnitude(&self, rows: &[usize], cols: &[usize]) -> Result<f64, Invalid> {
-        let forbidden = self.options.sign() * f64::INFINITY;
-        let mut largest = 0.0;
-        if self.options.cost_limit.is_finite() {
-            largest = self.options.cost_limit.abs();
+    /// The costs from the first existing one on, if those of existing rows and columns lie side by side.
+    #[inline(always)]
+    fn in_place(&self, rows: &Names, cols: &Names) -> Option<&'a [T::Entry]> {
+        let costs = T::as_entries(self.cost)?;
+        let start = rows.start()? * self.cols + cols.start()?;
+        costs.get(start..)
+    }
+
+    /// Copies the costs of existing rows and columns, in the sense of minimising.
+    fn copy(
+        &self,
+        rows: &Names,
+        cols: &Names,
+        transposed: bool,
+        copy: &mut Vec<T::Entry>,
+        line: &mut Vec<T::Entry>,
+    ) -> Result<(), TryReserveError> {
+        // Part of a matrix that exists, so the product fits.
+        let count = rows.len() * cols.len();
+        copy.clear();
+        copy.try_reserve_exact(count)?;
+        copy.resize(count, T::Entry::ZERO);
+        line.clear();
+        line.try_reserve_exact(self.cols)?;
+        line.resize(self.cols, T::Entry::ZERO);
+        if count == 0 {
+            return Ok(());
         }
-        for &row in rows {
-            for &col in cols {
-                let value = self.cost_of(row, col);
-                if value.is_finite() {
-                    largest = value.abs().max(largest);
-                } else if value != forbidden {
-                    return Err(Invalid::Entry { row, col, value });
+        // From a column to the next, and from a row to the next, in the copy.
+        let (col_step, row_step) = if transposed {
+            (rows.len(), 1)
+        } else {
+            (1, cols.len())
+        };
+        for (index, row) in rows.iter().enumerate() {
+            let costs = &self.cost[row * self.cols..][..self.cols];
+            match (cols.start(), transposed) {
+                (Some(start), false) => {
+                    let to = &mut copy[index * row_step..][..cols.len()];
+                    T::copy_to_entries(&costs[start..][..cols.len()], to);
+                }
+                (Some(start), true) => {
+                    let line = &mut line[..cols.len()];
+                    T::copy_to_entries(&costs[start..][..cols.len()], line);
+                    let to = copy[index * row_step..].iter_mut().step_by(col_step);
+                    to.zip(line).for_each(|(to, cost)| *to = *cost);
+                }
+                (None, _) => {
+                    T::copy_to_entries(costs, line);
+                    let to = copy[index * row_step..].iter_mut().step_by(col_step);
+                    to.zip(cols.iter()).for_each(|(to, col)| *to = line[col]);
                 }
             }
         }
-        Ok(largest)
+        if self.options.maximize {
+            for cost in copy.iter_mut() {
+                *cost = cost.times(-1.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// The first existing entry that is NaN or an infinity of the wrong sign.
+    #[cold]
+    fn first_invalid(&self, rows: &Names, cols: &Names) -> Invalid {
+        let forbidden = self.options.sign() * f64::INFINITY;
+        rows.iter()
+            .flat_map(|row| cols.iter().map(move |col| (row, col)))
+            .map(|(row, col)| (row, col, self.cost_of(row, col)))
+            .find(|&(_, _, value)| !value.is_finite() && value != forbidden)
+            .map_or(Invalid::Limit, |(row, col, value)| Invalid::Entry {
+                row,
+                col,
+                value,
+            })
     }
 }
 
-impl<T: Cost> Instance<'_, T> {
+/// [`Entry::largest`] of a matrix to be minimised.
+#[inline(always)]
+fn largest_of_rows<E: Entry>(costs: &[E], stride: usize, rows: usize, cols: usize) -> f64 {
+    if rows == 0 || cols == 0 {
+        return 0.0;
+    }
+    if stride == cols {
+        return E::largest(&costs[..rows * cols], E::FORBIDDEN);
+    }
+    let larger = |top: f64, row: usize| {
+        let largest = E::largest(&costs[row * stride..][..cols], E::FORBIDDEN);
+        // NaN must not be lost.
+        if largest <= top { top } else { largest }
+    };
+    let mut top = 0.0;
+    for row in 0..rows {
+        top = larger(top, row);
+        if !top.is_finite() {
+            break;
+        }
+    }
+    top
+}
+
+impl<'a, E: Entry> Instance<'a, E> {
     /// Number of rows; never more than [`Instance::cols`].
+    #[inline(always)]
     pub fn rows(&self) -> usize {
-        self.row_offsets.len()
+        self.rows
     }
 
     /// Number of columns.
+    #[inline(always)]
     pub fn cols(&self) -> usize {
-        self.col_offsets.len()
+        self.cols
+    }
+
+    /// The costs of one row.
+    #[inline(always)]
+    pub fn row(&self, row: usize) -> &'a [E] {
+        &self.costs[row * self.stride..][..self.cols]
     }
 
     /// Cost of one pair; +inf where it is forbidden.
+    #[inline(always)]
     pub fn cost(&self, row: usize, col: usize) -> f64 {
-        self.cost[self.row_offsets[row] + self.col_offsets[col]].widen() * self.factor
+        self.costs[row * self.stride + col].widen()
     }
 
-    /// Writes the costs of `row`, one for each column.
-    pub fn load_row(&self, row: usize, costs: &mut [f64]) {
-        let line = &self.cost[self.row_offsets[row]..];
-        if self.contiguous {
-            for (cost, entry) in costs.iter_mut().zip(line) {
-                *cost = entry.widen() * self.factor;
-            }
-        } else {
-            for (cost, &offset) in costs.iter_mut().zip(self.col_offsets) {
-                *cost = line[offset].widen() * self.factor;
-            }
-        }
-    }
-
-    /// A dual value in the user's sense and scale.
-    pub fn unscale(&self, dual: f64) -> f64 {
-        // Adding zero turns -0.0 into 0.0.
-        dual / self.factor + 0.0
+    /// What turns a dual value into the user's sense and scale: ±2^k.
+    #[inline(always)]
+    pub fn dual_factor(&self) -> f64 {
+        1.0 / self.factor
     }
 }

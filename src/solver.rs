@@ -40,10 +40,12 @@
 use std::collections::TryReserveError;
 
 use crate::arithmetic::Arithmetic;
-use crate::problem::{Cost, Instance};
+use crate::lanes::{Chunk, LANES, Lanes};
+use crate::problem::{Entry, Instance};
+use crate::sweep::{self, BLOCK, PerColumn};
 
-/// Marks a row or a column without a partner.
-pub const UNMATCHED: usize = usize::MAX;
+/// Marks a row or a column without a partner, as in the op's outputs.
+pub const UNMATCHED: i32 = -1;
 
 /// Returned when the allowed pairs cannot match all rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,21 +60,24 @@ pub struct Sweeps {
     pub augmentation: u64,
 }
 
+/// Augmenting row reduction gives up after as many sweeps as this, for each row of the problem.
+const TRIES_PER_ROW: u64 = 2;
+
 /// The solver and its workspace. One worker owns one and reuses it for problem after problem.
 #[derive(Debug)]
 pub struct Solver<R> {
     /// Row ceiling of the problem at hand.
     row_ceiling: R,
     /// Column matched with each row, or [`UNMATCHED`].
-    col_of_row: Vec<usize>,
+    col_of_row: Vec<i32>,
     /// Row matched with each column, or [`UNMATCHED`].
-    row_of_col: Vec<usize>,
-    /// u; complete only after a successful solve.
+    row_of_col: Vec<i32>,
+    /// One bit for each column, set while it is unmatched.
+    unmatched_cols: Vec<u64>,
+    /// u of matched rows; of all rows after a successful solve.
     row_duals: Vec<R>,
     /// v.
-    col_duals: Vec<R>,
-    /// The row of costs under the present sweep.
-    costs: Vec<f64>,
+    col_duals: PerColumn<R>,
     /// Rows that augmenting row reduction left for augmentation.
     pending: Vec<usize>,
     search: Search<R>,
@@ -85,20 +90,32 @@ pub struct Solver<R> {
 #[derive(Debug)]
 struct Search<R> {
     /// Length of the shortest path known to each column not yet settled; +inf once it is settled.
-    distance: Vec<R>,
-    /// The row from which that path reaches the column.
-    predecessor: Vec<usize>,
+    distance: PerColumn<R>,
     /// v of each column not yet settled; −inf once it is settled, which keeps it out of further sweeps.
-    open_duals: Vec<R>,
-    /// Settled columns, in the order of their distances.
-    settled: Vec<(usize, R)>,
+    open_duals: PerColumn<R>,
+    /// Least value of each block in the last sweep.
+    block_least: Vec<Chunk<R>>,
+    /// Rows reached, in the order of their distances.
+    reached: Vec<Reached<R>>,
+}
+
+/// A row that a search has reached: its start, or by way of the column that it was matched with.
+#[derive(Clone, Copy, Debug)]
+struct Reached<R> {
+    row: usize,
+    /// The column; meaningless for the start.
+    col: usize,
+    /// The length of the shortest path to it.
+    length: R,
+    /// u of the row, less that length.
+    offset: R,
 }
 
 /// Where a shortest path ends.
 enum Sink {
     /// At an unmatched column.
     Column(usize),
-    /// At a row that had better be unmatched.
+    /// At a row that had better be unmatched: its place among the rows reached.
     Row(usize),
 }
 
@@ -108,15 +125,15 @@ impl<R: Arithmetic> Default for Solver<R> {
             row_ceiling: R::ZERO,
             col_of_row: Vec::new(),
             row_of_col: Vec::new(),
+            unmatched_cols: Vec::new(),
             row_duals: Vec::new(),
-            col_duals: Vec::new(),
-            costs: Vec::new(),
+            col_duals: PerColumn::default(),
             pending: Vec::new(),
             search: Search {
-                distance: Vec::new(),
-                predecessor: Vec::new(),
-                open_duals: Vec::new(),
-                settled: Vec::new(),
+                distance: PerColumn::default(),
+                open_duals: PerColumn::default(),
+                block_least: Vec::new(),
+                reached: Vec::new(),
             },
             shift: R::ZERO,
             sweeps: Sweeps::default(),
@@ -134,56 +151,71 @@ impl<R: Arithmetic> Solver<R> {
             list.clear();
             list.try_reserve_exact(length)
         }
+        let blocks = longer.div_ceil(BLOCK);
         make_room(&mut self.col_of_row, shorter)?;
         make_room(&mut self.row_duals, shorter)?;
         make_room(&mut self.pending, shorter)?;
         make_room(&mut self.row_of_col, longer)?;
-        make_room(&mut self.col_duals, longer)?;
-        make_room(&mut self.costs, longer)?;
-        make_room(&mut self.search.distance, longer)?;
-        make_room(&mut self.search.predecessor, longer)?;
-        make_room(&mut self.search.open_duals, longer)?;
-        make_room(&mut self.search.settled, longer)
+        make_room(&mut self.unmatched_cols, blocks)?;
+        self.col_duals.try_reserve(longer)?;
+        self.search.distance.try_reserve(longer)?;
+        self.search.open_duals.try_reserve(longer)?;
+        make_room(&mut self.search.block_least, blocks)?;
+        // One for each row at most, and one more.
+        make_room(&mut self.search.reached, shorter + 1)
     }
 
     /// Solves `instance`. On success [`Solver::col_of_row`] and the duals hold the answer.
-    pub fn solve<T: Cost>(&mut self, instance: &Instance<T>) -> Result<(), Infeasible> {
+    #[inline(always)]
+    pub fn solve<L: Lanes<Number = R>, E: Entry>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) -> Result<(), Infeasible> {
         let (rows, cols) = (instance.rows(), instance.cols());
         debug_assert!(rows <= cols);
         let limited = instance.half_limit.is_finite();
         self.row_ceiling = R::from(instance.half_limit);
         let col_ceiling = if limited { self.row_ceiling } else { R::ZERO };
+        let blocks = cols.div_ceil(BLOCK);
         refill(&mut self.col_of_row, rows, UNMATCHED);
         refill(&mut self.row_of_col, cols, UNMATCHED);
-        refill(&mut self.row_duals, rows, R::ZERO);
-        refill(&mut self.col_duals, cols, col_ceiling);
-        refill(&mut self.costs, cols, 0.0);
+        refill(&mut self.unmatched_cols, blocks, u64::MAX);
+        // Bits of columns that do not exist would do no harm: such columns are at +inf.
+        refill(&mut self.row_duals, rows, self.row_ceiling);
+        self.col_duals.reset(cols, col_ceiling);
+        self.search.distance.reset(cols, R::INFINITY);
+        self.search.open_duals.resize(cols);
+        refill(
+            &mut self.search.block_least,
+            blocks,
+            Chunk([R::INFINITY; LANES]),
+        );
         self.pending.clear();
         self.shift = R::ZERO;
         self.sweeps = Sweeps::default();
 
         let all_columns_matched = rows == cols && !limited;
         if all_columns_matched {
-            self.reduce_columns(instance)?;
+            self.reduce_columns(lanes, instance)?;
         }
-        self.reduce_rows(instance)?;
+        self.reduce_rows(lanes, instance)?;
         for position in 0..self.pending.len() {
-            self.augment(instance, self.pending[position])?;
+            self.augment(lanes, instance, self.pending[position])?;
         }
-        self.derive_row_duals(instance);
         if all_columns_matched {
-            self.shift_duals();
+            self.shift_duals(cols);
         }
         Ok(())
     }
 
     /// Column matched with each row, or [`UNMATCHED`].
-    pub fn col_of_row(&self) -> &[usize] {
+    pub fn col_of_row(&self) -> &[i32] {
         &self.col_of_row
     }
 
     /// Row matched with each column, or [`UNMATCHED`].
-    pub fn row_of_col(&self) -> &[usize] {
+    pub fn row_of_col(&self) -> &[i32] {
         &self.row_of_col
     }
 
@@ -193,7 +225,7 @@ impl<R: Arithmetic> Solver<R> {
     }
 
     /// v: one dual for each column.
-    pub fn col_duals(&self) -> &[R] {
+    pub fn col_duals(&self) -> &PerColumn<R> {
         &self.col_duals
     }
 
@@ -208,25 +240,38 @@ impl<R: Arithmetic> Solver<R> {
     }
 
     /// Column reduction: v_j = min_i c_ij. Only sound where all columns end up matched.
-    fn reduce_columns<T: Cost>(&mut self, instance: &Instance<T>) -> Result<(), Infeasible> {
-        self.col_duals.fill(R::INFINITY);
+    #[inline(always)]
+    fn reduce_columns<L: Lanes<Number = R>, E: Entry>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) -> Result<(), Infeasible> {
+        let cols = instance.cols();
+        self.col_duals.reset(cols, R::INFINITY);
         for row in 0..instance.rows() {
-            instance.load_row(row, &mut self.costs);
-            for (dual, &cost) in self.col_duals.iter_mut().zip(&self.costs) {
-                let cost = R::from(cost);
-                *dual = if cost < *dual { cost } else { *dual };
-            }
+            sweep::lower_to_costs(lanes, instance.row(row), &mut self.col_duals);
         }
-        if self.col_duals.contains(&R::INFINITY) {
-            return Err(Infeasible);
+        let mut real = cols;
+        for chunk in self.col_duals.chunks_mut() {
+            let (real_chunk, padding) = chunk.split_at_mut(real.min(LANES));
+            if real_chunk.contains(&R::INFINITY) {
+                return Err(Infeasible);
+            }
+            padding.fill(R::ZERO);
+            real -= real_chunk.len();
         }
         Ok(())
     }
 
     /// Augmenting row reduction over all rows. Rows that it cannot settle go to `pending`, in order.
-    fn reduce_rows<T: Cost>(&mut self, instance: &Instance<T>) -> Result<(), Infeasible> {
+    #[inline(always)]
+    fn reduce_rows<L: Lanes<Number = R>, E: Entry>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) -> Result<(), Infeasible> {
         let rows = instance.rows();
-        let mut tries = 2 * rows as u64;
+        let mut tries = TRIES_PER_ROW * rows as u64;
         for first in 0..rows {
             let mut row = first;
             loop {
@@ -236,231 +281,227 @@ impl<R: Arithmetic> Solver<R> {
                 }
                 tries -= 1;
                 self.sweeps.reduction += 1;
-                instance.load_row(row, &mut self.costs);
-                let best = self.cheapest_columns();
-                if best.least > self.row_ceiling {
+                let costs = instance.row(row);
+                let block_least = &mut self.search.block_least;
+                let least = sweep::least_two(lanes, costs, &self.col_duals, block_least);
+                if least.first > self.row_ceiling {
                     break; // Better off unmatched, for good.
                 }
-                if best.least == R::INFINITY {
+                if least.first == R::INFINITY {
                     return Err(Infeasible);
                 }
-                let second = if best.second < self.row_ceiling {
-                    best.second
+                let (col, is_unmatched) = sweep::columns_of_reduced_cost(
+                    lanes,
+                    least.first,
+                    costs,
+                    &self.col_duals,
+                    block_least,
+                    &self.unmatched_cols,
+                );
+                let second = if least.second < self.row_ceiling {
+                    least.second
                 } else {
                     self.row_ceiling
                 };
-                let loser = self.row_of_col[best.column];
                 // Without a gap the loser would only take the column back. Without a second column the
                 // gap is unbounded and v would be lost. Both are left to the exact search.
-                let gap = second - best.least;
-                if loser != UNMATCHED && !(gap > R::ZERO && gap < R::INFINITY) {
+                let gap = second - least.first;
+                if !is_unmatched && !(gap > R::ZERO && gap < R::INFINITY) {
                     self.pending.push(row);
                     break;
                 }
                 if gap < R::INFINITY {
-                    self.col_duals[best.column] = self.col_duals[best.column] - gap;
+                    let dual = self.col_duals.get(col) - gap;
+                    self.col_duals.set(lanes, col, dual);
                 }
-                self.col_of_row[row] = best.column;
-                self.row_of_col[best.column] = row;
-                if loser == UNMATCHED {
+                let loser = self.row_of_col[col];
+                self.match_pair(instance, row, col);
+                if is_unmatched {
+                    self.unmatched_cols[col / BLOCK] &= !(1 << (col % BLOCK));
                     break;
                 }
-                self.col_of_row[loser] = UNMATCHED;
-                row = loser;
+                row = loser as usize;
+                self.col_of_row[row] = UNMATCHED;
+                self.row_duals[row] = self.row_ceiling;
             }
         }
         self.pending.sort_unstable();
         Ok(())
     }
 
-    /// Least and second least reduced cost of the row in `costs`.
-    fn cheapest_columns(&self) -> CheapestColumns<R> {
-        let mut best = CheapestColumns {
-            column: 0,
-            least: R::INFINITY,
-            second: R::INFINITY,
-        };
-        for (column, (&cost, &dual)) in self.costs.iter().zip(&self.col_duals).enumerate() {
-            let reduced = R::from(cost) - dual;
-            if reduced < best.second {
-                if reduced < best.least {
-                    best.second = best.least;
-                    best.least = reduced;
-                    best.column = column;
-                } else {
-                    best.second = reduced;
-                }
-            }
-        }
-        if best.second == best.least && self.row_of_col[best.column] != UNMATCHED {
-            let tied = |&column: &usize| {
-                R::from(self.costs[column]) - self.col_duals[column] == best.least
-                    && self.row_of_col[column] == UNMATCHED
-            };
-            if let Some(unmatched) = (0..self.costs.len()).find(tied) {
-                best.column = unmatched;
-            }
-        }
-        best
+    /// Matches a row with a column, and has its dual follow: u_i = c_ij − v_j.
+    #[inline(always)]
+    fn match_pair<E: Entry>(&mut self, instance: &Instance<E>, row: usize, col: usize) {
+        self.col_of_row[row] = col as i32;
+        self.row_of_col[col] = row as i32;
+        self.row_duals[row] = R::from(instance.cost(row, col)) - self.col_duals.get(col);
     }
 
     /// Augmentation: finds the shortest path from the unmatched row `start`, updates v, flips the path.
-    fn augment<T: Cost>(&mut self, instance: &Instance<T>, start: usize) -> Result<(), Infeasible> {
-        let (sink, length) = self.shortest_path(instance, start)?;
+    #[inline(always)]
+    fn augment<L: Lanes<Number = R>, E: Entry>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+        start: usize,
+    ) -> Result<(), Infeasible> {
+        let (sink, length) = self.shortest_path(lanes, instance, start)?;
 
-        // Restores (1): a column settled at distance d becomes dearer by length − d, never cheaper.
-        for &(column, distance) in &self.search.settled {
-            if distance < length {
-                self.col_duals[column] = self.col_duals[column] + (distance - length);
+        // Flips the path, from its end back to `start`. `place` is that of a row that loses its column, or the end of
+        // the list.
+        let Search { reached, .. } = &self.search;
+        let (mut end, mut place) = match sink {
+            Sink::Column(col) => {
+                self.unmatched_cols[col / BLOCK] &= !(1 << (col % BLOCK));
+                (Some((col, length)), reached.len())
             }
+            Sink::Row(place) => {
+                self.col_of_row[reached[place].row] = UNMATCHED;
+                (reached[place].way_in(place), place)
+            }
+        };
+        while let Some((col, distance)) = end {
+            let col_dual = self.col_duals.get(col);
+            place = predecessor(instance, &reached[..place], col, col_dual, distance);
+            let row = reached[place].row;
+            self.col_of_row[row] = col as i32;
+            self.row_of_col[col] = row as i32;
+            end = reached[place].way_in(place);
         }
 
-        // Flips the path, from its end back to `start`.
-        let mut column = match sink {
-            Sink::Column(column) => column,
-            Sink::Row(row) => std::mem::replace(&mut self.col_of_row[row], UNMATCHED),
-        };
-        while column != UNMATCHED {
-            let row = self.search.predecessor[column];
-            self.row_of_col[column] = row;
-            std::mem::swap(&mut self.col_of_row[row], &mut column);
+        // Restores (1): a column settled at distance d becomes dearer by length − d, never cheaper.
+        for reached in &self.search.reached[1..] {
+            if reached.length < length {
+                let dual = self.col_duals.get(reached.col) + (reached.length - length);
+                self.col_duals.set(lanes, reached.col, dual);
+            }
+        }
+        for &Reached { row, .. } in &self.search.reached {
+            let col = self.col_of_row[row];
+            self.row_duals[row] = if col == UNMATCHED {
+                self.row_ceiling
+            } else {
+                let col = col as usize;
+                R::from(instance.cost(row, col)) - self.col_duals.get(col)
+            };
         }
         Ok(())
     }
 
     /// Dijkstra's search from `start` over reduced costs c − v − u, with u_start taken as 0. Returns the end
     /// of the shortest path and its length.
-    fn shortest_path<T: Cost>(
+    #[inline(always)]
+    fn shortest_path<L: Lanes<Number = R>, E: Entry>(
         &mut self,
-        instance: &Instance<T>,
+        lanes: L,
+        instance: &Instance<E>,
         start: usize,
     ) -> Result<(Sink, R), Infeasible> {
-        let search = &mut self.search;
-        let cols = instance.cols();
-        refill(&mut search.distance, cols, R::INFINITY);
-        refill(&mut search.predecessor, cols, UNMATCHED);
-        search.open_duals.clear();
-        search.open_duals.extend_from_slice(&self.col_duals);
-        search.settled.clear();
-
-        let mut row = start;
-        // u of the row under the sweep, less the length of the path to it.
-        let mut offset = R::ZERO;
-        // The cheapest way to end at a row, and that row.
-        let mut exit = R::INFINITY;
-        let mut exit_row = start;
+        let Search {
+            distance,
+            open_duals,
+            block_least,
+            reached,
+        } = &mut self.search;
+        reached.clear();
+        reached.push(Reached {
+            row: start,
+            col: 0,
+            length: R::ZERO,
+            offset: R::ZERO,
+        });
+        // The cheapest way to end at a row, and that row's place.
+        let mut exit = self.row_ceiling;
+        let mut exit_place = 0;
+        self.sweeps.augmentation += 1;
+        let costs = instance.row(start);
+        let mut length = sweep::start(
+            lanes,
+            costs,
+            &self.col_duals,
+            open_duals,
+            distance,
+            block_least,
+        );
         loop {
-            self.sweeps.augmentation += 1;
-            if self.row_ceiling - offset < exit {
-                exit = self.row_ceiling - offset;
-                exit_row = row;
-            }
-            instance.load_row(row, &mut self.costs);
-            search.relax(row, offset, &self.costs);
-
-            let (column, length) = search.nearest_column(&self.row_of_col);
             if exit < length {
-                return Ok((Sink::Row(exit_row), exit));
+                return Ok((Sink::Row(exit_place), exit));
             }
             if length == R::INFINITY {
                 return Err(Infeasible);
             }
-            if self.row_of_col[column] == UNMATCHED {
-                return Ok((Sink::Column(column), length));
+            let (col, is_unmatched) =
+                sweep::columns_at(lanes, length, distance, block_least, &self.unmatched_cols);
+            if is_unmatched {
+                return Ok((Sink::Column(col), length));
             }
-            search.settle(column, length);
-            row = self.row_of_col[column];
-            offset = R::from(instance.cost(row, column)) - self.col_duals[column] - length;
-        }
-    }
-
-    /// u_i = c_ij − v_j where row i is matched with j; the ceiling where it is unmatched.
-    fn derive_row_duals<T: Cost>(&mut self, instance: &Instance<T>) {
-        for (row, (dual, &column)) in self.row_duals.iter_mut().zip(&self.col_of_row).enumerate() {
-            *dual = if column == UNMATCHED {
-                self.row_ceiling
-            } else {
-                R::from(instance.cost(row, column)) - self.col_duals[column]
-            };
+            distance.set(lanes, col, R::INFINITY);
+            open_duals.set(lanes, col, R::NEG_INFINITY);
+            let row = self.row_of_col[col] as usize;
+            let offset = self.row_duals[row] - length;
+            if self.row_ceiling - offset < exit {
+                exit = self.row_ceiling - offset;
+                exit_place = reached.len();
+            }
+            reached.push(Reached {
+                row,
+                col,
+                length,
+                offset,
+            });
+            self.sweeps.augmentation += 1;
+            let costs = instance.row(row);
+            length = sweep::relax(lanes, costs, offset, open_duals, distance, block_least);
         }
     }
 
     /// Of all equally good duals of a square problem, takes those with max v = 0.
-    fn shift_duals(&mut self) {
+    #[inline(always)]
+    fn shift_duals(&mut self, cols: usize) {
         let larger = |a, b| if b > a { b } else { a };
-        let Some(top) = self.col_duals.iter().copied().reduce(larger) else {
+        let duals = self.col_duals.chunks().flatten().take(cols);
+        let Some(top) = duals.copied().reduce(larger) else {
             return;
         };
         self.shift = top;
-        self.col_duals
-            .iter_mut()
-            .for_each(|dual| *dual = *dual - top);
-        self.row_duals
-            .iter_mut()
-            .for_each(|dual| *dual = *dual + top);
+        for dual in self.col_duals.chunks_mut().flatten() {
+            *dual = *dual - top;
+        }
+        for dual in &mut self.row_duals {
+            *dual = *dual + top;
+        }
     }
 }
 
-struct CheapestColumns<R> {
-    column: usize,
-    least: R,
-    second: R,
-}
-
-impl<R: Arithmetic> Search<R> {
-    /// Offers every open column the path through `row`.
-    fn relax(&mut self, row: usize, offset: R, costs: &[f64]) {
-        let columns = self
-            .distance
-            .iter_mut()
-            .zip(&mut self.predecessor)
-            .zip(costs.iter().zip(&self.open_duals));
-        for ((distance, predecessor), (&cost, &dual)) in columns {
-            let through_row = R::from(cost) - dual - offset;
-            let shorter = through_row < *distance;
-            *distance = if shorter { through_row } else { *distance };
-            *predecessor = if shorter { row } else { *predecessor };
-        }
-    }
-
-    /// The open column of least distance: an unmatched one if there is one among equals, else the first.
-    fn nearest_column(&self, row_of_col: &[usize]) -> (usize, R) {
-        let least = minimum(&self.distance);
-        let mut nearest = None;
-        for (column, &distance) in self.distance.iter().enumerate() {
-            if distance == least {
-                if row_of_col[column] == UNMATCHED {
-                    return (column, least);
-                }
-                nearest = nearest.or(Some(column));
-            }
-        }
-        (nearest.unwrap_or(0), least)
-    }
-
-    /// Closes a column: its shortest path is known.
-    fn settle(&mut self, column: usize, length: R) {
-        self.settled.push((column, length));
-        self.distance[column] = R::INFINITY;
-        self.open_duals[column] = R::NEG_INFINITY;
+impl<R: Copy> Reached<R> {
+    /// The column by way of which the row was reached, and its distance; `None` for the start.
+    #[inline(always)]
+    fn way_in(&self, place: usize) -> Option<(usize, R)> {
+        (place > 0).then_some((self.col, self.length))
     }
 }
 
-/// Least of `values`, none of which is NaN; +inf if there are none.
-fn minimum<R: Arithmetic>(values: &[R]) -> R {
-    const LANES: usize = 8;
-    let smaller = |a: R, b: R| if b < a { b } else { a };
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    let mut least = [R::INFINITY; LANES];
-    for chunk in chunks {
-        for (least, &value) in least.iter_mut().zip(chunk) {
-            *least = smaller(*least, value);
-        }
-    }
-    least.iter().chain(rest).copied().fold(R::INFINITY, smaller)
+/// The place of the row from which the shortest path reaches `col`: the first that offered its distance. It was not
+/// written down, for that would have cost more than to compute the offers to the few columns of the path again.
+#[inline(always)]
+fn predecessor<R: Arithmetic, E: Entry>(
+    instance: &Instance<E>,
+    reached: &[Reached<R>],
+    col: usize,
+    col_dual: R,
+    distance: R,
+) -> usize {
+    reached
+        .iter()
+        .position(|reached| {
+            let reduced = R::from(instance.cost(reached.row, col)) - col_dual;
+            reduced - reached.offset == distance
+        })
+        .expect("a column's distance was offered by a row reached before it")
 }
 
 /// Empties `list` and fills it anew, within what `try_reserve` set aside.
+#[inline(always)]
 fn refill<V: Copy>(list: &mut Vec<V>, length: usize, value: V) {
     list.clear();
     list.resize(length, value);
