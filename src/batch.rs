@@ -8,7 +8,7 @@ use std::collections::TryReserveError;
 use crate::arithmetic::Arithmetic;
 use crate::exact::{Evidence, ExactSolver, Failure, Solved};
 use crate::float_environment::KeepDenormals;
-use crate::lanes::{Lanes, Level, Work};
+use crate::lanes::{LANES, Lanes, Level, Work};
 use crate::problem::{
     Cost, Entry, Instance, Invalid, Layout, Mask, Names, Options, Problem, Unprepared,
 };
@@ -385,20 +385,22 @@ impl<U: Real> Outputs<'_, U> {
         let factor = instance.dual_factor();
         // Adding zero turns -0.0 into 0.0.
         let round = |dual: R| U::round_from(dual.into() * factor + 0.0);
-        write_duals(
-            row_duals,
-            solver.row_duals().iter().map(|&dual| round(dual)),
-            row_names,
-        );
-        write_duals(
-            col_duals,
-            solver
-                .col_duals()
-                .chunks()
-                .flatten()
-                .map(|&dual| round(dual)),
-            col_names,
-        );
+        write_duals(row_duals, solver.row_duals(), row_names, round);
+        if col_names.len() == col_duals.len() {
+            let cols = col_duals.len();
+            let (outputs, rest) = col_duals.as_chunks_mut::<LANES>();
+            for (output, chunk) in outputs.iter_mut().zip(solver.col_duals().chunks()) {
+                *output = chunk.0.map(round);
+            }
+            for (output, col) in rest.iter_mut().zip(cols - cols % LANES..) {
+                *output = round(solver.col_duals().get(col));
+            }
+        } else {
+            col_duals.fill(U::round_from(0.0));
+            for (index, name) in col_names.iter().enumerate() {
+                col_duals[name] = round(solver.col_duals().get(index));
+            }
+        }
     }
 }
 
@@ -417,18 +419,23 @@ fn write_partners(outputs: &mut [i32], partners: &[i32], names: &Names, partner_
     }
 }
 
-/// Writes the duals of the rows (or columns) named by `names`; others get 0.
+/// Writes the duals of the rows named by `names`; others get 0.
 #[inline(always)]
-fn write_duals<U: Real>(outputs: &mut [U], duals: impl Iterator<Item = U>, names: &Names) {
+fn write_duals<R: Copy, U: Real>(
+    outputs: &mut [U],
+    duals: &[R],
+    names: &Names,
+    round: impl Fn(R) -> U,
+) {
     if names.len() == outputs.len() {
-        for (output, dual) in outputs.iter_mut().zip(duals) {
-            *output = dual;
+        for (output, &dual) in outputs.iter_mut().zip(duals) {
+            *output = round(dual);
         }
         return;
     }
     outputs.fill(U::round_from(0.0));
-    for (name, dual) in names.iter().zip(duals) {
-        outputs[name] = dual;
+    for (name, &dual) in names.iter().zip(duals) {
+        outputs[name] = round(dual);
     }
 }
 

@@ -125,7 +125,8 @@ fn is_near_enough<L: Lanes<Number = f64>, E: Entry>(
     const ROUNDOFF: f64 = f64::EPSILON / 2.0;
     let rows = instance.rows() as f64;
     let larger = |top: f64, dual: &f64| top.max(dual.abs());
-    let col_duals = solver.col_duals().chunks().flatten().take(instance.cols());
+    let col_duals = solver.col_duals().chunks().iter();
+    let col_duals = col_duals.flat_map(|chunk| &chunk.0).take(instance.cols());
     let magnitude = instance.largest
         + solver.row_duals().iter().fold(0.0, larger)
         + col_duals.fold(0.0, larger)

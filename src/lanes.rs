@@ -45,8 +45,13 @@ pub trait Lanes: Copy {
     fn larger(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// Bit l is set where lane l of a equals that of b.
     fn equal(self, a: Self::Vector, b: Self::Vector) -> u8;
-    /// `vector` with lane `lane` (below 8) replaced.
-    fn replace(self, vector: Self::Vector, lane: usize, number: Self::Number) -> Self::Vector;
+    /// `there` in lane `lane` (taken modulo 8), `elsewhere` in the others.
+    #[inline(always)]
+    fn one_lane(self, elsewhere: Self::Number, lane: usize, there: Self::Number) -> Self::Vector {
+        let mut chunk = Chunk([elsewhere; LANES]);
+        chunk.0[lane % LANES] = there;
+        self.load(&chunk)
+    }
     /// The least of all lanes.
     fn least(self, vector: Self::Vector) -> Self::Number;
 }
@@ -177,11 +182,6 @@ impl<R: Arithmetic> Lanes for Portable<R> {
     #[inline(always)]
     fn equal(self, a: Self::Vector, b: Self::Vector) -> u8 {
         (0..LANES).fold(0, |bits, lane| bits | u8::from(a[lane] == b[lane]) << lane)
-    }
-    #[inline(always)]
-    fn replace(self, mut vector: Self::Vector, lane: usize, number: R) -> Self::Vector {
-        vector[lane] = number;
-        vector
     }
     #[inline(always)]
     fn least(self, vector: Self::Vector) -> R {
@@ -349,15 +349,18 @@ mod x86 {
             }
         }
         #[inline(always)]
-        fn replace(self, vector: Self::Vector, lane: usize, number: f64) -> Self::Vector {
+        fn one_lane(self, elsewhere: f64, lane: usize, there: f64) -> Self::Vector {
             // SAFETY: `self` proves AVX2; the table has eight numbers and is aligned to 64 bytes.
             unsafe {
-                let number = _mm256_set1_pd(number);
-                let lane = _mm256_set1_epi64x(lane as i64);
+                let lane = _mm256_set1_epi64x((lane % LANES) as i64);
                 let half = |half: usize| {
                     let numbers = LANE_NUMBERS.0.as_ptr().add(4 * half);
                     let here = _mm256_cmpeq_epi64(_mm256_load_si256(numbers.cast()), lane);
-                    _mm256_blendv_pd(vector[half], number, _mm256_castsi256_pd(here))
+                    _mm256_blendv_pd(
+                        _mm256_set1_pd(elsewhere),
+                        _mm256_set1_pd(there),
+                        _mm256_castsi256_pd(here),
+                    )
                 };
                 [half(0), half(1)]
             }
@@ -456,9 +459,12 @@ mod x86 {
             unsafe { _mm512_cmp_pd_mask::<_CMP_EQ_OQ>(a, b) }
         }
         #[inline(always)]
-        fn replace(self, vector: Self::Vector, lane: usize, number: f64) -> Self::Vector {
+        fn one_lane(self, elsewhere: f64, lane: usize, there: f64) -> Self::Vector {
             // SAFETY: `self` proves AVX-512.
-            unsafe { _mm512_mask_mov_pd(vector, 1 << lane, _mm512_set1_pd(number)) }
+            unsafe {
+                let mask = 1 << (lane % LANES);
+                _mm512_mask_mov_pd(_mm512_set1_pd(elsewhere), mask, _mm512_set1_pd(there))
+            }
         }
         #[inline(always)]
         fn least(self, vector: Self::Vector) -> f64 {

@@ -204,7 +204,7 @@ impl<R: Arithmetic> Solver<R> {
             self.augment(lanes, instance, self.pending[position])?;
         }
         if all_columns_matched {
-            self.shift_duals(cols);
+            self.shift_duals();
         }
         Ok(())
     }
@@ -253,11 +253,12 @@ impl<R: Arithmetic> Solver<R> {
         }
         let mut real = cols;
         for chunk in self.col_duals.chunks_mut() {
-            let (real_chunk, padding) = chunk.split_at_mut(real.min(LANES));
+            let (real_chunk, padding) = chunk.0.split_at_mut(real.min(LANES));
             if real_chunk.contains(&R::INFINITY) {
                 return Err(Infeasible);
             }
-            padding.fill(R::ZERO);
+            // Below all real ones when the largest is sought, and +inf less this is still +inf.
+            padding.fill(R::NEG_INFINITY);
             real -= real_chunk.len();
         }
         Ok(())
@@ -311,8 +312,7 @@ impl<R: Arithmetic> Solver<R> {
                     break;
                 }
                 if gap < R::INFINITY {
-                    let dual = self.col_duals.get(col) - gap;
-                    self.col_duals.set(lanes, col, dual);
+                    self.col_duals.subtract(lanes, col, gap);
                 }
                 let loser = self.row_of_col[col];
                 self.match_pair(instance, row, col);
@@ -373,7 +373,7 @@ impl<R: Arithmetic> Solver<R> {
         for reached in &self.search.reached[1..] {
             if reached.length < length {
                 let dual = self.col_duals.get(reached.col) + (reached.length - length);
-                self.col_duals.set(lanes, reached.col, dual);
+                self.col_duals.set(reached.col, dual);
             }
         }
         for &Reached { row, .. } in &self.search.reached {
@@ -435,8 +435,7 @@ impl<R: Arithmetic> Solver<R> {
             if is_unmatched {
                 return Ok((Sink::Column(col), length));
             }
-            distance.set(lanes, col, R::INFINITY);
-            open_duals.set(lanes, col, R::NEG_INFINITY);
+            sweep::settle(lanes, col, open_duals, distance);
             let row = self.row_of_col[col] as usize;
             let offset = self.row_duals[row] - length;
             if self.row_ceiling - offset < exit {
@@ -457,15 +456,20 @@ impl<R: Arithmetic> Solver<R> {
 
     /// Of all equally good duals of a square problem, takes those with max v = 0.
     #[inline(always)]
-    fn shift_duals(&mut self, cols: usize) {
-        let larger = |a, b| if b > a { b } else { a };
-        let duals = self.col_duals.chunks().flatten().take(cols);
-        let Some(top) = duals.copied().reduce(larger) else {
-            return;
+    fn shift_duals(&mut self) {
+        let larger = |a: R, b: R| if b > a { b } else { a };
+        let lanewise = |top: [R; LANES], chunk: &Chunk<R>| {
+            std::array::from_fn(|lane| larger(top[lane], chunk.0[lane]))
         };
+        let chunks = self.col_duals.chunks();
+        let top = chunks.iter().fold([R::NEG_INFINITY; LANES], lanewise);
+        let top = top.into_iter().fold(R::NEG_INFINITY, larger);
+        if self.row_duals.is_empty() {
+            return;
+        }
         self.shift = top;
-        for dual in self.col_duals.chunks_mut().flatten() {
-            *dual = *dual - top;
+        for chunk in self.col_duals.chunks_mut() {
+            chunk.0 = chunk.0.map(|dual| dual - top);
         }
         for dual in &mut self.row_duals {
             *dual = *dual + top;

@@ -56,24 +56,52 @@ impl<R: Arithmetic> PerColumn<R> {
         self.blocks[col / BLOCK][col % BLOCK / LANES].0[col % LANES]
     }
 
-    /// Changes the number of one column.
-    ///
-    /// By way of a whole vector: the next pass reads vectors, and could not take them from a store that is narrower.
+    /// Replaces the number of one column.
     #[inline(always)]
-    pub fn set<L: Lanes<Number = R>>(&mut self, lanes: L, col: usize, number: R) {
+    pub fn set(&mut self, col: usize, number: R) {
+        self.blocks[col / BLOCK][col % BLOCK / LANES].0[col % LANES] = number;
+    }
+
+    // The three below change one number by way of a whole vector: the next pass reads vectors, and would have to wait
+    // for a store that is narrower.
+
+    /// Replaces the number of one column by +inf.
+    #[inline(always)]
+    fn raise<L: Lanes<Number = R>>(&mut self, lanes: L, col: usize) {
         let chunk = &mut self.blocks[col / BLOCK][col % BLOCK / LANES];
-        let vector = lanes.replace(lanes.load(chunk), col % LANES, number);
+        let infinite_there = lanes.one_lane(R::NEG_INFINITY, col % LANES, R::INFINITY);
+        let vector = lanes.larger(infinite_there, lanes.load(chunk));
         lanes.store(vector, chunk);
     }
 
-    /// The numbers of all columns, chunk by chunk; the last may hold padding.
-    pub fn chunks(&self) -> impl Iterator<Item = &[R; LANES]> {
-        self.blocks.iter().flatten().map(|chunk| &chunk.0)
+    /// Replaces the number of one column by −inf.
+    #[inline(always)]
+    fn lower<L: Lanes<Number = R>>(&mut self, lanes: L, col: usize) {
+        let chunk = &mut self.blocks[col / BLOCK][col % BLOCK / LANES];
+        let infinite_there = lanes.one_lane(R::INFINITY, col % LANES, R::NEG_INFINITY);
+        let vector = lanes.smaller(infinite_there, lanes.load(chunk));
+        lanes.store(vector, chunk);
+    }
+
+    /// Subtracts from the number of one column.
+    #[inline(always)]
+    pub fn subtract<L: Lanes<Number = R>>(&mut self, lanes: L, col: usize, number: R) {
+        let chunk = &mut self.blocks[col / BLOCK][col % BLOCK / LANES];
+        let number_there = lanes.one_lane(R::ZERO, col % LANES, number);
+        let vector = lanes.subtract(lanes.load(chunk), number_there);
+        lanes.store(vector, chunk);
+    }
+
+    /// The numbers of all columns, chunk by chunk; the last ones may hold padding.
+    #[inline(always)]
+    pub fn chunks(&self) -> &[Chunk<R>] {
+        self.blocks.as_flattened()
     }
 
     /// As [`PerColumn::chunks`], to be changed.
-    pub fn chunks_mut(&mut self) -> impl Iterator<Item = &mut [R; LANES]> {
-        self.blocks.iter_mut().flatten().map(|chunk| &mut chunk.0)
+    #[inline(always)]
+    pub fn chunks_mut(&mut self) -> &mut [Chunk<R>] {
+        self.blocks.as_flattened_mut()
     }
 }
 
@@ -213,7 +241,8 @@ pub fn least_two<L: Lanes, E: Entry>(
     // The second least is behind the first in its lane, or first in another.
     let holders = lanes.equal(pass.first, lanes.splat(first));
     let lane = holders.trailing_zeros() as usize % LANES;
-    let others = lanes.replace(pass.first, lane, L::Number::INFINITY);
+    let without_it = lanes.one_lane(L::Number::NEG_INFINITY, lane, L::Number::INFINITY);
+    let others = lanes.larger(pass.first, without_it);
     let second = lanes.smaller(pass.second[0], pass.second[1]);
     Least {
         first,
@@ -444,6 +473,18 @@ pub fn columns_of_reduced_cost<L: Lanes, E: Entry>(
         }
         bits
     })
+}
+
+/// Settles a column: no later pass of the search offers it a path or finds it.
+#[inline(always)]
+pub fn settle<L: Lanes>(
+    lanes: L,
+    col: usize,
+    open_duals: &mut PerColumn<L::Number>,
+    distance: &mut PerColumn<L::Number>,
+) {
+    distance.raise(lanes, col);
+    open_duals.lower(lanes, col);
 }
 
 /// Searches the blocks that hold `value`. `holders` tells which columns of a block do, one bit each.
