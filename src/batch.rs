@@ -6,7 +6,7 @@
 use std::collections::TryReserveError;
 
 use crate::arithmetic::Arithmetic;
-use crate::exact::{Evidence, ExactSolver, Failure, Solved};
+use crate::exact::{Evidence, ExactSolver, GROUP, Verdict};
 use crate::float_environment::KeepDenormals;
 use crate::lanes::{LANES, Lanes, Level, Work};
 use crate::problem::{
@@ -263,10 +263,11 @@ pub fn solve_at<T: Cost, U: Real>(
     let out_of_memory = |source| BatchError::Memory { rows, cols, source };
     #[cfg(feature = "fault-injection")]
     crate::fault::strike().map_err(out_of_memory)?;
-    let mut layout = Layout::default();
+    let mut layouts: [Layout<T::Entry>; GROUP] = Default::default();
     let mut solver = ExactSolver::default();
-    layout
-        .try_reserve(rows, cols)
+    layouts
+        .iter_mut()
+        .try_for_each(|layout| layout.try_reserve(rows, cols))
         .and_then(|()| solver.try_reserve(rows, cols))
         .map_err(out_of_memory)?;
 
@@ -276,7 +277,7 @@ pub fn solve_at<T: Cost, U: Real>(
             shape,
             inputs,
             outputs,
-            layout: &mut layout,
+            layouts: &mut layouts,
             solver: &mut solver,
         })
         .map_err(out_of_memory)
@@ -287,7 +288,7 @@ struct SolveAll<'a, 'b, 'c, T: Cost, U> {
     shape: Shape,
     inputs: &'a Inputs<'b, T>,
     outputs: &'a mut Outputs<'c, U>,
-    layout: &'a mut Layout<T::Entry>,
+    layouts: &'a mut [Layout<T::Entry>; GROUP],
     solver: &'a mut ExactSolver,
 }
 
@@ -303,46 +304,64 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
         } = self.shape;
         let outputs = self.outputs;
         let mut tally = Tally::default();
-        for index in 0..problems {
-            let mut answer = Outputs {
-                total_cost: &mut outputs.total_cost[index..=index],
-                row_to_col: &mut outputs.row_to_col[index * rows..][..rows],
-                col_to_row: &mut outputs.col_to_row[index * cols..][..cols],
-                row_duals: &mut outputs.row_duals[index * rows..][..rows],
-                col_duals: &mut outputs.col_duals[index * cols..][..cols],
-                status: &mut outputs.status[index..=index],
-            };
-            let problem = self.inputs.problem(self.shape, index);
-            let (total_cost, status) = match problem.prepare(self.layout) {
-                Err(Unprepared::Memory(source)) => return Err(source),
-                Err(Unprepared::Invalid(_)) => {
-                    answer.clear();
-                    (f64::NAN, Status::Invalid)
+        for first in (0..problems).step_by(GROUP) {
+            let mut prepared = [const { None }; GROUP];
+            for (member, layout) in self.layouts.iter_mut().enumerate() {
+                if first + member < problems {
+                    let problem = self.inputs.problem(self.shape, first + member);
+                    prepared[member] = match problem.prepare(layout) {
+                        Ok(instance) => Some(instance),
+                        Err(Unprepared::Invalid(_)) => None,
+                        Err(Unprepared::Memory(source)) => return Err(source),
+                    };
                 }
-                Ok(instance) => match self.solver.solve(lanes, &instance) {
-                    Err(Failure::Memory(source)) => return Err(source),
-                    Err(Failure::Infeasible) => {
+            }
+            let verdicts = self.solver.solve(lanes, &prepared)?;
+            for (member, verdict) in verdicts.iter().enumerate() {
+                let index = first + member;
+                if index >= problems {
+                    break;
+                }
+                let mut answer = Outputs {
+                    total_cost: &mut outputs.total_cost[index..=index],
+                    row_to_col: &mut outputs.row_to_col[index * rows..][..rows],
+                    col_to_row: &mut outputs.col_to_row[index * cols..][..cols],
+                    row_duals: &mut outputs.row_duals[index * rows..][..rows],
+                    col_duals: &mut outputs.col_duals[index * cols..][..cols],
+                    status: &mut outputs.status[index..=index],
+                };
+                let sign = self.inputs.options.sign();
+                let (total_cost, status) = match (&prepared[member], verdict) {
+                    (Some(instance), Some(Verdict::InDouble(evidence, solver))) => {
+                        tally.exact += u64::from(*evidence == Evidence::Exact);
+                        tally.proven += u64::from(*evidence == Evidence::Proven);
+                        answer.write(instance, solver);
+                        (
+                            sign * total_cost(instance, solver.col_of_row()),
+                            Status::Optimal,
+                        )
+                    }
+                    (Some(instance), Some(Verdict::InDoubleDouble(solver))) => {
+                        tally.redone += 1;
+                        answer.write(instance, solver);
+                        (
+                            sign * total_cost(instance, solver.col_of_row()),
+                            Status::Optimal,
+                        )
+                    }
+                    (_, Some(Verdict::Infeasible)) => {
                         answer.clear();
-                        let infinite = problem.options.sign() * f64::INFINITY;
-                        (infinite, Status::Infeasible)
+                        (sign * f64::INFINITY, Status::Infeasible)
                     }
-                    Ok((solved, evidence)) => {
-                        match evidence {
-                            Evidence::Exact => tally.exact += 1,
-                            Evidence::Proven => tally.proven += 1,
-                            Evidence::Redone => tally.redone += 1,
-                        }
-                        match solved {
-                            Solved::InDouble(solver) => answer.write(&instance, solver),
-                            Solved::InDoubleDouble(solver) => answer.write(&instance, solver),
-                        }
-                        (total_cost(&problem, answer.row_to_col), Status::Optimal)
+                    (None, _) | (_, None) => {
+                        answer.clear();
+                        (f64::NAN, Status::Invalid)
                     }
-                },
-            };
-            answer.total_cost[0] = U::round_from(total_cost);
-            answer.status[0] = status.code();
-            tally.bad += u64::from(status != Status::Optimal);
+                };
+                answer.total_cost[0] = U::round_from(total_cost);
+                answer.status[0] = status.code();
+                tally.bad += u64::from(status != Status::Optimal);
+            }
         }
         Ok(tally)
     }
@@ -439,22 +458,18 @@ fn write_duals<R: Copy, U: Real>(
     }
 }
 
-/// Sum over the matched pairs.
-fn total_cost<T: Cost>(problem: &Problem<T>, row_to_col: &[i32]) -> f64 {
+/// Sum over the matched pairs, in the user's scale but in the sense of minimising.
+#[inline(always)]
+fn total_cost<E: Entry>(instance: &Instance<E>, col_of_row: &[i32]) -> f64 {
     let matched = || {
-        row_to_col
-            .iter()
-            .enumerate()
-            .filter(|(_, col)| **col >= 0)
-            .map(|(row, &col)| problem.cost_of(row, col as usize))
+        let pairs = col_of_row.iter().enumerate();
+        pairs
+            .filter(|&(_, &col)| col != UNMATCHED)
+            .map(|(row, &col)| instance.cost(row, col as usize))
     };
     let sum = compensated_sum(matched());
-    if sum.is_finite() {
-        return sum;
-    }
-    // A partial sum left the range of f64; the total need not.
-    const SCALE: f64 = 1.0 / (1u64 << 40) as f64;
-    compensated_sum(matched().map(|cost| cost * SCALE)) / SCALE
+    // Adding zero turns -0.0 into 0.0.
+    sum * instance.dual_factor().abs() + 0.0
 }
 
 /// One sentence on the first problem whose status is not 0, or `None`.

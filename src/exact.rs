@@ -26,79 +26,143 @@ pub enum Evidence {
     Redone,
 }
 
-/// Solvers of both precisions. One worker owns one and reuses it.
+/// Instances that are solved side by side.
+pub const GROUP: usize = 2;
+
+/// Solvers of both precisions for a group of instances. One worker owns one and reuses it.
 #[derive(Debug, Default)]
 pub struct ExactSolver {
+    members: [Member; GROUP],
+}
+
+/// What solves one instance of a group.
+#[derive(Debug, Default)]
+struct Member {
     double: Solver<f64>,
     // Made room for only when it is needed, which is rare.
     double_double: Solver<DoubleDouble>,
 }
 
-/// Where the answer is.
+/// What became of one instance.
 #[derive(Debug)]
-pub enum Solved<'a> {
-    /// In the solver that works in f64.
-    InDouble(&'a Solver<f64>),
-    /// In the one of twice its precision.
-    InDoubleDouble(&'a Solver<DoubleDouble>),
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub enum Failure {
+pub enum Verdict<'a> {
     /// The allowed pairs cannot match all rows.
     Infeasible,
-    /// No memory for the wider solver.
-    Memory(TryReserveError),
-}
-
-impl From<Infeasible> for Failure {
-    fn from(_: Infeasible) -> Self {
-        Failure::Infeasible
-    }
-}
-
-impl From<TryReserveError> for Failure {
-    fn from(error: TryReserveError) -> Self {
-        Failure::Memory(error)
-    }
+    /// Solved in f64.
+    InDouble(Evidence, &'a Solver<f64>),
+    /// Solved again, in twice the precision.
+    InDoubleDouble(&'a Solver<DoubleDouble>),
 }
 
 impl ExactSolver {
     /// Makes room for problems of up to `rows × cols`, in either orientation.
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
-        self.double.try_reserve(rows, cols)
+        self.members
+            .iter_mut()
+            .try_for_each(|member| member.double.try_reserve(rows, cols))
     }
 
-    /// Solves `instance`. Room must have been made for it.
+    /// Solves a group of instances, for which room must have been made. A verdict depends on nothing but its
+    /// own instance.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory for the wider solver.
     #[inline(always)]
     pub fn solve<L: Lanes<Number = f64>, E: Entry>(
         &mut self,
         lanes: L,
-        instance: &Instance<E>,
-    ) -> Result<(Solved<'_>, Evidence), Failure> {
+        instances: &[Option<Instance<E>>; GROUP],
+    ) -> Result<[Option<Verdict<'_>>; GROUP], TryReserveError> {
         let exactness = Exactness::watch();
-        self.double.solve(lanes, instance)?;
-        if exactness.held(&mut self.double) && instance.limit_is_exact {
-            return Ok((Solved::InDouble(&self.double), Evidence::Exact));
+        let feasible = self.solve_in_double(lanes, instances);
+        let exact = exactness.held(&mut self.members);
+        let mut verdicts = [const { None }; GROUP];
+        for (index, member) in self.members.iter_mut().enumerate() {
+            if let Some(instance) = &instances[index] {
+                verdicts[index] = Some(if feasible[index] {
+                    member.judge(lanes, instance, exact)?
+                } else {
+                    Verdict::Infeasible
+                });
+            }
         }
-        if is_near_enough(lanes, instance, &self.double) {
-            return Ok((Solved::InDouble(&self.double), Evidence::Proven));
-        }
-        self.solve_again(instance)?;
-        Ok((
-            Solved::InDoubleDouble(&self.double_double),
-            Evidence::Redone,
-        ))
+        Ok(verdicts)
     }
 
+    /// Solves all instances in f64, in turns. Returns which of them are feasible.
+    #[inline(always)]
+    fn solve_in_double<L: Lanes<Number = f64>, E: Entry>(
+        &mut self,
+        lanes: L,
+        instances: &[Option<Instance<E>>; GROUP],
+    ) -> [bool; GROUP] {
+        let mut feasible = [false; GROUP];
+        // Those not yet solved, and how many they are.
+        let mut open = [0; GROUP];
+        let mut count = 0;
+        for (index, member) in self.members.iter_mut().enumerate() {
+            if let Some(instance) = &instances[index] {
+                feasible[index] = member.double.begin(lanes, instance).is_ok();
+                if feasible[index] && !member.double.is_done() {
+                    open[count] = index;
+                    count += 1;
+                }
+            }
+        }
+        let mut turn = 0;
+        while count > 0 {
+            turn = if turn + 1 < count { turn + 1 } else { 0 };
+            let index = open[turn];
+            let solver = &mut self.members[index].double;
+            if let Some(instance) = &instances[index] {
+                feasible[index] = solver.advance(lanes, instance).is_ok();
+                if !feasible[index] || solver.is_done() {
+                    count -= 1;
+                    open[turn] = open[count];
+                }
+            }
+        }
+        feasible
+    }
+}
+
+impl Member {
+    /// May the answer in f64 stand? `exact`: nothing was rounded in the whole group.
+    #[inline(always)]
+    fn judge<L: Lanes<Number = f64>, E: Entry>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+        exact: bool,
+    ) -> Result<Verdict<'_>, TryReserveError> {
+        if exact && instance.limit_is_exact {
+            return Ok(Verdict::InDouble(Evidence::Exact, &self.double));
+        }
+        if is_near_enough(lanes, instance, &self.double) {
+            return Ok(Verdict::InDouble(Evidence::Proven, &self.double));
+        }
+        self.solve_alone(instance)
+    }
+
+    /// What another instance of the group made inexact may be exact by itself; if not, twice the precision is needed.
     #[cold]
     #[inline(never)]
-    fn solve_again<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Failure> {
-        let solver = &mut self.double_double;
-        solver.try_reserve(instance.rows(), instance.cols())?;
-        solver.solve(Portable::default(), instance)?;
-        Ok(())
+    fn solve_alone<E: Entry>(
+        &mut self,
+        instance: &Instance<E>,
+    ) -> Result<Verdict<'_>, TryReserveError> {
+        let exactness = Exactness::watch();
+        let solved = self.double.solve(Portable::default(), instance);
+        if exactness.held(&mut self.double) && instance.limit_is_exact && solved.is_ok() {
+            return Ok(Verdict::InDouble(Evidence::Exact, &self.double));
+        }
+        let wider = &mut self.double_double;
+        wider.try_reserve(instance.rows(), instance.cols())?;
+        match wider.solve(Portable::default(), instance) {
+            Ok(()) => Ok(Verdict::InDoubleDouble(wider)),
+            Err(Infeasible) => Ok(Verdict::Infeasible),
+        }
     }
 }
 

@@ -315,13 +315,12 @@ mod x86 {
                     _mm256_loadu_si256(mask.add(4).cast()),
                 ];
                 let infinite = _mm256_set1_pd(f64::INFINITY);
-                let half = |at: *const f64, mask: __m256i| {
-                    let loaded = _mm256_maskload_pd(at, mask);
-                    _mm256_blendv_pd(infinite, loaded, _mm256_castsi256_pd(mask))
-                };
+                let at = costs.as_ptr();
+                let low = _mm256_maskload_pd(at, masks[0]);
+                let high = _mm256_maskload_pd(at.wrapping_add(4), masks[1]);
                 [
-                    half(costs.as_ptr(), masks[0]),
-                    half(costs.as_ptr().wrapping_add(4), masks[1]),
+                    _mm256_blendv_pd(infinite, low, _mm256_castsi256_pd(masks[0])),
+                    _mm256_blendv_pd(infinite, high, _mm256_castsi256_pd(masks[1])),
                 ]
             }
         }
@@ -344,8 +343,9 @@ mod x86 {
         fn equal(self, a: Self::Vector, b: Self::Vector) -> u8 {
             // SAFETY: `self` proves AVX2.
             unsafe {
-                let half = |a, b| _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_EQ_OQ>(a, b));
-                (half(a[0], b[0]) | half(a[1], b[1]) << 4) as u8
+                let low = _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_EQ_OQ>(a[0], b[0]));
+                let high = _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_EQ_OQ>(a[1], b[1]));
+                (low | high << 4) as u8
             }
         }
         #[inline(always)]
@@ -353,16 +353,14 @@ mod x86 {
             // SAFETY: `self` proves AVX2; the table has eight numbers and is aligned to 64 bytes.
             unsafe {
                 let lane = _mm256_set1_epi64x((lane % LANES) as i64);
-                let half = |half: usize| {
-                    let numbers = LANE_NUMBERS.0.as_ptr().add(4 * half);
-                    let here = _mm256_cmpeq_epi64(_mm256_load_si256(numbers.cast()), lane);
-                    _mm256_blendv_pd(
-                        _mm256_set1_pd(elsewhere),
-                        _mm256_set1_pd(there),
-                        _mm256_castsi256_pd(here),
-                    )
-                };
-                [half(0), half(1)]
+                let numbers = LANE_NUMBERS.0.as_ptr();
+                let low = _mm256_cmpeq_epi64(_mm256_load_si256(numbers.cast()), lane);
+                let high = _mm256_cmpeq_epi64(_mm256_load_si256(numbers.add(4).cast()), lane);
+                let (elsewhere, there) = (_mm256_set1_pd(elsewhere), _mm256_set1_pd(there));
+                [
+                    _mm256_blendv_pd(elsewhere, there, _mm256_castsi256_pd(low)),
+                    _mm256_blendv_pd(elsewhere, there, _mm256_castsi256_pd(high)),
+                ]
             }
         }
         #[inline(always)]

@@ -567,6 +567,12 @@ impl<'a, E: Entry> Instance<'a, E> {
         self.cols
     }
 
+    /// Do all columns end up matched, if the instance is feasible?
+    #[inline(always)]
+    pub fn is_balanced(&self) -> bool {
+        self.rows == self.cols && self.half_limit.is_infinite()
+    }
+
     /// The costs of one row.
     #[inline(always)]
     pub fn row(&self, row: usize) -> &'a [E] {

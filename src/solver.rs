@@ -80,6 +80,7 @@ pub struct Solver<R> {
     col_duals: PerColumn<R>,
     /// Rows that augmenting row reduction left for augmentation.
     pending: Vec<usize>,
+    phase: Phase,
     search: Search<R>,
     /// By how much the duals of a square problem were shifted in the end.
     shift: R,
@@ -97,6 +98,21 @@ struct Search<R> {
     block_least: Vec<Chunk<R>>,
     /// Rows reached, in the order of their distances.
     reached: Vec<Reached<R>>,
+    /// The cheapest way to end at a row so far.
+    exit: R,
+    /// That row's place among the rows reached.
+    exit_place: usize,
+}
+
+/// What the next step is.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// Augmenting row reduction tries `row`; rows from `next` on have not been tried, and `tries` are left.
+    Reduction { row: usize, next: usize, tries: u64 },
+    /// The search from the pending row at `position` looks at the last row that it reached.
+    Augmentation { position: usize },
+    /// Nothing is left to do.
+    Done,
 }
 
 /// A row that a search has reached: its start, or by way of the column that it was matched with.
@@ -129,11 +145,14 @@ impl<R: Arithmetic> Default for Solver<R> {
             row_duals: Vec::new(),
             col_duals: PerColumn::default(),
             pending: Vec::new(),
+            phase: Phase::Done,
             search: Search {
                 distance: PerColumn::default(),
                 open_duals: PerColumn::default(),
                 block_least: Vec::new(),
                 reached: Vec::new(),
+                exit: R::ZERO,
+                exit_place: 0,
             },
             shift: R::ZERO,
             sweeps: Sweeps::default(),
@@ -172,6 +191,20 @@ impl<R: Arithmetic> Solver<R> {
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
+        self.begin(lanes, instance)?;
+        while !self.is_done() {
+            self.advance(lanes, instance)?;
+        }
+        Ok(())
+    }
+
+    /// Prepares the steps that [`Solver::advance`] makes.
+    #[inline(always)]
+    pub fn begin<L: Lanes<Number = R>, E: Entry>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) -> Result<(), Infeasible> {
         let (rows, cols) = (instance.rows(), instance.cols());
         debug_assert!(rows <= cols);
         let limited = instance.half_limit.is_finite();
@@ -195,18 +228,34 @@ impl<R: Arithmetic> Solver<R> {
         self.shift = R::ZERO;
         self.sweeps = Sweeps::default();
 
-        let all_columns_matched = rows == cols && !limited;
-        if all_columns_matched {
+        if instance.is_balanced() {
             self.reduce_columns(lanes, instance)?;
         }
-        self.reduce_rows(lanes, instance)?;
-        for position in 0..self.pending.len() {
-            self.augment(lanes, instance, self.pending[position])?;
-        }
-        if all_columns_matched {
-            self.shift_duals();
-        }
+        self.try_next(instance, 0, TRIES_PER_ROW * rows as u64);
         Ok(())
+    }
+
+    /// Is the instance solved?
+    #[inline(always)]
+    pub fn is_done(&self) -> bool {
+        matches!(self.phase, Phase::Done)
+    }
+
+    /// Makes one step, which is one sweep. Steps of two solvers may alternate: each waits most of the time for a minimum
+    /// to be known, and the processor fills that time with the other's.
+    #[inline(always)]
+    pub fn advance<L: Lanes<Number = R>, E: Entry>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) -> Result<(), Infeasible> {
+        match self.phase {
+            Phase::Reduction { row, next, tries } => {
+                self.reduce_row(lanes, instance, row, next, tries)
+            }
+            Phase::Augmentation { position } => self.search(lanes, instance, position),
+            Phase::Done => Ok(()),
+        }
     }
 
     /// Column matched with each row, or [`UNMATCHED`].
@@ -264,90 +313,180 @@ impl<R: Arithmetic> Solver<R> {
         Ok(())
     }
 
-    /// Augmenting row reduction over all rows. Rows that it cannot settle go to `pending`, in order.
+    /// Augmenting row reduction goes on with the next row, or gives way to augmentation.
     #[inline(always)]
-    fn reduce_rows<L: Lanes<Number = R>, E: Entry>(
+    fn try_next<E: Entry>(&mut self, instance: &Instance<E>, next: usize, tries: u64) {
+        if next < instance.rows() && tries > 0 {
+            self.phase = Phase::Reduction {
+                row: next,
+                next: next + 1,
+                tries,
+            };
+            return;
+        }
+        self.pending.extend(next..instance.rows());
+        self.pending.sort_unstable();
+        self.search_next(instance, 0);
+    }
+
+    /// One try of augmenting row reduction. A row that it cannot settle goes to `pending`.
+    #[inline(always)]
+    fn reduce_row<L: Lanes<Number = R>, E: Entry>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
+        row: usize,
+        next: usize,
+        tries: u64,
     ) -> Result<(), Infeasible> {
-        let rows = instance.rows();
-        let mut tries = TRIES_PER_ROW * rows as u64;
-        for first in 0..rows {
-            let mut row = first;
-            loop {
-                if tries == 0 {
-                    self.pending.push(row);
-                    break;
-                }
-                tries -= 1;
-                self.sweeps.reduction += 1;
-                let costs = instance.row(row);
-                let block_least = &mut self.search.block_least;
-                let least = sweep::least_two(lanes, costs, &self.col_duals, block_least);
-                if least.first > self.row_ceiling {
-                    break; // Better off unmatched, for good.
-                }
-                if least.first == R::INFINITY {
-                    return Err(Infeasible);
-                }
-                let (col, is_unmatched) = sweep::columns_of_reduced_cost(
-                    lanes,
-                    least.first,
-                    costs,
-                    &self.col_duals,
-                    block_least,
-                    &self.unmatched_cols,
-                );
-                let second = if least.second < self.row_ceiling {
-                    least.second
-                } else {
-                    self.row_ceiling
-                };
-                // Without a gap the loser would only take the column back. Without a second column the
-                // gap is unbounded and v would be lost. Both are left to the exact search.
-                let gap = second - least.first;
-                if !is_unmatched && !(gap > R::ZERO && gap < R::INFINITY) {
-                    self.pending.push(row);
-                    break;
-                }
-                if gap < R::INFINITY {
-                    self.col_duals.subtract(lanes, col, gap);
-                }
-                let loser = self.row_of_col[col];
-                self.match_pair(instance, row, col);
-                if is_unmatched {
-                    self.unmatched_cols[col / BLOCK] &= !(1 << (col % BLOCK));
-                    break;
-                }
-                row = loser as usize;
-                self.col_of_row[row] = UNMATCHED;
-                self.row_duals[row] = self.row_ceiling;
-            }
+        self.sweeps.reduction += 1;
+        let tries = tries - 1;
+        let costs = instance.row(row);
+        let block_least = &mut self.search.block_least;
+        let least = sweep::least_two(lanes, costs, &self.col_duals, block_least);
+        if least.first > self.row_ceiling {
+            // Better off unmatched, for good.
+            self.try_next(instance, next, tries);
+            return Ok(());
         }
-        self.pending.sort_unstable();
-        Ok(())
-    }
-
-    /// Matches a row with a column, and has its dual follow: u_i = c_ij − v_j.
-    #[inline(always)]
-    fn match_pair<E: Entry>(&mut self, instance: &Instance<E>, row: usize, col: usize) {
+        if least.first == R::INFINITY {
+            return Err(Infeasible);
+        }
+        let (col, is_unmatched) = sweep::columns_of_reduced_cost(
+            lanes,
+            least.first,
+            costs,
+            &self.col_duals,
+            block_least,
+            &self.unmatched_cols,
+        );
+        let second = if least.second < self.row_ceiling {
+            least.second
+        } else {
+            self.row_ceiling
+        };
+        // Without a gap the loser would only take the column back. Without a second column the
+        // gap is unbounded and v would be lost. Both are left to the exact search.
+        let gap = second - least.first;
+        if !is_unmatched && !(gap > R::ZERO && gap < R::INFINITY) {
+            self.pending.push(row);
+            self.try_next(instance, next, tries);
+            return Ok(());
+        }
+        if gap < R::INFINITY {
+            self.col_duals.subtract(lanes, col, gap);
+        }
+        let loser = self.row_of_col[col];
         self.col_of_row[row] = col as i32;
         self.row_of_col[col] = row as i32;
         self.row_duals[row] = R::from(instance.cost(row, col)) - self.col_duals.get(col);
+        if is_unmatched {
+            self.unmatched_cols[col / BLOCK] &= !(1 << (col % BLOCK));
+            self.try_next(instance, next, tries);
+            return Ok(());
+        }
+        let loser = loser as usize;
+        self.col_of_row[loser] = UNMATCHED;
+        self.row_duals[loser] = self.row_ceiling;
+        if tries == 0 {
+            self.pending.push(loser);
+            self.try_next(instance, next, tries);
+            return Ok(());
+        }
+        self.phase = Phase::Reduction {
+            row: loser,
+            next,
+            tries,
+        };
+        Ok(())
     }
 
-    /// Augmentation: finds the shortest path from the unmatched row `start`, updates v, flips the path.
+    /// Augmentation goes on with the pending row at `position`; behind the last one the instance is solved.
     #[inline(always)]
-    fn augment<L: Lanes<Number = R>, E: Entry>(
+    fn search_next<E: Entry>(&mut self, instance: &Instance<E>, position: usize) {
+        let Some(&row) = self.pending.get(position) else {
+            if instance.is_balanced() {
+                self.shift_duals();
+            }
+            self.phase = Phase::Done;
+            return;
+        };
+        let search = &mut self.search;
+        search.reached.clear();
+        search.reached.push(Reached {
+            row,
+            col: 0,
+            length: R::ZERO,
+            offset: R::ZERO,
+        });
+        search.exit = self.row_ceiling;
+        search.exit_place = 0;
+        self.phase = Phase::Augmentation { position };
+    }
+
+    /// One step of Dijkstra's search over reduced costs c − v − u, with u taken as 0 for the row where it starts: offers
+    /// all columns the path through the row reached last, and goes on to the nearest column. Where that ends the
+    /// shortest path, the path is flipped.
+    #[inline(always)]
+    fn search<L: Lanes<Number = R>, E: Entry>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
-        start: usize,
+        position: usize,
     ) -> Result<(), Infeasible> {
-        let (sink, length) = self.shortest_path(lanes, instance, start)?;
+        self.sweeps.augmentation += 1;
+        let Search {
+            distance,
+            open_duals,
+            block_least,
+            reached,
+            exit,
+            exit_place,
+        } = &mut self.search;
+        let Reached { row, offset, .. } = reached[reached.len() - 1];
+        let costs = instance.row(row);
+        let length = if reached.len() == 1 {
+            let col_duals = &self.col_duals;
+            sweep::start(lanes, costs, col_duals, open_duals, distance, block_least)
+        } else {
+            sweep::relax(lanes, costs, offset, open_duals, distance, block_least)
+        };
+        if *exit < length {
+            let (place, length) = (*exit_place, *exit);
+            self.augment(instance, Sink::Row(place), length);
+            self.search_next(instance, position + 1);
+            return Ok(());
+        }
+        if length == R::INFINITY {
+            return Err(Infeasible);
+        }
+        let (col, is_unmatched) =
+            sweep::columns_at(lanes, length, distance, block_least, &self.unmatched_cols);
+        if is_unmatched {
+            self.augment(instance, Sink::Column(col), length);
+            self.search_next(instance, position + 1);
+            return Ok(());
+        }
+        sweep::settle(lanes, col, open_duals, distance);
+        let row = self.row_of_col[col] as usize;
+        let offset = self.row_duals[row] - length;
+        if self.row_ceiling - offset < *exit {
+            *exit = self.row_ceiling - offset;
+            *exit_place = reached.len();
+        }
+        reached.push(Reached {
+            row,
+            col,
+            length,
+            offset,
+        });
+        Ok(())
+    }
 
-        // Flips the path, from its end back to `start`. `place` is that of a row that loses its column, or the end of
+    /// Flips the shortest path and updates the duals.
+    #[inline(always)]
+    fn augment<E: Entry>(&mut self, instance: &Instance<E>, sink: Sink, length: R) {
+        // Flips the path, from its end back to its start. `place` is that of a row that loses its column, or the end of
         // the list.
         let Search { reached, .. } = &self.search;
         let (mut end, mut place) = match sink {
@@ -384,73 +523,6 @@ impl<R: Arithmetic> Solver<R> {
                 let col = col as usize;
                 R::from(instance.cost(row, col)) - self.col_duals.get(col)
             };
-        }
-        Ok(())
-    }
-
-    /// Dijkstra's search from `start` over reduced costs c − v − u, with u_start taken as 0. Returns the end
-    /// of the shortest path and its length.
-    #[inline(always)]
-    fn shortest_path<L: Lanes<Number = R>, E: Entry>(
-        &mut self,
-        lanes: L,
-        instance: &Instance<E>,
-        start: usize,
-    ) -> Result<(Sink, R), Infeasible> {
-        let Search {
-            distance,
-            open_duals,
-            block_least,
-            reached,
-        } = &mut self.search;
-        reached.clear();
-        reached.push(Reached {
-            row: start,
-            col: 0,
-            length: R::ZERO,
-            offset: R::ZERO,
-        });
-        // The cheapest way to end at a row, and that row's place.
-        let mut exit = self.row_ceiling;
-        let mut exit_place = 0;
-        self.sweeps.augmentation += 1;
-        let costs = instance.row(start);
-        let mut length = sweep::start(
-            lanes,
-            costs,
-            &self.col_duals,
-            open_duals,
-            distance,
-            block_least,
-        );
-        loop {
-            if exit < length {
-                return Ok((Sink::Row(exit_place), exit));
-            }
-            if length == R::INFINITY {
-                return Err(Infeasible);
-            }
-            let (col, is_unmatched) =
-                sweep::columns_at(lanes, length, distance, block_least, &self.unmatched_cols);
-            if is_unmatched {
-                return Ok((Sink::Column(col), length));
-            }
-            sweep::settle(lanes, col, open_duals, distance);
-            let row = self.row_of_col[col] as usize;
-            let offset = self.row_duals[row] - length;
-            if self.row_ceiling - offset < exit {
-                exit = self.row_ceiling - offset;
-                exit_place = reached.len();
-            }
-            reached.push(Reached {
-                row,
-                col,
-                length,
-                offset,
-            });
-            self.sweeps.augmentation += 1;
-            let costs = instance.row(row);
-            length = sweep::relax(lanes, costs, offset, open_duals, distance, block_least);
         }
     }
 

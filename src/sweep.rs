@@ -432,12 +432,20 @@ pub fn columns_at<L: Lanes>(
     block_least: &[Chunk<L::Number>],
     preferred: &[u64],
 ) -> (usize, bool) {
-    find(lanes, least, block_least, preferred, |block, value| {
-        let chunks = &distance.blocks[block];
-        (0..CHUNKS).fold(0, |bits, chunk| {
-            bits | u64::from(lanes.equal(lanes.load(&chunks[chunk]), value)) << (chunk * LANES)
-        })
-    })
+    struct AtDistance<'a, R>(&'a [Block<R>]);
+    impl<L: Lanes> Holders<L> for AtDistance<'_, L::Number> {
+        #[inline(always)]
+        fn of_block(&self, lanes: L, block: usize, value: L::Vector) -> u64 {
+            let mut bits = 0;
+            for (chunk, distance) in self.0[block].iter().enumerate() {
+                let holds = lanes.equal(lanes.load(distance), value);
+                bits |= u64::from(holds) << (chunk * LANES);
+            }
+            bits
+        }
+    }
+    let holders = AtDistance(&distance.blocks);
+    find(lanes, least, block_least, preferred, &holders)
 }
 
 /// A column of reduced cost `least`, as [`columns_at`].
@@ -450,29 +458,49 @@ pub fn columns_of_reduced_cost<L: Lanes, E: Entry>(
     block_least: &[Chunk<L::Number>],
     preferred: &[u64],
 ) -> (usize, bool) {
-    find(lanes, least, block_least, preferred, |block, value| {
-        let duals = &col_duals.blocks[block];
-        let holds = |costs, chunk: usize| {
-            let reduced = lanes.subtract(costs, lanes.load(&duals[chunk]));
-            u64::from(lanes.equal(reduced, value)) << (chunk * LANES)
-        };
-        let costs = &row[block * BLOCK..];
-        if let Some(costs) = costs.first_chunk::<BLOCK>() {
-            let (chunks, _) = costs.as_chunks::<LANES>();
-            return (0..CHUNKS).fold(0, |bits, chunk| {
-                bits | holds(E::load(lanes, &chunks[chunk]), chunk)
-            });
+    struct OfReducedCost<'a, E, R> {
+        row: &'a [E],
+        col_duals: &'a [Block<R>],
+    }
+    impl<L: Lanes, E: Entry> Holders<L> for OfReducedCost<'_, E, L::Number> {
+        #[inline(always)]
+        fn of_block(&self, lanes: L, block: usize, value: L::Vector) -> u64 {
+            let duals = &self.col_duals[block];
+            let costs = &self.row[block * BLOCK..];
+            let mut bits = 0;
+            if let Some(costs) = costs.first_chunk::<BLOCK>() {
+                let (chunks, _) = costs.as_chunks::<LANES>();
+                for (chunk, costs) in chunks.iter().enumerate() {
+                    let reduced = lanes.subtract(E::load(lanes, costs), lanes.load(&duals[chunk]));
+                    bits |= u64::from(lanes.equal(reduced, value)) << (chunk * LANES);
+                }
+                return bits;
+            }
+            let (chunks, rest) = costs.as_chunks::<LANES>();
+            for (chunk, costs) in chunks.iter().enumerate() {
+                let chunk = chunk % CHUNKS;
+                let reduced = lanes.subtract(E::load(lanes, costs), lanes.load(&duals[chunk]));
+                bits |= u64::from(lanes.equal(reduced, value)) << (chunk * LANES);
+            }
+            if !rest.is_empty() {
+                let chunk = chunks.len() % CHUNKS;
+                let reduced = lanes.subtract(E::load_rest(lanes, rest), lanes.load(&duals[chunk]));
+                bits |= u64::from(lanes.equal(reduced, value)) << (chunk * LANES);
+            }
+            bits
         }
-        let (chunks, rest) = costs.as_chunks::<LANES>();
-        let mut bits = 0;
-        for (chunk, costs) in chunks.iter().enumerate() {
-            bits |= holds(E::load(lanes, costs), chunk % CHUNKS);
-        }
-        if !rest.is_empty() {
-            bits |= holds(E::load_rest(lanes, rest), chunks.len() % CHUNKS);
-        }
-        bits
-    })
+    }
+    let holders = OfReducedCost {
+        row,
+        col_duals: &col_duals.blocks,
+    };
+    find(lanes, least, block_least, preferred, &holders)
+}
+
+/// Which columns hold a value. (A closure would do, but only what is sure to be inlined is compiled for a level.)
+trait Holders<L: Lanes> {
+    /// One bit for each column of a block.
+    fn of_block(&self, lanes: L, block: usize, value: L::Vector) -> u64;
 }
 
 /// Settles a column: no later pass of the search offers it a path or finds it.
@@ -494,7 +522,7 @@ fn find<L: Lanes>(
     value: L::Number,
     block_least: &[Chunk<L::Number>],
     preferred: &[u64],
-    holders: impl Fn(usize, L::Vector) -> u64,
+    holders: &impl Holders<L>,
 ) -> (usize, bool) {
     let value = lanes.splat(value);
     let mut first = None;
@@ -511,7 +539,7 @@ fn find<L: Lanes>(
         while candidates != 0 {
             let block = group * 64 + candidates.trailing_zeros() as usize;
             candidates &= candidates - 1;
-            let columns = holders(block, value);
+            let columns = holders.of_block(lanes, block, value);
             let best = columns & preferred[block];
             if best != 0 {
                 return (block * BLOCK + best.trailing_zeros() as usize, true);
