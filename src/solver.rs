@@ -325,7 +325,6 @@ impl<R: Arithmetic> Solver<R> {
             return;
         }
         self.pending.extend(next..instance.rows());
-        self.pending.sort_unstable();
         self.search_next(instance, 0);
     }
 
