@@ -1,11 +1,14 @@
-//! The arithmetic that the solver is written in: f64, and one of twice its precision.
+//! The arithmetic that the solver is written in: f32, f64, and one of twice the precision of f64.
 
 use std::ops::{Add, Sub};
 
 /// What the solver needs of a number. Additions may round; comparisons do not.
-pub trait Arithmetic:
-    Copy + PartialOrd + From<f64> + Into<f64> + Add<Output = Self> + Sub<Output = Self>
-{
+pub trait Arithmetic: Copy + PartialOrd + Add<Output = Self> + Sub<Output = Self> {
+    /// The nearest number of this type.
+    fn round_from(value: f64) -> Self;
+    /// The nearest f64.
+    fn round_to_f64(self) -> f64;
+
     /// 0.
     const ZERO: Self;
     /// +inf.
@@ -14,7 +17,31 @@ pub trait Arithmetic:
     const NEG_INFINITY: Self;
 }
 
+impl Arithmetic for f32 {
+    #[inline(always)]
+    fn round_from(value: f64) -> Self {
+        value as f32
+    }
+    #[inline(always)]
+    fn round_to_f64(self) -> f64 {
+        f64::from(self)
+    }
+
+    const ZERO: f32 = 0.0;
+    const INFINITY: f32 = f32::INFINITY;
+    const NEG_INFINITY: f32 = f32::NEG_INFINITY;
+}
+
 impl Arithmetic for f64 {
+    #[inline(always)]
+    fn round_from(value: f64) -> Self {
+        value
+    }
+    #[inline(always)]
+    fn round_to_f64(self) -> f64 {
+        self
+    }
+
     const ZERO: f64 = 0.0;
     const INFINITY: f64 = f64::INFINITY;
     const NEG_INFINITY: f64 = f64::NEG_INFINITY;
@@ -88,6 +115,15 @@ impl Sub for DoubleDouble {
 }
 
 impl Arithmetic for DoubleDouble {
+    #[inline(always)]
+    fn round_from(value: f64) -> Self {
+        DoubleDouble::from(value)
+    }
+    #[inline(always)]
+    fn round_to_f64(self) -> f64 {
+        self.high
+    }
+
     const ZERO: Self = DoubleDouble {
         high: 0.0,
         low: 0.0,

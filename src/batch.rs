@@ -8,13 +8,14 @@ use std::collections::TryReserveError;
 use crate::arithmetic::Arithmetic;
 use crate::exact::{Evidence, ExactSolver, GROUP, Verdict};
 use crate::float_environment::KeepDenormals;
-use crate::lanes::{LANES, Lanes, Level, Work};
+use crate::lanes::{Level, Vectors, Work};
 use crate::problem::{
     Cost, Entry, Instance, Invalid, Layout, Mask, Names, Options, Problem, Unprepared,
 };
 use crate::solver::{Solver, UNMATCHED};
 use crate::status::Status;
 use crate::sum::compensated_sum;
+use crate::sweep::BLOCK;
 
 /// What totals and duals are returned in.
 pub trait Real: Copy {
@@ -296,7 +297,7 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
     type Output = Result<Tally, TryReserveError>;
 
     #[inline(always)]
-    fn run<L: Lanes<Number = f64>>(self, lanes: L) -> Self::Output {
+    fn run<V: Vectors>(self, vectors: V) -> Self::Output {
         let Shape {
             problems,
             rows,
@@ -316,7 +317,7 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
                     };
                 }
             }
-            let verdicts = self.solver.solve(lanes, &prepared)?;
+            let verdicts = self.solver.solve(vectors, &prepared)?;
             for (member, verdict) in verdicts.iter().enumerate() {
                 let index = first + member;
                 if index >= problems {
@@ -403,16 +404,14 @@ impl<U: Real> Outputs<'_, U> {
         write_partners(to_row, solver.row_of_col(), col_names, row_names);
         let factor = instance.dual_factor();
         // Adding zero turns -0.0 into 0.0.
-        let round = |dual: R| U::round_from(dual.into() * factor + 0.0);
+        let round = |dual: R| U::round_from(dual.round_to_f64() * factor + 0.0);
         write_duals(row_duals, solver.row_duals(), row_names, round);
         if col_names.len() == col_duals.len() {
-            let cols = col_duals.len();
-            let (outputs, rest) = col_duals.as_chunks_mut::<LANES>();
-            for (output, chunk) in outputs.iter_mut().zip(solver.col_duals().chunks()) {
-                *output = chunk.0.map(round);
-            }
-            for (output, col) in rest.iter_mut().zip(cols - cols % LANES..) {
-                *output = round(solver.col_duals().get(col));
+            let blocks = solver.col_duals().blocks().iter();
+            for (outputs, block) in col_duals.chunks_mut(BLOCK).zip(blocks) {
+                for (output, &dual) in outputs.iter_mut().zip(&block.0) {
+                    *output = round(dual);
+                }
             }
         } else {
             col_duals.fill(U::round_from(0.0));

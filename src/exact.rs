@@ -8,9 +8,9 @@
 
 use std::collections::TryReserveError;
 
-use crate::arithmetic::DoubleDouble;
+use crate::arithmetic::{Arithmetic, DoubleDouble};
 use crate::float_environment::Exactness;
-use crate::lanes::{Lanes, Portable};
+use crate::lanes::{DOUBLES, Lanes, Portable, SINGLES, Vectors};
 use crate::problem::{Entry, Instance};
 use crate::solver::{Infeasible, Solver};
 use crate::sweep;
@@ -38,10 +38,27 @@ pub struct ExactSolver {
 /// What solves one instance of a group.
 #[derive(Debug, Default)]
 struct Member {
+    /// Where f64 starts from, for large instances.
+    single: Solver<f32>,
     double: Solver<f64>,
     // Made room for only when it is needed, which is rare.
     double_double: Solver<DoubleDouble>,
 }
+
+/// Has this instance so many steps that it pays to make most of them in f32? Then f64 starts from what they led to; it
+/// would have come to an answer just as good by itself, so nothing depends on what f32 rounds away.
+#[inline(always)]
+fn starts_in_single<E: Entry>(instance: &Instance<E>) -> bool {
+    // Within this range no sum of f32 overflows, and rounding is relative.
+    const RANGE: std::ops::Range<f64> = 1e-30..1e30;
+    instance.is_balanced() && instance.rows() >= SINGLE_FROM && RANGE.contains(&instance.largest)
+}
+
+/// Rows from which it pays to start in f32.
+const SINGLE_FROM: usize = 64;
+
+/// Instances of more bytes than this are solved one after the other: two would displace each other from the cache.
+const LARGEST_IN_TURNS: usize = 1 << 19;
 
 /// What became of one instance.
 #[derive(Debug)]
@@ -57,9 +74,10 @@ pub enum Verdict<'a> {
 impl ExactSolver {
     /// Makes room for problems of up to `rows × cols`, in either orientation.
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
-        self.members
-            .iter_mut()
-            .try_for_each(|member| member.double.try_reserve(rows, cols))
+        self.members.iter_mut().try_for_each(|member| {
+            member.single.try_reserve(rows, cols)?;
+            member.double.try_reserve(rows, cols)
+        })
     }
 
     /// Solves a group of instances, for which room must have been made. A verdict depends on nothing but its
@@ -69,13 +87,16 @@ impl ExactSolver {
     ///
     /// There is no memory for the wider solver.
     #[inline(always)]
-    pub fn solve<L: Lanes<Number = f64>, E: Entry>(
+    pub fn solve<V: Vectors, E: Entry>(
         &mut self,
-        lanes: L,
+        vectors: V,
         instances: &[Option<Instance<E>>; GROUP],
     ) -> Result<[Option<Verdict<'_>>; GROUP], TryReserveError> {
+        let lanes = vectors.doubles();
+        let mut feasible = instances.each_ref().map(Option::is_some);
+        self.start_in_single(vectors.singles(), instances, &mut feasible);
         let exactness = Exactness::watch();
-        let feasible = self.solve_in_double(lanes, instances);
+        self.solve_in_double(lanes, instances, &mut feasible);
         let exact = exactness.held(&mut self.members);
         let mut verdicts = [const { None }; GROUP];
         for (index, member) in self.members.iter_mut().enumerate() {
@@ -90,47 +111,124 @@ impl ExactSolver {
         Ok(verdicts)
     }
 
-    /// Solves all instances in f64, in turns. Returns which of them are feasible.
+    /// Solves in f32 the instances that are to start there.
     #[inline(always)]
-    fn solve_in_double<L: Lanes<Number = f64>, E: Entry>(
+    fn start_in_single<L: Lanes<SINGLES, Number = f32>, E: Entry>(
         &mut self,
         lanes: L,
         instances: &[Option<Instance<E>>; GROUP],
-    ) -> [bool; GROUP] {
-        let mut feasible = [false; GROUP];
-        // Those not yet solved, and how many they are.
-        let mut open = [0; GROUP];
-        let mut count = 0;
-        for (index, member) in self.members.iter_mut().enumerate() {
-            if let Some(instance) = &instances[index] {
-                feasible[index] = member.double.begin(lanes, instance).is_ok();
-                if feasible[index] && !member.double.is_done() {
-                    open[count] = index;
-                    count += 1;
-                }
+        feasible: &mut [bool; GROUP],
+    ) {
+        let mut solvers = self.members.each_mut().map(|member| &mut member.single);
+        let mut any = false;
+        for ((solver, instance), feasible) in solvers.iter_mut().zip(instances).zip(&mut *feasible)
+        {
+            if let Some(instance) = instance
+                && starts_in_single(instance)
+            {
+                *feasible = solver.begin(lanes, instance).is_ok();
+                any = true;
+            } else {
+                solver.rest();
             }
         }
-        let mut turn = 0;
-        while count > 0 {
-            turn = if turn + 1 < count { turn + 1 } else { 0 };
-            let index = open[turn];
-            let solver = &mut self.members[index].double;
-            if let Some(instance) = &instances[index] {
-                feasible[index] = solver.advance(lanes, instance).is_ok();
-                if !feasible[index] || solver.is_done() {
-                    count -= 1;
-                    open[turn] = open[count];
-                }
+        if !any {
+            return;
+        }
+        take_turns(lanes, &mut solvers, instances, feasible);
+        for (member, instance) in self.members.iter_mut().zip(instances) {
+            if let Some(instance) = instance
+                && starts_in_single(instance)
+            {
+                // Costs that promise exact arithmetic (see `crate::solver`) are multiples of this.
+                let sums = 2.0 * (instance.rows() + instance.cols()) as f64 * instance.largest;
+                let grid = power_of_two_from(sums * (0.5 * f64::EPSILON));
+                member
+                    .double
+                    .adopt_duals(&member.single, instance.cols(), grid);
             }
         }
-        feasible
     }
+
+    /// Solves all instances in f64.
+    #[inline(always)]
+    fn solve_in_double<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
+        &mut self,
+        lanes: L,
+        instances: &[Option<Instance<E>>; GROUP],
+        feasible: &mut [bool; GROUP],
+    ) {
+        for ((member, instance), feasible) in
+            self.members.iter_mut().zip(instances).zip(&mut *feasible)
+        {
+            member.double.rest();
+            if let Some(instance) = instance
+                && *feasible
+            {
+                if starts_in_single(instance) {
+                    member.double.begin_near(lanes, instance, &member.single);
+                } else {
+                    *feasible = member.double.begin(lanes, instance).is_ok();
+                }
+            }
+        }
+        let mut solvers = self.members.each_mut().map(|member| &mut member.double);
+        take_turns(lanes, &mut solvers, instances, feasible);
+    }
+}
+
+/// Has all solvers that have begun make their steps, in turns.
+#[inline(always)]
+fn take_turns<R: Arithmetic, L: Lanes<W, Number = R>, E: Entry, const W: usize>(
+    lanes: L,
+    solvers: &mut [&mut Solver<R>; GROUP],
+    instances: &[Option<Instance<E>>; GROUP],
+    feasible: &mut [bool; GROUP],
+) {
+    // Those not yet done, and how many they are.
+    let mut open = [0; GROUP];
+    let mut count = 0;
+    let mut bytes = 0;
+    for index in 0..GROUP {
+        if let Some(instance) = &instances[index]
+            && feasible[index]
+            && !solvers[index].is_done()
+        {
+            open[count] = index;
+            count += 1;
+            bytes = instance.rows() * instance.cols() * size_of::<E>();
+        }
+    }
+    let in_turns = bytes <= LARGEST_IN_TURNS;
+    let mut turn = 0;
+    while count > 0 {
+        turn = if in_turns && turn + 1 < count {
+            turn + 1
+        } else {
+            0
+        };
+        let index = open[turn];
+        if let Some(instance) = &instances[index] {
+            let solver = &mut solvers[index];
+            feasible[index] = solver.advance(lanes, instance).is_ok();
+            if !feasible[index] || solver.is_done() {
+                count -= 1;
+                open[turn] = open[count];
+            }
+        }
+    }
+}
+
+/// The least power of two that is not below `value`, which is positive and normal.
+fn power_of_two_from(value: f64) -> f64 {
+    const FRACTION: u64 = (1 << 52) - 1;
+    f64::from_bits((value.to_bits() + FRACTION) & !FRACTION)
 }
 
 impl Member {
     /// May the answer in f64 stand? `exact`: nothing was rounded in the whole group.
     #[inline(always)]
-    fn judge<L: Lanes<Number = f64>, E: Entry>(
+    fn judge<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
@@ -153,13 +251,15 @@ impl Member {
         instance: &Instance<E>,
     ) -> Result<Verdict<'_>, TryReserveError> {
         let exactness = Exactness::watch();
-        let solved = self.double.solve(Portable::default(), instance);
+        let solved = self
+            .double
+            .solve::<_, _, DOUBLES>(Portable::default(), instance);
         if exactness.held(&mut self.double) && instance.limit_is_exact && solved.is_ok() {
             return Ok(Verdict::InDouble(Evidence::Exact, &self.double));
         }
         let wider = &mut self.double_double;
         wider.try_reserve(instance.rows(), instance.cols())?;
-        match wider.solve(Portable::default(), instance) {
+        match wider.solve::<_, _, DOUBLES>(Portable::default(), instance) {
             Ok(()) => Ok(Verdict::InDoubleDouble(wider)),
             Err(Infeasible) => Ok(Verdict::Infeasible),
         }
@@ -172,7 +272,7 @@ impl Member {
 /// are lowered by bounds the distance from the optimum. The bound itself is computed in f64; two roundings a
 /// row are allowed for.
 #[inline(always)]
-fn is_near_enough<L: Lanes<Number = f64>, E: Entry>(
+fn is_near_enough<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
     lanes: L,
     instance: &Instance<E>,
     solver: &Solver<f64>,
@@ -189,8 +289,8 @@ fn is_near_enough<L: Lanes<Number = f64>, E: Entry>(
     const ROUNDOFF: f64 = f64::EPSILON / 2.0;
     let rows = instance.rows() as f64;
     let larger = |top: f64, dual: &f64| top.max(dual.abs());
-    let col_duals = solver.col_duals().chunks().iter();
-    let col_duals = col_duals.flat_map(|chunk| &chunk.0).take(instance.cols());
+    let col_duals = solver.col_duals().blocks().iter();
+    let col_duals = col_duals.flat_map(|block| &block.0).take(instance.cols());
     let magnitude = instance.largest
         + solver.row_duals().iter().fold(0.0, larger)
         + col_duals.fold(0.0, larger)

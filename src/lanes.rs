@@ -1,41 +1,33 @@
-//! Eight numbers at a time, on whatever the processor has for it.
+//! Many numbers at a time, on whatever the processor has for it.
 //!
-//! [`Lanes`] is all that the solver's passes over a row ask of the hardware. Every level works on eight lanes and
-//! performs the same IEEE operations on them, so the answer does not depend on the level. [`Level::run`] is the one
-//! place where a level is chosen.
+//! [`Lanes`] is all that the solver's passes over a row ask of the hardware. A vector has 8 lanes of f64 or 16 of f32 at
+//! every level, and every level performs the same IEEE operations on them, so the answer does not depend on
+//! the level. [`Level::run`] is the one place where a level is chosen.
 
 use crate::arithmetic::Arithmetic;
 
-/// Numbers in one vector.
-pub const LANES: usize = 8;
-
-/// Numbers that one vector holds, as they lie in memory.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[repr(C, align(64))]
-pub struct Chunk<R>(pub [R; LANES]);
-
-/// Operations on vectors of eight numbers.
+/// Operations on vectors of `W` numbers.
 ///
 /// No input is NaN. Of equal numbers `smaller` and `larger` may return either.
-pub trait Lanes: Copy {
+pub trait Lanes<const W: usize>: Copy {
     /// What is in a lane.
     type Number: Arithmetic;
-    /// Eight of them.
+    /// `W` of them.
     type Vector: Copy;
 
     /// The same number in all lanes.
     fn splat(self, number: Self::Number) -> Self::Vector;
-    /// Reads a chunk.
-    fn load(self, chunk: &Chunk<Self::Number>) -> Self::Vector;
-    /// Writes a chunk.
-    fn store(self, vector: Self::Vector, chunk: &mut Chunk<Self::Number>);
-    /// Reads eight costs; widening is exact.
-    fn load_f32(self, costs: &[f32; LANES]) -> Self::Vector;
-    /// Reads fewer than eight costs; the lanes behind them are +inf.
+    /// Reads numbers.
+    fn load(self, numbers: &[Self::Number; W]) -> Self::Vector;
+    /// Writes numbers.
+    fn store(self, vector: Self::Vector, numbers: &mut [Self::Number; W]);
+    /// Reads costs, rounded to the nearest if they must be.
+    fn load_f32(self, costs: &[f32; W]) -> Self::Vector;
+    /// Reads fewer than `W` costs; the lanes behind them are +inf.
     fn load_rest_f32(self, costs: &[f32]) -> Self::Vector;
-    /// Reads eight costs.
-    fn load_f64(self, costs: &[f64; LANES]) -> Self::Vector;
-    /// Reads fewer than eight costs; the lanes behind them are +inf.
+    /// Reads costs, rounded to the nearest if they must be.
+    fn load_f64(self, costs: &[f64; W]) -> Self::Vector;
+    /// Reads fewer than `W` costs; the lanes behind them are +inf.
     fn load_rest_f64(self, costs: &[f64]) -> Self::Vector;
     /// a − b, lane by lane.
     fn subtract(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
@@ -44,16 +36,30 @@ pub trait Lanes: Copy {
     /// The larger of a and b, lane by lane.
     fn larger(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// Bit l is set where lane l of a equals that of b.
-    fn equal(self, a: Self::Vector, b: Self::Vector) -> u8;
-    /// `there` in lane `lane` (taken modulo 8), `elsewhere` in the others.
-    #[inline(always)]
-    fn one_lane(self, elsewhere: Self::Number, lane: usize, there: Self::Number) -> Self::Vector {
-        let mut chunk = Chunk([elsewhere; LANES]);
-        chunk.0[lane % LANES] = there;
-        self.load(&chunk)
-    }
+    fn equal(self, a: Self::Vector, b: Self::Vector) -> u64;
     /// The least of all lanes.
     fn least(self, vector: Self::Vector) -> Self::Number;
+
+    /// `there` in lane `lane` (taken modulo `W`), `elsewhere` in the others.
+    fn one_lane(self, elsewhere: Self::Number, lane: usize, there: Self::Number) -> Self::Vector;
+}
+
+/// Lanes of f64 in one vector.
+pub const DOUBLES: usize = 8;
+/// Lanes of f32 in one vector.
+pub const SINGLES: usize = 16;
+
+/// Vectors of both precisions.
+pub trait Vectors: Copy {
+    /// Of f64.
+    type Doubles: Lanes<DOUBLES, Number = f64>;
+    /// Of f32.
+    type Singles: Lanes<SINGLES, Number = f32>;
+
+    /// Of f64.
+    fn doubles(self) -> Self::Doubles;
+    /// Of f32.
+    fn singles(self) -> Self::Singles;
 }
 
 /// Work that can be done at any level. Implementors mark `run` and all it calls `#[inline(always)]`: only
@@ -62,7 +68,7 @@ pub trait Work {
     /// What comes of it.
     type Output;
     /// Does it.
-    fn run<L: Lanes<Number = f64>>(self, lanes: L) -> Self::Output;
+    fn run<V: Vectors>(self, vectors: V) -> Self::Output;
 }
 
 /// A set of vector instructions that this processor has.
@@ -111,7 +117,7 @@ impl Level {
     /// Does `work` at this level.
     pub fn run<W: Work>(self, work: W) -> W::Output {
         match self.0 {
-            Kind::Portable => work.run(Portable::default()),
+            Kind::Portable => work.run(PortableVectors),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `best` and `all`, which alone make this kind, saw that the processor has these features.
             Kind::Avx2 => unsafe { x86::run_with_avx2(work) },
@@ -122,7 +128,7 @@ impl Level {
     }
 }
 
-/// Plain arrays, of any arithmetic.
+/// Plain arrays, of any arithmetic and width.
 #[derive(Clone, Copy, Debug)]
 pub struct Portable<R>(std::marker::PhantomData<R>);
 
@@ -132,63 +138,95 @@ impl<R> Default for Portable<R> {
     }
 }
 
-impl<R: Arithmetic> Lanes for Portable<R> {
+#[derive(Clone, Copy)]
+struct PortableVectors;
+
+impl Vectors for PortableVectors {
+    type Doubles = Portable<f64>;
+    type Singles = Portable<f32>;
+
+    fn doubles(self) -> Portable<f64> {
+        Portable::default()
+    }
+    fn singles(self) -> Portable<f32> {
+        Portable::default()
+    }
+}
+
+impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
     type Number = R;
-    type Vector = [R; LANES];
+    type Vector = [R; W];
 
     #[inline(always)]
-    fn splat(self, number: R) -> Self::Vector {
-        [number; LANES]
+    fn splat(self, number: R) -> [R; W] {
+        [number; W]
     }
     #[inline(always)]
-    fn load(self, chunk: &Chunk<R>) -> Self::Vector {
-        chunk.0
+    fn load(self, numbers: &[R; W]) -> [R; W] {
+        *numbers
     }
     #[inline(always)]
-    fn store(self, vector: Self::Vector, chunk: &mut Chunk<R>) {
-        chunk.0 = vector;
+    fn store(self, vector: [R; W], numbers: &mut [R; W]) {
+        *numbers = vector;
     }
     #[inline(always)]
-    fn load_f32(self, costs: &[f32; LANES]) -> Self::Vector {
-        costs.map(|cost| R::from(f64::from(cost)))
+    fn load_f32(self, costs: &[f32; W]) -> [R; W] {
+        costs.map(|cost| R::round_from(f64::from(cost)))
     }
     #[inline(always)]
-    fn load_rest_f32(self, costs: &[f32]) -> Self::Vector {
+    fn load_rest_f32(self, costs: &[f32]) -> [R; W] {
         std::array::from_fn(|lane| match costs.get(lane) {
-            Some(&cost) => R::from(f64::from(cost)),
+            Some(&cost) => R::round_from(f64::from(cost)),
             None => R::INFINITY,
         })
     }
     #[inline(always)]
-    fn load_f64(self, costs: &[f64; LANES]) -> Self::Vector {
-        costs.map(R::from)
+    fn load_f64(self, costs: &[f64; W]) -> [R; W] {
+        costs.map(R::round_from)
     }
     #[inline(always)]
-    fn load_rest_f64(self, costs: &[f64]) -> Self::Vector {
-        std::array::from_fn(|lane| costs.get(lane).map_or(R::INFINITY, |&cost| R::from(cost)))
+    fn load_rest_f64(self, costs: &[f64]) -> [R; W] {
+        std::array::from_fn(|lane| {
+            costs
+                .get(lane)
+                .map_or(R::INFINITY, |&cost| R::round_from(cost))
+        })
     }
     #[inline(always)]
-    fn subtract(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+    fn subtract(self, a: [R; W], b: [R; W]) -> [R; W] {
         std::array::from_fn(|lane| a[lane] - b[lane])
     }
     #[inline(always)]
-    fn smaller(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+    fn smaller(self, a: [R; W], b: [R; W]) -> [R; W] {
         std::array::from_fn(|lane| if a[lane] < b[lane] { a[lane] } else { b[lane] })
     }
     #[inline(always)]
-    fn larger(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+    fn larger(self, a: [R; W], b: [R; W]) -> [R; W] {
         std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
     }
     #[inline(always)]
-    fn equal(self, a: Self::Vector, b: Self::Vector) -> u8 {
-        (0..LANES).fold(0, |bits, lane| bits | u8::from(a[lane] == b[lane]) << lane)
+    fn equal(self, a: [R; W], b: [R; W]) -> u64 {
+        (0..W).fold(0, |bits, lane| bits | u64::from(a[lane] == b[lane]) << lane)
     }
     #[inline(always)]
-    fn least(self, vector: Self::Vector) -> R {
-        let halves = |a: R, b: R| if a < b { a } else { b };
-        let four: [R; 4] = std::array::from_fn(|lane| halves(vector[lane], vector[lane + 4]));
-        let two: [R; 2] = std::array::from_fn(|lane| halves(four[lane], four[lane + 2]));
-        halves(two[0], two[1])
+    fn least(self, mut vector: [R; W]) -> R {
+        // Halves against halves, which vectorizes.
+        let mut width = W;
+        while width > 1 {
+            width /= 2;
+            for lane in 0..width {
+                if vector[lane + width] < vector[lane] {
+                    vector[lane] = vector[lane + width];
+                }
+            }
+        }
+        vector[0]
+    }
+    #[inline(always)]
+    fn one_lane(self, elsewhere: R, lane: usize, there: R) -> [R; W] {
+        let mut vector = [elsewhere; W];
+        vector[lane % W] = there;
+        vector
     }
 }
 
@@ -197,7 +235,7 @@ mod x86 {
     use std::arch::is_x86_feature_detected;
     use std::arch::x86_64::*;
 
-    use super::{Chunk, LANES, Lanes, Work};
+    use super::{DOUBLES, Lanes, SINGLES, Vectors, Work};
 
     pub fn has_avx2() -> bool {
         is_x86_feature_detected!("avx2")
@@ -240,37 +278,131 @@ mod x86 {
     #[derive(Clone, Copy)]
     pub struct Avx512(());
 
-    /// All ones, then all zeros: a mask for `n` leading lanes starts `LANES − n` from the front.
-    static LEADING: [i64; 2 * LANES] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
-    static LEADING_32: [i32; 2 * LANES] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
-    static LANE_NUMBERS: Chunk<i64> = Chunk([0, 1, 2, 3, 4, 5, 6, 7]);
+    /// Vectors of f64, made of nothing but the proof that the level is there.
+    #[derive(Clone, Copy)]
+    pub struct Doubles<Level>(Level);
 
-    impl Lanes for Avx2 {
-        type Number = f64;
-        type Vector = [__m256d; 2];
+    /// Vectors of f32, likewise.
+    #[derive(Clone, Copy)]
+    pub struct Singles<Level>(Level);
 
-        #[inline(always)]
-        fn splat(self, number: f64) -> Self::Vector {
-            // SAFETY: `self` proves AVX2.
-            unsafe { [_mm256_set1_pd(number); 2] }
-        }
-        #[inline(always)]
-        fn load(self, chunk: &Chunk<f64>) -> Self::Vector {
-            let at = chunk.0.as_ptr();
-            // SAFETY: `self` proves AVX2; a chunk has eight numbers and is aligned to 64 bytes.
-            unsafe { [_mm256_load_pd(at), _mm256_load_pd(at.add(4))] }
-        }
-        #[inline(always)]
-        fn store(self, vector: Self::Vector, chunk: &mut Chunk<f64>) {
-            let at = chunk.0.as_mut_ptr();
-            // SAFETY: as in `load`.
-            unsafe {
-                _mm256_store_pd(at, vector[0]);
-                _mm256_store_pd(at.add(4), vector[1]);
+    macro_rules! vectors {
+        ($level:ident) => {
+            impl Vectors for $level {
+                type Doubles = Doubles<$level>;
+                type Singles = Singles<$level>;
+
+                #[inline(always)]
+                fn doubles(self) -> Self::Doubles {
+                    Doubles(self)
+                }
+                #[inline(always)]
+                fn singles(self) -> Self::Singles {
+                    Singles(self)
+                }
             }
+        };
+    }
+    vectors!(Avx2);
+    vectors!(Avx512);
+
+    /// All ones, then all zeros: a mask for `n` leading lanes starts `n` before the zeros.
+    static LEADING: [i64; 2 * DOUBLES] = {
+        let mut mask = [0; 2 * DOUBLES];
+        let mut lane = 0;
+        while lane < DOUBLES {
+            mask[lane] = -1;
+            lane += 1;
         }
+        mask
+    };
+    /// The same of f32.
+    static LEADING_SINGLES: [i32; 2 * SINGLES] = {
+        let mut mask = [0; 2 * SINGLES];
+        let mut lane = 0;
+        while lane < SINGLES {
+            mask[lane] = -1;
+            lane += 1;
+        }
+        mask
+    };
+
+    /// Operations on two halves of 256 bits, those that f64 and f32 share.
+    macro_rules! avx2_operations {
+        ($number:ident, $width:ident, $vector:ident, $set:ident, $load:ident, $store:ident,
+         $subtract:ident, $smaller:ident, $larger:ident, $compare:ident, $bits:ident) => {
+            type Number = $number;
+            type Vector = [$vector; 2];
+
+            #[inline(always)]
+            fn splat(self, number: $number) -> Self::Vector {
+                // SAFETY: `self` proves AVX2.
+                unsafe { [$set(number); 2] }
+            }
+            #[inline(always)]
+            fn load(self, numbers: &[$number; $width]) -> Self::Vector {
+                let at = numbers.as_ptr();
+                // SAFETY: `self` proves AVX2; `$width` numbers can be read, at any alignment.
+                unsafe { [$load(at), $load(at.add($width / 2))] }
+            }
+            #[inline(always)]
+            fn store(self, vector: Self::Vector, numbers: &mut [$number; $width]) {
+                let at = numbers.as_mut_ptr();
+                // SAFETY: as in `load`.
+                unsafe {
+                    $store(at, vector[0]);
+                    $store(at.add($width / 2), vector[1]);
+                }
+            }
+            #[inline(always)]
+            fn subtract(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // SAFETY: `self` proves AVX2.
+                unsafe { [$subtract(a[0], b[0]), $subtract(a[1], b[1])] }
+            }
+            #[inline(always)]
+            fn smaller(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // SAFETY: `self` proves AVX2.
+                unsafe { [$smaller(a[0], b[0]), $smaller(a[1], b[1])] }
+            }
+            #[inline(always)]
+            fn larger(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // SAFETY: `self` proves AVX2.
+                unsafe { [$larger(a[0], b[0]), $larger(a[1], b[1])] }
+            }
+            #[inline(always)]
+            fn equal(self, a: Self::Vector, b: Self::Vector) -> u64 {
+                // SAFETY: `self` proves AVX2.
+                unsafe {
+                    let low = $bits($compare::<_CMP_EQ_OQ>(a[0], b[0]));
+                    let high = $bits($compare::<_CMP_EQ_OQ>(a[1], b[1]));
+                    (low | high << ($width / 2)) as u64
+                }
+            }
+        };
+    }
+
+    /// 0, 1, 2, … as f64 and f32 compare them.
+    static NUMBERS: [i64; DOUBLES] = [0, 1, 2, 3, 4, 5, 6, 7];
+    static NUMBERS_OF_SINGLES: [i32; SINGLES] =
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+    impl Lanes<DOUBLES> for Doubles<Avx2> {
+        avx2_operations!(
+            f64,
+            DOUBLES,
+            __m256d,
+            _mm256_set1_pd,
+            _mm256_loadu_pd,
+            _mm256_storeu_pd,
+            _mm256_sub_pd,
+            _mm256_min_pd,
+            _mm256_max_pd,
+            _mm256_cmp_pd,
+            _mm256_movemask_pd
+        );
+
         #[inline(always)]
-        fn load_f32(self, costs: &[f32; LANES]) -> Self::Vector {
+        fn load_f32(self, costs: &[f32; DOUBLES]) -> Self::Vector {
             let at = costs.as_ptr();
             // SAFETY: `self` proves AVX2; eight numbers can be read, at any alignment.
             unsafe {
@@ -282,15 +414,12 @@ mod x86 {
         }
         #[inline(always)]
         fn load_rest_f32(self, costs: &[f32]) -> Self::Vector {
-            assert!(costs.len() < LANES);
+            assert!(costs.len() < DOUBLES);
             // SAFETY: `self` proves AVX2; a masked load reads where the mask is set, which is `costs`; the
             // mask lies within its table as checked above.
             unsafe {
-                let mask = LEADING_32.as_ptr().add(LANES - costs.len());
-                let mask = _mm256_loadu_si256(mask.cast());
-                let loaded = _mm256_maskload_ps(costs.as_ptr(), mask);
-                let infinite = _mm256_set1_ps(f32::INFINITY);
-                let filled = _mm256_blendv_ps(infinite, loaded, _mm256_castsi256_ps(mask));
+                let mask = LEADING_SINGLES.as_ptr().add(SINGLES - costs.len());
+                let filled = rest_of_singles(costs.as_ptr(), mask);
                 [
                     _mm256_cvtps_pd(_mm256_castps256_ps128(filled)),
                     _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(filled)),
@@ -298,68 +427,20 @@ mod x86 {
             }
         }
         #[inline(always)]
-        fn load_f64(self, costs: &[f64; LANES]) -> Self::Vector {
-            let at = costs.as_ptr();
-            // SAFETY: as in `load_f32`.
-            unsafe { [_mm256_loadu_pd(at), _mm256_loadu_pd(at.add(4))] }
+        fn load_f64(self, costs: &[f64; DOUBLES]) -> Self::Vector {
+            self.load(costs)
         }
         #[inline(always)]
         fn load_rest_f64(self, costs: &[f64]) -> Self::Vector {
-            assert!(costs.len() < LANES);
+            assert!(costs.len() < DOUBLES);
             // SAFETY: as in `load_rest_f32`; `wrapping_add` because the second half may start beyond `costs`, in
             // which case its mask is zero.
             unsafe {
-                let mask = LEADING.as_ptr().add(LANES - costs.len());
-                let masks = [
-                    _mm256_loadu_si256(mask.cast()),
-                    _mm256_loadu_si256(mask.add(4).cast()),
-                ];
-                let infinite = _mm256_set1_pd(f64::INFINITY);
+                let mask = LEADING.as_ptr().add(DOUBLES - costs.len());
                 let at = costs.as_ptr();
-                let low = _mm256_maskload_pd(at, masks[0]);
-                let high = _mm256_maskload_pd(at.wrapping_add(4), masks[1]);
                 [
-                    _mm256_blendv_pd(infinite, low, _mm256_castsi256_pd(masks[0])),
-                    _mm256_blendv_pd(infinite, high, _mm256_castsi256_pd(masks[1])),
-                ]
-            }
-        }
-        #[inline(always)]
-        fn subtract(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
-            // SAFETY: `self` proves AVX2.
-            unsafe { [_mm256_sub_pd(a[0], b[0]), _mm256_sub_pd(a[1], b[1])] }
-        }
-        #[inline(always)]
-        fn smaller(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
-            // SAFETY: `self` proves AVX2.
-            unsafe { [_mm256_min_pd(a[0], b[0]), _mm256_min_pd(a[1], b[1])] }
-        }
-        #[inline(always)]
-        fn larger(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
-            // SAFETY: `self` proves AVX2.
-            unsafe { [_mm256_max_pd(a[0], b[0]), _mm256_max_pd(a[1], b[1])] }
-        }
-        #[inline(always)]
-        fn equal(self, a: Self::Vector, b: Self::Vector) -> u8 {
-            // SAFETY: `self` proves AVX2.
-            unsafe {
-                let low = _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_EQ_OQ>(a[0], b[0]));
-                let high = _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_EQ_OQ>(a[1], b[1]));
-                (low | high << 4) as u8
-            }
-        }
-        #[inline(always)]
-        fn one_lane(self, elsewhere: f64, lane: usize, there: f64) -> Self::Vector {
-            // SAFETY: `self` proves AVX2; the table has eight numbers and is aligned to 64 bytes.
-            unsafe {
-                let lane = _mm256_set1_epi64x((lane % LANES) as i64);
-                let numbers = LANE_NUMBERS.0.as_ptr();
-                let low = _mm256_cmpeq_epi64(_mm256_load_si256(numbers.cast()), lane);
-                let high = _mm256_cmpeq_epi64(_mm256_load_si256(numbers.add(4).cast()), lane);
-                let (elsewhere, there) = (_mm256_set1_pd(elsewhere), _mm256_set1_pd(there));
-                [
-                    _mm256_blendv_pd(elsewhere, there, _mm256_castsi256_pd(low)),
-                    _mm256_blendv_pd(elsewhere, there, _mm256_castsi256_pd(high)),
+                    rest_of_doubles(at, mask),
+                    rest_of_doubles(at.wrapping_add(4), mask.add(4)),
                 ]
             }
         }
@@ -368,6 +449,131 @@ mod x86 {
             // SAFETY: `self` proves AVX2.
             unsafe { least_of_four(_mm256_min_pd(vector[0], vector[1])) }
         }
+        #[inline(always)]
+        fn one_lane(self, elsewhere: f64, lane: usize, there: f64) -> Self::Vector {
+            let numbers = NUMBERS.as_ptr();
+            // SAFETY: `self` proves AVX2; the table has eight numbers.
+            unsafe {
+                let lane = _mm256_set1_epi64x((lane % DOUBLES) as i64);
+                let low = _mm256_cmpeq_epi64(_mm256_loadu_si256(numbers.cast()), lane);
+                let high = _mm256_cmpeq_epi64(_mm256_loadu_si256(numbers.add(4).cast()), lane);
+                let (elsewhere, there) = (_mm256_set1_pd(elsewhere), _mm256_set1_pd(there));
+                [
+                    _mm256_blendv_pd(elsewhere, there, _mm256_castsi256_pd(low)),
+                    _mm256_blendv_pd(elsewhere, there, _mm256_castsi256_pd(high)),
+                ]
+            }
+        }
+    }
+
+    impl Lanes<SINGLES> for Singles<Avx2> {
+        avx2_operations!(
+            f32,
+            SINGLES,
+            __m256,
+            _mm256_set1_ps,
+            _mm256_loadu_ps,
+            _mm256_storeu_ps,
+            _mm256_sub_ps,
+            _mm256_min_ps,
+            _mm256_max_ps,
+            _mm256_cmp_ps,
+            _mm256_movemask_ps
+        );
+
+        #[inline(always)]
+        fn load_f32(self, costs: &[f32; SINGLES]) -> Self::Vector {
+            self.load(costs)
+        }
+        #[inline(always)]
+        fn load_rest_f32(self, costs: &[f32]) -> Self::Vector {
+            assert!(costs.len() < SINGLES);
+            // SAFETY: as in `load_rest_f64` above.
+            unsafe {
+                let mask = LEADING_SINGLES.as_ptr().add(SINGLES - costs.len());
+                let at = costs.as_ptr();
+                [
+                    rest_of_singles(at, mask),
+                    rest_of_singles(at.wrapping_add(8), mask.add(8)),
+                ]
+            }
+        }
+        #[inline(always)]
+        fn load_f64(self, costs: &[f64; SINGLES]) -> Self::Vector {
+            let at = costs.as_ptr();
+            // SAFETY: `self` proves AVX2; sixteen numbers can be read, at any alignment.
+            unsafe {
+                [
+                    narrow(_mm256_loadu_pd(at), _mm256_loadu_pd(at.add(4))),
+                    narrow(_mm256_loadu_pd(at.add(8)), _mm256_loadu_pd(at.add(12))),
+                ]
+            }
+        }
+        #[inline(always)]
+        fn load_rest_f64(self, costs: &[f64]) -> Self::Vector {
+            let mut narrowed = [f32::INFINITY; SINGLES];
+            for (narrowed, &cost) in narrowed.iter_mut().zip(costs) {
+                *narrowed = cost as f32;
+            }
+            self.load(&narrowed)
+        }
+        #[inline(always)]
+        fn least(self, vector: Self::Vector) -> f32 {
+            // SAFETY: `self` proves AVX2.
+            unsafe { least_of_eight(_mm256_min_ps(vector[0], vector[1])) }
+        }
+        #[inline(always)]
+        fn one_lane(self, elsewhere: f32, lane: usize, there: f32) -> Self::Vector {
+            let numbers = NUMBERS_OF_SINGLES.as_ptr();
+            // SAFETY: `self` proves AVX2; the table has sixteen numbers.
+            unsafe {
+                let lane = _mm256_set1_epi32((lane % SINGLES) as i32);
+                let low = _mm256_cmpeq_epi32(_mm256_loadu_si256(numbers.cast()), lane);
+                let high = _mm256_cmpeq_epi32(_mm256_loadu_si256(numbers.add(8).cast()), lane);
+                let (elsewhere, there) = (_mm256_set1_ps(elsewhere), _mm256_set1_ps(there));
+                [
+                    _mm256_blendv_ps(elsewhere, there, _mm256_castsi256_ps(low)),
+                    _mm256_blendv_ps(elsewhere, there, _mm256_castsi256_ps(high)),
+                ]
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The processor must have AVX2, four flags must lie at `mask`, and numbers at `at` where they are set.
+    #[inline(always)]
+    unsafe fn rest_of_doubles(at: *const f64, mask: *const i64) -> __m256d {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let mask = _mm256_loadu_si256(mask.cast());
+            let loaded = _mm256_maskload_pd(at, mask);
+            let infinite = _mm256_set1_pd(f64::INFINITY);
+            _mm256_blendv_pd(infinite, loaded, _mm256_castsi256_pd(mask))
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The processor must have AVX2, eight flags must lie at `mask`, and numbers at `at` where they are set.
+    #[inline(always)]
+    unsafe fn rest_of_singles(at: *const f32, mask: *const i32) -> __m256 {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let mask = _mm256_loadu_si256(mask.cast());
+            let loaded = _mm256_maskload_ps(at, mask);
+            let infinite = _mm256_set1_ps(f32::INFINITY);
+            _mm256_blendv_ps(infinite, loaded, _mm256_castsi256_ps(mask))
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The processor must have AVX2.
+    #[inline(always)]
+    unsafe fn narrow(low: __m256d, high: __m256d) -> __m256 {
+        // SAFETY: promised by the caller.
+        unsafe { _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low)) }
     }
 
     /// # Safety
@@ -385,40 +591,105 @@ mod x86 {
         }
     }
 
+    /// # Safety
+    ///
+    /// The processor must have AVX2.
+    #[inline(always)]
+    unsafe fn least_of_eight(vector: __m256) -> f32 {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let four = _mm_min_ps(
+                _mm256_castps256_ps128(vector),
+                _mm256_extractf128_ps::<1>(vector),
+            );
+            let two = _mm_min_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_min_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+
+    /// Operations on 512 bits, those that f64 and f32 share.
+    macro_rules! avx512_operations {
+        ($number:ident, $width:ident, $vector:ident, $mask:ident, $set:ident, $load:ident, $store:ident,
+         $subtract:ident, $smaller:ident, $larger:ident, $compare:ident, $blend:ident) => {
+            type Number = $number;
+            type Vector = $vector;
+
+            #[inline(always)]
+            fn splat(self, number: $number) -> $vector {
+                // SAFETY: `self` proves AVX-512.
+                unsafe { $set(number) }
+            }
+            #[inline(always)]
+            fn load(self, numbers: &[$number; $width]) -> $vector {
+                // SAFETY: `self` proves AVX-512; `$width` numbers can be read, at any alignment.
+                unsafe { $load(numbers.as_ptr()) }
+            }
+            #[inline(always)]
+            fn store(self, vector: $vector, numbers: &mut [$number; $width]) {
+                // SAFETY: as in `load`.
+                unsafe { $store(numbers.as_mut_ptr(), vector) }
+            }
+            #[inline(always)]
+            fn subtract(self, a: $vector, b: $vector) -> $vector {
+                // SAFETY: `self` proves AVX-512.
+                unsafe { $subtract(a, b) }
+            }
+            #[inline(always)]
+            fn smaller(self, a: $vector, b: $vector) -> $vector {
+                // SAFETY: `self` proves AVX-512.
+                unsafe { $smaller(a, b) }
+            }
+            #[inline(always)]
+            fn larger(self, a: $vector, b: $vector) -> $vector {
+                // SAFETY: `self` proves AVX-512.
+                unsafe { $larger(a, b) }
+            }
+            #[inline(always)]
+            fn equal(self, a: $vector, b: $vector) -> u64 {
+                // SAFETY: `self` proves AVX-512.
+                unsafe { u64::from($compare::<_CMP_EQ_OQ>(a, b)) }
+            }
+            #[inline(always)]
+            fn one_lane(self, elsewhere: $number, lane: usize, there: $number) -> $vector {
+                let mask: $mask = 1 << (lane % $width);
+                // SAFETY: `self` proves AVX-512.
+                unsafe { $blend($set(elsewhere), mask, $set(there)) }
+            }
+        };
+    }
+
     /// One bit for each of the first `count` lanes.
     #[inline(always)]
-    fn leading(count: usize) -> u8 {
-        assert!(count < LANES);
+    fn leading(count: usize) -> u32 {
+        assert!(count < SINGLES);
         (1 << count) - 1
     }
 
-    impl Lanes for Avx512 {
-        type Number = f64;
-        type Vector = __m512d;
+    impl Lanes<DOUBLES> for Doubles<Avx512> {
+        avx512_operations!(
+            f64,
+            DOUBLES,
+            __m512d,
+            __mmask8,
+            _mm512_set1_pd,
+            _mm512_loadu_pd,
+            _mm512_storeu_pd,
+            _mm512_sub_pd,
+            _mm512_min_pd,
+            _mm512_max_pd,
+            _mm512_cmp_pd_mask,
+            _mm512_mask_mov_pd
+        );
 
         #[inline(always)]
-        fn splat(self, number: f64) -> Self::Vector {
-            // SAFETY: `self` proves AVX-512.
-            unsafe { _mm512_set1_pd(number) }
-        }
-        #[inline(always)]
-        fn load(self, chunk: &Chunk<f64>) -> Self::Vector {
-            // SAFETY: `self` proves AVX-512; a chunk has eight numbers and is aligned to 64 bytes.
-            unsafe { _mm512_load_pd(chunk.0.as_ptr()) }
-        }
-        #[inline(always)]
-        fn store(self, vector: Self::Vector, chunk: &mut Chunk<f64>) {
-            // SAFETY: as in `load`.
-            unsafe { _mm512_store_pd(chunk.0.as_mut_ptr(), vector) }
-        }
-        #[inline(always)]
-        fn load_f32(self, costs: &[f32; LANES]) -> Self::Vector {
+        fn load_f32(self, costs: &[f32; DOUBLES]) -> __m512d {
             // SAFETY: `self` proves AVX-512; eight numbers can be read, at any alignment.
             unsafe { _mm512_cvtps_pd(_mm256_loadu_ps(costs.as_ptr())) }
         }
         #[inline(always)]
-        fn load_rest_f32(self, costs: &[f32]) -> Self::Vector {
-            let mask = leading(costs.len());
+        fn load_rest_f32(self, costs: &[f32]) -> __m512d {
+            assert!(costs.len() < DOUBLES);
+            let mask = leading(costs.len()) as __mmask8;
             // SAFETY: `self` proves AVX-512; a masked load reads where the mask is set, which is `costs`.
             unsafe {
                 let infinite = _mm256_set1_ps(f32::INFINITY);
@@ -426,51 +697,79 @@ mod x86 {
             }
         }
         #[inline(always)]
-        fn load_f64(self, costs: &[f64; LANES]) -> Self::Vector {
-            // SAFETY: as in `load_f32`.
-            unsafe { _mm512_loadu_pd(costs.as_ptr()) }
+        fn load_f64(self, costs: &[f64; DOUBLES]) -> __m512d {
+            self.load(costs)
         }
         #[inline(always)]
-        fn load_rest_f64(self, costs: &[f64]) -> Self::Vector {
-            let mask = leading(costs.len());
+        fn load_rest_f64(self, costs: &[f64]) -> __m512d {
+            assert!(costs.len() < DOUBLES);
+            let mask = leading(costs.len()) as __mmask8;
             // SAFETY: as in `load_rest_f32`.
             unsafe { _mm512_mask_loadu_pd(_mm512_set1_pd(f64::INFINITY), mask, costs.as_ptr()) }
         }
         #[inline(always)]
-        fn subtract(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
-            // SAFETY: `self` proves AVX-512.
-            unsafe { _mm512_sub_pd(a, b) }
-        }
-        #[inline(always)]
-        fn smaller(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
-            // SAFETY: `self` proves AVX-512.
-            unsafe { _mm512_min_pd(a, b) }
-        }
-        #[inline(always)]
-        fn larger(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
-            // SAFETY: `self` proves AVX-512.
-            unsafe { _mm512_max_pd(a, b) }
-        }
-        #[inline(always)]
-        fn equal(self, a: Self::Vector, b: Self::Vector) -> u8 {
-            // SAFETY: `self` proves AVX-512.
-            unsafe { _mm512_cmp_pd_mask::<_CMP_EQ_OQ>(a, b) }
-        }
-        #[inline(always)]
-        fn one_lane(self, elsewhere: f64, lane: usize, there: f64) -> Self::Vector {
-            // SAFETY: `self` proves AVX-512.
-            unsafe {
-                let mask = 1 << (lane % LANES);
-                _mm512_mask_mov_pd(_mm512_set1_pd(elsewhere), mask, _mm512_set1_pd(there))
-            }
-        }
-        #[inline(always)]
-        fn least(self, vector: Self::Vector) -> f64 {
+        fn least(self, vector: __m512d) -> f64 {
             // SAFETY: `self` proves AVX-512, and with it AVX2.
             unsafe {
                 least_of_four(_mm256_min_pd(
                     _mm512_castpd512_pd256(vector),
                     _mm512_extractf64x4_pd::<1>(vector),
+                ))
+            }
+        }
+    }
+
+    impl Lanes<SINGLES> for Singles<Avx512> {
+        avx512_operations!(
+            f32,
+            SINGLES,
+            __m512,
+            __mmask16,
+            _mm512_set1_ps,
+            _mm512_loadu_ps,
+            _mm512_storeu_ps,
+            _mm512_sub_ps,
+            _mm512_min_ps,
+            _mm512_max_ps,
+            _mm512_cmp_ps_mask,
+            _mm512_mask_mov_ps
+        );
+
+        #[inline(always)]
+        fn load_f32(self, costs: &[f32; SINGLES]) -> __m512 {
+            self.load(costs)
+        }
+        #[inline(always)]
+        fn load_rest_f32(self, costs: &[f32]) -> __m512 {
+            let mask = leading(costs.len()) as __mmask16;
+            // SAFETY: `self` proves AVX-512; a masked load reads where the mask is set, which is `costs`.
+            unsafe { _mm512_mask_loadu_ps(_mm512_set1_ps(f32::INFINITY), mask, costs.as_ptr()) }
+        }
+        #[inline(always)]
+        fn load_f64(self, costs: &[f64; SINGLES]) -> __m512 {
+            let at = costs.as_ptr();
+            // SAFETY: `self` proves AVX-512; sixteen numbers can be read, at any alignment.
+            unsafe {
+                let low = _mm512_cvtpd_ps(_mm512_loadu_pd(at));
+                let high = _mm512_cvtpd_ps(_mm512_loadu_pd(at.add(DOUBLES)));
+                _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high)
+            }
+        }
+        #[inline(always)]
+        fn load_rest_f64(self, costs: &[f64]) -> __m512 {
+            let mut narrowed = [f32::INFINITY; SINGLES];
+            for (narrowed, &cost) in narrowed.iter_mut().zip(costs) {
+                *narrowed = cost as f32;
+            }
+            self.load(&narrowed)
+        }
+        #[inline(always)]
+        fn least(self, vector: __m512) -> f32 {
+            // SAFETY: `self` proves AVX-512, and with it AVX2.
+            unsafe {
+                least_of_eight(_mm256_min_ps(
+                    _mm512_castps512_ps256(vector),
+                    _mm512_extractf32x8_ps::<1>(vector),
                 ))
             }
         }

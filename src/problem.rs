@@ -10,7 +10,7 @@ use std::collections::TryReserveError;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
-use crate::lanes::{LANES, Lanes};
+use crate::lanes::Lanes;
 
 /// A cost as it stands in the input. Widening to f64 is exact for every implementor.
 pub trait Cost: Copy {
@@ -34,11 +34,11 @@ pub trait Entry: Cost<Entry = Self> {
     /// +inf: a pair that may not be matched.
     const FORBIDDEN: Self;
 
-    /// Reads eight.
-    fn load<L: Lanes>(lanes: L, costs: &[Self; LANES]) -> L::Vector;
+    /// Reads a vector of them.
+    fn load<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self; W]) -> L::Vector;
 
-    /// Reads fewer than eight; the lanes behind them are +inf.
-    fn load_rest<L: Lanes>(lanes: L, costs: &[Self]) -> L::Vector;
+    /// Reads fewer than fill a vector; the lanes behind them are +inf.
+    fn load_rest<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self]) -> L::Vector;
 
     /// The same number times ±2^k, rounded if it must be.
     fn times(self, factor: f64) -> Self;
@@ -72,11 +72,11 @@ macro_rules! entry {
             const FORBIDDEN: Self = $entry::INFINITY;
 
             #[inline(always)]
-            fn load<L: Lanes>(lanes: L, costs: &[Self; LANES]) -> L::Vector {
+            fn load<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self; W]) -> L::Vector {
                 lanes.$load(costs)
             }
             #[inline(always)]
-            fn load_rest<L: Lanes>(lanes: L, costs: &[Self]) -> L::Vector {
+            fn load_rest<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self]) -> L::Vector {
                 lanes.$load_rest(costs)
             }
             #[inline(always)]

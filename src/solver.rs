@@ -40,9 +40,9 @@
 use std::collections::TryReserveError;
 
 use crate::arithmetic::Arithmetic;
-use crate::lanes::{Chunk, LANES, Lanes};
+use crate::lanes::Lanes;
 use crate::problem::{Entry, Instance};
-use crate::sweep::{self, BLOCK, PerColumn};
+use crate::sweep::{self, BLOCK, PerBlock, PerColumn};
 
 /// Marks a row or a column without a partner, as in the op's outputs.
 pub const UNMATCHED: i32 = -1;
@@ -81,6 +81,7 @@ pub struct Solver<R> {
     /// Rows that augmenting row reduction left for augmentation.
     pending: Vec<usize>,
     phase: Phase,
+    found: Found<R>,
     search: Search<R>,
     /// By how much the duals of a square problem were shifted in the end.
     shift: R,
@@ -95,7 +96,7 @@ struct Search<R> {
     /// v of each column not yet settled; −inf once it is settled, which keeps it out of further sweeps.
     open_duals: PerColumn<R>,
     /// Least value of each block in the last sweep.
-    block_least: Vec<Chunk<R>>,
+    block_least: PerBlock<R>,
     /// Rows reached, in the order of their distances.
     reached: Vec<Reached<R>>,
     /// The cheapest way to end at a row so far.
@@ -104,15 +105,31 @@ struct Search<R> {
     exit_place: usize,
 }
 
-/// What the next step is.
+/// What the solver is about, between two steps.
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// Augmenting row reduction tries `row`; rows from `next` on have not been tried, and `tries` are left.
+    /// Augmenting row reduction is to begin.
+    Begun,
+    /// Augmentation is to begin.
+    Reduced,
+    /// Augmenting row reduction has swept `row`; rows from `next` on have not been tried, and `tries` are left.
     Reduction { row: usize, next: usize, tries: u64 },
-    /// The search from the pending row at `position` looks at the last row that it reached.
+    /// The search from the pending row at `position` has swept the last row that it reached.
     Augmentation { position: usize },
     /// Nothing is left to do.
     Done,
+}
+
+/// What a sweep found.
+#[derive(Clone, Copy, Debug)]
+struct Found<R> {
+    /// The least reduced cost, or the length of the shortest path to an open column.
+    least: R,
+    /// The second least reduced cost.
+    second: R,
+    /// A column of the least.
+    col: usize,
+    is_unmatched: bool,
 }
 
 /// A row that a search has reached: its start, or by way of the column that it was matched with.
@@ -146,10 +163,16 @@ impl<R: Arithmetic> Default for Solver<R> {
             col_duals: PerColumn::default(),
             pending: Vec::new(),
             phase: Phase::Done,
+            found: Found {
+                least: R::ZERO,
+                second: R::ZERO,
+                col: 0,
+                is_unmatched: false,
+            },
             search: Search {
                 distance: PerColumn::default(),
                 open_duals: PerColumn::default(),
-                block_least: Vec::new(),
+                block_least: PerBlock::default(),
                 reached: Vec::new(),
                 exit: R::ZERO,
                 exit_place: 0,
@@ -179,14 +202,14 @@ impl<R: Arithmetic> Solver<R> {
         self.col_duals.try_reserve(longer)?;
         self.search.distance.try_reserve(longer)?;
         self.search.open_duals.try_reserve(longer)?;
-        make_room(&mut self.search.block_least, blocks)?;
+        self.search.block_least.try_reserve(longer)?;
         // One for each row at most, and one more.
         make_room(&mut self.search.reached, shorter + 1)
     }
 
     /// Solves `instance`. On success [`Solver::col_of_row`] and the duals hold the answer.
     #[inline(always)]
-    pub fn solve<L: Lanes<Number = R>, E: Entry>(
+    pub fn solve<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
@@ -200,39 +223,92 @@ impl<R: Arithmetic> Solver<R> {
 
     /// Prepares the steps that [`Solver::advance`] makes.
     #[inline(always)]
-    pub fn begin<L: Lanes<Number = R>, E: Entry>(
+    pub fn begin<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
-        let (rows, cols) = (instance.rows(), instance.cols());
-        debug_assert!(rows <= cols);
         let limited = instance.half_limit.is_finite();
-        self.row_ceiling = R::from(instance.half_limit);
-        let col_ceiling = if limited { self.row_ceiling } else { R::ZERO };
-        let blocks = cols.div_ceil(BLOCK);
-        refill(&mut self.col_of_row, rows, UNMATCHED);
-        refill(&mut self.row_of_col, cols, UNMATCHED);
-        refill(&mut self.unmatched_cols, blocks, u64::MAX);
-        // Bits of columns that do not exist would do no harm: such columns are at +inf.
-        refill(&mut self.row_duals, rows, self.row_ceiling);
-        self.col_duals.reset(cols, col_ceiling);
-        self.search.distance.reset(cols, R::INFINITY);
-        self.search.open_duals.resize(cols);
-        refill(
-            &mut self.search.block_least,
-            blocks,
-            Chunk([R::INFINITY; LANES]),
-        );
-        self.pending.clear();
-        self.shift = R::ZERO;
-        self.sweeps = Sweeps::default();
-
+        let half_limit = R::round_from(instance.half_limit);
+        let col_ceiling = if limited { half_limit } else { R::ZERO };
+        self.col_duals.reset(instance.cols(), col_ceiling);
+        self.reset(instance);
         if instance.is_balanced() {
             self.reduce_columns(lanes, instance)?;
         }
-        self.try_next(instance, 0, TRIES_PER_ROW * rows as u64);
+        self.phase = Phase::Begun;
         Ok(())
+    }
+
+    /// Takes over v from a solver of lesser precision, to start from with [`Solver::begin_near`], in multiples of `grid`, a
+    /// power of two: costs that are multiples of it keep arithmetic exact then.
+    pub fn adopt_duals(&mut self, near: &Solver<f32>, cols: usize, grid: f64) {
+        // Adding and subtracting this rounds to multiples of the grid. Far above it an f32 is one already.
+        let shift = grid * 1.5 * (1u64 << 52) as f64;
+        let far = grid * (1u64 << 40) as f64;
+        self.col_duals.reset(cols, R::NEG_INFINITY);
+        let mut real = cols;
+        let blocks = self.col_duals.blocks_mut().iter_mut();
+        for (block, near) in blocks.zip(near.col_duals.blocks()) {
+            for (dual, &near) in block.0.iter_mut().zip(&near.0).take(real) {
+                let near = f64::from(near);
+                let rounded = (near + shift) - shift;
+                *dual = R::round_from(if near.abs() < far { rounded } else { near });
+            }
+            real = real.saturating_sub(BLOCK);
+        }
+    }
+
+    /// As [`Solver::begin`], for a balanced instance, from the duals that were taken over from `near`. Its pairs are kept
+    /// where they still are the cheapest of their rows; the other rows are searched for anew.
+    #[inline(always)]
+    pub fn begin_near<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+        near: &Solver<f32>,
+    ) {
+        self.reset(instance);
+        for row in 0..instance.rows() {
+            let costs = instance.row(row);
+            let least = sweep::least_reduced_cost(lanes, costs, &self.col_duals);
+            let col = near.col_of_row[row];
+            let at = col as usize;
+            let reduced = R::round_from(instance.cost(row, at)) - self.col_duals.get(at);
+            if reduced == least {
+                self.col_of_row[row] = col;
+                self.row_of_col[at] = row as i32;
+                self.unmatched_cols[at / BLOCK] &= !(1 << (at % BLOCK));
+                self.row_duals[row] = least;
+            } else {
+                self.pending.push(row);
+            }
+        }
+        self.phase = Phase::Reduced;
+    }
+
+    /// Nothing is matched.
+    #[inline(always)]
+    fn reset<E: Entry>(&mut self, instance: &Instance<E>) {
+        let (rows, cols) = (instance.rows(), instance.cols());
+        debug_assert!(rows <= cols);
+        self.row_ceiling = R::round_from(instance.half_limit);
+        refill(&mut self.col_of_row, rows, UNMATCHED);
+        refill(&mut self.row_of_col, cols, UNMATCHED);
+        // Bits of columns that do not exist do no harm: such columns are at +inf.
+        refill(&mut self.unmatched_cols, cols.div_ceil(BLOCK), u64::MAX);
+        refill(&mut self.row_duals, rows, self.row_ceiling);
+        self.search.distance.reset(cols, R::INFINITY);
+        self.search.open_duals.resize(cols);
+        self.search.block_least.resize(cols);
+        self.pending.clear();
+        self.shift = R::ZERO;
+        self.sweeps = Sweeps::default();
+    }
+
+    /// There is nothing to do.
+    pub fn rest(&mut self) {
+        self.phase = Phase::Done;
     }
 
     /// Is the instance solved?
@@ -241,21 +317,92 @@ impl<R: Arithmetic> Solver<R> {
         matches!(self.phase, Phase::Done)
     }
 
-    /// Makes one step, which is one sweep. Steps of two solvers may alternate: each waits most of the time for a minimum
-    /// to be known, and the processor fills that time with the other's.
+    /// Makes one step: acts on what the last sweep found, and makes the next sweep.
+    ///
+    /// Steps of several solvers may alternate. Each waits most of the time for a minimum to be known; the
+    /// processor fills that time with the others' sweeps, as long as it need not guess what the minimum will lead to.
+    /// Therefore nothing is decided in the step that finds it.
     #[inline(always)]
-    pub fn advance<L: Lanes<Number = R>, E: Entry>(
+    pub fn advance<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
         match self.phase {
-            Phase::Reduction { row, next, tries } => {
-                self.reduce_row(lanes, instance, row, next, tries)
+            Phase::Begun => {
+                let tries = TRIES_PER_ROW * instance.rows() as u64;
+                self.try_next(instance, 0, tries);
             }
-            Phase::Augmentation { position } => self.search(lanes, instance, position),
-            Phase::Done => Ok(()),
+            Phase::Reduction { row, next, tries } => {
+                self.reduce_row(lanes, instance, row, next, tries)?;
+            }
+            Phase::Reduced => self.search_next(instance, 0),
+            Phase::Augmentation { position } => self.extend_path(lanes, instance, position)?,
+            Phase::Done => {}
         }
+        match self.phase {
+            Phase::Reduction { row, .. } => self.sweep_for_reduction(lanes, instance.row(row)),
+            Phase::Augmentation { .. } => self.sweep_for_augmentation(lanes, instance),
+            Phase::Begun | Phase::Reduced | Phase::Done => {}
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn sweep_for_reduction<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
+        &mut self,
+        lanes: L,
+        costs: &[E],
+    ) {
+        self.sweeps.reduction += 1;
+        let block_least = &mut self.search.block_least;
+        let least = sweep::least_two(lanes, costs, &self.col_duals, block_least);
+        let (col, is_unmatched) = sweep::columns_of_reduced_cost(
+            lanes,
+            least.first,
+            costs,
+            &self.col_duals,
+            block_least,
+            &self.unmatched_cols,
+        );
+        self.found = Found {
+            least: least.first,
+            second: least.second,
+            col,
+            is_unmatched,
+        };
+    }
+
+    #[inline(always)]
+    fn sweep_for_augmentation<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) {
+        self.sweeps.augmentation += 1;
+        let Search {
+            distance,
+            open_duals,
+            block_least,
+            reached,
+            ..
+        } = &mut self.search;
+        let Reached { row, offset, .. } = reached[reached.len() - 1];
+        let costs = instance.row(row);
+        let least = if reached.len() == 1 {
+            let col_duals = &self.col_duals;
+            sweep::start(lanes, costs, col_duals, open_duals, distance, block_least)
+        } else {
+            sweep::relax(lanes, costs, offset, open_duals, distance, block_least)
+        };
+        let (col, is_unmatched) =
+            sweep::columns_at(lanes, least, distance, block_least, &self.unmatched_cols);
+        self.found = Found {
+            least,
+            second: least,
+            col,
+            is_unmatched,
+        };
     }
 
     /// Column matched with each row, or [`UNMATCHED`].
@@ -290,7 +437,7 @@ impl<R: Arithmetic> Solver<R> {
 
     /// Column reduction: v_j = min_i c_ij. Only sound where all columns end up matched.
     #[inline(always)]
-    fn reduce_columns<L: Lanes<Number = R>, E: Entry>(
+    fn reduce_columns<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
@@ -301,14 +448,14 @@ impl<R: Arithmetic> Solver<R> {
             sweep::lower_to_costs(lanes, instance.row(row), &mut self.col_duals);
         }
         let mut real = cols;
-        for chunk in self.col_duals.chunks_mut() {
-            let (real_chunk, padding) = chunk.0.split_at_mut(real.min(LANES));
-            if real_chunk.contains(&R::INFINITY) {
+        for block in self.col_duals.blocks_mut() {
+            let (real_part, padding) = block.0.split_at_mut(real.min(BLOCK));
+            if real_part.contains(&R::INFINITY) {
                 return Err(Infeasible);
             }
             // Below all real ones when the largest is sought, and +inf less this is still +inf.
             padding.fill(R::NEG_INFINITY);
-            real -= real_chunk.len();
+            real -= real_part.len();
         }
         Ok(())
     }
@@ -328,9 +475,9 @@ impl<R: Arithmetic> Solver<R> {
         self.search_next(instance, 0);
     }
 
-    /// One try of augmenting row reduction. A row that it cannot settle goes to `pending`.
+    /// Augmenting row reduction acts on the sweep of `row`. A row that it cannot settle goes to `pending`.
     #[inline(always)]
-    fn reduce_row<L: Lanes<Number = R>, E: Entry>(
+    fn reduce_row<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
@@ -338,35 +485,29 @@ impl<R: Arithmetic> Solver<R> {
         next: usize,
         tries: u64,
     ) -> Result<(), Infeasible> {
-        self.sweeps.reduction += 1;
         let tries = tries - 1;
-        let costs = instance.row(row);
-        let block_least = &mut self.search.block_least;
-        let least = sweep::least_two(lanes, costs, &self.col_duals, block_least);
-        if least.first > self.row_ceiling {
+        let Found {
+            least,
+            second,
+            col,
+            is_unmatched,
+        } = self.found;
+        if least > self.row_ceiling {
             // Better off unmatched, for good.
             self.try_next(instance, next, tries);
             return Ok(());
         }
-        if least.first == R::INFINITY {
+        if least == R::INFINITY {
             return Err(Infeasible);
         }
-        let (col, is_unmatched) = sweep::columns_of_reduced_cost(
-            lanes,
-            least.first,
-            costs,
-            &self.col_duals,
-            block_least,
-            &self.unmatched_cols,
-        );
-        let second = if least.second < self.row_ceiling {
-            least.second
+        let second = if second < self.row_ceiling {
+            second
         } else {
             self.row_ceiling
         };
         // Without a gap the loser would only take the column back. Without a second column the
         // gap is unbounded and v would be lost. Both are left to the exact search.
-        let gap = second - least.first;
+        let gap = second - least;
         if !is_unmatched && !(gap > R::ZERO && gap < R::INFINITY) {
             self.pending.push(row);
             self.try_next(instance, next, tries);
@@ -378,7 +519,7 @@ impl<R: Arithmetic> Solver<R> {
         let loser = self.row_of_col[col];
         self.col_of_row[row] = col as i32;
         self.row_of_col[col] = row as i32;
-        self.row_duals[row] = R::from(instance.cost(row, col)) - self.col_duals.get(col);
+        self.row_duals[row] = R::round_from(instance.cost(row, col)) - self.col_duals.get(col);
         if is_unmatched {
             self.unmatched_cols[col / BLOCK] &= !(1 << (col % BLOCK));
             self.try_next(instance, next, tries);
@@ -423,33 +564,29 @@ impl<R: Arithmetic> Solver<R> {
         self.phase = Phase::Augmentation { position };
     }
 
-    /// One step of Dijkstra's search over reduced costs c − v − u, with u taken as 0 for the row where it starts: offers
-    /// all columns the path through the row reached last, and goes on to the nearest column. Where that ends the
-    /// shortest path, the path is flipped.
+    /// Dijkstra's search over reduced costs c − v − u, with u taken as 0 for the row where it starts: goes on to
+    /// the nearest column, whose shortest path is now known. Where that ends the search, the path is flipped.
     #[inline(always)]
-    fn search<L: Lanes<Number = R>, E: Entry>(
+    fn extend_path<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
         position: usize,
     ) -> Result<(), Infeasible> {
-        self.sweeps.augmentation += 1;
+        let Found {
+            least: length,
+            col,
+            is_unmatched,
+            ..
+        } = self.found;
         let Search {
             distance,
             open_duals,
-            block_least,
             reached,
             exit,
             exit_place,
+            ..
         } = &mut self.search;
-        let Reached { row, offset, .. } = reached[reached.len() - 1];
-        let costs = instance.row(row);
-        let length = if reached.len() == 1 {
-            let col_duals = &self.col_duals;
-            sweep::start(lanes, costs, col_duals, open_duals, distance, block_least)
-        } else {
-            sweep::relax(lanes, costs, offset, open_duals, distance, block_least)
-        };
         if *exit < length {
             let (place, length) = (*exit_place, *exit);
             self.augment(instance, Sink::Row(place), length);
@@ -459,8 +596,6 @@ impl<R: Arithmetic> Solver<R> {
         if length == R::INFINITY {
             return Err(Infeasible);
         }
-        let (col, is_unmatched) =
-            sweep::columns_at(lanes, length, distance, block_least, &self.unmatched_cols);
         if is_unmatched {
             self.augment(instance, Sink::Column(col), length);
             self.search_next(instance, position + 1);
@@ -520,7 +655,7 @@ impl<R: Arithmetic> Solver<R> {
                 self.row_ceiling
             } else {
                 let col = col as usize;
-                R::from(instance.cost(row, col)) - self.col_duals.get(col)
+                R::round_from(instance.cost(row, col)) - self.col_duals.get(col)
             };
         }
     }
@@ -529,18 +664,24 @@ impl<R: Arithmetic> Solver<R> {
     #[inline(always)]
     fn shift_duals(&mut self) {
         let larger = |a: R, b: R| if b > a { b } else { a };
-        let lanewise = |top: [R; LANES], chunk: &Chunk<R>| {
-            std::array::from_fn(|lane| larger(top[lane], chunk.0[lane]))
-        };
-        let chunks = self.col_duals.chunks();
-        let top = chunks.iter().fold([R::NEG_INFINITY; LANES], lanewise);
-        let top = top.into_iter().fold(R::NEG_INFINITY, larger);
+        const LANES: usize = 16;
+        let mut tops = [R::NEG_INFINITY; LANES];
+        for block in self.col_duals.blocks() {
+            for chunk in block.0.as_chunks::<LANES>().0 {
+                for (top, &dual) in tops.iter_mut().zip(chunk) {
+                    *top = larger(*top, dual);
+                }
+            }
+        }
+        let top = tops.into_iter().fold(R::NEG_INFINITY, larger);
         if self.row_duals.is_empty() {
             return;
         }
         self.shift = top;
-        for chunk in self.col_duals.chunks_mut() {
-            chunk.0 = chunk.0.map(|dual| dual - top);
+        for block in self.col_duals.blocks_mut() {
+            for dual in &mut block.0 {
+                *dual = *dual - top;
+            }
         }
         for dual in &mut self.row_duals {
             *dual = *dual + top;
@@ -569,7 +710,7 @@ fn predecessor<R: Arithmetic, E: Entry>(
     reached
         .iter()
         .position(|reached| {
-            let reduced = R::from(instance.cost(reached.row, col)) - col_dual;
+            let reduced = R::round_from(instance.cost(reached.row, col)) - col_dual;
             reduced - reached.offset == distance
         })
         .expect("a column's distance was offered by a row reached before it")

@@ -1,20 +1,35 @@
-//! Passes over one row of costs, eight columns at a time: all of the solver that takes time.
+//! Passes over one row of costs, a vector of columns at a time: all of the solver that takes time.
 //!
 //! What stands beside the columns (duals, distances) is kept in blocks of 64 columns, padded at the end. Costs are
 //! not: they are read where they lie, and the lanes behind the last column read +inf. A pass leaves behind
 //! the least value of each block, lane by lane, so that the columns of a value are found without a second pass.
 
+use std::collections::TryReserveError;
+
 use crate::arithmetic::Arithmetic;
-use crate::lanes::{Chunk, LANES, Lanes};
+use crate::lanes::Lanes;
 use crate::problem::Entry;
 
-/// Chunks of one block.
-const CHUNKS: usize = 8;
 /// Columns of one block: as many as a word has bits.
-pub const BLOCK: usize = CHUNKS * LANES;
+pub const BLOCK: usize = 64;
 
-/// One number for each of 64 columns.
-pub type Block<R> = [Chunk<R>; CHUNKS];
+/// One number for each column of a block.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Block<R>(pub [R; BLOCK]);
+
+impl<R> Block<R> {
+    /// A vector's worth of the numbers.
+    #[inline(always)]
+    fn chunk<const W: usize>(&self, chunk: usize) -> &[R; W] {
+        &self.0.as_chunks::<W>().0[chunk]
+    }
+
+    #[inline(always)]
+    fn chunk_mut<const W: usize>(&mut self, chunk: usize) -> &mut [R; W] {
+        &mut self.0.as_chunks_mut::<W>().0[chunk]
+    }
+}
 
 /// A number for each column.
 #[derive(Debug)]
@@ -30,7 +45,7 @@ impl<R> Default for PerColumn<R> {
 
 impl<R: Arithmetic> PerColumn<R> {
     /// Makes room for `cols` columns.
-    pub fn try_reserve(&mut self, cols: usize) -> Result<(), std::collections::TryReserveError> {
+    pub fn try_reserve(&mut self, cols: usize) -> Result<(), TryReserveError> {
         self.blocks.clear();
         self.blocks.try_reserve_exact(cols.div_ceil(BLOCK))
     }
@@ -39,27 +54,27 @@ impl<R: Arithmetic> PerColumn<R> {
     #[inline(always)]
     pub fn reset(&mut self, cols: usize, number: R) {
         self.blocks.clear();
-        let block = [Chunk([number; LANES]); CHUNKS];
-        self.blocks.resize(cols.div_ceil(BLOCK), block);
+        self.blocks
+            .resize(cols.div_ceil(BLOCK), Block([number; BLOCK]));
     }
 
     /// Makes sure of `cols` columns, whatever their numbers.
     #[inline(always)]
     pub fn resize(&mut self, cols: usize) {
-        let block = [Chunk([R::ZERO; LANES]); CHUNKS];
-        self.blocks.resize(cols.div_ceil(BLOCK), block);
+        self.blocks
+            .resize(cols.div_ceil(BLOCK), Block([R::ZERO; BLOCK]));
     }
 
     /// The number of one column.
     #[inline(always)]
     pub fn get(&self, col: usize) -> R {
-        self.blocks[col / BLOCK][col % BLOCK / LANES].0[col % LANES]
+        self.blocks[col / BLOCK].0[col % BLOCK]
     }
 
     /// Replaces the number of one column.
     #[inline(always)]
     pub fn set(&mut self, col: usize, number: R) {
-        self.blocks[col / BLOCK][col % BLOCK / LANES].0[col % LANES] = number;
+        self.blocks[col / BLOCK].0[col % BLOCK] = number;
     }
 
     // The three below change one number by way of a whole vector: the next pass reads vectors, and would have to wait
@@ -67,41 +82,84 @@ impl<R: Arithmetic> PerColumn<R> {
 
     /// Replaces the number of one column by +inf.
     #[inline(always)]
-    fn raise<L: Lanes<Number = R>>(&mut self, lanes: L, col: usize) {
-        let chunk = &mut self.blocks[col / BLOCK][col % BLOCK / LANES];
-        let infinite_there = lanes.one_lane(R::NEG_INFINITY, col % LANES, R::INFINITY);
+    fn raise<L: Lanes<W, Number = R>, const W: usize>(&mut self, lanes: L, col: usize) {
+        let chunk = self.blocks[col / BLOCK].chunk_mut::<W>(col % BLOCK / W);
+        let infinite_there = lanes.one_lane(R::NEG_INFINITY, col % W, R::INFINITY);
         let vector = lanes.larger(infinite_there, lanes.load(chunk));
         lanes.store(vector, chunk);
     }
 
     /// Replaces the number of one column by −inf.
     #[inline(always)]
-    fn lower<L: Lanes<Number = R>>(&mut self, lanes: L, col: usize) {
-        let chunk = &mut self.blocks[col / BLOCK][col % BLOCK / LANES];
-        let infinite_there = lanes.one_lane(R::INFINITY, col % LANES, R::NEG_INFINITY);
+    fn lower<L: Lanes<W, Number = R>, const W: usize>(&mut self, lanes: L, col: usize) {
+        let chunk = self.blocks[col / BLOCK].chunk_mut::<W>(col % BLOCK / W);
+        let infinite_there = lanes.one_lane(R::INFINITY, col % W, R::NEG_INFINITY);
         let vector = lanes.smaller(infinite_there, lanes.load(chunk));
         lanes.store(vector, chunk);
     }
 
     /// Subtracts from the number of one column.
     #[inline(always)]
-    pub fn subtract<L: Lanes<Number = R>>(&mut self, lanes: L, col: usize, number: R) {
-        let chunk = &mut self.blocks[col / BLOCK][col % BLOCK / LANES];
-        let number_there = lanes.one_lane(R::ZERO, col % LANES, number);
+    pub fn subtract<L: Lanes<W, Number = R>, const W: usize>(
+        &mut self,
+        lanes: L,
+        col: usize,
+        number: R,
+    ) {
+        let chunk = self.blocks[col / BLOCK].chunk_mut::<W>(col % BLOCK / W);
+        let number_there = lanes.one_lane(R::ZERO, col % W, number);
         let vector = lanes.subtract(lanes.load(chunk), number_there);
         lanes.store(vector, chunk);
     }
 
-    /// The numbers of all columns, chunk by chunk; the last ones may hold padding.
+    /// The numbers of all columns, block by block; the last may hold padding.
     #[inline(always)]
-    pub fn chunks(&self) -> &[Chunk<R>] {
-        self.blocks.as_flattened()
+    pub fn blocks(&self) -> &[Block<R>] {
+        &self.blocks
     }
 
-    /// As [`PerColumn::chunks`], to be changed.
+    /// As [`PerColumn::blocks`], to be changed.
     #[inline(always)]
-    pub fn chunks_mut(&mut self) -> &mut [Chunk<R>] {
-        self.blocks.as_flattened_mut()
+    pub fn blocks_mut(&mut self) -> &mut [Block<R>] {
+        &mut self.blocks
+    }
+}
+
+/// The least value of each block in the last pass, lane by lane.
+#[derive(Debug)]
+pub struct PerBlock<R> {
+    /// The first vector of each block; the rest is not used, which makes addresses simple.
+    vectors: PerColumn<R>,
+}
+
+impl<R> Default for PerBlock<R> {
+    fn default() -> Self {
+        PerBlock {
+            vectors: PerColumn::default(),
+        }
+    }
+}
+
+impl<R: Arithmetic> PerBlock<R> {
+    /// Makes room for the blocks of `cols` columns.
+    pub fn try_reserve(&mut self, cols: usize) -> Result<(), TryReserveError> {
+        self.vectors.try_reserve(cols)
+    }
+
+    /// Makes sure of the blocks of `cols` columns.
+    #[inline(always)]
+    pub fn resize(&mut self, cols: usize) {
+        self.vectors.resize(cols);
+    }
+
+    #[inline(always)]
+    fn get<const W: usize>(&self, block: usize) -> &[R; W] {
+        self.vectors.blocks[block].chunk::<W>(0)
+    }
+
+    #[inline(always)]
+    fn get_mut<const W: usize>(&mut self, block: usize) -> &mut [R; W] {
+        self.vectors.blocks[block].chunk_mut::<W>(0)
     }
 }
 
@@ -118,10 +176,14 @@ pub struct Least<R> {
 ///
 /// `visit` gets block, chunk in the block, costs, and 0 or 1: two chains of minima hide each other's latency.
 #[inline(always)]
-fn for_each_chunk<L: Lanes, E: Entry>(lanes: L, row: &[E], state: &mut impl Pass<L>) {
+fn for_each_chunk<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    row: &[E],
+    state: &mut impl Pass<L, W>,
+) {
     let (blocks, tail) = row.as_chunks::<BLOCK>();
     for (index, block) in blocks.iter().enumerate() {
-        let (chunks, _) = block.as_chunks::<LANES>();
+        let (chunks, _) = block.as_chunks::<W>();
         state.open(lanes);
         for (pair, [even, odd]) in chunks.as_chunks::<2>().0.iter().enumerate() {
             state.visit::<0>(lanes, index, 2 * pair, E::load(lanes, even));
@@ -133,21 +195,21 @@ fn for_each_chunk<L: Lanes, E: Entry>(lanes: L, row: &[E], state: &mut impl Pass
         return;
     }
     let index = blocks.len();
-    let (chunks, rest) = tail.as_chunks::<LANES>();
+    let (chunks, rest) = tail.as_chunks::<W>();
     state.open(lanes);
     for (chunk, costs) in chunks.iter().enumerate() {
         // Less than a block is left; the compiler need not check.
-        state.visit::<0>(lanes, index, chunk % CHUNKS, E::load(lanes, costs));
+        state.visit::<0>(lanes, index, chunk % (BLOCK / W), E::load(lanes, costs));
     }
     if !rest.is_empty() {
-        let chunk = chunks.len() % CHUNKS;
+        let chunk = chunks.len() % (BLOCK / W);
         state.visit::<1>(lanes, index, chunk, E::load_rest(lanes, rest));
     }
     state.close(lanes, index);
 }
 
 /// What is done with the costs of one row.
-trait Pass<L: Lanes> {
+trait Pass<L: Lanes<W>, const W: usize> {
     /// Before a block.
     fn open(&mut self, lanes: L);
     /// With a chunk of costs. `CHAIN` is 0 or 1.
@@ -158,13 +220,13 @@ trait Pass<L: Lanes> {
 
 /// v_j ← min(v_j, c_j).
 #[inline(always)]
-pub fn lower_to_costs<L: Lanes, E: Entry>(
+pub fn lower_to_costs<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     row: &[E],
     col_duals: &mut PerColumn<L::Number>,
 ) {
     struct Lower<'a, R>(&'a mut [Block<R>]);
-    impl<L: Lanes> Pass<L> for Lower<'_, L::Number> {
+    impl<L: Lanes<W>, const W: usize> Pass<L, W> for Lower<'_, L::Number> {
         #[inline(always)]
         fn open(&mut self, _lanes: L) {}
         #[inline(always)]
@@ -175,7 +237,7 @@ pub fn lower_to_costs<L: Lanes, E: Entry>(
             chunk: usize,
             costs: L::Vector,
         ) {
-            let dual = &mut self.0[block][chunk];
+            let dual = self.0[block].chunk_mut(chunk);
             let lower = lanes.smaller(costs, lanes.load(dual));
             lanes.store(lower, dual);
         }
@@ -187,20 +249,20 @@ pub fn lower_to_costs<L: Lanes, E: Entry>(
 
 /// Least and second least c_j − v_j. `block_least` is left for [`columns_of_reduced_cost`].
 #[inline(always)]
-pub fn least_two<L: Lanes, E: Entry>(
+pub fn least_two<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     row: &[E],
     col_duals: &PerColumn<L::Number>,
-    block_least: &mut [Chunk<L::Number>],
+    block_least: &mut PerBlock<L::Number>,
 ) -> Least<L::Number> {
-    struct LeastTwo<'a, L: Lanes> {
+    struct LeastTwo<'a, L: Lanes<W>, const W: usize> {
         col_duals: &'a [Block<L::Number>],
-        block_least: &'a mut [Chunk<L::Number>],
+        block_least: &'a mut PerBlock<L::Number>,
         block: [L::Vector; 2],
         first: L::Vector,
         second: [L::Vector; 2],
     }
-    impl<L: Lanes> Pass<L> for LeastTwo<'_, L> {
+    impl<L: Lanes<W>, const W: usize> Pass<L, W> for LeastTwo<'_, L, W> {
         #[inline(always)]
         fn open(&mut self, lanes: L) {
             self.block = [lanes.splat(L::Number::INFINITY); 2];
@@ -213,7 +275,7 @@ pub fn least_two<L: Lanes, E: Entry>(
             chunk: usize,
             costs: L::Vector,
         ) {
-            let reduced = lanes.subtract(costs, lanes.load(&self.col_duals[block][chunk]));
+            let reduced = lanes.subtract(costs, lanes.load(self.col_duals[block].chunk(chunk)));
             let beaten = lanes.larger(reduced, self.block[CHAIN]);
             self.second[CHAIN] = lanes.smaller(beaten, self.second[CHAIN]);
             self.block[CHAIN] = lanes.smaller(reduced, self.block[CHAIN]);
@@ -223,7 +285,7 @@ pub fn least_two<L: Lanes, E: Entry>(
             let [even, odd] = self.block;
             self.second[1] = lanes.smaller(lanes.larger(even, odd), self.second[1]);
             let least = lanes.smaller(even, odd);
-            lanes.store(least, &mut self.block_least[block]);
+            lanes.store(least, self.block_least.get_mut(block));
             self.second[0] = lanes.smaller(lanes.larger(least, self.first), self.second[0]);
             self.first = lanes.smaller(least, self.first);
         }
@@ -240,7 +302,7 @@ pub fn least_two<L: Lanes, E: Entry>(
     let first = lanes.least(pass.first);
     // The second least is behind the first in its lane, or first in another.
     let holders = lanes.equal(pass.first, lanes.splat(first));
-    let lane = holders.trailing_zeros() as usize % LANES;
+    let lane = holders.trailing_zeros() as usize % W;
     let without_it = lanes.one_lane(L::Number::NEG_INFINITY, lane, L::Number::INFINITY);
     let others = lanes.larger(pass.first, without_it);
     let second = lanes.smaller(pass.second[0], pass.second[1]);
@@ -252,16 +314,16 @@ pub fn least_two<L: Lanes, E: Entry>(
 
 /// Least c_j − v_j.
 #[inline(always)]
-pub fn least_reduced_cost<L: Lanes, E: Entry>(
+pub fn least_reduced_cost<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     row: &[E],
     col_duals: &PerColumn<L::Number>,
 ) -> L::Number {
-    struct LeastReduced<'a, L: Lanes> {
+    struct LeastReduced<'a, L: Lanes<W>, const W: usize> {
         col_duals: &'a [Block<L::Number>],
         least: [L::Vector; 2],
     }
-    impl<L: Lanes> Pass<L> for LeastReduced<'_, L> {
+    impl<L: Lanes<W>, const W: usize> Pass<L, W> for LeastReduced<'_, L, W> {
         #[inline(always)]
         fn open(&mut self, _lanes: L) {}
         #[inline(always)]
@@ -272,7 +334,7 @@ pub fn least_reduced_cost<L: Lanes, E: Entry>(
             chunk: usize,
             costs: L::Vector,
         ) {
-            let reduced = lanes.subtract(costs, lanes.load(&self.col_duals[block][chunk]));
+            let reduced = lanes.subtract(costs, lanes.load(self.col_duals[block].chunk(chunk)));
             self.least[CHAIN] = lanes.smaller(reduced, self.least[CHAIN]);
         }
         #[inline(always)]
@@ -289,21 +351,21 @@ pub fn least_reduced_cost<L: Lanes, E: Entry>(
 /// The first pass of a shortest path search: d_j = c_j − v_j, and a copy of v. Returns the least d; `block_least` is
 /// left for [`columns_at`].
 #[inline(always)]
-pub fn start<L: Lanes, E: Entry>(
+pub fn start<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     row: &[E],
     col_duals: &PerColumn<L::Number>,
     open_duals: &mut PerColumn<L::Number>,
     distance: &mut PerColumn<L::Number>,
-    block_least: &mut [Chunk<L::Number>],
+    block_least: &mut PerBlock<L::Number>,
 ) -> L::Number {
-    struct Start<'a, L: Lanes> {
+    struct Start<'a, L: Lanes<W>, const W: usize> {
         col_duals: &'a [Block<L::Number>],
         open_duals: &'a mut [Block<L::Number>],
         distance: &'a mut [Block<L::Number>],
-        least: Minimum<'a, L>,
+        least: Minimum<'a, L, W>,
     }
-    impl<L: Lanes> Pass<L> for Start<'_, L> {
+    impl<L: Lanes<W>, const W: usize> Pass<L, W> for Start<'_, L, W> {
         #[inline(always)]
         fn open(&mut self, lanes: L) {
             self.least.open(lanes);
@@ -316,10 +378,10 @@ pub fn start<L: Lanes, E: Entry>(
             chunk: usize,
             costs: L::Vector,
         ) {
-            let dual = lanes.load(&self.col_duals[block][chunk]);
-            lanes.store(dual, &mut self.open_duals[block][chunk]);
+            let dual = lanes.load(self.col_duals[block].chunk(chunk));
+            lanes.store(dual, self.open_duals[block].chunk_mut(chunk));
             let reduced = lanes.subtract(costs, dual);
-            lanes.store(reduced, &mut self.distance[block][chunk]);
+            lanes.store(reduced, self.distance[block].chunk_mut(chunk));
             self.least.visit::<CHAIN>(lanes, reduced);
         }
         #[inline(always)]
@@ -340,21 +402,21 @@ pub fn start<L: Lanes, E: Entry>(
 /// Offers every open column the path through a row: d_j ← min(d_j, c_j − v_j − offset). Returns the least d;
 /// `block_least` is left for [`columns_at`].
 #[inline(always)]
-pub fn relax<L: Lanes, E: Entry>(
+pub fn relax<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     row: &[E],
     offset: L::Number,
     open_duals: &PerColumn<L::Number>,
     distance: &mut PerColumn<L::Number>,
-    block_least: &mut [Chunk<L::Number>],
+    block_least: &mut PerBlock<L::Number>,
 ) -> L::Number {
-    struct Relax<'a, L: Lanes> {
+    struct Relax<'a, L: Lanes<W>, const W: usize> {
         offset: L::Vector,
         open_duals: &'a [Block<L::Number>],
         distance: &'a mut [Block<L::Number>],
-        least: Minimum<'a, L>,
+        least: Minimum<'a, L, W>,
     }
-    impl<L: Lanes> Pass<L> for Relax<'_, L> {
+    impl<L: Lanes<W>, const W: usize> Pass<L, W> for Relax<'_, L, W> {
         #[inline(always)]
         fn open(&mut self, lanes: L) {
             self.least.open(lanes);
@@ -367,9 +429,9 @@ pub fn relax<L: Lanes, E: Entry>(
             chunk: usize,
             costs: L::Vector,
         ) {
-            let reduced = lanes.subtract(costs, lanes.load(&self.open_duals[block][chunk]));
+            let reduced = lanes.subtract(costs, lanes.load(self.open_duals[block].chunk(chunk)));
             let through_row = lanes.subtract(reduced, self.offset);
-            let distance = &mut self.distance[block][chunk];
+            let distance = self.distance[block].chunk_mut(chunk);
             let shorter = lanes.smaller(through_row, lanes.load(distance));
             lanes.store(shorter, distance);
             self.least.visit::<CHAIN>(lanes, shorter);
@@ -390,15 +452,15 @@ pub fn relax<L: Lanes, E: Entry>(
 }
 
 /// A running minimum, of each block and in all.
-struct Minimum<'a, L: Lanes> {
+struct Minimum<'a, L: Lanes<W>, const W: usize> {
     block: [L::Vector; 2],
     total: L::Vector,
-    block_least: &'a mut [Chunk<L::Number>],
+    block_least: &'a mut PerBlock<L::Number>,
 }
 
-impl<'a, L: Lanes> Minimum<'a, L> {
+impl<'a, L: Lanes<W>, const W: usize> Minimum<'a, L, W> {
     #[inline(always)]
-    fn new(lanes: L, block_least: &'a mut [Chunk<L::Number>]) -> Self {
+    fn new(lanes: L, block_least: &'a mut PerBlock<L::Number>) -> Self {
         let infinite = lanes.splat(L::Number::INFINITY);
         Minimum {
             block: [infinite; 2],
@@ -417,7 +479,7 @@ impl<'a, L: Lanes> Minimum<'a, L> {
     #[inline(always)]
     fn close(&mut self, lanes: L, block: usize) {
         let least = lanes.smaller(self.block[0], self.block[1]);
-        lanes.store(least, &mut self.block_least[block]);
+        lanes.store(least, self.block_least.get_mut(block));
         self.total = lanes.smaller(least, self.total);
     }
 }
@@ -425,21 +487,22 @@ impl<'a, L: Lanes> Minimum<'a, L> {
 /// A column of distance `least`: the first that is `preferred` if there is one, else the first. The second
 /// result tells which of the two.
 #[inline(always)]
-pub fn columns_at<L: Lanes>(
+pub fn columns_at<L: Lanes<W>, const W: usize>(
     lanes: L,
     least: L::Number,
     distance: &PerColumn<L::Number>,
-    block_least: &[Chunk<L::Number>],
+    block_least: &PerBlock<L::Number>,
     preferred: &[u64],
 ) -> (usize, bool) {
     struct AtDistance<'a, R>(&'a [Block<R>]);
-    impl<L: Lanes> Holders<L> for AtDistance<'_, L::Number> {
+    impl<L: Lanes<W>, const W: usize> Holders<L, W> for AtDistance<'_, L::Number> {
         #[inline(always)]
         fn of_block(&self, lanes: L, block: usize, value: L::Vector) -> u64 {
             let mut bits = 0;
-            for (chunk, distance) in self.0[block].iter().enumerate() {
+            let (chunks, _) = self.0[block].0.as_chunks::<W>();
+            for (chunk, distance) in chunks.iter().enumerate() {
                 let holds = lanes.equal(lanes.load(distance), value);
-                bits |= u64::from(holds) << (chunk * LANES);
+                bits |= holds << (chunk * W);
             }
             bits
         }
@@ -450,42 +513,44 @@ pub fn columns_at<L: Lanes>(
 
 /// A column of reduced cost `least`, as [`columns_at`].
 #[inline(always)]
-pub fn columns_of_reduced_cost<L: Lanes, E: Entry>(
+pub fn columns_of_reduced_cost<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     least: L::Number,
     row: &[E],
     col_duals: &PerColumn<L::Number>,
-    block_least: &[Chunk<L::Number>],
+    block_least: &PerBlock<L::Number>,
     preferred: &[u64],
 ) -> (usize, bool) {
     struct OfReducedCost<'a, E, R> {
         row: &'a [E],
         col_duals: &'a [Block<R>],
     }
-    impl<L: Lanes, E: Entry> Holders<L> for OfReducedCost<'_, E, L::Number> {
+    impl<L: Lanes<W>, E: Entry, const W: usize> Holders<L, W> for OfReducedCost<'_, E, L::Number> {
         #[inline(always)]
         fn of_block(&self, lanes: L, block: usize, value: L::Vector) -> u64 {
             let duals = &self.col_duals[block];
             let costs = &self.row[block * BLOCK..];
             let mut bits = 0;
             if let Some(costs) = costs.first_chunk::<BLOCK>() {
-                let (chunks, _) = costs.as_chunks::<LANES>();
+                let (chunks, _) = costs.as_chunks::<W>();
                 for (chunk, costs) in chunks.iter().enumerate() {
-                    let reduced = lanes.subtract(E::load(lanes, costs), lanes.load(&duals[chunk]));
-                    bits |= u64::from(lanes.equal(reduced, value)) << (chunk * LANES);
+                    let reduced =
+                        lanes.subtract(E::load(lanes, costs), lanes.load(duals.chunk(chunk)));
+                    bits |= lanes.equal(reduced, value) << (chunk * W);
                 }
                 return bits;
             }
-            let (chunks, rest) = costs.as_chunks::<LANES>();
+            let (chunks, rest) = costs.as_chunks::<W>();
             for (chunk, costs) in chunks.iter().enumerate() {
-                let chunk = chunk % CHUNKS;
-                let reduced = lanes.subtract(E::load(lanes, costs), lanes.load(&duals[chunk]));
-                bits |= u64::from(lanes.equal(reduced, value)) << (chunk * LANES);
+                let chunk = chunk % (BLOCK / W);
+                let reduced = lanes.subtract(E::load(lanes, costs), lanes.load(duals.chunk(chunk)));
+                bits |= lanes.equal(reduced, value) << (chunk * W);
             }
             if !rest.is_empty() {
-                let chunk = chunks.len() % CHUNKS;
-                let reduced = lanes.subtract(E::load_rest(lanes, rest), lanes.load(&duals[chunk]));
-                bits |= u64::from(lanes.equal(reduced, value)) << (chunk * LANES);
+                let chunk = chunks.len() % (BLOCK / W);
+                let reduced =
+                    lanes.subtract(E::load_rest(lanes, rest), lanes.load(duals.chunk(chunk)));
+                bits |= lanes.equal(reduced, value) << (chunk * W);
             }
             bits
         }
@@ -498,14 +563,14 @@ pub fn columns_of_reduced_cost<L: Lanes, E: Entry>(
 }
 
 /// Which columns hold a value. (A closure would do, but only what is sure to be inlined is compiled for a level.)
-trait Holders<L: Lanes> {
+trait Holders<L: Lanes<W>, const W: usize> {
     /// One bit for each column of a block.
     fn of_block(&self, lanes: L, block: usize, value: L::Vector) -> u64;
 }
 
 /// Settles a column: no later pass of the search offers it a path or finds it.
 #[inline(always)]
-pub fn settle<L: Lanes>(
+pub fn settle<L: Lanes<W>, const W: usize>(
     lanes: L,
     col: usize,
     open_duals: &mut PerColumn<L::Number>,
@@ -517,36 +582,38 @@ pub fn settle<L: Lanes>(
 
 /// Searches the blocks that hold `value`. `holders` tells which columns of a block do, one bit each.
 #[inline(always)]
-fn find<L: Lanes>(
+fn find<L: Lanes<W>, const W: usize>(
     lanes: L,
     value: L::Number,
-    block_least: &[Chunk<L::Number>],
+    block_least: &PerBlock<L::Number>,
     preferred: &[u64],
-    holders: &impl Holders<L>,
+    holders: &impl Holders<L, W>,
 ) -> (usize, bool) {
     let value = lanes.splat(value);
     let mut first = None;
-    // Which blocks hold the value is found without a branch for each: it could not be predicted.
-    for (group, blocks) in block_least.chunks(64).enumerate() {
-        let mut candidates = 1u64;
-        if block_least.len() > 1 {
-            candidates = 0;
-            for (block, least) in blocks.iter().enumerate() {
-                let holds = lanes.equal(lanes.load(least), value) != 0;
-                candidates |= u64::from(holds) << block;
-            }
+    let count = block_least.vectors.blocks.len();
+    for group in (0..count).step_by(64) {
+        // None of this branches on where the value is: that could not be predicted.
+        let mut candidates = 0u64;
+        for block in group..count.min(group + 64) {
+            let holds = lanes.equal(lanes.load(block_least.get(block)), value) != 0;
+            candidates |= u64::from(holds) << (block - group);
         }
         while candidates != 0 {
-            let block = group * 64 + candidates.trailing_zeros() as usize;
-            candidates &= candidates - 1;
+            let block = group + candidates.trailing_zeros() as usize;
             let columns = holders.of_block(lanes, block, value);
             let best = columns & preferred[block];
+            let chosen = if best != 0 { best } else { columns };
+            let col = block * BLOCK + chosen.trailing_zeros() as usize;
+            candidates &= candidates - 1;
+            if candidates == 0 && first.is_none() && count <= 64 {
+                // As nearly always: one block holds it.
+                return (col, best != 0);
+            }
             if best != 0 {
-                return (block * BLOCK + best.trailing_zeros() as usize, true);
+                return (col, true);
             }
-            if first.is_none() && columns != 0 {
-                first = Some(block * BLOCK + columns.trailing_zeros() as usize);
-            }
+            first = first.or(Some(col));
         }
     }
     (first.unwrap_or(0), false)
