@@ -590,30 +590,34 @@ fn find<L: Lanes<W>, const W: usize>(
     holders: &impl Holders<L, W>,
 ) -> (usize, bool) {
     let value = lanes.splat(value);
-    let mut first = None;
-    let count = block_least.vectors.blocks.len();
-    for group in (0..count).step_by(64) {
-        // None of this branches on where the value is: that could not be predicted.
-        let mut candidates = 0u64;
-        for block in group..count.min(group + 64) {
-            let holds = lanes.equal(lanes.load(block_least.get(block)), value) != 0;
-            candidates |= u64::from(holds) << (block - group);
+    let blocks = block_least.vectors.blocks.as_slice();
+    // None of this branches on where the value is: that could not be predicted.
+    let mut candidates = 1u64;
+    if blocks.len() > 1 {
+        candidates = 0;
+        for (block, least) in blocks.iter().enumerate().take(64) {
+            let holds = lanes.equal(lanes.load(least.chunk(0)), value) != 0;
+            candidates |= u64::from(holds) << block;
         }
-        while candidates != 0 {
-            let block = group + candidates.trailing_zeros() as usize;
+    }
+    if blocks.len() <= 64 && candidates.is_power_of_two() {
+        // As nearly always: one block holds it.
+        let block = candidates.trailing_zeros() as usize;
+        let columns = holders.of_block(lanes, block, value);
+        let best = columns & preferred[block];
+        let chosen = if best != 0 { best } else { columns };
+        let col = block * BLOCK + chosen.trailing_zeros() as usize;
+        return (col, best != 0);
+    }
+    let mut first = None;
+    for (block, least) in blocks.iter().enumerate() {
+        if lanes.equal(lanes.load(least.chunk(0)), value) != 0 {
             let columns = holders.of_block(lanes, block, value);
             let best = columns & preferred[block];
-            let chosen = if best != 0 { best } else { columns };
-            let col = block * BLOCK + chosen.trailing_zeros() as usize;
-            candidates &= candidates - 1;
-            if candidates == 0 && first.is_none() && count <= 64 {
-                // As nearly always: one block holds it.
-                return (col, best != 0);
-            }
             if best != 0 {
-                return (col, true);
+                return (block * BLOCK + best.trailing_zeros() as usize, true);
             }
-            first = first.or(Some(col));
+            first = first.or(Some(block * BLOCK + columns.trailing_zeros() as usize));
         }
     }
     (first.unwrap_or(0), false)
