@@ -10,7 +10,7 @@ use std::collections::TryReserveError;
 
 use crate::arithmetic::{Arithmetic, DoubleDouble};
 use crate::float_environment::Exactness;
-use crate::lanes::{DOUBLES, Lanes, Portable, SINGLES, Vectors};
+use crate::lanes::{DOUBLES, Lanes, Narrow, Portable, Vectors, Work};
 use crate::problem::{Entry, Instance};
 use crate::solver::{Infeasible, Solver};
 use crate::sweep;
@@ -55,7 +55,7 @@ fn starts_in_single<E: Entry>(instance: &Instance<E>) -> bool {
 }
 
 /// Rows from which it pays to start in f32.
-const SINGLE_FROM: usize = 64;
+const SINGLE_FROM: usize = 128;
 
 /// Instances of more bytes than this are solved one after the other: two would displace each other from the cache.
 const LARGEST_IN_TURNS: usize = 1 << 19;
@@ -92,17 +92,22 @@ impl ExactSolver {
         vectors: V,
         instances: &[Option<Instance<E>>; GROUP],
     ) -> Result<[Option<Verdict<'_>>; GROUP], TryReserveError> {
-        let lanes = vectors.doubles();
         let mut feasible = instances.each_ref().map(Option::is_some);
-        self.start_in_single(vectors.singles(), instances, &mut feasible);
+        if instances.iter().flatten().any(starts_in_single) {
+            vectors.run_apart(StartInSingle {
+                members: &mut self.members,
+                instances,
+                feasible: &mut feasible,
+            });
+        }
         let exactness = Exactness::watch();
-        self.solve_in_double(lanes, instances, &mut feasible);
+        self.solve_in_double(vectors, instances, &mut feasible);
         let exact = exactness.held(&mut self.members);
         let mut verdicts = [const { None }; GROUP];
         for (index, member) in self.members.iter_mut().enumerate() {
             if let Some(instance) = &instances[index] {
                 verdicts[index] = Some(if feasible[index] {
-                    member.judge(lanes, instance, exact)?
+                    member.judge(vectors, instance, exact)?
                 } else {
                     Verdict::Infeasible
                 });
@@ -111,68 +116,101 @@ impl ExactSolver {
         Ok(verdicts)
     }
 
-    /// Solves in f32 the instances that are to start there.
+    /// Solves all instances in f64.
     #[inline(always)]
-    fn start_in_single<L: Lanes<SINGLES, Number = f32>, E: Entry>(
+    fn solve_in_double<V: Vectors, E: Entry>(
         &mut self,
-        lanes: L,
+        vectors: V,
         instances: &[Option<Instance<E>>; GROUP],
         feasible: &mut [bool; GROUP],
     ) {
-        let mut solvers = self.members.each_mut().map(|member| &mut member.single);
-        let mut any = false;
-        for ((solver, instance), feasible) in solvers.iter_mut().zip(instances).zip(&mut *feasible)
-        {
-            if let Some(instance) = instance
+        let mut widths = instances.iter().flatten().map(Instance::width);
+        let width = widths.next().unwrap_or(0);
+        let same = widths.all(|other| other == width);
+        let members = &mut self.members;
+        macro_rules! in_width {
+            ($width:literal) => {
+                vectors.run_apart(SolveInDouble::<E, $width> {
+                    members,
+                    instances,
+                    feasible,
+                })
+            };
+        }
+        match if same { width } else { 0 } {
+            8 => in_width!(8),
+            16 => in_width!(16),
+            32 => in_width!(32),
+            _ => in_width!(0),
+        }
+    }
+}
+
+/// Solves in f32 the instances that are to start there.
+struct StartInSingle<'a, 'b, E> {
+    members: &'a mut [Member; GROUP],
+    instances: &'a [Option<Instance<'b, E>>; GROUP],
+    feasible: &'a mut [bool; GROUP],
+}
+
+impl<E: Entry> Work for StartInSingle<'_, '_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) {
+        let StartInSingle {
+            members,
+            instances,
+            feasible,
+        } = self;
+        let lanes = vectors.singles();
+        for index in 0..GROUP {
+            let solver = &mut members[index].single;
+            solver.rest();
+            if let Some(instance) = &instances[index]
                 && starts_in_single(instance)
             {
-                *feasible = solver.begin(lanes, instance).is_ok();
-                any = true;
-            } else {
-                solver.rest();
+                feasible[index] = solver.begin(lanes, instance).is_ok();
             }
         }
-        if !any {
-            return;
-        }
+        let mut solvers = members.each_mut().map(|member| &mut member.single);
         take_turns(lanes, &mut solvers, instances, feasible);
-        for (member, instance) in self.members.iter_mut().zip(instances) {
-            if let Some(instance) = instance
-                && starts_in_single(instance)
-            {
-                // Costs that promise exact arithmetic (see `crate::solver`) are multiples of this.
-                let sums = 2.0 * (instance.rows() + instance.cols()) as f64 * instance.largest;
-                let grid = power_of_two_from(sums * (0.5 * f64::EPSILON));
-                member
-                    .double
-                    .adopt_duals(&member.single, instance.cols(), grid);
+        for (member, instance) in members.iter_mut().zip(instances) {
+            if let Some(instance) = instance {
+                member.adopt_duals(instance);
             }
         }
     }
+}
 
-    /// Solves all instances in f64.
+/// Solves all instances in f64, their rows being of `COLS` columns, or of any number if that is 0.
+struct SolveInDouble<'a, 'b, E, const COLS: usize> {
+    members: &'a mut [Member; GROUP],
+    instances: &'a [Option<Instance<'b, E>>; GROUP],
+    feasible: &'a mut [bool; GROUP],
+}
+
+impl<E: Entry, const COLS: usize> Work for SolveInDouble<'_, '_, E, COLS> {
+    type Output = ();
+
     #[inline(always)]
-    fn solve_in_double<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
-        &mut self,
-        lanes: L,
-        instances: &[Option<Instance<E>>; GROUP],
-        feasible: &mut [bool; GROUP],
-    ) {
-        for ((member, instance), feasible) in
-            self.members.iter_mut().zip(instances).zip(&mut *feasible)
-        {
+    fn run<V: Vectors>(self, vectors: V) {
+        let SolveInDouble {
+            members,
+            instances,
+            feasible,
+        } = self;
+        let lanes = Narrow::<_, COLS>(vectors.doubles());
+        for index in 0..GROUP {
+            let member = &mut members[index];
             member.double.rest();
-            if let Some(instance) = instance
-                && *feasible
+            if let Some(instance) = &instances[index]
+                && feasible[index]
             {
-                if starts_in_single(instance) {
-                    member.double.begin_near(lanes, instance, &member.single);
-                } else {
-                    *feasible = member.double.begin(lanes, instance).is_ok();
-                }
+                feasible[index] = member.begin(lanes, instance).is_ok();
             }
         }
-        let mut solvers = self.members.each_mut().map(|member| &mut member.double);
+        let mut solvers = members.each_mut().map(|member| &mut member.double);
         take_turns(lanes, &mut solvers, instances, feasible);
     }
 }
@@ -226,18 +264,47 @@ fn power_of_two_from(value: f64) -> f64 {
 }
 
 impl Member {
-    /// May the answer in f64 stand? `exact`: nothing was rounded in the whole group.
+    /// Has f64 start from what f32 led to, if that is how this instance is solved.
+    fn adopt_duals<E: Entry>(&mut self, instance: &Instance<E>) {
+        if starts_in_single(instance) {
+            // Costs that promise exact arithmetic (see `crate::solver`) are multiples of this.
+            let sums = 2.0 * (instance.rows() + instance.cols()) as f64 * instance.largest;
+            let grid = power_of_two_from(sums * (0.5 * f64::EPSILON));
+            self.double.adopt_duals(&self.single, instance.cols(), grid);
+        }
+    }
+
+    /// Has the solver in f64 begin, near what f32 led to where that was to be.
     #[inline(always)]
-    fn judge<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
+    fn begin<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
         &mut self,
         lanes: L,
+        instance: &Instance<E>,
+    ) -> Result<(), Infeasible> {
+        if L::COLS == 0 && starts_in_single(instance) {
+            self.double.begin_near(lanes, instance, &self.single);
+            Ok(())
+        } else {
+            self.double.begin(lanes, instance)
+        }
+    }
+
+    /// May the answer in f64 stand? `exact`: nothing was rounded in the whole group.
+    #[inline(always)]
+    fn judge<V: Vectors, E: Entry>(
+        &mut self,
+        vectors: V,
         instance: &Instance<E>,
         exact: bool,
     ) -> Result<Verdict<'_>, TryReserveError> {
         if exact && instance.limit_is_exact {
             return Ok(Verdict::InDouble(Evidence::Exact, &self.double));
         }
-        if is_near_enough(lanes, instance, &self.double) {
+        let proof = IsNearEnough {
+            instance,
+            solver: &self.double,
+        };
+        if vectors.run_apart(proof) {
             return Ok(Verdict::InDouble(Evidence::Proven, &self.double));
         }
         self.solve_alone(instance)
@@ -250,11 +317,18 @@ impl Member {
         &mut self,
         instance: &Instance<E>,
     ) -> Result<Verdict<'_>, TryReserveError> {
+        // As in the group, so that a verdict does not depend on the neighbours.
+        self.adopt_duals(instance);
         let exactness = Exactness::watch();
-        let solved = self
-            .double
-            .solve::<_, _, DOUBLES>(Portable::default(), instance);
-        if exactness.held(&mut self.double) && instance.limit_is_exact && solved.is_ok() {
+        let lanes = Portable::<f64>::default();
+        let mut feasible = self.begin(lanes, instance).is_ok();
+        while feasible && !self.double.is_done() {
+            feasible = self
+                .double
+                .advance::<_, _, DOUBLES>(lanes, instance)
+                .is_ok();
+        }
+        if exactness.held(&mut self.double) && instance.limit_is_exact && feasible {
             return Ok(Verdict::InDouble(Evidence::Exact, &self.double));
         }
         let wider = &mut self.double_double;
@@ -271,29 +345,36 @@ impl Member {
 /// With u_i lowered to min_j (c_ij − v_j), or to L/2 if that is less, the duals are feasible, so the sum of what they
 /// are lowered by bounds the distance from the optimum. The bound itself is computed in f64; two roundings a
 /// row are allowed for.
-#[inline(always)]
-fn is_near_enough<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
-    lanes: L,
-    instance: &Instance<E>,
-    solver: &Solver<f64>,
-) -> bool {
-    let mut distance = 0.0;
-    for (row, &u) in solver.row_duals().iter().enumerate() {
-        let least = sweep::least_reduced_cost(lanes, instance.row(row), solver.col_duals());
-        // A row may also be unmatched, at half the limit; without a limit that is +inf.
-        let least = least.min(instance.half_limit);
-        if least < u {
-            distance += u - least;
+struct IsNearEnough<'a, 'b, E> {
+    instance: &'a Instance<'b, E>,
+    solver: &'a Solver<f64>,
+}
+
+impl<E: Entry> Work for IsNearEnough<'_, '_, E> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) -> bool {
+        let IsNearEnough { instance, solver } = self;
+        let lanes = vectors.doubles();
+        let mut distance = 0.0;
+        for (row, &u) in solver.row_duals().iter().enumerate() {
+            let least = sweep::least_reduced_cost(lanes, instance.row(row), solver.col_duals());
+            // A row may also be unmatched, at half the limit; without a limit that is +inf.
+            let least = least.min(instance.half_limit);
+            if least < u {
+                distance += u - least;
+            }
         }
+        const ROUNDOFF: f64 = f64::EPSILON / 2.0;
+        let rows = instance.rows() as f64;
+        let larger = |top: f64, dual: &f64| top.max(dual.abs());
+        let col_duals = solver.col_duals().blocks().iter();
+        let col_duals = col_duals.flat_map(|block| &block.0).take(instance.cols());
+        let magnitude = instance.largest
+            + solver.row_duals().iter().fold(0.0, larger)
+            + col_duals.fold(0.0, larger)
+            + solver.shift().abs();
+        distance + 2.0 * rows * ROUNDOFF * magnitude <= 8.0 * rows * ROUNDOFF * instance.largest
     }
-    const ROUNDOFF: f64 = f64::EPSILON / 2.0;
-    let rows = instance.rows() as f64;
-    let larger = |top: f64, dual: &f64| top.max(dual.abs());
-    let col_duals = solver.col_duals().blocks().iter();
-    let col_duals = col_duals.flat_map(|block| &block.0).take(instance.cols());
-    let magnitude = instance.largest
-        + solver.row_duals().iter().fold(0.0, larger)
-        + col_duals.fold(0.0, larger)
-        + solver.shift().abs();
-    distance + 2.0 * rows * ROUNDOFF * magnitude <= 8.0 * rows * ROUNDOFF * instance.largest
 }

@@ -14,6 +14,8 @@ pub trait Lanes<const W: usize>: Copy {
     type Number: Arithmetic;
     /// `W` of them.
     type Vector: Copy;
+    /// Columns of every row if that is known when this is compiled, else 0: see [`Narrow`].
+    const COLS: usize = 0;
 
     /// The same number in all lanes.
     fn splat(self, number: Self::Number) -> Self::Vector;
@@ -44,6 +46,69 @@ pub trait Lanes<const W: usize>: Copy {
     fn one_lane(self, elsewhere: Self::Number, lane: usize, there: Self::Number) -> Self::Vector;
 }
 
+/// The same operations, for rows of exactly `COLS` columns: passes over them need no loops.
+#[derive(Clone, Copy, Debug)]
+pub struct Narrow<L, const COLS: usize>(pub L);
+
+impl<L: Lanes<W>, const W: usize, const COLS: usize> Lanes<W> for Narrow<L, COLS> {
+    type Number = L::Number;
+    type Vector = L::Vector;
+    const COLS: usize = COLS;
+
+    #[inline(always)]
+    fn splat(self, number: L::Number) -> L::Vector {
+        self.0.splat(number)
+    }
+    #[inline(always)]
+    fn load(self, numbers: &[L::Number; W]) -> L::Vector {
+        self.0.load(numbers)
+    }
+    #[inline(always)]
+    fn store(self, vector: L::Vector, numbers: &mut [L::Number; W]) {
+        self.0.store(vector, numbers);
+    }
+    #[inline(always)]
+    fn load_f32(self, costs: &[f32; W]) -> L::Vector {
+        self.0.load_f32(costs)
+    }
+    #[inline(always)]
+    fn load_rest_f32(self, costs: &[f32]) -> L::Vector {
+        self.0.load_rest_f32(costs)
+    }
+    #[inline(always)]
+    fn load_f64(self, costs: &[f64; W]) -> L::Vector {
+        self.0.load_f64(costs)
+    }
+    #[inline(always)]
+    fn load_rest_f64(self, costs: &[f64]) -> L::Vector {
+        self.0.load_rest_f64(costs)
+    }
+    #[inline(always)]
+    fn subtract(self, a: L::Vector, b: L::Vector) -> L::Vector {
+        self.0.subtract(a, b)
+    }
+    #[inline(always)]
+    fn smaller(self, a: L::Vector, b: L::Vector) -> L::Vector {
+        self.0.smaller(a, b)
+    }
+    #[inline(always)]
+    fn larger(self, a: L::Vector, b: L::Vector) -> L::Vector {
+        self.0.larger(a, b)
+    }
+    #[inline(always)]
+    fn equal(self, a: L::Vector, b: L::Vector) -> u64 {
+        self.0.equal(a, b)
+    }
+    #[inline(always)]
+    fn least(self, vector: L::Vector) -> L::Number {
+        self.0.least(vector)
+    }
+    #[inline(always)]
+    fn one_lane(self, elsewhere: L::Number, lane: usize, there: L::Number) -> L::Vector {
+        self.0.one_lane(elsewhere, lane, there)
+    }
+}
+
 /// Lanes of f64 in one vector.
 pub const DOUBLES: usize = 8;
 /// Lanes of f32 in one vector.
@@ -60,6 +125,10 @@ pub trait Vectors: Copy {
     fn doubles(self) -> Self::Doubles;
     /// Of f32.
     fn singles(self) -> Self::Singles;
+
+    /// Does `work` in a function of its own, compiled for the same level. Code that is wanted in several places is
+    /// compiled once that way.
+    fn run_apart<T: Work>(self, work: T) -> T::Output;
 }
 
 /// Work that can be done at any level. Implementors mark `run` and all it calls `#[inline(always)]`: only
@@ -150,6 +219,10 @@ impl Vectors for PortableVectors {
     }
     fn singles(self) -> Portable<f32> {
         Portable::default()
+    }
+    #[inline(never)]
+    fn run_apart<T: Work>(self, work: T) -> T::Output {
+        work.run(self)
     }
 }
 
@@ -258,6 +331,7 @@ mod x86 {
     ///
     /// [`has_avx2`] must be true.
     #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+    #[inline(never)]
     pub unsafe fn run_with_avx2<W: Work>(work: W) -> W::Output {
         work.run(Avx2(()))
     }
@@ -287,7 +361,7 @@ mod x86 {
     pub struct Singles<Level>(Level);
 
     macro_rules! vectors {
-        ($level:ident) => {
+        ($level:ident, $run:ident) => {
             impl Vectors for $level {
                 type Doubles = Doubles<$level>;
                 type Singles = Singles<$level>;
@@ -300,11 +374,16 @@ mod x86 {
                 fn singles(self) -> Self::Singles {
                     Singles(self)
                 }
+                #[inline(always)]
+                fn run_apart<T: Work>(self, work: T) -> T::Output {
+                    // SAFETY: `self` proves the level.
+                    unsafe { $run(work) }
+                }
             }
         };
     }
-    vectors!(Avx2);
-    vectors!(Avx512);
+    vectors!(Avx2, run_with_avx2);
+    vectors!(Avx512, run_with_avx512);
 
     /// All ones, then all zeros: a mask for `n` leading lanes starts `n` before the zeros.
     static LEADING: [i64; 2 * DOUBLES] = {

@@ -329,6 +329,8 @@ pub struct Instance<'a, E> {
     stride: usize,
     rows: usize,
     cols: usize,
+    /// Columns and padding: costs of +inf, at the end of each row.
+    width: usize,
     /// The user's cost times this is the instance's: ±2^k.
     factor: f64,
     /// Half the limit, in the instance's scale; +inf where every row must be matched.
@@ -383,13 +385,15 @@ impl<'a, T: Cost> Problem<'a, T> {
         let transposed = rows.len() > cols.len();
 
         // Where the costs lie, unless that is in the copy.
-        let mut in_place = if transposed || self.options.maximize {
+        let (shorter, longer) = (rows.len().min(cols.len()), rows.len().max(cols.len()));
+        let width = padded(longer);
+        let mut in_place = if transposed || self.options.maximize || width != longer {
             None
         } else {
             self.in_place(rows, cols)
         };
         if in_place.is_none() {
-            self.copy(rows, cols, transposed, copy, line)
+            self.copy(rows, cols, transposed, width, copy, line)
                 .map_err(Unprepared::Memory)?;
         }
         let (row_names, col_names) = if transposed {
@@ -397,7 +401,6 @@ impl<'a, T: Cost> Problem<'a, T> {
         } else {
             (&*rows, &*cols)
         };
-        let (shorter, longer) = (row_names.len(), col_names.len());
         let entries = match in_place {
             Some(costs) => largest_of_rows(costs, self.cols, shorter, longer),
             None => T::Entry::largest(copy, T::Entry::FORBIDDEN),
@@ -420,7 +423,7 @@ impl<'a, T: Cost> Problem<'a, T> {
         };
         if scale != 1.0 {
             if in_place.take().is_some() {
-                self.copy(rows, cols, transposed, copy, line)
+                self.copy(rows, cols, transposed, width, copy, line)
                     .map_err(Unprepared::Memory)?;
             }
             for cost in copy.iter_mut() {
@@ -429,7 +432,7 @@ impl<'a, T: Cost> Problem<'a, T> {
         }
         let (costs, stride) = match in_place {
             Some(costs) => (costs, self.cols),
-            None => (copy.as_slice(), longer),
+            None => (copy.as_slice(), width),
         };
         let factor = self.options.sign() * scale;
         let half_limit = if limit.is_infinite() {
@@ -442,6 +445,7 @@ impl<'a, T: Cost> Problem<'a, T> {
             stride,
             rows: shorter,
             cols: longer,
+            width,
             factor,
             half_limit,
             limit_is_exact: half_limit.is_infinite() || 2.0 * half_limit / factor == limit,
@@ -466,14 +470,15 @@ impl<'a, T: Cost> Problem<'a, T> {
         rows: &Names,
         cols: &Names,
         transposed: bool,
+        width: usize,
         copy: &mut Vec<T::Entry>,
         line: &mut Vec<T::Entry>,
     ) -> Result<(), TryReserveError> {
-        // Part of a matrix that exists, so the product fits.
-        let count = rows.len() * cols.len();
+        // A part of a matrix that exists, or with padding still a small one: the product fits.
+        let count = rows.len().min(cols.len()) * width;
         copy.clear();
         copy.try_reserve_exact(count)?;
-        copy.resize(count, T::Entry::ZERO);
+        copy.resize(count, T::Entry::FORBIDDEN);
         line.clear();
         line.try_reserve_exact(self.cols)?;
         line.resize(self.cols, T::Entry::ZERO);
@@ -481,11 +486,7 @@ impl<'a, T: Cost> Problem<'a, T> {
             return Ok(());
         }
         // From a column to the next, and from a row to the next, in the copy.
-        let (col_step, row_step) = if transposed {
-            (rows.len(), 1)
-        } else {
-            (1, cols.len())
-        };
+        let (col_step, row_step) = if transposed { (width, 1) } else { (1, width) };
         for (index, row) in rows.iter().enumerate() {
             let costs = &self.cost[row * self.cols..][..self.cols];
             match (cols.start(), transposed) {
@@ -507,8 +508,10 @@ impl<'a, T: Cost> Problem<'a, T> {
             }
         }
         if self.options.maximize {
-            for cost in copy.iter_mut() {
-                *cost = cost.times(-1.0);
+            for costs in copy.chunks_exact_mut(width) {
+                for cost in &mut costs[..rows.len().max(cols.len())] {
+                    *cost = cost.times(-1.0);
+                }
             }
         }
         Ok(())
@@ -527,6 +530,17 @@ impl<'a, T: Cost> Problem<'a, T> {
                 col,
                 value,
             })
+    }
+}
+
+/// Columns with padding: small instances come in few widths, which the solver knows when it is compiled.
+#[inline(always)]
+fn padded(cols: usize) -> usize {
+    match cols {
+        1..=8 => 8,
+        9..=16 => 16,
+        17..=32 => 32,
+        _ => cols,
     }
 }
 
@@ -573,10 +587,16 @@ impl<'a, E: Entry> Instance<'a, E> {
         self.rows == self.cols && self.half_limit.is_infinite()
     }
 
-    /// The costs of one row.
+    /// Columns and padding.
+    #[inline(always)]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The costs of one row, and padding.
     #[inline(always)]
     pub fn row(&self, row: usize) -> &'a [E] {
-        &self.costs[row * self.stride..][..self.cols]
+        &self.costs[row * self.stride..][..self.width]
     }
 
     /// Cost of one pair; +inf where it is forbidden.

@@ -153,11 +153,6 @@ impl<R: Arithmetic> PerBlock<R> {
     }
 
     #[inline(always)]
-    fn get<const W: usize>(&self, block: usize) -> &[R; W] {
-        self.vectors.blocks[block].chunk::<W>(0)
-    }
-
-    #[inline(always)]
     fn get_mut<const W: usize>(&mut self, block: usize) -> &mut [R; W] {
         self.vectors.blocks[block].chunk_mut::<W>(0)
     }
@@ -181,6 +176,7 @@ fn for_each_chunk<L: Lanes<W>, E: Entry, const W: usize>(
     row: &[E],
     state: &mut impl Pass<L, W>,
 ) {
+    let row = if L::COLS > 0 { &row[..L::COLS] } else { row };
     let (blocks, tail) = row.as_chunks::<BLOCK>();
     for (index, block) in blocks.iter().enumerate() {
         let (chunks, _) = block.as_chunks::<W>();
@@ -499,7 +495,10 @@ pub fn columns_at<L: Lanes<W>, const W: usize>(
         #[inline(always)]
         fn of_block(&self, lanes: L, block: usize, value: L::Vector) -> u64 {
             let mut bits = 0;
-            let (chunks, _) = self.0[block].0.as_chunks::<W>();
+            let (mut chunks, _) = self.0[block].0.as_chunks::<W>();
+            if L::COLS > 0 {
+                chunks = &chunks[..L::COLS / W];
+            }
             for (chunk, distance) in chunks.iter().enumerate() {
                 let holds = lanes.equal(lanes.load(distance), value);
                 bits |= holds << (chunk * W);
@@ -529,7 +528,10 @@ pub fn columns_of_reduced_cost<L: Lanes<W>, E: Entry, const W: usize>(
         #[inline(always)]
         fn of_block(&self, lanes: L, block: usize, value: L::Vector) -> u64 {
             let duals = &self.col_duals[block];
-            let costs = &self.row[block * BLOCK..];
+            let mut costs = &self.row[block * BLOCK..];
+            if L::COLS > 0 {
+                costs = &costs[..L::COLS];
+            }
             let mut bits = 0;
             if let Some(costs) = costs.first_chunk::<BLOCK>() {
                 let (chunks, _) = costs.as_chunks::<W>();
@@ -593,14 +595,15 @@ fn find<L: Lanes<W>, const W: usize>(
     let blocks = block_least.vectors.blocks.as_slice();
     // None of this branches on where the value is: that could not be predicted.
     let mut candidates = 1u64;
-    if blocks.len() > 1 {
+    let several = L::COLS == 0 && blocks.len() > 1;
+    if several {
         candidates = 0;
         for (block, least) in blocks.iter().enumerate().take(64) {
             let holds = lanes.equal(lanes.load(least.chunk(0)), value) != 0;
             candidates |= u64::from(holds) << block;
         }
     }
-    if blocks.len() <= 64 && candidates.is_power_of_two() {
+    if !several || (blocks.len() <= 64 && candidates.is_power_of_two()) {
         // As nearly always: one block holds it.
         let block = candidates.trailing_zeros() as usize;
         let columns = holders.of_block(lanes, block, value);
