@@ -17,6 +17,12 @@ pub trait Lanes<const W: usize>: Copy {
     /// Columns of every row if that is known when this is compiled, else 0: see [`Narrow`].
     const COLS: usize = 0;
 
+    /// Says that what lies at `at`, wherever that is, will be read soon.
+    #[inline(always)]
+    fn prefetch<T>(self, at: *const T) {
+        let _ = at;
+    }
+
     /// The same number in all lanes.
     fn splat(self, number: Self::Number) -> Self::Vector;
     /// Reads numbers.
@@ -55,6 +61,10 @@ impl<L: Lanes<W>, const W: usize, const COLS: usize> Lanes<W> for Narrow<L, COLS
     type Vector = L::Vector;
     const COLS: usize = COLS;
 
+    #[inline(always)]
+    fn prefetch<T>(self, at: *const T) {
+        self.0.prefetch(at);
+    }
     #[inline(always)]
     fn splat(self, number: L::Number) -> L::Vector {
         self.0.splat(number)
@@ -414,6 +424,11 @@ mod x86 {
             type Vector = [$vector; 2];
 
             #[inline(always)]
+            fn prefetch<T>(self, at: *const T) {
+                // SAFETY: a prefetch reads nothing, and an address that is none does not matter to it.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+            }
+            #[inline(always)]
             fn splat(self, number: $number) -> Self::Vector {
                 // SAFETY: `self` proves AVX2.
                 unsafe { [$set(number); 2] }
@@ -693,6 +708,11 @@ mod x86 {
             type Number = $number;
             type Vector = $vector;
 
+            #[inline(always)]
+            fn prefetch<T>(self, at: *const T) {
+                // SAFETY: a prefetch reads nothing, and an address that is none does not matter to it.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+            }
             #[inline(always)]
             fn splat(self, number: $number) -> $vector {
                 // SAFETY: `self` proves AVX-512.

@@ -599,6 +599,13 @@ impl<'a, E: Entry> Instance<'a, E> {
         &self.costs[row * self.stride..][..self.width]
     }
 
+    /// Where the row of another instance lies, `instances` further on in the batch, if the instances are read in place.
+    #[inline(always)]
+    pub fn row_ahead(&self, row: usize, instances: usize) -> *const E {
+        let ahead = (instances * self.rows + row) * self.stride;
+        self.costs.as_ptr().wrapping_add(ahead)
+    }
+
     /// Cost of one pair; +inf where it is forbidden.
     #[inline(always)]
     pub fn cost(&self, row: usize, col: usize) -> f64 {

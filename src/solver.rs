@@ -60,6 +60,9 @@ pub struct Sweeps {
     pub augmentation: u64,
 }
 
+/// By how many instances of the batch the costs are asked for ahead of their use.
+const INSTANCES_AHEAD: usize = 2;
+
 /// Augmenting row reduction gives up after as many sweeps as this, for each row of the problem.
 const TRIES_PER_ROW: u64 = 2;
 
@@ -341,7 +344,16 @@ impl<R: Arithmetic> Solver<R> {
             Phase::Done => {}
         }
         match self.phase {
-            Phase::Reduction { row, .. } => self.sweep_for_reduction(lanes, instance.row(row)),
+            Phase::Reduction { row, .. } => {
+                if L::COLS == 0 {
+                    // One after another these reach all rows of the instances that come next.
+                    let ahead = instance.row_ahead(row, INSTANCES_AHEAD);
+                    for col in (0..instance.cols()).step_by(64 / size_of::<E>()) {
+                        lanes.prefetch(ahead.wrapping_add(col));
+                    }
+                }
+                self.sweep_for_reduction(lanes, instance.row(row));
+            }
             Phase::Augmentation { .. } => self.sweep_for_augmentation(lanes, instance),
             Phase::Begun | Phase::Reduced | Phase::Done => {}
         }
