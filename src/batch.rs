@@ -305,10 +305,13 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
         } = self.shape;
         let outputs = self.outputs;
         let mut tally = Tally::default();
-        for first in (0..problems).step_by(GROUP) {
+        // Copies of large problems are not made before they are needed.
+        const LARGE: usize = 1 << 18;
+        let group = if rows * cols > LARGE { 1 } else { GROUP };
+        for first in (0..problems).step_by(group) {
             let mut prepared = [const { None }; GROUP];
             for (member, layout) in self.layouts.iter_mut().enumerate() {
-                if first + member < problems {
+                if member < group && first + member < problems {
                     let problem = self.inputs.problem(self.shape, first + member);
                     prepared[member] = match problem.prepare(layout) {
                         Ok(instance) => Some(instance),
@@ -320,7 +323,7 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
             let verdicts = self.solver.solve(vectors, &prepared)?;
             for (member, verdict) in verdicts.iter().enumerate() {
                 let index = first + member;
-                if index >= problems {
+                if member >= group || index >= problems {
                     break;
                 }
                 let mut answer = Outputs {

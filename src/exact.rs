@@ -26,8 +26,8 @@ pub enum Evidence {
     Redone,
 }
 
-/// Instances that are solved side by side.
-pub const GROUP: usize = 2;
+/// Instances that are given to the solver at once, at most.
+pub const GROUP: usize = 4;
 
 /// Solvers of both precisions for a group of instances. One worker owns one and reuses it.
 #[derive(Debug, Default)]
@@ -57,8 +57,19 @@ fn starts_in_single<E: Entry>(instance: &Instance<E>) -> bool {
 /// Rows from which it pays to start in f32.
 const SINGLE_FROM: usize = 128;
 
-/// Instances of more bytes than this are solved one after the other: two would displace each other from the cache.
-const LARGEST_IN_TURNS: usize = 1 << 19;
+/// How many instances take turns: as many as it takes to fill the time in which each waits for its minimum, but no more
+/// than fit the cache together.
+#[inline(always)]
+fn taking_turns<E: Entry>(instance: &Instance<E>) -> usize {
+    const CACHE: usize = 1 << 20;
+    if instance.width() <= 16 {
+        GROUP
+    } else if 2 * instance.rows() * instance.cols() * size_of::<E>() <= CACHE {
+        2
+    } else {
+        1
+    }
+}
 
 /// What became of one instance.
 #[derive(Debug)]
@@ -226,7 +237,7 @@ fn take_turns<R: Arithmetic, L: Lanes<W, Number = R>, E: Entry, const W: usize>(
     // Those not yet done, and how many they are.
     let mut open = [0; GROUP];
     let mut count = 0;
-    let mut bytes = 0;
+    let mut at_once = GROUP;
     for index in 0..GROUP {
         if let Some(instance) = &instances[index]
             && feasible[index]
@@ -234,13 +245,12 @@ fn take_turns<R: Arithmetic, L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         {
             open[count] = index;
             count += 1;
-            bytes = instance.rows() * instance.cols() * size_of::<E>();
+            at_once = at_once.min(taking_turns(instance));
         }
     }
-    let in_turns = bytes <= LARGEST_IN_TURNS;
     let mut turn = 0;
     while count > 0 {
-        turn = if in_turns && turn + 1 < count {
+        turn = if turn + 1 < count.min(at_once) {
             turn + 1
         } else {
             0

@@ -1,0 +1,177 @@
+//! Nothing that an answer does not depend on changes it: the instruction set, the place in a batch, the neighbours there.
+
+mod common;
+
+use common::Owned;
+use half::{bf16, f16};
+use hungarian_loss::batch::{Inputs, Outputs, Real, Shape, solve_at};
+use hungarian_loss::lanes::Level;
+use hungarian_loss::problem::{Cost, Options};
+
+/// A small generator with a seed, so that a failure can be had again.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    /// A cost of one of several kinds: ties, reals, forbidden pairs, large ones, now and then NaN.
+    fn cost(&mut self, kind: usize) -> f64 {
+        let uniform = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
+        match kind {
+            0 => uniform,
+            1 => (uniform * 10.0).floor(),
+            2 if uniform < 0.3 => f64::INFINITY,
+            2 => uniform - 0.6,
+            3 => 1e6 + uniform,
+            4 if uniform < 1e-3 => f64::NAN,
+            _ => (uniform * 64.0).round() / 64.0,
+        }
+    }
+}
+
+/// All outputs, bit for bit.
+#[derive(Debug, PartialEq, Clone)]
+struct Bits {
+    totals: Vec<u64>,
+    indices: Vec<i32>,
+    duals: Vec<u64>,
+    status: Vec<i32>,
+}
+
+fn solve<T: Cost, U: Real + Into<f64>>(level: Level, batch: &[Owned<T>]) -> Vec<Bits> {
+    let (rows, cols) = (batch[0].rows, batch[0].cols);
+    let problems = batch.len();
+    let cost: Vec<T> = batch
+        .iter()
+        .flat_map(|problem| problem.cost.clone())
+        .collect();
+    let row_mask: Vec<bool> = batch
+        .iter()
+        .flat_map(|problem| problem.row_mask.clone())
+        .collect();
+    let col_mask: Vec<bool> = batch
+        .iter()
+        .flat_map(|problem| problem.col_mask.clone())
+        .collect();
+    let rubbish = U::round_from(7.0);
+    let mut total_cost = vec![rubbish; problems];
+    let mut row_to_col = vec![7; problems * rows];
+    let mut col_to_row = vec![7; problems * cols];
+    let mut row_duals = vec![rubbish; problems * rows];
+    let mut col_duals = vec![rubbish; problems * cols];
+    let mut status = vec![7; problems];
+    solve_at(
+        level,
+        Shape {
+            problems,
+            rows,
+            cols,
+        },
+        &Inputs {
+            cost: &cost,
+            row_mask: &row_mask,
+            col_mask: &col_mask,
+            options: batch[0].options,
+        },
+        &mut Outputs {
+            total_cost: &mut total_cost,
+            row_to_col: &mut row_to_col,
+            col_to_row: &mut col_to_row,
+            row_duals: &mut row_duals,
+            col_duals: &mut col_duals,
+            status: &mut status,
+        },
+    )
+    .expect("sizes fit");
+    let bits = |value: &U| Into::<f64>::into(*value).to_bits();
+    (0..problems)
+        .map(|index| Bits {
+            totals: vec![bits(&total_cost[index])],
+            indices: [
+                &row_to_col[index * rows..][..rows],
+                &col_to_row[index * cols..][..cols],
+            ]
+            .concat(),
+            duals: row_duals[index * rows..][..rows]
+                .iter()
+                .chain(&col_duals[index * cols..][..cols])
+                .map(bits)
+                .collect(),
+            status: vec![status[index]],
+        })
+        .collect()
+}
+
+/// A batch of problems of one shape, some masked, of different kinds.
+fn draw<T: Cost>(random: &mut Random, from: impl Fn(f64) -> T) -> Vec<Owned<T>> {
+    let size = [8, 16, 32, 70, 150][random.below(5)];
+    let (rows, cols) = (1 + random.below(size), 1 + random.below(size));
+    let cols = if random.below(2) == 0 { rows } else { cols };
+    let options = Options {
+        cost_limit: [f64::INFINITY, f64::INFINITY, 0.5][random.below(3)],
+        maximize: random.below(4) == 0,
+    };
+    let masked = random.below(3) == 0;
+    (0..1 + random.below(7))
+        .map(|_| {
+            let kind = random.below(6);
+            let sign = options.sign();
+            let cost = (0..rows * cols)
+                .map(|_| from(sign * random.cost(kind)))
+                .collect();
+            let mut problem = Owned::new(rows, cols, cost);
+            problem.options = options;
+            if masked {
+                let flags = problem.row_mask.iter_mut().chain(&mut problem.col_mask);
+                flags.for_each(|flag| *flag = random.below(5) != 0);
+            }
+            problem
+        })
+        .collect()
+}
+
+fn hold<T: Cost, U: Real + Into<f64>>(seed: u64, from: impl Fn(f64) -> T + Copy) {
+    let levels = Level::all();
+    println!("levels of this processor: {levels:?}");
+    let mut random = Random(seed);
+    for _ in 0..200 {
+        let batch = draw(&mut random, from);
+        let expected = solve::<T, U>(Level::PORTABLE, &batch);
+        for &level in &levels {
+            assert_eq!(solve::<T, U>(level, &batch), expected, "{level:?}");
+            for (problem, expected) in batch.iter().zip(&expected) {
+                let alone = solve::<T, U>(level, std::slice::from_ref(problem));
+                assert_eq!(&alone[0], expected, "alone, {level:?}");
+            }
+            let backwards: Vec<_> = batch.iter().rev().cloned().collect();
+            let mut answers = solve::<T, U>(level, &backwards);
+            answers.reverse();
+            assert_eq!(answers, expected, "backwards, {level:?}");
+        }
+    }
+}
+
+#[test]
+fn f32_is_the_same_everywhere() {
+    hold::<f32, f32>(0x9e37_79b9_7f4a_7c15, |cost| cost as f32);
+}
+
+#[test]
+fn f64_is_the_same_everywhere() {
+    hold::<f64, f64>(0xd1b5_4a32_d192_ed03, |cost| cost);
+}
+
+#[test]
+fn halves_are_the_same_everywhere() {
+    hold::<f16, f32>(0x8cb9_2ba7_2f3d_8dd7, f16::from_f64);
+    hold::<bf16, f32>(0xaef1_7502_b3d5_2d47, bf16::from_f64);
+}
