@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGE := python_shim/hungarian_loss
 OP := $(PACKAGE)/_hungarian.so
-ARCHIVE := target/release/libhungarian_loss.a
+# A folder of its own: a plain `cargo build --release` makes an archive of the same name without the op.
+TARGET := target/op
+ARCHIVE = $(TARGET)/release/libhungarian_loss.a
 FEATURES := tensorflow-op
 LINKING := build/tensorflow
 DEMO := build/demo
@@ -38,7 +40,7 @@ $(VENV)/.complete: $(REQUIREMENTS) python_shim/pyproject.toml
 
 # The static library: solver, bridge and TensorFlow shim.
 $(ARCHIVE): Cargo.toml Cargo.lock build.rs $(wildcard src/*.rs tf_op/*.cc tf_op/*.h) tf_op/flags.py $(VENV)/.complete
-	cargo build --release --locked --features $(FEATURES)
+	CARGO_TARGET_DIR=$(TARGET) cargo build --release --locked --features $(FEATURES)
 	touch $@
 
 # The shared object. TensorFlow brings its two libraries when it loads it; all else must be inside (-z defs).
@@ -124,7 +126,7 @@ test-boundary: $(BOUNDARY)/plain $(BOUNDARY)/sanitized
 	tests/cpp/run.sh $^
 
 $(BOUNDARY)/plain: tests/cpp/boundary.cc $(ARCHIVE)
-	$(COMPILE_BOUNDARY) -Itarget/cxxbridge $(ARCHIVE) -o $@ -pthread -ldl -lm
+	$(COMPILE_BOUNDARY) -I$(TARGET)/cxxbridge $(ARCHIVE) -o $@ -pthread -ldl -lm
 
 $(BOUNDARY)/sanitized: tests/cpp/boundary.cc $(SANITIZED_ARCHIVE)
 	$(COMPILE_BOUNDARY) -fsanitize=address,undefined -fno-sanitize-recover=all \
@@ -140,8 +142,7 @@ FAULTY_OP := $(FAULTS)/_hungarian_with_faults.so
 
 test-faults: build
 	mkdir -p $(FAULTS)
-	CARGO_TARGET_DIR=$(FAULTS)/target $(MAKE) FEATURES=tensorflow-op,fault-injection PACKAGE=$(FAULTS) \
-	  ARCHIVE=$(FAULTS)/target/release/libhungarian_loss.a OP=$(FAULTY_OP) $(FAULTY_OP)
+	$(MAKE) FEATURES=tensorflow-op,fault-injection PACKAGE=$(FAULTS) TARGET=$(FAULTS)/target OP=$(FAULTY_OP) $(FAULTY_OP)
 	HUNGARIAN_FAULTY_OP=$(abspath $(FAULTY_OP)) $(BIN)/python -m pytest tests/faults
 
 # Coverage-guided fuzzing. Both start from what is kept in tests/fuzz/corpus, which is replayed first; the long search
