@@ -76,9 +76,19 @@ test: build $(LINKING)/tensorflow.pc
 	$(MAKE) test-faults
 	$(BIN)/python -m pytest
 
-# How much faster than SciPy: ratios from one interleaved run.
-bench: build
-	$(BIN)/python bench/against_scipy.py
+# How much faster than others: ratios from one interleaved run. The others come from PyPI, without what they depend on.
+PEERS := build/peers
+PEER_PINS := laprust==1.0.0 lapx==0.11.1 fastlap==0.4.0 tf-models-official==2.20.0 tf-keras==2.21.0
+
+bench: build $(PEERS)/.complete
+	$(BIN)/python bench/against_peers.py --peers $(PEERS) --picture build/bench.png
+
+# One that cannot be installed is shown as missing.
+$(PEERS)/.complete: Makefile
+	rm -rf $(PEERS)
+	for pin in $(PEER_PINS); do \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --target $(PEERS) $$pin || true; done
+	mkdir -p $(PEERS) && touch $@
 
 # A million random problems against an independent solver.
 soak:

@@ -6,7 +6,8 @@
 //! **Algorithm.** Jonker & Volgenant, "A shortest augmenting path algorithm for dense and sparse linear
 //! assignment problems", Computing 38 (1987), in the rectangular form of Crouse, "On implementing 2D
 //! rectangular assignment algorithms", IEEE Trans. Aerosp. Electron. Syst. 52 (2016): rectangles are not
-//! padded. The arithmetic is a parameter, f64 or wider; costs of every supported type are exact in it.
+//! padded. The arithmetic is a parameter. Costs of every supported type are exact in f64 and wider; f32 only serves to
+//! find duals from which those can start.
 //!
 //! The dual problem: maximise Σu + Σv subject to u_i + v_j ≤ c_ij. The solver holds only the column
 //! duals v. Row duals follow: u_i = c_ij − v_j for a matched row. Throughout,
@@ -36,6 +37,9 @@
 //! the answer without rounding, and the answer is exactly optimal.
 //!
 //! **Cost.** Time O(rows² · columns); a sweep is one pass over a row. Workspace O(rows + columns).
+//!
+//! **Steps.** The solver advances by one sweep at a time and can be left between two, so that several may take turns. A
+//! step acts on what the last one found and then sweeps; see [`Solver::advance`].
 
 use std::collections::TryReserveError;
 
@@ -520,7 +524,8 @@ impl<R: Arithmetic> Solver<R> {
         // Without a gap the loser would only take the column back. Without a second column the
         // gap is unbounded and v would be lost. Both are left to the exact search.
         let gap = second - least;
-        if !is_unmatched && !(gap > R::ZERO && gap < R::INFINITY) {
+        let takes_over = gap > R::ZERO && gap < R::INFINITY;
+        if !is_unmatched && !takes_over {
             self.pending.push(row);
             self.try_next(instance, next, tries);
             return Ok(());

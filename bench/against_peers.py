@@ -1,0 +1,187 @@
+"""How many times faster the op is than other matchers: ratios from one interleaved run.
+
+One thread, the raw op called eagerly, float32 costs drawn in float64, every output computed and proven. Each figure is
+the median over rounds in which all were timed one after the other, so that a change of the machine's speed meets
+all of them; "same" is the op against itself in the same rounds, which shows how far the figures can be trusted. The last
+line is the geometric mean over the random problems.
+
+Peers come from the folder given with --peers (`make bench` fills it); one that is not there is shown as missing.
+"""
+
+import argparse
+import importlib
+import itertools
+import math
+import pathlib
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import matplotlib
+import numpy as np
+import tensorflow as tf
+from scipy.optimize import linear_sum_assignment
+
+import hungarian_loss
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+Shape = tuple[int, int, int]
+Matcher = Callable[[np.ndarray], object]
+
+SHAPES: list[Shape] = [
+    (16384, 8, 8),
+    (4096, 16, 16),
+    (1024, 32, 32),
+    (256, 100, 100),
+    (1024, 20, 300),
+    (256, 100, 300),
+    (32, 300, 300),
+    (4, 1000, 1000),
+]
+TIED_SHAPES: list[Shape] = [(4096, 16, 16), (256, 100, 100), (32, 300, 300)]
+# A matcher that takes longer than this for a whole batch, in seconds, is timed on a part of it.
+LONGEST = 0.5
+# Larger problems take this one minutes each.
+LARGEST_FOR_TF_MODELS = 32
+
+
+def uniform(random: np.random.Generator, shape: Shape) -> np.ndarray:
+    """Independent costs in [0, 1)."""
+    return random.random(shape)
+
+
+def euclidean(random: np.random.Generator, shape: Shape) -> np.ndarray:
+    """Distances of random points with four coordinates."""
+    batch, rows, cols = shape
+    a, b = random.random((batch, rows, 4)), random.random((batch, cols, 4))
+    return np.stack([np.sqrt(np.square(x[:, None] - y).sum(-1)) for x, y in zip(a, b, strict=True)])
+
+
+def integers(random: np.random.Generator, shape: Shape) -> np.ndarray:
+    """Whole numbers from 0 to 9."""
+    return random.integers(0, 10, shape)
+
+
+def rounded(random: np.random.Generator, shape: Shape) -> np.ndarray:
+    """Distances as above, in multiples of 1/64."""
+    return np.round(euclidean(random, shape) * 64) / 64
+
+
+def offset(random: np.random.Generator, shape: Shape) -> np.ndarray:
+    """A million and a number in [0, 1), of which float32 keeps four bits."""
+    return 1e6 + random.random(shape)
+
+
+def peers() -> dict[str, Matcher | None]:
+    """The other matchers, by name; None where one is missing."""
+
+    def of(module: str, make: Callable) -> Matcher | None:
+        try:
+            return make(importlib.import_module(module))
+        except ImportError as error:
+            print(f"{module} is missing: {error}", file=sys.stderr)
+            return None
+
+    def each(solve: Callable[[np.ndarray], object]) -> Matcher:
+        return lambda cost: [solve(problem) for problem in cost]
+
+    return {
+        "SciPy": each(linear_sum_assignment),
+        "laprust": of("laprust", lambda m: lambda cost: m.lapjv_batch(cost, extend_cost=True, n_threads=1)),
+        "lapx": of("lap", lambda m: each(lambda problem: m.lapjv(problem, extend_cost=True))),
+        "fastlap": of("fastlap", lambda m: each(m.solve_lap)),
+        "TF Models": of(
+            "official.projects.detr.ops.matchers", lambda m: lambda cost: m.hungarian_matching(tf.constant(cost))
+        ),
+    }
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Wall time of one run."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def measure(cost: np.ndarray, matchers: dict[str, Matcher | None], rounds: int) -> dict[str, float]:
+    """Ratios to the op's own time per problem, and the op's own spread as "same"."""
+    op = tf.load_op_library(hungarian_loss.op_library_path()).hungarian_assignment
+    costs, exists, no_limit = tf.constant(cost), tf.constant(True), tf.constant(math.inf)
+
+    def ours() -> object:
+        return op(costs, exists, exists, no_limit)
+
+    ours()
+    # How many problems of the batch each is timed on.
+    counts = {}
+    for name, matcher in matchers.items():
+        if matcher is None or (name == "TF Models" and not cost.shape[1] == cost.shape[2] <= LARGEST_FOR_TF_MODELS):
+            continue
+        count = 1
+        while seconds(lambda matcher=matcher, part=cost[:count]: matcher(part)) < LONGEST / 4 and count < len(cost):
+            count = min(4 * count, len(cost))
+        counts[name] = count
+    ratios: dict[str, list[float]] = {"same": []}
+    for _ in range(rounds):
+        own = seconds(ours) / len(cost)
+        for name, count in counts.items():
+            matcher, part = matchers[name], cost[:count]
+            other = seconds(lambda matcher=matcher, part=part: matcher(part)) / count
+            ratios.setdefault(name, []).append(other / own)
+        ratios["same"].append(seconds(ours) / len(cost) / own)
+    return {name: statistics.median(values) for name, values in ratios.items()}
+
+
+def draw(table: dict[str, dict[str, float]], names: list[str], path: pathlib.Path) -> None:
+    """The table as a picture."""
+    figure, axes = pyplot.subplots(figsize=(9, 0.32 * len(table) + 1.2), layout="constrained")
+    for name in names:
+        points = [(cells[name], label) for label, cells in table.items() if name in cells]
+        if points:
+            axes.plot(*zip(*points, strict=True), "o", label=name)
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set(xscale="log", xlabel="times as long as this op takes, one thread")
+    axes.invert_yaxis()
+    axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Prints the table and draws it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peers", type=pathlib.Path, help="folder with the packages to compare with")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--picture", type=pathlib.Path, help="where to draw the table")
+    options = parser.parse_args()
+    if options.peers:
+        sys.path.append(str(options.peers))
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    random = np.random.default_rng(0)
+    matchers = peers()
+    names = [*matchers, "same"]
+    print(f"| batch × rows × cols | costs | {' | '.join(names)} |")
+    print(f"|---|---|{'---|' * len(names)}")
+    untied = itertools.product(SHAPES, [uniform, euclidean])
+    tied = itertools.product(TIED_SHAPES, [integers, rounded, offset])
+    table = {}
+    logarithms: dict[str, list[float]] = {}
+    for shape, kind in [*untied, *tied]:
+        cells = measure(kind(random, shape).astype(np.float32), matchers, options.rounds)
+        label = " × ".join(map(str, shape))
+        table[f"{label} {kind.__name__}"] = cells
+        if kind in (uniform, euclidean):
+            for name, ratio in cells.items():
+                logarithms.setdefault(name, []).append(math.log(ratio))
+        texts = [f"{cells[name]:.2f}" if name in cells else "–" for name in names]
+        print(f"| {label} | {kind.__name__} | {' | '.join(texts)} |", flush=True)
+    means = [f"{math.exp(statistics.mean(logarithms[name])):.2f}" if name in logarithms else "–" for name in names]
+    print(f"| geometric mean | uniform, euclidean | {' | '.join(means)} |")
+    if options.picture:
+        draw(table, list(matchers), options.picture)
+
+
+if __name__ == "__main__":
+    main()
