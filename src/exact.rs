@@ -1,5 +1,6 @@
 //! Exactness: when the answer found in f64 may stand, and what is done when it may not.
 //!
+//! 0. Large squares are solved in f32, for duals from which f64 has little left to do. Nothing rests on them.
 //! 1. Solve in f64. If no result was rounded, the answer is exactly optimal: nothing is left to prove. So it is for
 //!    whole numbers, and for all costs whose digits fit (see [`crate::solver`], "size of the numbers").
 //! 2. Otherwise bound how far the objective can be from the optimum, by the duals: the answer stands if that is
@@ -40,6 +41,8 @@ pub struct ExactSolver {
 struct Member {
     /// Where f64 starts from, for large instances.
     single: Solver<f32>,
+    /// f64 starts from there.
+    near: bool,
     double: Solver<f64>,
     // Made room for only when it is needed, which is rare.
     double_double: Solver<DoubleDouble>,
@@ -275,12 +278,21 @@ fn power_of_two_from(value: f64) -> f64 {
 
 impl Member {
     /// Has f64 start from what f32 led to, if that is how this instance is solved.
+    ///
+    /// Duals as large as n/2·max|c| are left alone: from there sums might grow beyond what keeps arithmetic exact, which
+    /// from zero they do not (see [`crate::solver`], "size of the numbers").
     fn adopt_duals<E: Entry>(&mut self, instance: &Instance<E>) {
+        self.near = false;
         if starts_in_single(instance) {
-            // Costs that promise exact arithmetic (see `crate::solver`) are multiples of this.
-            let sums = 2.0 * (instance.rows() + instance.cols()) as f64 * instance.largest;
+            let (rows, cols) = (instance.rows(), instance.cols());
+            let duals = self.single.col_duals().blocks().iter();
+            let duals = duals.flat_map(|block| &block.0).take(cols);
+            let largest = duals.fold(0.0, |top: f32, dual| top.max(dual.abs()));
+            self.near = f64::from(largest) <= 0.5 * rows as f64 * instance.largest;
+            // Costs that promise exact arithmetic are multiples of this.
+            let sums = 2.0 * (rows + cols) as f64 * instance.largest;
             let grid = power_of_two_from(sums * (0.5 * f64::EPSILON));
-            self.double.adopt_duals(&self.single, instance.cols(), grid);
+            self.double.adopt_duals(&self.single, cols, grid);
         }
     }
 
@@ -291,7 +303,7 @@ impl Member {
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
-        if L::COLS == 0 && starts_in_single(instance) {
+        if L::COLS == 0 && starts_in_single(instance) && self.near {
             self.double.begin_near(lanes, instance, &self.single);
             Ok(())
         } else {

@@ -278,3 +278,41 @@ fn reals_and_near_ties() {
             .collect()
     });
 }
+
+/// Large squares are solved in f32 first, to which these costs are whole multiples of 1/64: what decides is below its
+/// last digit, and must not be lost.
+#[test]
+fn what_f32_cannot_tell_apart() {
+    let n = 150;
+    let mut random = Random(11);
+    let mut told_apart = 0;
+    for _ in 0..10 {
+        let points: Vec<f64> = (0..8 * n).map(|_| random.uniform()).collect();
+        let (a, b) = points.split_at(4 * n);
+        let mut cost = Vec::new();
+        for a in a.chunks(4) {
+            for b in b.chunks(4) {
+                let squares: f64 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
+                let tied = (squares.sqrt() * 64.0).round() / 64.0;
+                let step = (random.next() % 64) as f64 / (1u64 << 40) as f64;
+                cost.push(tied * (1.0 + step));
+            }
+        }
+        let blurred: Vec<f64> = cost.iter().map(|&cost| f64::from(cost as f32)).collect();
+        let problem = Owned::new(n, n, cost);
+        let (answer, status, tally) = solve_and_tally::<f64, f64>(&problem);
+        assert_eq!((status, tally.exact), (0, 1));
+        check(&problem.view(), &answer, F64_ROUNDOFF).unwrap();
+        let (blurred, _, _) = solve_and_tally::<f64, f64>(&Owned::new(n, n, blurred));
+        let (best, other) = (
+            exact_total(&problem, &answer),
+            exact_total(&problem, &blurred),
+        );
+        assert!(best <= other);
+        told_apart += usize::from(best < other);
+    }
+    assert!(
+        told_apart > 0,
+        "an answer to the costs as f32 sees them would have done"
+    );
+}
