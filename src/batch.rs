@@ -334,24 +334,19 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
                     col_duals: &mut outputs.col_duals[index * cols..][..cols],
                     status: &mut outputs.status[index..=index],
                 };
-                let sign = self.inputs.options.sign();
+                let problem = self.inputs.problem(self.shape, index);
+                let sign = problem.options.sign();
                 let (total_cost, status) = match (&prepared[member], verdict) {
                     (Some(instance), Some(Verdict::InDouble(evidence, solver))) => {
                         tally.exact += u64::from(*evidence == Evidence::Exact);
                         tally.proven += u64::from(*evidence == Evidence::Proven);
                         answer.write(instance, solver);
-                        (
-                            sign * total_cost(instance, solver.col_of_row()),
-                            Status::Optimal,
-                        )
+                        (total_cost(&problem, answer.row_to_col), Status::Optimal)
                     }
                     (Some(instance), Some(Verdict::InDoubleDouble(solver))) => {
                         tally.redone += 1;
                         answer.write(instance, solver);
-                        (
-                            sign * total_cost(instance, solver.col_of_row()),
-                            Status::Optimal,
-                        )
+                        (total_cost(&problem, answer.row_to_col), Status::Optimal)
                     }
                     (_, Some(Verdict::Infeasible)) => {
                         answer.clear();
@@ -460,18 +455,23 @@ fn write_duals<R: Copy, U: Real>(
     }
 }
 
-/// Sum over the matched pairs, in the user's scale but in the sense of minimising.
+/// Sum over the matched pairs.
 #[inline(always)]
-fn total_cost<E: Entry>(instance: &Instance<E>, col_of_row: &[i32]) -> f64 {
+fn total_cost<T: Cost>(problem: &Problem<T>, row_to_col: &[i32]) -> f64 {
     let matched = || {
-        let pairs = col_of_row.iter().enumerate();
-        pairs
-            .filter(|&(_, &col)| col != UNMATCHED)
-            .map(|(row, &col)| instance.cost(row, col as usize))
+        row_to_col
+            .iter()
+            .enumerate()
+            .filter(|(_, col)| **col >= 0)
+            .map(|(row, &col)| problem.cost_of(row, col as usize))
     };
     let sum = compensated_sum(matched());
-    // Adding zero turns -0.0 into 0.0.
-    sum * instance.dual_factor().abs() + 0.0
+    if sum.is_finite() {
+        return sum;
+    }
+    // A partial sum left the range of f64; the total need not.
+    const SCALE: f64 = 1.0 / (1u64 << 40) as f64;
+    compensated_sum(matched().map(|cost| cost * SCALE)) / SCALE
 }
 
 /// One sentence on the first problem whose status is not 0, or `None`.
