@@ -319,7 +319,7 @@ impl Member {
         instance: &Instance<E>,
         exact: bool,
     ) -> Result<Verdict<'_>, TryReserveError> {
-        if exact && instance.limit_is_exact {
+        if exact && instance.scaling_is_exact {
             return Ok(Verdict::InDouble(Evidence::Exact, &self.double));
         }
         let proof = IsNearEnough {
@@ -350,7 +350,7 @@ impl Member {
                 .advance::<_, _, DOUBLES>(lanes, instance)
                 .is_ok();
         }
-        if exactness.held(&mut self.double) && instance.limit_is_exact && feasible {
+        if exactness.held(&mut self.double) && instance.scaling_is_exact && feasible {
             return Ok(Verdict::InDouble(Evidence::Exact, &self.double));
         }
         let wider = &mut self.double_double;

@@ -335,8 +335,8 @@ pub struct Instance<'a, E> {
     factor: f64,
     /// Half the limit, in the instance's scale; +inf where every row must be matched.
     pub half_limit: f64,
-    /// Halving and scaling rounded nothing away from the limit.
-    pub limit_is_exact: bool,
+    /// Scaling rounded nothing away from the costs, nor scaling and halving from the limit.
+    pub scaling_is_exact: bool,
     /// max(|c|, |L|) over allowed pairs, in the instance's scale.
     pub largest: f64,
     /// The instance's rows are the user's columns.
@@ -421,13 +421,16 @@ impl<'a, T: Cost> Problem<'a, T> {
         } else {
             1.0
         };
+        let mut scaling_is_exact = true;
         if scale != 1.0 {
             if in_place.take().is_some() {
                 self.copy(rows, cols, transposed, width, copy, line)
                     .map_err(Unprepared::Memory)?;
             }
             for cost in copy.iter_mut() {
-                *cost = cost.times(scale);
+                let scaled = cost.times(scale);
+                scaling_is_exact &= scaled.times(1.0 / scale).widen() == cost.widen();
+                *cost = scaled;
             }
         }
         let (costs, stride) = match in_place {
@@ -448,7 +451,8 @@ impl<'a, T: Cost> Problem<'a, T> {
             width,
             factor,
             half_limit,
-            limit_is_exact: half_limit.is_infinite() || 2.0 * half_limit / factor == limit,
+            scaling_is_exact: scaling_is_exact
+                && (half_limit.is_infinite() || 2.0 * half_limit / factor == limit),
             largest: largest * scale,
             transposed,
             row_names,
