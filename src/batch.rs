@@ -6,7 +6,7 @@
 use std::collections::TryReserveError;
 
 use crate::arithmetic::Arithmetic;
-use crate::exact::{Evidence, ExactSolver, GROUP, Verdict};
+use crate::exact::{Evidence, ExactSolver, GROUP, Verdict, group_of};
 use crate::float_environment::KeepDenormals;
 use crate::lanes::{Level, Vectors, Work};
 use crate::problem::{
@@ -305,16 +305,17 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
         } = self.shape;
         let outputs = self.outputs;
         let mut tally = Tally::default();
-        // Copies of large problems are not made before they are needed.
-        const LARGE: usize = 1 << 18;
-        let group = if rows * cols > LARGE { 1 } else { GROUP };
+        let group = group_of(rows, cols, size_of::<T::Entry>());
         for first in (0..problems).step_by(group) {
             let mut prepared = [const { None }; GROUP];
             for (member, layout) in self.layouts.iter_mut().enumerate() {
                 if member < group && first + member < problems {
                     let problem = self.inputs.problem(self.shape, first + member);
                     prepared[member] = match problem.prepare(layout) {
-                        Ok(instance) => Some(instance),
+                        Ok(mut instance) => {
+                            instance.ahead = group;
+                            Some(instance)
+                        }
                         Err(Unprepared::Invalid(_)) => None,
                         Err(Unprepared::Memory(source)) => return Err(source),
                     };

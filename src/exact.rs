@@ -11,10 +11,11 @@ use std::collections::TryReserveError;
 
 use crate::arithmetic::{Arithmetic, DoubleDouble};
 use crate::float_environment::Exactness;
-use crate::lanes::{DOUBLES, Lanes, Narrow, Portable, Vectors, Work};
+use crate::lanes::{DOUBLES, Lanes, Portable, SINGLES, Vectors, Work};
 use crate::problem::{Entry, Instance};
+use crate::repair::Repair;
 use crate::solver::{Infeasible, Solver};
-use crate::sweep;
+use crate::sweep::{self, ANY};
 
 /// Which of the three steps an answer came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,38 +40,38 @@ pub struct ExactSolver {
 /// What solves one instance of a group.
 #[derive(Debug, Default)]
 struct Member {
-    /// Where f64 starts from, for large instances.
+    /// Where f64 starts from.
     single: Solver<f32>,
     /// f64 starts from there.
     near: bool,
+    repair: Repair,
     double: Solver<f64>,
     // Made room for only when it is needed, which is rare.
     double_double: Solver<DoubleDouble>,
 }
 
-/// Has this instance so many steps that it pays to make most of them in f32? Then f64 starts from what they led to; it
-/// would have come to an answer just as good by itself, so nothing depends on what f32 rounds away.
+/// Is f32 to lead? Then f64 starts from what it led to, with little left to do; it would have come to an answer just as
+/// good by itself, so nothing rests on what f32 rounds away.
 #[inline(always)]
 fn starts_in_single<E: Entry>(instance: &Instance<E>) -> bool {
     // Within this range no sum of f32 overflows, and rounding is relative.
     const RANGE: std::ops::Range<f64> = 1e-30..1e30;
-    instance.is_balanced() && instance.rows() >= SINGLE_FROM && RANGE.contains(&instance.largest)
+    let has_limit = instance.half_limit.is_finite();
+    instance.cols() >= SINGLE_FROM && !has_limit && RANGE.contains(&instance.largest)
 }
 
-/// Rows from which it pays to start in f32.
-const SINGLE_FROM: usize = 128;
+/// Columns from which f32 leads.
+const SINGLE_FROM: usize = 65;
 
-/// How many instances take turns: as many as it takes to fill the time in which each waits for its minimum, but no more
-/// than fit the cache together.
-#[inline(always)]
-fn taking_turns<E: Entry>(instance: &Instance<E>) -> usize {
-    const CACHE: usize = 1 << 20;
-    if instance.width() <= 16 {
-        GROUP
-    } else if 2 * instance.rows() * instance.cols() * size_of::<E>() <= CACHE {
-        2
-    } else {
-        1
+/// How many problems of this size make a group, and take turns: as many as it takes to fill the time in which each waits
+/// for its minimum, but no more than fit the cache together.
+pub fn group_of(rows: usize, cols: usize, size_of_cost: usize) -> usize {
+    const CACHE: usize = 3 << 18;
+    let bytes = rows.saturating_mul(cols).saturating_mul(size_of_cost);
+    match CACHE / bytes.max(1) {
+        0 | 1 => 1,
+        2..8 => 2,
+        _ => GROUP,
     }
 }
 
@@ -90,6 +91,7 @@ impl ExactSolver {
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
         self.members.iter_mut().try_for_each(|member| {
             member.single.try_reserve(rows, cols)?;
+            member.repair.try_reserve(rows.min(cols), rows.max(cols))?;
             member.double.try_reserve(rows, cols)
         })
     }
@@ -108,11 +110,7 @@ impl ExactSolver {
     ) -> Result<[Option<Verdict<'_>>; GROUP], TryReserveError> {
         let mut feasible = instances.each_ref().map(Option::is_some);
         if instances.iter().flatten().any(starts_in_single) {
-            vectors.run_apart(StartInSingle {
-                members: &mut self.members,
-                instances,
-                feasible: &mut feasible,
-            });
+            self.start_in_single(vectors, instances, &mut feasible);
         }
         let exactness = Exactness::watch();
         self.solve_in_double(vectors, instances, &mut feasible);
@@ -130,6 +128,30 @@ impl ExactSolver {
         Ok(verdicts)
     }
 
+    /// Solves in f32 the instances that are to start there.
+    #[inline(always)]
+    fn start_in_single<V: Vectors, E: Entry>(
+        &mut self,
+        vectors: V,
+        instances: &[Option<Instance<E>>; GROUP],
+        feasible: &mut [bool; GROUP],
+    ) {
+        let members = &mut self.members;
+        macro_rules! of_quads {
+            ($quads:expr) => {
+                vectors.run_apart(StartInSingle::<E, { $quads }> {
+                    members,
+                    instances,
+                    feasible,
+                })
+            };
+        }
+        match quads_of_all::<_, SINGLES>(instances) {
+            2 => of_quads!(2),
+            _ => of_quads!(ANY),
+        }
+    }
+
     /// Solves all instances in f64.
     #[inline(always)]
     fn solve_in_double<V: Vectors, E: Entry>(
@@ -138,36 +160,45 @@ impl ExactSolver {
         instances: &[Option<Instance<E>>; GROUP],
         feasible: &mut [bool; GROUP],
     ) {
-        let mut widths = instances.iter().flatten().map(Instance::width);
-        let width = widths.next().unwrap_or(0);
-        let same = widths.all(|other| other == width);
         let members = &mut self.members;
-        macro_rules! in_width {
-            ($width:literal) => {
-                vectors.run_apart(SolveInDouble::<E, $width> {
+        macro_rules! of_quads {
+            ($quads:expr) => {
+                vectors.run_apart(SolveInDouble::<E, { $quads }> {
                     members,
                     instances,
                     feasible,
                 })
             };
         }
-        match if same { width } else { 0 } {
-            8 => in_width!(8),
-            16 => in_width!(16),
-            32 => in_width!(32),
-            _ => in_width!(0),
+        match quads_of_all::<_, DOUBLES>(instances) {
+            1 => of_quads!(1),
+            2 => of_quads!(2),
+            _ => of_quads!(ANY),
         }
     }
 }
 
-/// Solves in f32 the instances that are to start there.
-struct StartInSingle<'a, 'b, E> {
+/// Quads of vectors of `W` that a row of each instance has, if it is the same number for all.
+#[inline(always)]
+fn quads_of_all<E: Entry, const W: usize>(instances: &[Option<Instance<E>>; GROUP]) -> usize {
+    let mut counts = instances.iter().flatten();
+    let quads = |one: &Instance<E>| one.width().div_ceil(sweep::QUAD * W);
+    let first = counts.next().map_or(ANY, quads);
+    if counts.all(|other| quads(other) == first) {
+        first
+    } else {
+        ANY
+    }
+}
+
+/// Solves in f32 the instances that are to start there, their rows being of `Q` quads, or of any number.
+struct StartInSingle<'a, 'b, E, const Q: usize> {
     members: &'a mut [Member; GROUP],
     instances: &'a [Option<Instance<'b, E>>; GROUP],
     feasible: &'a mut [bool; GROUP],
 }
 
-impl<E: Entry> Work for StartInSingle<'_, '_, E> {
+impl<E: Entry, const Q: usize> Work for StartInSingle<'_, '_, E, Q> {
     type Output = ();
 
     #[inline(always)]
@@ -184,27 +215,34 @@ impl<E: Entry> Work for StartInSingle<'_, '_, E> {
             if let Some(instance) = &instances[index]
                 && starts_in_single(instance)
             {
-                feasible[index] = solver.begin(lanes, instance).is_ok();
+                feasible[index] = solver.begin::<_, _, SINGLES, Q>(lanes, instance).is_ok();
             }
         }
         let mut solvers = members.each_mut().map(|member| &mut member.single);
-        take_turns(lanes, &mut solvers, instances, feasible);
-        for (member, instance) in members.iter_mut().zip(instances) {
-            if let Some(instance) = instance {
-                member.adopt_duals(instance);
+        take_turns::<_, _, _, SINGLES, Q>(lanes, &mut solvers, instances, feasible);
+        for index in 0..GROUP {
+            let member = &mut members[index];
+            member.near = false;
+            if let Some(instance) = &instances[index]
+                && feasible[index]
+                && starts_in_single(instance)
+            {
+                let largest_dual = member.adopt_duals(instance);
+                let repair = &mut member.repair;
+                repair.list(lanes, instance, &member.single, largest_dual);
             }
         }
     }
 }
 
-/// Solves all instances in f64, their rows being of `COLS` columns, or of any number if that is 0.
-struct SolveInDouble<'a, 'b, E, const COLS: usize> {
+/// Solves all instances in f64, their rows being of `Q` quads, or of any number.
+struct SolveInDouble<'a, 'b, E, const Q: usize> {
     members: &'a mut [Member; GROUP],
     instances: &'a [Option<Instance<'b, E>>; GROUP],
     feasible: &'a mut [bool; GROUP],
 }
 
-impl<E: Entry, const COLS: usize> Work for SolveInDouble<'_, '_, E, COLS> {
+impl<E: Entry, const Q: usize> Work for SolveInDouble<'_, '_, E, Q> {
     type Output = ();
 
     #[inline(always)]
@@ -214,24 +252,24 @@ impl<E: Entry, const COLS: usize> Work for SolveInDouble<'_, '_, E, COLS> {
             instances,
             feasible,
         } = self;
-        let lanes = Narrow::<_, COLS>(vectors.doubles());
+        let lanes = vectors.doubles();
         for index in 0..GROUP {
             let member = &mut members[index];
             member.double.rest();
             if let Some(instance) = &instances[index]
                 && feasible[index]
             {
-                feasible[index] = member.begin(lanes, instance).is_ok();
+                feasible[index] = member.begin::<_, _, Q>(lanes, instance).is_ok();
             }
         }
         let mut solvers = members.each_mut().map(|member| &mut member.double);
-        take_turns(lanes, &mut solvers, instances, feasible);
+        take_turns::<_, _, _, DOUBLES, Q>(lanes, &mut solvers, instances, feasible);
     }
 }
 
 /// Has all solvers that have begun make their steps, in turns.
 #[inline(always)]
-fn take_turns<R: Arithmetic, L: Lanes<W, Number = R>, E: Entry, const W: usize>(
+fn take_turns<R: Arithmetic, L: Lanes<W, Number = R>, E: Entry, const W: usize, const Q: usize>(
     lanes: L,
     solvers: &mut [&mut Solver<R>; GROUP],
     instances: &[Option<Instance<E>>; GROUP],
@@ -240,31 +278,31 @@ fn take_turns<R: Arithmetic, L: Lanes<W, Number = R>, E: Entry, const W: usize>(
     // Those not yet done, and how many they are.
     let mut open = [0; GROUP];
     let mut count = 0;
-    let mut at_once = GROUP;
     for index in 0..GROUP {
-        if let Some(instance) = &instances[index]
-            && feasible[index]
-            && !solvers[index].is_done()
-        {
+        if instances[index].is_some() && feasible[index] && !solvers[index].is_done() {
             open[count] = index;
             count += 1;
-            at_once = at_once.min(taking_turns(instance));
         }
     }
-    let mut turn = 0;
     while count > 0 {
-        turn = if turn + 1 < count.min(at_once) {
-            turn + 1
-        } else {
-            0
-        };
-        let index = open[turn];
-        if let Some(instance) = &instances[index] {
-            let solver = &mut solvers[index];
-            feasible[index] = solver.advance(lanes, instance).is_ok();
-            if !feasible[index] || solver.is_done() {
-                count -= 1;
-                open[turn] = open[count];
+        for &index in &open[..count] {
+            if let Some(instance) = &instances[index] {
+                solvers[index].sweep::<L, E, W, Q>(lanes, instance);
+            }
+        }
+        // Behind all sweeps: what is stored here, none of them has to wait for.
+        let mut place = 0;
+        while place < count {
+            let index = open[place];
+            place += 1;
+            if let Some(instance) = &instances[index] {
+                let solver = &mut solvers[index];
+                feasible[index] = solver.act(lanes, instance).is_ok();
+                if !feasible[index] || solver.is_done() {
+                    count -= 1;
+                    place -= 1;
+                    open.copy_within(place + 1.., place);
+                }
             }
         }
     }
@@ -277,38 +315,43 @@ fn power_of_two_from(value: f64) -> f64 {
 }
 
 impl Member {
-    /// Has f64 start from what f32 led to, if that is how this instance is solved.
+    /// Has f64 start from what f32 led to. Returns how large the duals are.
     ///
     /// Duals as large as n/2·max|c| are left alone: from there sums might grow beyond what keeps arithmetic exact, which
     /// from zero they do not (see [`crate::solver`], "size of the numbers").
-    fn adopt_duals<E: Entry>(&mut self, instance: &Instance<E>) {
-        self.near = false;
-        if starts_in_single(instance) {
-            let (rows, cols) = (instance.rows(), instance.cols());
-            let duals = self.single.col_duals().blocks().iter();
-            let duals = duals.flat_map(|block| &block.0).take(cols);
-            let largest = duals.fold(0.0, |top: f32, dual| top.max(dual.abs()));
-            self.near = f64::from(largest) <= 0.5 * rows as f64 * instance.largest;
-            // Costs that promise exact arithmetic are multiples of this.
-            let sums = 2.0 * (rows + cols) as f64 * instance.largest;
-            let grid = power_of_two_from(sums * (0.5 * f64::EPSILON));
-            self.double.adopt_duals(&self.single, cols, grid);
-        }
+    fn adopt_duals<E: Entry>(&mut self, instance: &Instance<E>) -> f64 {
+        let (rows, cols) = (instance.rows(), instance.cols());
+        let duals = self.single.col_duals().blocks().iter();
+        let duals = duals.flat_map(|block| &block.0).take(cols);
+        let largest = f64::from(duals.fold(0.0, |top: f32, dual| top.max(dual.abs())));
+        self.near = largest <= 0.5 * rows as f64 * instance.largest;
+        // Costs that promise exact arithmetic are multiples of this.
+        let sums = 2.0 * (rows + cols) as f64 * instance.largest;
+        let grid = power_of_two_from(sums * (0.5 * f64::EPSILON));
+        self.double.adopt_duals(&self.single, cols, grid);
+        largest
     }
 
     /// Has the solver in f64 begin, near what f32 led to where that was to be.
     #[inline(always)]
-    fn begin<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
+    fn begin<L: Lanes<DOUBLES, Number = f64>, E: Entry, const Q: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
-        if L::COLS == 0 && starts_in_single(instance) && self.near {
-            self.double.begin_near(lanes, instance, &self.single);
-            Ok(())
-        } else {
-            self.double.begin(lanes, instance)
+        let (single, double) = (&self.single, &mut self.double);
+        if starts_in_single(instance) && self.near {
+            if self.repair.raise(instance, single, double.col_duals_mut()) {
+                double.begin_solved(instance, single);
+                return Ok(());
+            }
+            if instance.is_balanced() {
+                self.adopt_duals(instance);
+                self.double.begin_near(lanes, instance, &self.single);
+                return Ok(());
+            }
         }
+        double.begin::<L, E, DOUBLES, Q>(lanes, instance)
     }
 
     /// May the answer in f64 stand? `exact`: nothing was rounded in the whole group.
@@ -340,16 +383,13 @@ impl Member {
         instance: &Instance<E>,
     ) -> Result<Verdict<'_>, TryReserveError> {
         // As in the group, so that a verdict does not depend on the neighbours.
-        self.adopt_duals(instance);
+        if self.near {
+            self.adopt_duals(instance);
+        }
         let exactness = Exactness::watch();
         let lanes = Portable::<f64>::default();
-        let mut feasible = self.begin(lanes, instance).is_ok();
-        while feasible && !self.double.is_done() {
-            feasible = self
-                .double
-                .advance::<_, _, DOUBLES>(lanes, instance)
-                .is_ok();
-        }
+        let mut feasible = self.begin::<_, _, ANY>(lanes, instance).is_ok();
+        feasible &= self.double.go_on::<_, _, DOUBLES>(lanes, instance).is_ok();
         if exactness.held(&mut self.double) && instance.scaling_is_exact && feasible {
             return Ok(Verdict::InDouble(Evidence::Exact, &self.double));
         }

@@ -31,12 +31,12 @@ pub trait Lanes<const W: usize>: Copy {
     fn store(self, vector: Self::Vector, numbers: &mut [Self::Number; W]);
     /// Reads costs, rounded to the nearest if they must be.
     fn load_f32(self, costs: &[f32; W]) -> Self::Vector;
-    /// Reads fewer than `W` costs; the lanes behind them are +inf.
-    fn load_rest_f32(self, costs: &[f32]) -> Self::Vector;
+    /// Reads those of `costs` from `start` on; the lanes behind the last are +inf.
+    fn load_part_f32(self, costs: &[f32], start: usize) -> Self::Vector;
     /// Reads costs, rounded to the nearest if they must be.
     fn load_f64(self, costs: &[f64; W]) -> Self::Vector;
-    /// Reads fewer than `W` costs; the lanes behind them are +inf.
-    fn load_rest_f64(self, costs: &[f64]) -> Self::Vector;
+    /// Reads those of `costs` from `start` on; the lanes behind the last are +inf.
+    fn load_part_f64(self, costs: &[f64], start: usize) -> Self::Vector;
     /// a − b, lane by lane.
     fn subtract(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The smaller of a and b, lane by lane.
@@ -45,6 +45,16 @@ pub trait Lanes<const W: usize>: Copy {
     fn larger(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// Bit l is set where lane l of a equals that of b.
     fn equal(self, a: Self::Vector, b: Self::Vector) -> u64;
+    /// Bit l is set where lane l of a is less than that of b.
+    fn less(self, a: Self::Vector, b: Self::Vector) -> u64;
+    /// Where a < b, `there`; `elsewhere` in the other lanes.
+    fn where_less(
+        self,
+        a: Self::Vector,
+        b: Self::Vector,
+        there: Self::Vector,
+        elsewhere: Self::Vector,
+    ) -> Self::Vector;
     /// The least of all lanes.
     fn least(self, vector: Self::Vector) -> Self::Number;
 
@@ -82,16 +92,16 @@ impl<L: Lanes<W>, const W: usize, const COLS: usize> Lanes<W> for Narrow<L, COLS
         self.0.load_f32(costs)
     }
     #[inline(always)]
-    fn load_rest_f32(self, costs: &[f32]) -> L::Vector {
-        self.0.load_rest_f32(costs)
+    fn load_part_f32(self, costs: &[f32], start: usize) -> L::Vector {
+        self.0.load_part_f32(costs, start)
     }
     #[inline(always)]
     fn load_f64(self, costs: &[f64; W]) -> L::Vector {
         self.0.load_f64(costs)
     }
     #[inline(always)]
-    fn load_rest_f64(self, costs: &[f64]) -> L::Vector {
-        self.0.load_rest_f64(costs)
+    fn load_part_f64(self, costs: &[f64], start: usize) -> L::Vector {
+        self.0.load_part_f64(costs, start)
     }
     #[inline(always)]
     fn subtract(self, a: L::Vector, b: L::Vector) -> L::Vector {
@@ -108,6 +118,20 @@ impl<L: Lanes<W>, const W: usize, const COLS: usize> Lanes<W> for Narrow<L, COLS
     #[inline(always)]
     fn equal(self, a: L::Vector, b: L::Vector) -> u64 {
         self.0.equal(a, b)
+    }
+    #[inline(always)]
+    fn less(self, a: L::Vector, b: L::Vector) -> u64 {
+        self.0.less(a, b)
+    }
+    #[inline(always)]
+    fn where_less(
+        self,
+        a: L::Vector,
+        b: L::Vector,
+        there: L::Vector,
+        elsewhere: L::Vector,
+    ) -> L::Vector {
+        self.0.where_less(a, b, there, elsewhere)
     }
     #[inline(always)]
     fn least(self, vector: L::Vector) -> L::Number {
@@ -257,8 +281,8 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
         costs.map(|cost| R::round_from(f64::from(cost)))
     }
     #[inline(always)]
-    fn load_rest_f32(self, costs: &[f32]) -> [R; W] {
-        std::array::from_fn(|lane| match costs.get(lane) {
+    fn load_part_f32(self, costs: &[f32], start: usize) -> [R; W] {
+        std::array::from_fn(|lane| match costs.get(start + lane) {
             Some(&cost) => R::round_from(f64::from(cost)),
             None => R::INFINITY,
         })
@@ -268,10 +292,10 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
         costs.map(R::round_from)
     }
     #[inline(always)]
-    fn load_rest_f64(self, costs: &[f64]) -> [R; W] {
+    fn load_part_f64(self, costs: &[f64], start: usize) -> [R; W] {
         std::array::from_fn(|lane| {
             costs
-                .get(lane)
+                .get(start + lane)
                 .map_or(R::INFINITY, |&cost| R::round_from(cost))
         })
     }
@@ -290,6 +314,20 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
     #[inline(always)]
     fn equal(self, a: [R; W], b: [R; W]) -> u64 {
         (0..W).fold(0, |bits, lane| bits | u64::from(a[lane] == b[lane]) << lane)
+    }
+    #[inline(always)]
+    fn less(self, a: [R; W], b: [R; W]) -> u64 {
+        (0..W).fold(0, |bits, lane| bits | u64::from(a[lane] < b[lane]) << lane)
+    }
+    #[inline(always)]
+    fn where_less(self, a: [R; W], b: [R; W], there: [R; W], elsewhere: [R; W]) -> [R; W] {
+        std::array::from_fn(|lane| {
+            if a[lane] < b[lane] {
+                there[lane]
+            } else {
+                elsewhere[lane]
+            }
+        })
     }
     #[inline(always)]
     fn least(self, mut vector: [R; W]) -> R {
@@ -416,10 +454,17 @@ mod x86 {
         mask
     };
 
+    /// Where the costs from `start` on lie, and how many of a vector of `width` there are.
+    #[inline(always)]
+    fn part<E>(costs: &[E], start: usize, width: usize) -> (*const E, usize) {
+        let count = costs.len().saturating_sub(start).min(width);
+        (costs.as_ptr().wrapping_add(start), count)
+    }
+
     /// Operations on two halves of 256 bits, those that f64 and f32 share.
     macro_rules! avx2_operations {
         ($number:ident, $width:ident, $vector:ident, $set:ident, $load:ident, $store:ident,
-         $subtract:ident, $smaller:ident, $larger:ident, $compare:ident, $bits:ident) => {
+         $subtract:ident, $smaller:ident, $larger:ident, $compare:ident, $bits:ident, $blend:ident) => {
             type Number = $number;
             type Vector = [$vector; 2];
 
@@ -472,6 +517,33 @@ mod x86 {
                     (low | high << ($width / 2)) as u64
                 }
             }
+            #[inline(always)]
+            fn less(self, a: Self::Vector, b: Self::Vector) -> u64 {
+                // SAFETY: `self` proves AVX2.
+                unsafe {
+                    let low = $bits($compare::<_CMP_LT_OQ>(a[0], b[0]));
+                    let high = $bits($compare::<_CMP_LT_OQ>(a[1], b[1]));
+                    (low | high << ($width / 2)) as u64
+                }
+            }
+            #[inline(always)]
+            fn where_less(
+                self,
+                a: Self::Vector,
+                b: Self::Vector,
+                there: Self::Vector,
+                elsewhere: Self::Vector,
+            ) -> Self::Vector {
+                // SAFETY: `self` proves AVX2.
+                unsafe {
+                    let low = $compare::<_CMP_LT_OQ>(a[0], b[0]);
+                    let high = $compare::<_CMP_LT_OQ>(a[1], b[1]);
+                    [
+                        $blend(elsewhere[0], there[0], low),
+                        $blend(elsewhere[1], there[1], high),
+                    ]
+                }
+            }
         };
     }
 
@@ -492,7 +564,8 @@ mod x86 {
             _mm256_min_pd,
             _mm256_max_pd,
             _mm256_cmp_pd,
-            _mm256_movemask_pd
+            _mm256_movemask_pd,
+            _mm256_blendv_pd
         );
 
         #[inline(always)]
@@ -507,13 +580,13 @@ mod x86 {
             }
         }
         #[inline(always)]
-        fn load_rest_f32(self, costs: &[f32]) -> Self::Vector {
-            assert!(costs.len() < DOUBLES);
-            // SAFETY: `self` proves AVX2; a masked load reads where the mask is set, which is `costs`; the
-            // mask lies within its table as checked above.
+        fn load_part_f32(self, costs: &[f32], start: usize) -> Self::Vector {
+            let (at, count) = part(costs, start, DOUBLES);
+            // SAFETY: `self` proves AVX2; a masked load reads where the mask is set, which is where `part` found costs;
+            // the mask lies within its table since that found no more than a vector's.
             unsafe {
-                let mask = LEADING_SINGLES.as_ptr().add(SINGLES - costs.len());
-                let filled = rest_of_singles(costs.as_ptr(), mask);
+                let mask = LEADING_SINGLES.as_ptr().add(SINGLES - count);
+                let filled = part_of_singles(at, mask);
                 [
                     _mm256_cvtps_pd(_mm256_castps256_ps128(filled)),
                     _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(filled)),
@@ -525,16 +598,15 @@ mod x86 {
             self.load(costs)
         }
         #[inline(always)]
-        fn load_rest_f64(self, costs: &[f64]) -> Self::Vector {
-            assert!(costs.len() < DOUBLES);
-            // SAFETY: as in `load_rest_f32`; `wrapping_add` because the second half may start beyond `costs`, in
+        fn load_part_f64(self, costs: &[f64], start: usize) -> Self::Vector {
+            let (at, count) = part(costs, start, DOUBLES);
+            // SAFETY: as in `load_part_f32`; `wrapping_add` because the second half may start beyond `costs`, in
             // which case its mask is zero.
             unsafe {
-                let mask = LEADING.as_ptr().add(DOUBLES - costs.len());
-                let at = costs.as_ptr();
+                let mask = LEADING.as_ptr().add(DOUBLES - count);
                 [
-                    rest_of_doubles(at, mask),
-                    rest_of_doubles(at.wrapping_add(4), mask.add(4)),
+                    part_of_doubles(at, mask),
+                    part_of_doubles(at.wrapping_add(4), mask.add(4)),
                 ]
             }
         }
@@ -572,7 +644,8 @@ mod x86 {
             _mm256_min_ps,
             _mm256_max_ps,
             _mm256_cmp_ps,
-            _mm256_movemask_ps
+            _mm256_movemask_ps,
+            _mm256_blendv_ps
         );
 
         #[inline(always)]
@@ -580,15 +653,14 @@ mod x86 {
             self.load(costs)
         }
         #[inline(always)]
-        fn load_rest_f32(self, costs: &[f32]) -> Self::Vector {
-            assert!(costs.len() < SINGLES);
-            // SAFETY: as in `load_rest_f64` above.
+        fn load_part_f32(self, costs: &[f32], start: usize) -> Self::Vector {
+            let (at, count) = part(costs, start, SINGLES);
+            // SAFETY: as in `load_part_f64` above.
             unsafe {
-                let mask = LEADING_SINGLES.as_ptr().add(SINGLES - costs.len());
-                let at = costs.as_ptr();
+                let mask = LEADING_SINGLES.as_ptr().add(SINGLES - count);
                 [
-                    rest_of_singles(at, mask),
-                    rest_of_singles(at.wrapping_add(8), mask.add(8)),
+                    part_of_singles(at, mask),
+                    part_of_singles(at.wrapping_add(8), mask.add(8)),
                 ]
             }
         }
@@ -604,12 +676,12 @@ mod x86 {
             }
         }
         #[inline(always)]
-        fn load_rest_f64(self, costs: &[f64]) -> Self::Vector {
-            let mut narrowed = [f32::INFINITY; SINGLES];
-            for (narrowed, &cost) in narrowed.iter_mut().zip(costs) {
-                *narrowed = cost as f32;
-            }
-            self.load(&narrowed)
+        fn load_part_f64(self, costs: &[f64], start: usize) -> Self::Vector {
+            let doubles = Doubles(self.0);
+            let low = doubles.load_part_f64(costs, start);
+            let high = doubles.load_part_f64(costs, start + DOUBLES);
+            // SAFETY: `self` proves AVX2.
+            unsafe { [narrow(low[0], low[1]), narrow(high[0], high[1])] }
         }
         #[inline(always)]
         fn least(self, vector: Self::Vector) -> f32 {
@@ -637,7 +709,7 @@ mod x86 {
     ///
     /// The processor must have AVX2, four flags must lie at `mask`, and numbers at `at` where they are set.
     #[inline(always)]
-    unsafe fn rest_of_doubles(at: *const f64, mask: *const i64) -> __m256d {
+    unsafe fn part_of_doubles(at: *const f64, mask: *const i64) -> __m256d {
         // SAFETY: promised by the caller.
         unsafe {
             let mask = _mm256_loadu_si256(mask.cast());
@@ -651,7 +723,7 @@ mod x86 {
     ///
     /// The processor must have AVX2, eight flags must lie at `mask`, and numbers at `at` where they are set.
     #[inline(always)]
-    unsafe fn rest_of_singles(at: *const f32, mask: *const i32) -> __m256 {
+    unsafe fn part_of_singles(at: *const f32, mask: *const i32) -> __m256 {
         // SAFETY: promised by the caller.
         unsafe {
             let mask = _mm256_loadu_si256(mask.cast());
@@ -749,6 +821,22 @@ mod x86 {
                 unsafe { u64::from($compare::<_CMP_EQ_OQ>(a, b)) }
             }
             #[inline(always)]
+            fn less(self, a: $vector, b: $vector) -> u64 {
+                // SAFETY: `self` proves AVX-512.
+                unsafe { u64::from($compare::<_CMP_LT_OQ>(a, b)) }
+            }
+            #[inline(always)]
+            fn where_less(
+                self,
+                a: $vector,
+                b: $vector,
+                there: $vector,
+                elsewhere: $vector,
+            ) -> $vector {
+                // SAFETY: `self` proves AVX-512.
+                unsafe { $blend(elsewhere, $compare::<_CMP_LT_OQ>(a, b), there) }
+            }
+            #[inline(always)]
             fn one_lane(self, elsewhere: $number, lane: usize, there: $number) -> $vector {
                 let mask: $mask = 1 << (lane % $width);
                 // SAFETY: `self` proves AVX-512.
@@ -760,8 +848,7 @@ mod x86 {
     /// One bit for each of the first `count` lanes.
     #[inline(always)]
     fn leading(count: usize) -> u32 {
-        assert!(count < SINGLES);
-        (1 << count) - 1
+        (1u32 << (count % 32)) - 1
     }
 
     impl Lanes<DOUBLES> for Doubles<Avx512> {
@@ -786,13 +873,13 @@ mod x86 {
             unsafe { _mm512_cvtps_pd(_mm256_loadu_ps(costs.as_ptr())) }
         }
         #[inline(always)]
-        fn load_rest_f32(self, costs: &[f32]) -> __m512d {
-            assert!(costs.len() < DOUBLES);
-            let mask = leading(costs.len()) as __mmask8;
-            // SAFETY: `self` proves AVX-512; a masked load reads where the mask is set, which is `costs`.
+        fn load_part_f32(self, costs: &[f32], start: usize) -> __m512d {
+            let (at, count) = part(costs, start, DOUBLES);
+            let mask = leading(count) as __mmask8;
+            // SAFETY: `self` proves AVX-512; a masked load reads where the mask is set, which is where `part` found costs.
             unsafe {
                 let infinite = _mm256_set1_ps(f32::INFINITY);
-                _mm512_cvtps_pd(_mm256_mask_loadu_ps(infinite, mask, costs.as_ptr()))
+                _mm512_cvtps_pd(_mm256_mask_loadu_ps(infinite, mask, at))
             }
         }
         #[inline(always)]
@@ -800,11 +887,11 @@ mod x86 {
             self.load(costs)
         }
         #[inline(always)]
-        fn load_rest_f64(self, costs: &[f64]) -> __m512d {
-            assert!(costs.len() < DOUBLES);
-            let mask = leading(costs.len()) as __mmask8;
-            // SAFETY: as in `load_rest_f32`.
-            unsafe { _mm512_mask_loadu_pd(_mm512_set1_pd(f64::INFINITY), mask, costs.as_ptr()) }
+        fn load_part_f64(self, costs: &[f64], start: usize) -> __m512d {
+            let (at, count) = part(costs, start, DOUBLES);
+            let mask = leading(count) as __mmask8;
+            // SAFETY: as in `load_part_f32`.
+            unsafe { _mm512_mask_loadu_pd(_mm512_set1_pd(f64::INFINITY), mask, at) }
         }
         #[inline(always)]
         fn least(self, vector: __m512d) -> f64 {
@@ -839,10 +926,11 @@ mod x86 {
             self.load(costs)
         }
         #[inline(always)]
-        fn load_rest_f32(self, costs: &[f32]) -> __m512 {
-            let mask = leading(costs.len()) as __mmask16;
-            // SAFETY: `self` proves AVX-512; a masked load reads where the mask is set, which is `costs`.
-            unsafe { _mm512_mask_loadu_ps(_mm512_set1_ps(f32::INFINITY), mask, costs.as_ptr()) }
+        fn load_part_f32(self, costs: &[f32], start: usize) -> __m512 {
+            let (at, count) = part(costs, start, SINGLES);
+            let mask = leading(count) as __mmask16;
+            // SAFETY: as in the same of f64 above.
+            unsafe { _mm512_mask_loadu_ps(_mm512_set1_ps(f32::INFINITY), mask, at) }
         }
         #[inline(always)]
         fn load_f64(self, costs: &[f64; SINGLES]) -> __m512 {
@@ -855,12 +943,15 @@ mod x86 {
             }
         }
         #[inline(always)]
-        fn load_rest_f64(self, costs: &[f64]) -> __m512 {
-            let mut narrowed = [f32::INFINITY; SINGLES];
-            for (narrowed, &cost) in narrowed.iter_mut().zip(costs) {
-                *narrowed = cost as f32;
+        fn load_part_f64(self, costs: &[f64], start: usize) -> __m512 {
+            let doubles = Doubles(self.0);
+            let low = doubles.load_part_f64(costs, start);
+            let high = doubles.load_part_f64(costs, start + DOUBLES);
+            // SAFETY: `self` proves AVX-512.
+            unsafe {
+                let (low, high) = (_mm512_cvtpd_ps(low), _mm512_cvtpd_ps(high));
+                _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high)
             }
-            self.load(&narrowed)
         }
         #[inline(always)]
         fn least(self, vector: __m512) -> f32 {

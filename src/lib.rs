@@ -6,6 +6,7 @@
 //! | [`solver`] | shortest augmenting paths with duals: the algorithm |
 //! | [`sweep`] | its passes over a row, eight columns at a time |
 //! | [`lanes`] | the vector instructions that those passes use, and the choice among them |
+//! | [`repair`] | duals in f64 for an answer found in f32 |
 //! | [`exact`] | when an answer in f64 may stand, and what is done when not |
 //! | [`arithmetic`] | f64, and twice its precision |
 //! | [`batch`] | many problems one after the other, outputs rounded and written |
@@ -28,6 +29,7 @@ pub mod fault;
 pub mod float_environment;
 pub mod lanes;
 pub mod problem;
+pub mod repair;
 pub mod solver;
 pub mod status;
 pub mod sum;

@@ -37,8 +37,8 @@ pub trait Entry: Cost<Entry = Self> {
     /// Reads a vector of them.
     fn load<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self; W]) -> L::Vector;
 
-    /// Reads fewer than fill a vector; the lanes behind them are +inf.
-    fn load_rest<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self]) -> L::Vector;
+    /// Reads those of `costs` from `start` on; the lanes behind the last are +inf.
+    fn load_part<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self], start: usize) -> L::Vector;
 
     /// The same number times ±2^k, rounded if it must be.
     fn times(self, factor: f64) -> Self;
@@ -49,7 +49,7 @@ pub trait Entry: Cost<Entry = Self> {
 }
 
 macro_rules! entry {
-    ($entry:ident, $bits:ident, $load:ident, $load_rest:ident) => {
+    ($entry:ident, $bits:ident, $load:ident, $load_part:ident) => {
         impl Cost for $entry {
             type Entry = Self;
 
@@ -76,8 +76,12 @@ macro_rules! entry {
                 lanes.$load(costs)
             }
             #[inline(always)]
-            fn load_rest<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self]) -> L::Vector {
-                lanes.$load_rest(costs)
+            fn load_part<L: Lanes<W>, const W: usize>(
+                lanes: L,
+                costs: &[Self],
+                start: usize,
+            ) -> L::Vector {
+                lanes.$load_part(costs, start)
             }
             #[inline(always)]
             fn times(self, factor: f64) -> Self {
@@ -109,8 +113,8 @@ macro_rules! entry {
         }
     };
 }
-entry!(f32, u32, load_f32, load_rest_f32);
-entry!(f64, u64, load_f64, load_rest_f64);
+entry!(f32, u32, load_f32, load_part_f32);
+entry!(f64, u64, load_f64, load_part_f64);
 
 macro_rules! half_cost {
     ($cost:ident) => {
@@ -339,6 +343,8 @@ pub struct Instance<'a, E> {
     pub scaling_is_exact: bool,
     /// max(|c|, |L|) over allowed pairs, in the instance's scale.
     pub largest: f64,
+    /// How many instances further on in the batch the next one of this worker may be.
+    pub ahead: usize,
     /// The instance's rows are the user's columns.
     pub transposed: bool,
     /// User's index of each of the instance's rows.
@@ -454,6 +460,7 @@ impl<'a, T: Cost> Problem<'a, T> {
             scaling_is_exact: scaling_is_exact
                 && (half_limit.is_infinite() || 2.0 * half_limit / factor == limit),
             largest: largest * scale,
+            ahead: 1,
             transposed,
             row_names,
             col_names,
@@ -603,11 +610,15 @@ impl<'a, E: Entry> Instance<'a, E> {
         &self.costs[row * self.stride..][..self.width]
     }
 
-    /// Where the row of another instance lies, `instances` further on in the batch, if the instances are read in place.
+    /// Asks for a row of the next instance, if instances are read in place.
     #[inline(always)]
-    pub fn row_ahead(&self, row: usize, instances: usize) -> *const E {
-        let ahead = (instances * self.rows + row) * self.stride;
-        self.costs.as_ptr().wrapping_add(ahead)
+    pub fn prefetch_next<L: Lanes<W>, const W: usize>(&self, lanes: L, row: usize) {
+        const LINE: usize = 64;
+        let ahead = (self.ahead * self.rows + row) * self.stride;
+        let next = self.costs.as_ptr().wrapping_add(ahead);
+        for col in (0..self.cols).step_by(LINE / size_of::<E>()) {
+            lanes.prefetch(next.wrapping_add(col));
+        }
     }
 
     /// Cost of one pair; +inf where it is forbidden.

@@ -42,11 +42,12 @@
 //! step acts on what the last one found and then sweeps; see [`Solver::advance`].
 
 use std::collections::TryReserveError;
+use std::hint::select_unpredictable;
 
 use crate::arithmetic::Arithmetic;
 use crate::lanes::Lanes;
 use crate::problem::{Entry, Instance};
-use crate::sweep::{self, BLOCK, PerBlock, PerColumn};
+use crate::sweep::{self, ANY, BLOCK, Nearest, Paths, PerColumn, PerQuad, TwoNearest};
 
 /// Marks a row or a column without a partner, as in the op's outputs.
 pub const UNMATCHED: i32 = -1;
@@ -64,18 +65,15 @@ pub struct Sweeps {
     pub augmentation: u64,
 }
 
-/// By how many instances of the batch the costs are asked for ahead of their use.
-const INSTANCES_AHEAD: usize = 2;
-
 /// Augmenting row reduction gives up after as many sweeps as this, for each row of the problem.
-const TRIES_PER_ROW: u64 = 2;
+const TRIES_PER_ROW: u64 = 1;
 
 /// The solver and its workspace. One worker owns one and reuses it for problem after problem.
 #[derive(Debug)]
 pub struct Solver<R> {
     /// Row ceiling of the problem at hand.
     row_ceiling: R,
-    /// Column matched with each row, or [`UNMATCHED`].
+    /// Column matched with each row, or [`UNMATCHED`]; one more behind the last row, which belongs to nobody.
     col_of_row: Vec<i32>,
     /// Row matched with each column, or [`UNMATCHED`].
     row_of_col: Vec<i32>,
@@ -83,12 +81,20 @@ pub struct Solver<R> {
     unmatched_cols: Vec<u64>,
     /// u of matched rows; of all rows after a successful solve.
     row_duals: Vec<R>,
+    /// Least cost of each row less the column ceiling, where columns may stay unmatched.
+    row_least: Vec<R>,
     /// v.
     col_duals: PerColumn<R>,
-    /// Rows that augmenting row reduction left for augmentation.
+    /// Number of the row that has the least cost of each column.
+    holders: PerColumn<R>,
+    /// Rows that augmenting row reduction is to try, and then nobody.
+    untried: Vec<usize>,
+    /// Rows that it left for augmentation.
     pending: Vec<usize>,
     phase: Phase,
-    found: Found<R>,
+    /// What the last sweep found.
+    found: TwoNearest<R>,
+    quad_least: PerQuad<R>,
     search: Search<R>,
     /// By how much the duals of a square problem were shifted in the end.
     shift: R,
@@ -98,12 +104,7 @@ pub struct Solver<R> {
 /// Workspace of one shortest path search.
 #[derive(Debug)]
 struct Search<R> {
-    /// Length of the shortest path known to each column not yet settled; +inf once it is settled.
-    distance: PerColumn<R>,
-    /// v of each column not yet settled; −inf once it is settled, which keeps it out of further sweeps.
-    open_duals: PerColumn<R>,
-    /// Least value of each block in the last sweep.
-    block_least: PerBlock<R>,
+    paths: Paths<R>,
     /// Rows reached, in the order of their distances.
     reached: Vec<Reached<R>>,
     /// The cheapest way to end at a row so far.
@@ -112,31 +113,15 @@ struct Search<R> {
     exit_place: usize,
 }
 
-/// What the solver is about, between two steps.
+/// What the solver is about.
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// Augmenting row reduction is to begin.
-    Begun,
-    /// Augmentation is to begin.
-    Reduced,
-    /// Augmenting row reduction has swept `row`; rows from `next` on have not been tried, and `tries` are left.
+    /// Augmenting row reduction is at `row`; untried are those from place `next` on, and `tries` are left.
     Reduction { row: usize, next: usize, tries: u64 },
-    /// The search from the pending row at `position` has swept the last row that it reached.
+    /// Augmentation searches from the pending row at `position`.
     Augmentation { position: usize },
     /// Nothing is left to do.
     Done,
-}
-
-/// What a sweep found.
-#[derive(Clone, Copy, Debug)]
-struct Found<R> {
-    /// The least reduced cost, or the length of the shortest path to an open column.
-    least: R,
-    /// The second least reduced cost.
-    second: R,
-    /// A column of the least.
-    col: usize,
-    is_unmatched: bool,
 }
 
 /// A row that a search has reached: its start, or by way of the column that it was matched with.
@@ -167,19 +152,24 @@ impl<R: Arithmetic> Default for Solver<R> {
             row_of_col: Vec::new(),
             unmatched_cols: Vec::new(),
             row_duals: Vec::new(),
+            row_least: Vec::new(),
             col_duals: PerColumn::default(),
+            holders: PerColumn::default(),
+            untried: Vec::new(),
             pending: Vec::new(),
             phase: Phase::Done,
-            found: Found {
-                least: R::ZERO,
+            found: TwoNearest {
+                first: Nearest {
+                    value: R::ZERO,
+                    col: 0,
+                    is_unmatched: false,
+                    others: 0,
+                },
                 second: R::ZERO,
-                col: 0,
-                is_unmatched: false,
             },
+            quad_least: PerQuad::default(),
             search: Search {
-                distance: PerColumn::default(),
-                open_duals: PerColumn::default(),
-                block_least: PerBlock::default(),
+                paths: Paths::default(),
                 reached: Vec::new(),
                 exit: R::ZERO,
                 exit_place: 0,
@@ -201,15 +191,17 @@ impl<R: Arithmetic> Solver<R> {
             list.try_reserve_exact(length)
         }
         let blocks = longer.div_ceil(BLOCK);
-        make_room(&mut self.col_of_row, shorter)?;
+        make_room(&mut self.col_of_row, shorter + 1)?;
         make_room(&mut self.row_duals, shorter)?;
-        make_room(&mut self.pending, shorter)?;
+        make_room(&mut self.row_least, shorter)?;
+        make_room(&mut self.untried, shorter + 1)?;
+        make_room(&mut self.pending, shorter + 1)?;
         make_room(&mut self.row_of_col, longer)?;
         make_room(&mut self.unmatched_cols, blocks)?;
         self.col_duals.try_reserve(longer)?;
-        self.search.distance.try_reserve(longer)?;
-        self.search.open_duals.try_reserve(longer)?;
-        self.search.block_least.try_reserve(longer)?;
+        self.holders.try_reserve(longer)?;
+        self.quad_least.try_reserve(longer)?;
+        self.search.paths.try_reserve(longer)?;
         // One for each row at most, and one more.
         make_room(&mut self.search.reached, shorter + 1)
     }
@@ -221,29 +213,43 @@ impl<R: Arithmetic> Solver<R> {
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
-        self.begin(lanes, instance)?;
-        while !self.is_done() {
-            self.advance(lanes, instance)?;
-        }
-        Ok(())
+        self.begin::<L, E, W, ANY>(lanes, instance)?;
+        self.go_on(lanes, instance)
     }
 
-    /// Prepares the steps that [`Solver::advance`] makes.
+    /// Makes all steps that are left.
     #[inline(always)]
-    pub fn begin<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
+    pub fn go_on<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
-        let limited = instance.half_limit.is_finite();
-        let half_limit = R::round_from(instance.half_limit);
-        let col_ceiling = if limited { half_limit } else { R::ZERO };
-        self.col_duals.reset(instance.cols(), col_ceiling);
+        while !self.is_done() {
+            self.sweep::<L, E, W, ANY>(lanes, instance);
+            self.act(lanes, instance)?;
+        }
+        Ok(())
+    }
+
+    /// Begins: what needs no decisions. `Q` is the number of quads of a row (see [`sweep`]) if that is known when this is
+    /// compiled, else [`ANY`].
+    ///
+    /// Steps of [`Solver::sweep`] and [`Solver::act`] do the rest.
+    #[inline(always)]
+    pub fn begin<L: Lanes<W, Number = R>, E: Entry, const W: usize, const Q: usize>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) -> Result<(), Infeasible> {
         self.reset(instance);
         if instance.is_balanced() {
             self.reduce_columns(lanes, instance)?;
+        } else {
+            self.claim_columns::<L, E, W, Q>(lanes, instance)?;
         }
-        self.phase = Phase::Begun;
+        self.untried.push(instance.rows());
+        let tries = TRIES_PER_ROW * instance.rows() as u64;
+        self.try_next(instance, self.untried[0], 1, tries);
         Ok(())
     }
 
@@ -291,7 +297,18 @@ impl<R: Arithmetic> Solver<R> {
                 self.pending.push(row);
             }
         }
-        self.phase = Phase::Reduced;
+        self.search_next(instance, 0);
+    }
+
+    /// As [`Solver::begin`], with the pairs of `near`, which the duals taken over from it prove to be optimal.
+    pub fn begin_solved<E: Entry>(&mut self, instance: &Instance<E>, near: &Solver<f32>) {
+        self.reset(instance);
+        self.col_of_row.copy_from_slice(&near.col_of_row);
+        self.row_of_col.copy_from_slice(&near.row_of_col);
+        for row in 0..instance.rows() {
+            self.refresh_row_dual(instance, row);
+        }
+        self.search_next(instance, 0);
     }
 
     /// Nothing is matched.
@@ -300,19 +317,25 @@ impl<R: Arithmetic> Solver<R> {
         let (rows, cols) = (instance.rows(), instance.cols());
         debug_assert!(rows <= cols);
         self.row_ceiling = R::round_from(instance.half_limit);
-        refill(&mut self.col_of_row, rows, UNMATCHED);
+        refill(&mut self.col_of_row, rows + 1, UNMATCHED);
         refill(&mut self.row_of_col, cols, UNMATCHED);
         // Bits of columns that do not exist do no harm: such columns are at +inf.
         refill(&mut self.unmatched_cols, cols.div_ceil(BLOCK), u64::MAX);
         refill(&mut self.row_duals, rows, self.row_ceiling);
-        self.search.distance.reset(cols, R::INFINITY);
-        self.search.open_duals.resize(cols);
-        self.search.block_least.resize(cols);
+        self.quad_least.resize(cols);
+        self.search.paths.resize(cols);
+        self.row_least.clear();
+        self.untried.clear();
         self.pending.clear();
         self.shift = R::ZERO;
         self.sweeps = Sweeps::default();
     }
 
+    /// x
+    pub fn fake<E: Entry>(&mut self, i: &Instance<E>) {
+        self.reset(i);
+        self.col_duals.reset(i.cols(), R::ZERO);
+    }
     /// There is nothing to do.
     pub fn rest(&mut self) {
         self.phase = Phase::Done;
@@ -324,106 +347,52 @@ impl<R: Arithmetic> Solver<R> {
         matches!(self.phase, Phase::Done)
     }
 
-    /// Makes one step: acts on what the last sweep found, and makes the next sweep.
-    ///
-    /// Steps of several solvers may alternate. Each waits most of the time for a minimum to be known; the
-    /// processor fills that time with the others' sweeps, as long as it need not guess what the minimum will lead to.
-    /// Therefore nothing is decided in the step that finds it.
+    /// Sweeps the row that is next. It must not be done.
     #[inline(always)]
-    pub fn advance<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
+    pub fn sweep<L: Lanes<W, Number = R>, E: Entry, const W: usize, const Q: usize>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) {
+        let Search { paths, reached, .. } = &mut self.search;
+        let (quad_least, unmatched) = (&mut self.quad_least, self.unmatched_cols.as_slice());
+        if let Phase::Reduction { row, .. } = self.phase {
+            self.sweeps.reduction += 1;
+            let (costs, col_duals) = (instance.row(row), &self.col_duals);
+            self.found = sweep::two_nearest_columns::<L, E, W, Q>(
+                lanes, costs, col_duals, quad_least, unmatched,
+            );
+            return;
+        }
+        self.sweeps.augmentation += 1;
+        let Reached { row, offset, .. } = reached[reached.len() - 1];
+        let costs = instance.row(row);
+        self.found.first = if reached.len() == 1 {
+            paths.start::<L, E, W, Q>(lanes, costs, &self.col_duals, quad_least, unmatched)
+        } else {
+            paths.relax::<L, E, W, Q>(lanes, costs, offset, quad_least, unmatched)
+        };
+    }
+
+    /// Acts on what the last sweep found.
+    #[inline(always)]
+    pub fn act<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
         match self.phase {
-            Phase::Begun => {
-                let tries = TRIES_PER_ROW * instance.rows() as u64;
-                self.try_next(instance, 0, tries);
-            }
             Phase::Reduction { row, next, tries } => {
-                self.reduce_row(lanes, instance, row, next, tries)?;
+                self.reduce_row(lanes, instance, row, next, tries)
             }
-            Phase::Reduced => self.search_next(instance, 0),
-            Phase::Augmentation { position } => self.extend_path(lanes, instance, position)?,
-            Phase::Done => {}
+            Phase::Augmentation { position } => self.extend_path(lanes, instance, position),
+            Phase::Done => Ok(()),
         }
-        match self.phase {
-            Phase::Reduction { row, .. } => {
-                if L::COLS == 0 {
-                    // One after another these reach all rows of the instances that come next.
-                    let ahead = instance.row_ahead(row, INSTANCES_AHEAD);
-                    for col in (0..instance.cols()).step_by(64 / size_of::<E>()) {
-                        lanes.prefetch(ahead.wrapping_add(col));
-                    }
-                }
-                self.sweep_for_reduction(lanes, instance.row(row));
-            }
-            Phase::Augmentation { .. } => self.sweep_for_augmentation(lanes, instance),
-            Phase::Begun | Phase::Reduced | Phase::Done => {}
-        }
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn sweep_for_reduction<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
-        &mut self,
-        lanes: L,
-        costs: &[E],
-    ) {
-        self.sweeps.reduction += 1;
-        let block_least = &mut self.search.block_least;
-        let least = sweep::least_two(lanes, costs, &self.col_duals, block_least);
-        let (col, is_unmatched) = sweep::columns_of_reduced_cost(
-            lanes,
-            least.first,
-            costs,
-            &self.col_duals,
-            block_least,
-            &self.unmatched_cols,
-        );
-        self.found = Found {
-            least: least.first,
-            second: least.second,
-            col,
-            is_unmatched,
-        };
-    }
-
-    #[inline(always)]
-    fn sweep_for_augmentation<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
-        &mut self,
-        lanes: L,
-        instance: &Instance<E>,
-    ) {
-        self.sweeps.augmentation += 1;
-        let Search {
-            distance,
-            open_duals,
-            block_least,
-            reached,
-            ..
-        } = &mut self.search;
-        let Reached { row, offset, .. } = reached[reached.len() - 1];
-        let costs = instance.row(row);
-        let least = if reached.len() == 1 {
-            let col_duals = &self.col_duals;
-            sweep::start(lanes, costs, col_duals, open_duals, distance, block_least)
-        } else {
-            sweep::relax(lanes, costs, offset, open_duals, distance, block_least)
-        };
-        let (col, is_unmatched) =
-            sweep::columns_at(lanes, least, distance, block_least, &self.unmatched_cols);
-        self.found = Found {
-            least,
-            second: least,
-            col,
-            is_unmatched,
-        };
     }
 
     /// Column matched with each row, or [`UNMATCHED`].
     pub fn col_of_row(&self) -> &[i32] {
-        &self.col_of_row
+        &self.col_of_row[..self.row_duals.len()]
     }
 
     /// Row matched with each column, or [`UNMATCHED`].
@@ -441,6 +410,20 @@ impl<R: Arithmetic> Solver<R> {
         &self.col_duals
     }
 
+    /// As [`Solver::col_duals`], to be changed.
+    pub fn col_duals_mut(&mut self) -> &mut PerColumn<R> {
+        &mut self.col_duals
+    }
+
+    /// Is the matched pair of `row` the cheapest of all its pairs, even if every column were at its ceiling?
+    #[inline(always)]
+    pub fn has_least_cost(&self, row: usize) -> bool {
+        // With v there at its ceiling u is the cost, and not rounded.
+        let at_ceiling = |col: usize| self.col_duals.get(col) == R::ZERO;
+        self.row_least.get(row) == self.row_duals.get(row)
+            && at_ceiling(self.col_of_row[row] as usize)
+    }
+
     /// By how much the duals of a square problem were shifted in the end; else 0.
     pub fn shift(&self) -> R {
         self.shift
@@ -451,17 +434,23 @@ impl<R: Arithmetic> Solver<R> {
         self.sweeps
     }
 
-    /// Column reduction: v_j = min_i c_ij. Only sound where all columns end up matched.
+    /// Column reduction: v_j = min_i c_ij. Only sound where all columns end up matched. A row takes the first column whose
+    /// least cost it has, if it was the first to have it.
     #[inline(always)]
     fn reduce_columns<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
-        let cols = instance.cols();
+        let (rows, cols) = (instance.rows(), instance.cols());
         self.col_duals.reset(cols, R::INFINITY);
-        for row in 0..instance.rows() {
-            sweep::lower_to_costs(lanes, instance.row(row), &mut self.col_duals);
+        self.holders.reset(cols, R::ZERO);
+        for row in 0..rows {
+            // Exact in f32 too: more than 2^24 rows and columns could not be addressed.
+            let number = R::round_from(row as f64);
+            let (least, holders) = (&mut self.col_duals, &mut self.holders);
+            sweep::lower_to_costs(lanes, instance.row(row), number, least, holders);
+            instance.prefetch_next(lanes, row);
         }
         let mut real = cols;
         for block in self.col_duals.blocks_mut() {
@@ -473,25 +462,84 @@ impl<R: Arithmetic> Solver<R> {
             padding.fill(R::NEG_INFINITY);
             real -= real_part.len();
         }
+        for col in 0..cols {
+            let row = self.holders.get(col).round_to_f64() as usize;
+            let takes = self.col_of_row[row] == UNMATCHED;
+            self.col_of_row[row] = select_unpredictable(takes, col as i32, self.col_of_row[row]);
+            self.row_of_col[col] = select_unpredictable(takes, row as i32, UNMATCHED);
+            self.unmatched_cols[col / BLOCK] &= !(u64::from(takes) << (col % BLOCK));
+        }
+        for row in 0..rows {
+            put_if(&mut self.untried, row, self.col_of_row[row] == UNMATCHED);
+        }
         Ok(())
     }
 
-    /// Augmenting row reduction goes on with the next row, or gives way to augmentation.
+    /// Where columns may stay unmatched they all begin at their ceiling, and each row takes its cheapest column unless
+    /// another was first.
     #[inline(always)]
-    fn try_next<E: Entry>(&mut self, instance: &Instance<E>, next: usize, tries: u64) {
-        if next < instance.rows() && tries > 0 {
-            self.phase = Phase::Reduction {
-                row: next,
-                next: next + 1,
-                tries,
-            };
-            return;
+    fn claim_columns<L: Lanes<W, Number = R>, E: Entry, const W: usize, const Q: usize>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) -> Result<(), Infeasible> {
+        let limited = instance.half_limit.is_finite();
+        let col_ceiling = if limited { self.row_ceiling } else { R::ZERO };
+        self.col_duals.reset(instance.cols(), col_ceiling);
+        for row in 0..instance.rows() {
+            let (costs, unmatched) = (instance.row(row), self.unmatched_cols.as_slice());
+            let (col_duals, quad_least) = (&self.col_duals, &mut self.quad_least);
+            let mut nearest =
+                sweep::nearest_column::<L, E, W, Q>(lanes, costs, col_duals, quad_least, unmatched);
+            nearest.prefer_unmatched(lanes, costs, col_duals, unmatched);
+            let Nearest {
+                value,
+                col,
+                is_unmatched,
+                ..
+            } = nearest;
+            self.row_least.push(value);
+            if value > self.row_ceiling {
+                // Better off unmatched, for good.
+                continue;
+            }
+            if value == R::INFINITY {
+                return Err(Infeasible);
+            }
+            self.col_of_row[row] = select_unpredictable(is_unmatched, col as i32, UNMATCHED);
+            let taker = select_unpredictable(is_unmatched, row as i32, self.row_of_col[col]);
+            self.row_of_col[col] = taker;
+            self.unmatched_cols[col / BLOCK] &= !(1 << (col % BLOCK));
+            put_if(&mut self.untried, row, !is_unmatched);
+            instance.prefetch_next(lanes, row);
         }
-        self.pending.extend(next..instance.rows());
+        Ok(())
+    }
+
+    /// Augmenting row reduction goes on with `row`, or gives way to augmentation.
+    #[inline(always)]
+    fn try_next<E: Entry>(&mut self, instance: &Instance<E>, row: usize, next: usize, tries: u64) {
+        self.phase = Phase::Reduction { row, next, tries };
+        if row == instance.rows() || tries == 0 {
+            self.end_reduction(instance, row, next);
+        }
+    }
+
+    /// What was not tried is left to augmentation.
+    #[inline(never)]
+    fn end_reduction<E: Entry>(&mut self, instance: &Instance<E>, row: usize, next: usize) {
+        put_if(&mut self.pending, row, row < instance.rows());
+        let untried = self.untried.get(next..self.untried.len() - 1);
+        self.pending.extend_from_slice(untried.unwrap_or(&[]));
+        for row in 0..instance.rows() {
+            self.refresh_row_dual(instance, row);
+        }
         self.search_next(instance, 0);
     }
 
     /// Augmenting row reduction acts on the sweep of `row`. A row that it cannot settle goes to `pending`.
+    ///
+    /// What a sweep finds cannot be guessed, so nothing here branches on it but what is rare.
     #[inline(always)]
     fn reduce_row<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,
@@ -502,20 +550,28 @@ impl<R: Arithmetic> Solver<R> {
         tries: u64,
     ) -> Result<(), Infeasible> {
         let tries = tries - 1;
-        let Found {
-            least,
-            second,
+        let first = &mut self.found.first;
+        first.prefer_unmatched(
+            lanes,
+            instance.row(row),
+            &self.col_duals,
+            &self.unmatched_cols,
+        );
+        let Nearest {
+            value: least,
             col,
             is_unmatched,
-        } = self.found;
+            ..
+        } = *first;
         if least > self.row_ceiling {
             // Better off unmatched, for good.
-            self.try_next(instance, next, tries);
+            self.try_next(instance, self.untried[next], next + 1, tries);
             return Ok(());
         }
         if least == R::INFINITY {
             return Err(Infeasible);
         }
+        let second = self.found.second;
         let second = if second < self.row_ceiling {
             second
         } else {
@@ -524,38 +580,34 @@ impl<R: Arithmetic> Solver<R> {
         // Without a gap the loser would only take the column back. Without a second column the
         // gap is unbounded and v would be lost. Both are left to the exact search.
         let gap = second - least;
-        let takes_over = gap > R::ZERO && gap < R::INFINITY;
-        if !is_unmatched && !takes_over {
-            self.pending.push(row);
-            self.try_next(instance, next, tries);
-            return Ok(());
-        }
-        if gap < R::INFINITY {
-            self.col_duals.subtract(lanes, col, gap);
-        }
+        let is_bounded = gap < R::INFINITY;
+        let takes = is_unmatched | ((gap > R::ZERO) & is_bounded);
+        let displaces = takes & !is_unmatched;
+        let lowered = select_unpredictable(takes & is_bounded, gap, R::ZERO);
+        self.col_duals.subtract(lanes, col, lowered);
         let loser = self.row_of_col[col];
-        self.col_of_row[row] = col as i32;
-        self.row_of_col[col] = row as i32;
-        self.row_duals[row] = R::round_from(instance.cost(row, col)) - self.col_duals.get(col);
-        if is_unmatched {
-            self.unmatched_cols[col / BLOCK] &= !(1 << (col % BLOCK));
-            self.try_next(instance, next, tries);
-            return Ok(());
-        }
-        let loser = loser as usize;
+        self.row_of_col[col] = select_unpredictable(takes, row as i32, loser);
+        let loser = select_unpredictable(displaces, loser as usize, instance.rows());
+        self.col_of_row[row] = select_unpredictable(takes, col as i32, UNMATCHED);
         self.col_of_row[loser] = UNMATCHED;
-        self.row_duals[loser] = self.row_ceiling;
-        if tries == 0 {
-            self.pending.push(loser);
-            self.try_next(instance, next, tries);
-            return Ok(());
-        }
-        self.phase = Phase::Reduction {
-            row: loser,
-            next,
-            tries,
-        };
+        self.unmatched_cols[col / BLOCK] &= !(u64::from(takes) << (col % BLOCK));
+        put_if(&mut self.pending, row, !takes);
+        let follower = select_unpredictable(displaces, loser, self.untried[next]);
+        // The last of the untried is nobody: that ends it.
+        self.try_next(instance, follower, next + usize::from(!displaces), tries);
         Ok(())
+    }
+
+    /// u of a matched row is the reduced cost of its pair; of an unmatched one, the row ceiling.
+    #[inline(always)]
+    fn refresh_row_dual<E: Entry>(&mut self, instance: &Instance<E>, row: usize) {
+        let col = self.col_of_row[row];
+        self.row_duals[row] = if col == UNMATCHED {
+            self.row_ceiling
+        } else {
+            let col = col as usize;
+            R::round_from(instance.cost(row, col)) - self.col_duals.get(col)
+        };
     }
 
     /// Augmentation goes on with the pending row at `position`; behind the last one the instance is solved.
@@ -590,15 +642,17 @@ impl<R: Arithmetic> Solver<R> {
         instance: &Instance<E>,
         position: usize,
     ) -> Result<(), Infeasible> {
-        let Found {
-            least: length,
+        let first = &mut self.found.first;
+        let paths = &self.search.paths;
+        paths.prefer_unmatched(lanes, first, &self.unmatched_cols);
+        let Nearest {
+            value: length,
             col,
             is_unmatched,
             ..
-        } = self.found;
+        } = *first;
         let Search {
-            distance,
-            open_duals,
+            paths,
             reached,
             exit,
             exit_place,
@@ -618,7 +672,7 @@ impl<R: Arithmetic> Solver<R> {
             self.search_next(instance, position + 1);
             return Ok(());
         }
-        sweep::settle(lanes, col, open_duals, distance);
+        paths.settle(lanes, col);
         let row = self.row_of_col[col] as usize;
         let offset = self.row_duals[row] - length;
         if self.row_ceiling - offset < *exit {
@@ -635,7 +689,7 @@ impl<R: Arithmetic> Solver<R> {
     }
 
     /// Flips the shortest path and updates the duals.
-    #[inline(always)]
+    #[inline(never)]
     fn augment<E: Entry>(&mut self, instance: &Instance<E>, sink: Sink, length: R) {
         // Flips the path, from its end back to its start. `place` is that of a row that loses its column, or the end of
         // the list.
@@ -666,14 +720,8 @@ impl<R: Arithmetic> Solver<R> {
                 self.col_duals.set(reached.col, dual);
             }
         }
-        for &Reached { row, .. } in &self.search.reached {
-            let col = self.col_of_row[row];
-            self.row_duals[row] = if col == UNMATCHED {
-                self.row_ceiling
-            } else {
-                let col = col as usize;
-                R::round_from(instance.cost(row, col)) - self.col_duals.get(col)
-            };
+        for place in 0..self.search.reached.len() {
+            self.refresh_row_dual(instance, self.search.reached[place].row);
         }
     }
 
@@ -738,4 +786,11 @@ fn predecessor<R: Arithmetic, E: Entry>(
 fn refill<V: Copy>(list: &mut Vec<V>, length: usize, value: V) {
     list.clear();
     list.resize(length, value);
+}
+
+/// Puts `value` at the end of `list` if `wanted`, without a branch. There must be room for one more.
+#[inline(always)]
+fn put_if(list: &mut Vec<usize>, value: usize, wanted: bool) {
+    list.push(value);
+    list.truncate(list.len() - usize::from(!wanted));
 }

@@ -1,10 +1,15 @@
-//! Passes over one row of costs, a vector of columns at a time: all of the solver that takes time.
+//! Passes over one row of costs, four vectors of columns at a time: all of the solver that takes time.
 //!
 //! What stands beside the columns (duals, distances) is kept in blocks of 64 columns, padded at the end. Costs are
-//! not: they are read where they lie, and the lanes behind the last column read +inf. A pass leaves behind
-//! the least value of each block, lane by lane, so that the columns of a value are found without a second pass.
+//! not: they are read where they lie, and the lanes behind the last column read +inf. A pass that looks for the nearest
+//! column leaves behind the least value of each *quad* of vectors, lane by lane, so that the column of a value is found
+//! in one quad, without a second pass.
+//!
+//! Nothing in a pass branches on what it finds, for that could not be predicted: a wrong guess costs as much as a
+//! sweep of a hundred columns.
 
 use std::collections::TryReserveError;
+use std::hint::select_unpredictable;
 
 use crate::arithmetic::Arithmetic;
 use crate::lanes::Lanes;
@@ -13,23 +18,16 @@ use crate::problem::Entry;
 /// Columns of one block: as many as a word has bits.
 pub const BLOCK: usize = 64;
 
+/// Vectors that a pass takes at a time.
+pub const QUAD: usize = 4;
+
+/// Stands for the number of quads in a row where that is not known when this is compiled.
+pub const ANY: usize = 0;
+
 /// One number for each column of a block.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct Block<R>(pub [R; BLOCK]);
-
-impl<R> Block<R> {
-    /// A vector's worth of the numbers.
-    #[inline(always)]
-    fn chunk<const W: usize>(&self, chunk: usize) -> &[R; W] {
-        &self.0.as_chunks::<W>().0[chunk]
-    }
-
-    #[inline(always)]
-    fn chunk_mut<const W: usize>(&mut self, chunk: usize) -> &mut [R; W] {
-        &mut self.0.as_chunks_mut::<W>().0[chunk]
-    }
-}
 
 /// A number for each column.
 #[derive(Debug)]
@@ -83,7 +81,7 @@ impl<R: Arithmetic> PerColumn<R> {
     /// Replaces the number of one column by +inf.
     #[inline(always)]
     fn raise<L: Lanes<W, Number = R>, const W: usize>(&mut self, lanes: L, col: usize) {
-        let chunk = self.blocks[col / BLOCK].chunk_mut::<W>(col % BLOCK / W);
+        let chunk = self.chunk_mut::<W>(col / W);
         let infinite_there = lanes.one_lane(R::NEG_INFINITY, col % W, R::INFINITY);
         let vector = lanes.larger(infinite_there, lanes.load(chunk));
         lanes.store(vector, chunk);
@@ -92,7 +90,7 @@ impl<R: Arithmetic> PerColumn<R> {
     /// Replaces the number of one column by −inf.
     #[inline(always)]
     fn lower<L: Lanes<W, Number = R>, const W: usize>(&mut self, lanes: L, col: usize) {
-        let chunk = self.blocks[col / BLOCK].chunk_mut::<W>(col % BLOCK / W);
+        let chunk = self.chunk_mut::<W>(col / W);
         let infinite_there = lanes.one_lane(R::INFINITY, col % W, R::NEG_INFINITY);
         let vector = lanes.smaller(infinite_there, lanes.load(chunk));
         lanes.store(vector, chunk);
@@ -106,7 +104,7 @@ impl<R: Arithmetic> PerColumn<R> {
         col: usize,
         number: R,
     ) {
-        let chunk = self.blocks[col / BLOCK].chunk_mut::<W>(col % BLOCK / W);
+        let chunk = self.chunk_mut::<W>(col / W);
         let number_there = lanes.one_lane(R::ZERO, col % W, number);
         let vector = lanes.subtract(lanes.load(chunk), number_there);
         lanes.store(vector, chunk);
@@ -123,188 +121,512 @@ impl<R: Arithmetic> PerColumn<R> {
     pub fn blocks_mut(&mut self) -> &mut [Block<R>] {
         &mut self.blocks
     }
+
+    /// A vector's worth of numbers.
+    #[inline(always)]
+    fn chunk_mut<const W: usize>(&mut self, chunk: usize) -> &mut [R; W] {
+        let of_block = BLOCK / W;
+        let block = &mut self.blocks[chunk / of_block];
+        &mut block.0.as_chunks_mut::<W>().0[chunk % of_block]
+    }
+
+    /// Four vectors' worth of them.
+    #[inline(always)]
+    fn quad<const W: usize>(&self, quad: usize) -> &[[R; W]; QUAD] {
+        let of_block = BLOCK / (QUAD * W);
+        let chunks = self.blocks[quad / of_block].0.as_chunks::<W>().0;
+        &chunks.as_chunks::<QUAD>().0[quad % of_block]
+    }
+
+    #[inline(always)]
+    fn quad_mut<const W: usize>(&mut self, quad: usize) -> &mut [[R; W]; QUAD] {
+        let of_block = BLOCK / (QUAD * W);
+        let chunks = self.blocks[quad / of_block].0.as_chunks_mut::<W>().0;
+        &mut chunks.as_chunks_mut::<QUAD>().0[quad % of_block]
+    }
 }
 
-/// The least value of each block in the last pass, lane by lane.
+/// Quads of a row of `cols` columns.
+#[inline(always)]
+fn quads<const W: usize>(cols: usize) -> usize {
+    cols.div_ceil(QUAD * W)
+}
+
+/// The costs of a quad.
+#[inline(always)]
+fn load_costs<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    row: &[E],
+    quad: usize,
+) -> [L::Vector; QUAD] {
+    let start = quad * QUAD * W;
+    match row.get(start..start + QUAD * W) {
+        Some(costs) => {
+            let chunks = costs.as_chunks::<W>().0;
+            [
+                E::load(lanes, &chunks[0]),
+                E::load(lanes, &chunks[1]),
+                E::load(lanes, &chunks[2]),
+                E::load(lanes, &chunks[3]),
+            ]
+        }
+        None => load_part_of_costs(lanes, row, quad),
+    }
+}
+
+/// The same where the row ends within the quad; a little slower.
+#[inline(always)]
+fn load_part_of_costs<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    row: &[E],
+    quad: usize,
+) -> [L::Vector; QUAD] {
+    let start = quad * QUAD * W;
+    [
+        E::load_part(lanes, row, start),
+        E::load_part(lanes, row, start + W),
+        E::load_part(lanes, row, start + 2 * W),
+        E::load_part(lanes, row, start + 3 * W),
+    ]
+}
+
+/// Quad `quad` of a row of `Q` quads, of which the last may be a part.
+#[inline(always)]
+fn load_costs_of<L: Lanes<W>, E: Entry, const W: usize, const Q: usize>(
+    lanes: L,
+    row: &[E],
+    quad: usize,
+) -> [L::Vector; QUAD] {
+    if quad + 1 < Q {
+        load_costs(lanes, row, quad)
+    } else {
+        load_part_of_costs(lanes, row, quad)
+    }
+}
+
+// Not closures over arrays, which would be compiled without the level's instructions.
+
+#[inline(always)]
+fn load<L: Lanes<W>, const W: usize>(
+    lanes: L,
+    numbers: &[[L::Number; W]; QUAD],
+) -> [L::Vector; QUAD] {
+    [
+        lanes.load(&numbers[0]),
+        lanes.load(&numbers[1]),
+        lanes.load(&numbers[2]),
+        lanes.load(&numbers[3]),
+    ]
+}
+
+#[inline(always)]
+fn store<L: Lanes<W>, const W: usize>(
+    lanes: L,
+    vectors: [L::Vector; QUAD],
+    numbers: &mut [[L::Number; W]; QUAD],
+) {
+    lanes.store(vectors[0], &mut numbers[0]);
+    lanes.store(vectors[1], &mut numbers[1]);
+    lanes.store(vectors[2], &mut numbers[2]);
+    lanes.store(vectors[3], &mut numbers[3]);
+}
+
+#[inline(always)]
+fn subtract<L: Lanes<W>, const W: usize>(
+    lanes: L,
+    a: [L::Vector; QUAD],
+    b: [L::Vector; QUAD],
+) -> [L::Vector; QUAD] {
+    [
+        lanes.subtract(a[0], b[0]),
+        lanes.subtract(a[1], b[1]),
+        lanes.subtract(a[2], b[2]),
+        lanes.subtract(a[3], b[3]),
+    ]
+}
+
+#[inline(always)]
+fn smaller<L: Lanes<W>, const W: usize>(
+    lanes: L,
+    a: [L::Vector; QUAD],
+    b: [L::Vector; QUAD],
+) -> [L::Vector; QUAD] {
+    [
+        lanes.smaller(a[0], b[0]),
+        lanes.smaller(a[1], b[1]),
+        lanes.smaller(a[2], b[2]),
+        lanes.smaller(a[3], b[3]),
+    ]
+}
+
+/// The least of four, lane by lane.
+#[inline(always)]
+fn least_of_quad<L: Lanes<W>, const W: usize>(lanes: L, quad: [L::Vector; QUAD]) -> L::Vector {
+    lanes.smaller(
+        lanes.smaller(quad[0], quad[1]),
+        lanes.smaller(quad[2], quad[3]),
+    )
+}
+
+/// Bit i is set where number i of a quad equals `value`.
+#[inline(always)]
+fn equal<L: Lanes<W>, const W: usize>(lanes: L, quad: [L::Vector; QUAD], value: L::Vector) -> u64 {
+    lanes.equal(quad[0], value)
+        | lanes.equal(quad[1], value) << W
+        | lanes.equal(quad[2], value) << (2 * W)
+        | lanes.equal(quad[3], value) << (3 * W)
+}
+
+/// Bit i is set where number i of quad a is less than that of `b`.
+#[inline(always)]
+fn less<L: Lanes<W>, const W: usize>(lanes: L, a: [L::Vector; QUAD], b: L::Vector) -> u64 {
+    lanes.less(a[0], b)
+        | lanes.less(a[1], b) << W
+        | lanes.less(a[2], b) << (2 * W)
+        | lanes.less(a[3], b) << (3 * W)
+}
+
+/// The least value of each quad in the last pass, lane by lane.
 #[derive(Debug)]
-pub struct PerBlock<R> {
-    /// The first vector of each block; the rest is not used, which makes addresses simple.
+pub struct PerQuad<R> {
+    /// Only the first vector of each quad is used, which makes addresses simple.
     vectors: PerColumn<R>,
 }
 
-impl<R> Default for PerBlock<R> {
+impl<R> Default for PerQuad<R> {
     fn default() -> Self {
-        PerBlock {
+        PerQuad {
             vectors: PerColumn::default(),
         }
     }
 }
 
-impl<R: Arithmetic> PerBlock<R> {
-    /// Makes room for the blocks of `cols` columns.
+impl<R: Arithmetic> PerQuad<R> {
+    /// Makes room for the quads of `cols` columns.
     pub fn try_reserve(&mut self, cols: usize) -> Result<(), TryReserveError> {
         self.vectors.try_reserve(cols)
     }
 
-    /// Makes sure of the blocks of `cols` columns.
+    /// Makes sure of the quads of `cols` columns.
     #[inline(always)]
     pub fn resize(&mut self, cols: usize) {
         self.vectors.resize(cols);
     }
+}
 
-    #[inline(always)]
-    fn get_mut<const W: usize>(&mut self, block: usize) -> &mut [R; W] {
-        self.vectors.blocks[block].chunk_mut::<W>(0)
+/// The nearest column of a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Nearest<R> {
+    /// Its value: the least.
+    pub value: R,
+    /// The column. Of equal ones the first that is unmatched, or else the first; but see `others`.
+    pub col: usize,
+    /// Is it unmatched?
+    pub is_unmatched: bool,
+    /// One bit for each other quad that holds the least value, too, and may have an unmatched column: see
+    /// [`Nearest::prefer_unmatched`].
+    pub others: u64,
+}
+
+/// Which columns of a quad hold a value. (A closure would do, but only what is sure to be inlined is compiled for a level.)
+trait Holders<L: Lanes<W>, const W: usize> {
+    /// One bit for each column of the quad.
+    fn of_quad(&self, lanes: L, quad: usize, value: L::Vector) -> u64;
+}
+
+/// The column that holds `least`. `unmatched` has one bit for each column.
+#[inline(always)]
+fn nearest<L: Lanes<W>, const W: usize>(
+    lanes: L,
+    least: L::Number,
+    quads: usize,
+    quad_least: &PerQuad<L::Number>,
+    unmatched: &[u64],
+    holders: &impl Holders<L, W>,
+) -> Nearest<L::Number> {
+    let value = lanes.splat(least);
+    let width = QUAD * W;
+    let mut candidates = 0u64;
+    for quad in 0..quads.min(64) {
+        let least = lanes.load(&quad_least.vectors.quad(quad)[0]);
+        candidates |= u64::from(lanes.equal(least, value) != 0) << quad;
     }
+    let mut quad = candidates.trailing_zeros() as usize;
+    if quads > 64 && candidates == 0 {
+        // Of the quads beyond those that a word has bits for, the first is good enough.
+        quad = 64;
+        while quad + 1 < quads
+            && lanes.equal(lanes.load(&quad_least.vectors.quad(quad)[0]), value) == 0
+        {
+            quad += 1;
+        }
+    }
+    let quad = quad.min(quads - 1);
+    let mut found = Nearest {
+        value: least,
+        col: 0,
+        is_unmatched: false,
+        others: candidates & candidates.wrapping_sub(1),
+    };
+    let holding = holders.of_quad(lanes, quad, value);
+    found.choose(
+        holding,
+        bits_of_quad(unmatched, quad, width),
+        quad * width,
+        width,
+    );
+    found
+}
+
+impl<R: Arithmetic> Nearest<R> {
+    /// Of the columns that hold the least value in a quad, chooses one.
+    #[inline(always)]
+    fn choose(&mut self, holding: u64, unmatched: u64, first: usize, width: usize) {
+        let free = holding & unmatched;
+        self.is_unmatched = free != 0;
+        let chosen = select_unpredictable(self.is_unmatched, free, holding);
+        self.col = first + chosen.trailing_zeros() as usize % width;
+    }
+
+    /// Looks for an unmatched column in the other quads, if none is found yet. That there are others is seldom, but not
+    /// seldom enough to be predicted: that is why a pass leaves it to be done apart.
+    #[inline(always)]
+    fn look_further<L: Lanes<W, Number = R>, const W: usize>(
+        &mut self,
+        lanes: L,
+        unmatched: &[u64],
+        holders: &impl Holders<L, W>,
+    ) {
+        let (value, width) = (lanes.splat(self.value), QUAD * W);
+        while self.others != 0 && !self.is_unmatched {
+            let quad = self.others.trailing_zeros() as usize;
+            self.others &= self.others - 1;
+            let unmatched = bits_of_quad(unmatched, quad, width);
+            let holding = holders.of_quad(lanes, quad, value);
+            if holding & unmatched != 0 {
+                self.choose(holding, unmatched, quad * width, width);
+            }
+        }
+    }
+
+    /// Of columns equally near in reduced cost, makes sure of an unmatched one, if there is any.
+    #[inline(always)]
+    pub fn prefer_unmatched<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
+        &mut self,
+        lanes: L,
+        row: &[E],
+        col_duals: &PerColumn<R>,
+        unmatched: &[u64],
+    ) {
+        if self.others != 0 {
+            let holders = InReducedCosts { row, col_duals };
+            self.look_further(lanes, unmatched, &holders);
+        }
+    }
+}
+
+/// As [`nearest`], of values that are all at hand.
+#[inline(always)]
+fn nearest_of<L: Lanes<W>, const W: usize, const Q: usize>(
+    lanes: L,
+    least: L::Number,
+    values: &[[L::Vector; QUAD]; Q],
+    unmatched: &[u64],
+) -> Nearest<L::Number> {
+    let value = lanes.splat(least);
+    let width = QUAD * W;
+    const NONE: usize = usize::MAX;
+    let (mut first, mut first_free) = (0, NONE);
+    let mut quad = Q;
+    while quad > 0 {
+        quad -= 1;
+        let bits = equal(lanes, values[quad], value);
+        let free = bits & bits_of_quad(unmatched, quad, width);
+        let col = quad * width + bits.trailing_zeros() as usize % width;
+        let free_col = quad * width + free.trailing_zeros() as usize % width;
+        first = select_unpredictable(bits != 0, col, first);
+        first_free = select_unpredictable(free != 0, free_col, first_free);
+    }
+    let is_unmatched = first_free != NONE;
+    Nearest {
+        value: least,
+        col: select_unpredictable(is_unmatched, first_free, first),
+        is_unmatched,
+        others: 0,
+    }
+}
+
+/// The bits of a quad of `width` columns.
+#[inline(always)]
+fn bits_of_quad(bits: &[u64], quad: usize, width: usize) -> u64 {
+    let first = quad * width;
+    let mask = u64::MAX >> (BLOCK - width);
+    bits[first / BLOCK] >> (first % BLOCK) & mask
 }
 
 /// Least and second least of the reduced costs of a row.
 #[derive(Clone, Copy, Debug)]
-pub struct Least<R> {
-    /// The least.
-    pub first: R,
+pub struct TwoNearest<R> {
+    /// The column of the least.
+    pub first: Nearest<R>,
     /// The least of the others; the same number if two columns share it.
     pub second: R,
 }
 
-/// Calls `visit` with the costs of each chunk of columns, in order, and `close` behind each block.
-///
-/// `visit` gets block, chunk in the block, costs, and 0 or 1: two chains of minima hide each other's latency.
-#[inline(always)]
-fn for_each_chunk<L: Lanes<W>, E: Entry, const W: usize>(
-    lanes: L,
-    row: &[E],
-    state: &mut impl Pass<L, W>,
-) {
-    let row = if L::COLS > 0 { &row[..L::COLS] } else { row };
-    let (blocks, tail) = row.as_chunks::<BLOCK>();
-    for (index, block) in blocks.iter().enumerate() {
-        let (chunks, _) = block.as_chunks::<W>();
-        state.open(lanes);
-        for (pair, [even, odd]) in chunks.as_chunks::<2>().0.iter().enumerate() {
-            state.visit::<0>(lanes, index, 2 * pair, E::load(lanes, even));
-            state.visit::<1>(lanes, index, 2 * pair + 1, E::load(lanes, odd));
-        }
-        state.close(lanes, index);
-    }
-    if tail.is_empty() {
-        return;
-    }
-    let index = blocks.len();
-    let (chunks, rest) = tail.as_chunks::<W>();
-    state.open(lanes);
-    for (chunk, costs) in chunks.iter().enumerate() {
-        // Less than a block is left; the compiler need not check.
-        state.visit::<0>(lanes, index, chunk % (BLOCK / W), E::load(lanes, costs));
-    }
-    if !rest.is_empty() {
-        let chunk = chunks.len() % (BLOCK / W);
-        state.visit::<1>(lanes, index, chunk, E::load_rest(lanes, rest));
-    }
-    state.close(lanes, index);
-}
-
-/// What is done with the costs of one row.
-trait Pass<L: Lanes<W>, const W: usize> {
-    /// Before a block.
-    fn open(&mut self, lanes: L);
-    /// With a chunk of costs. `CHAIN` is 0 or 1.
-    fn visit<const CHAIN: usize>(&mut self, lanes: L, block: usize, chunk: usize, costs: L::Vector);
-    /// Behind a block.
-    fn close(&mut self, lanes: L, block: usize);
-}
-
-/// v_j ← min(v_j, c_j).
+/// Column reduction: v_j = min_i c_ij, and in `holders` the number of the first row that has it.
 #[inline(always)]
 pub fn lower_to_costs<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     row: &[E],
+    number: L::Number,
     col_duals: &mut PerColumn<L::Number>,
+    holders: &mut PerColumn<L::Number>,
 ) {
-    struct Lower<'a, R>(&'a mut [Block<R>]);
-    impl<L: Lanes<W>, const W: usize> Pass<L, W> for Lower<'_, L::Number> {
-        #[inline(always)]
-        fn open(&mut self, _lanes: L) {}
-        #[inline(always)]
-        fn visit<const CHAIN: usize>(
-            &mut self,
-            lanes: L,
-            block: usize,
-            chunk: usize,
-            costs: L::Vector,
-        ) {
-            let dual = self.0[block].chunk_mut(chunk);
-            let lower = lanes.smaller(costs, lanes.load(dual));
-            lanes.store(lower, dual);
-        }
-        #[inline(always)]
-        fn close(&mut self, _lanes: L, _block: usize) {}
+    let number = lanes.splat(number);
+    for quad in 0..quads::<W>(row.len()) {
+        let costs = load_costs(lanes, row, quad);
+        let duals = col_duals.quad_mut(quad);
+        let least = load(lanes, duals);
+        let holders = holders.quad_mut(quad);
+        let held = load(lanes, holders);
+        store(lanes, smaller(lanes, costs, least), duals);
+        let held = [
+            lanes.where_less(costs[0], least[0], number, held[0]),
+            lanes.where_less(costs[1], least[1], number, held[1]),
+            lanes.where_less(costs[2], least[2], number, held[2]),
+            lanes.where_less(costs[3], least[3], number, held[3]),
+        ];
+        store(lanes, held, holders);
     }
-    for_each_chunk(lanes, row, &mut Lower(&mut col_duals.blocks));
 }
 
-/// Least and second least c_j − v_j. `block_least` is left for [`columns_of_reduced_cost`].
+/// Where c_j − v_j has a value.
+struct InReducedCosts<'a, E, R> {
+    row: &'a [E],
+    col_duals: &'a PerColumn<R>,
+}
+
+impl<L: Lanes<W>, E: Entry, const W: usize> Holders<L, W> for InReducedCosts<'_, E, L::Number> {
+    #[inline(always)]
+    fn of_quad(&self, lanes: L, quad: usize, value: L::Vector) -> u64 {
+        // Whether the quad is a whole one could not be predicted either: all are read as if they were not.
+        let costs = load_part_of_costs(lanes, self.row, quad);
+        let duals = load(lanes, self.col_duals.quad(quad));
+        equal(lanes, subtract(lanes, costs, duals), value)
+    }
+}
+
+/// Least c_j − v_j and its column.
 #[inline(always)]
-pub fn least_two<L: Lanes<W>, E: Entry, const W: usize>(
+pub fn nearest_column<L: Lanes<W>, E: Entry, const W: usize, const Q: usize>(
     lanes: L,
     row: &[E],
     col_duals: &PerColumn<L::Number>,
-    block_least: &mut PerBlock<L::Number>,
-) -> Least<L::Number> {
-    struct LeastTwo<'a, L: Lanes<W>, const W: usize> {
-        col_duals: &'a [Block<L::Number>],
-        block_least: &'a mut PerBlock<L::Number>,
-        block: [L::Vector; 2],
-        first: L::Vector,
-        second: [L::Vector; 2],
+    quad_least: &mut PerQuad<L::Number>,
+    unmatched: &[u64],
+) -> Nearest<L::Number> {
+    let mut total = lanes.splat(L::Number::INFINITY);
+    if Q > 0 {
+        let mut values = [[total; QUAD]; Q];
+        for quad in 0..Q {
+            let costs = load_costs_of::<L, E, W, Q>(lanes, row, quad);
+            values[quad] = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
+            total = lanes.smaller(least_of_quad(lanes, values[quad]), total);
+        }
+        return nearest_of(lanes, lanes.least(total), &values, unmatched);
     }
-    impl<L: Lanes<W>, const W: usize> Pass<L, W> for LeastTwo<'_, L, W> {
-        #[inline(always)]
-        fn open(&mut self, lanes: L) {
-            self.block = [lanes.splat(L::Number::INFINITY); 2];
-        }
-        #[inline(always)]
-        fn visit<const CHAIN: usize>(
-            &mut self,
-            lanes: L,
-            block: usize,
-            chunk: usize,
-            costs: L::Vector,
-        ) {
-            let reduced = lanes.subtract(costs, lanes.load(self.col_duals[block].chunk(chunk)));
-            let beaten = lanes.larger(reduced, self.block[CHAIN]);
-            self.second[CHAIN] = lanes.smaller(beaten, self.second[CHAIN]);
-            self.block[CHAIN] = lanes.smaller(reduced, self.block[CHAIN]);
-        }
-        #[inline(always)]
-        fn close(&mut self, lanes: L, block: usize) {
-            let [even, odd] = self.block;
-            self.second[1] = lanes.smaller(lanes.larger(even, odd), self.second[1]);
-            let least = lanes.smaller(even, odd);
-            lanes.store(least, self.block_least.get_mut(block));
-            self.second[0] = lanes.smaller(lanes.larger(least, self.first), self.second[0]);
-            self.first = lanes.smaller(least, self.first);
-        }
+    let quads = quads::<W>(row.len());
+    for quad in 0..quads {
+        let costs = load_costs(lanes, row, quad);
+        let reduced = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
+        let least = least_of_quad(lanes, reduced);
+        lanes.store(least, &mut quad_least.vectors.quad_mut(quad)[0]);
+        total = lanes.smaller(least, total);
     }
+    let least = lanes.least(total);
+    let holders = InReducedCosts { row, col_duals };
+    nearest(lanes, least, quads, quad_least, unmatched, &holders)
+}
+
+/// As [`nearest_column`], with the second least.
+#[inline(always)]
+pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const Q: usize>(
+    lanes: L,
+    row: &[E],
+    col_duals: &PerColumn<L::Number>,
+    quad_least: &mut PerQuad<L::Number>,
+    unmatched: &[u64],
+) -> TwoNearest<L::Number> {
     let infinite = lanes.splat(L::Number::INFINITY);
-    let mut pass = LeastTwo {
-        col_duals: &col_duals.blocks,
-        block_least,
-        block: [infinite; 2],
+    let mut two = LeastTwo {
         first: infinite,
-        second: [infinite; 2],
+        second: infinite,
     };
-    for_each_chunk(lanes, row, &mut pass);
-    let first = lanes.least(pass.first);
-    // The second least is behind the first in its lane, or first in another.
-    let holders = lanes.equal(pass.first, lanes.splat(first));
-    let lane = holders.trailing_zeros() as usize % W;
-    let without_it = lanes.one_lane(L::Number::NEG_INFINITY, lane, L::Number::INFINITY);
-    let others = lanes.larger(pass.first, without_it);
-    let second = lanes.smaller(pass.second[0], pass.second[1]);
-    Least {
-        first,
-        second: lanes.least(lanes.smaller(others, second)),
+    if Q > 0 {
+        let mut values = [[infinite; QUAD]; Q];
+        for quad in 0..Q {
+            let costs = load_costs_of::<L, E, W, Q>(lanes, row, quad);
+            values[quad] = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
+            two.take(lanes, values[quad]);
+        }
+        let (least, second) = two.of_all(lanes);
+        return TwoNearest {
+            second,
+            first: nearest_of(lanes, least, &values, unmatched),
+        };
+    }
+    let quads = quads::<W>(row.len());
+    for quad in 0..quads {
+        let costs = load_costs(lanes, row, quad);
+        let reduced = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
+        let least = two.take(lanes, reduced);
+        lanes.store(least, &mut quad_least.vectors.quad_mut(quad)[0]);
+    }
+    let (least, second) = two.of_all(lanes);
+    let holders = InReducedCosts { row, col_duals };
+    TwoNearest {
+        second,
+        first: nearest(lanes, least, quads, quad_least, unmatched, &holders),
+    }
+}
+
+/// Least and second least, lane by lane.
+struct LeastTwo<V> {
+    first: V,
+    second: V,
+}
+
+impl<V: Copy> LeastTwo<V> {
+    /// Takes in four more in each lane, and returns the least of those.
+    #[inline(always)]
+    fn take<L: Lanes<W, Vector = V>, const W: usize>(&mut self, lanes: L, four: [V; QUAD]) -> V {
+        // The least of each half, then of all; beaten were one in each half, then one of the halves.
+        let halves = [
+            lanes.smaller(four[0], four[1]),
+            lanes.smaller(four[2], four[3]),
+        ];
+        let beaten = lanes.smaller(
+            lanes.larger(four[0], four[1]),
+            lanes.larger(four[2], four[3]),
+        );
+        let least = lanes.smaller(halves[0], halves[1]);
+        let beaten = lanes.smaller(beaten, lanes.larger(halves[0], halves[1]));
+        let beaten = lanes.smaller(beaten, lanes.larger(least, self.first));
+        self.second = lanes.smaller(beaten, self.second);
+        self.first = lanes.smaller(least, self.first);
+        least
+    }
+
+    /// The same of all lanes.
+    #[inline(always)]
+    fn of_all<L: Lanes<W, Vector = V>, const W: usize>(&self, lanes: L) -> (L::Number, L::Number) {
+        let least = lanes.least(self.first);
+        // The second least is behind the first in its lane, or first in another.
+        let holders = lanes.equal(self.first, lanes.splat(least));
+        let lane = holders.trailing_zeros() as usize % W;
+        let without_it = lanes.one_lane(L::Number::NEG_INFINITY, lane, L::Number::INFINITY);
+        let others = lanes.larger(self.first, without_it);
+        (least, lanes.least(lanes.smaller(others, self.second)))
     }
 }
 
@@ -315,313 +637,191 @@ pub fn least_reduced_cost<L: Lanes<W>, E: Entry, const W: usize>(
     row: &[E],
     col_duals: &PerColumn<L::Number>,
 ) -> L::Number {
-    struct LeastReduced<'a, L: Lanes<W>, const W: usize> {
-        col_duals: &'a [Block<L::Number>],
-        least: [L::Vector; 2],
+    let mut total = lanes.splat(L::Number::INFINITY);
+    for quad in 0..quads::<W>(row.len()) {
+        let costs = load_costs(lanes, row, quad);
+        let reduced = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
+        total = lanes.smaller(least_of_quad(lanes, reduced), total);
     }
-    impl<L: Lanes<W>, const W: usize> Pass<L, W> for LeastReduced<'_, L, W> {
-        #[inline(always)]
-        fn open(&mut self, _lanes: L) {}
-        #[inline(always)]
-        fn visit<const CHAIN: usize>(
-            &mut self,
-            lanes: L,
-            block: usize,
-            chunk: usize,
-            costs: L::Vector,
-        ) {
-            let reduced = lanes.subtract(costs, lanes.load(self.col_duals[block].chunk(chunk)));
-            self.least[CHAIN] = lanes.smaller(reduced, self.least[CHAIN]);
-        }
-        #[inline(always)]
-        fn close(&mut self, _lanes: L, _block: usize) {}
-    }
-    let mut pass = LeastReduced {
-        col_duals: &col_duals.blocks,
-        least: [lanes.splat(L::Number::INFINITY); 2],
-    };
-    for_each_chunk(lanes, row, &mut pass);
-    lanes.least(lanes.smaller(pass.least[0], pass.least[1]))
+    lanes.least(total)
 }
 
-/// The first pass of a shortest path search: d_j = c_j − v_j, and a copy of v. Returns the least d; `block_least` is
-/// left for [`columns_at`].
+/// Puts the columns with c_j − v_j < `bound` into `found`: for each quad that has some, its number and one bit for each
+/// column. Returns how many those quads are. There must be room for all quads, and one more.
 #[inline(always)]
-pub fn start<L: Lanes<W>, E: Entry, const W: usize>(
+pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     row: &[E],
     col_duals: &PerColumn<L::Number>,
-    open_duals: &mut PerColumn<L::Number>,
-    distance: &mut PerColumn<L::Number>,
-    block_least: &mut PerBlock<L::Number>,
-) -> L::Number {
-    struct Start<'a, L: Lanes<W>, const W: usize> {
-        col_duals: &'a [Block<L::Number>],
-        open_duals: &'a mut [Block<L::Number>],
-        distance: &'a mut [Block<L::Number>],
-        least: Minimum<'a, L, W>,
+    bound: L::Number,
+    found: &mut [(u32, u64)],
+) -> usize {
+    let bound = lanes.splat(bound);
+    let mut count = 0;
+    for quad in 0..quads::<W>(row.len()) {
+        let costs = load_costs(lanes, row, quad);
+        let reduced = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
+        let bits = less(lanes, reduced, bound);
+        found[count] = (quad as u32, bits);
+        count += usize::from(bits != 0);
     }
-    impl<L: Lanes<W>, const W: usize> Pass<L, W> for Start<'_, L, W> {
-        #[inline(always)]
-        fn open(&mut self, lanes: L) {
-            self.least.open(lanes);
-        }
-        #[inline(always)]
-        fn visit<const CHAIN: usize>(
-            &mut self,
-            lanes: L,
-            block: usize,
-            chunk: usize,
-            costs: L::Vector,
-        ) {
-            let dual = lanes.load(self.col_duals[block].chunk(chunk));
-            lanes.store(dual, self.open_duals[block].chunk_mut(chunk));
-            let reduced = lanes.subtract(costs, dual);
-            lanes.store(reduced, self.distance[block].chunk_mut(chunk));
-            self.least.visit::<CHAIN>(lanes, reduced);
-        }
-        #[inline(always)]
-        fn close(&mut self, lanes: L, block: usize) {
-            self.least.close(lanes, block);
-        }
-    }
-    let mut pass = Start {
-        col_duals: &col_duals.blocks,
-        open_duals: &mut open_duals.blocks,
-        distance: &mut distance.blocks,
-        least: Minimum::new(lanes, block_least),
-    };
-    for_each_chunk(lanes, row, &mut pass);
-    lanes.least(pass.least.total)
+    count
 }
 
-/// Offers every open column the path through a row: d_j ← min(d_j, c_j − v_j − offset). Returns the least d;
-/// `block_least` is left for [`columns_at`].
-#[inline(always)]
-pub fn relax<L: Lanes<W>, E: Entry, const W: usize>(
-    lanes: L,
-    row: &[E],
-    offset: L::Number,
-    open_duals: &PerColumn<L::Number>,
-    distance: &mut PerColumn<L::Number>,
-    block_least: &mut PerBlock<L::Number>,
-) -> L::Number {
-    struct Relax<'a, L: Lanes<W>, const W: usize> {
+/// Where distances have a value.
+struct InDistances<'a, R>(&'a PerColumn<R>);
+
+impl<L: Lanes<W>, const W: usize> Holders<L, W> for InDistances<'_, L::Number> {
+    #[inline(always)]
+    fn of_quad(&self, lanes: L, quad: usize, value: L::Vector) -> u64 {
+        equal(lanes, load(lanes, self.0.quad(quad)), value)
+    }
+}
+
+/// State of a shortest path search, column by column.
+#[derive(Debug)]
+pub struct Paths<R> {
+    /// Length of the shortest path known to each column not yet settled; +inf once it is settled.
+    distance: PerColumn<R>,
+    /// v of each column not yet settled; −inf once it is settled, which keeps it out of further sweeps.
+    open_duals: PerColumn<R>,
+}
+
+impl<R> Default for Paths<R> {
+    fn default() -> Self {
+        Paths {
+            distance: PerColumn::default(),
+            open_duals: PerColumn::default(),
+        }
+    }
+}
+
+impl<R: Arithmetic> Paths<R> {
+    /// Makes room for `cols` columns.
+    pub fn try_reserve(&mut self, cols: usize) -> Result<(), TryReserveError> {
+        self.distance.try_reserve(cols)?;
+        self.open_duals.try_reserve(cols)
+    }
+
+    /// Makes sure of `cols` columns.
+    #[inline(always)]
+    pub fn resize(&mut self, cols: usize) {
+        self.distance.resize(cols);
+        self.open_duals.resize(cols);
+    }
+
+    /// Settles a column: no later pass of the search offers it a path or finds it.
+    #[inline(always)]
+    pub fn settle<L: Lanes<W, Number = R>, const W: usize>(&mut self, lanes: L, col: usize) {
+        self.distance.raise(lanes, col);
+        self.open_duals.lower(lanes, col);
+    }
+
+    /// Of columns equally near, makes sure of an unmatched one, if there is any.
+    #[inline(always)]
+    pub fn prefer_unmatched<L: Lanes<W, Number = R>, const W: usize>(
+        &self,
+        lanes: L,
+        nearest: &mut Nearest<R>,
+        unmatched: &[u64],
+    ) {
+        if nearest.others != 0 {
+            nearest.look_further(lanes, unmatched, &InDistances(&self.distance));
+        }
+    }
+
+    /// The first pass of a search: d_j = c_j − v_j, and a copy of v. Returns the nearest column.
+    #[inline(always)]
+    pub fn start<L: Lanes<W, Number = R>, E: Entry, const W: usize, const Q: usize>(
+        &mut self,
+        lanes: L,
+        row: &[E],
+        col_duals: &PerColumn<R>,
+        quad_least: &mut PerQuad<R>,
+        unmatched: &[u64],
+    ) -> Nearest<R> {
+        let mut total = lanes.splat(R::INFINITY);
+        if Q > 0 {
+            let mut values = [[total; QUAD]; Q];
+            for quad in 0..Q {
+                let costs = load_costs_of::<L, E, W, Q>(lanes, row, quad);
+                let duals = load(lanes, col_duals.quad(quad));
+                values[quad] = self.start_quad(lanes, costs, duals, quad);
+                total = lanes.smaller(least_of_quad(lanes, values[quad]), total);
+            }
+            return nearest_of(lanes, lanes.least(total), &values, unmatched);
+        }
+        let quads = quads::<W>(row.len());
+        for quad in 0..quads {
+            let costs = load_costs(lanes, row, quad);
+            let duals = load(lanes, col_duals.quad(quad));
+            let least = least_of_quad(lanes, self.start_quad(lanes, costs, duals, quad));
+            lanes.store(least, &mut quad_least.vectors.quad_mut(quad)[0]);
+            total = lanes.smaller(least, total);
+        }
+        let (least, holders) = (lanes.least(total), InDistances(&self.distance));
+        nearest(lanes, least, quads, quad_least, unmatched, &holders)
+    }
+
+    #[inline(always)]
+    fn start_quad<L: Lanes<W, Number = R>, const W: usize>(
+        &mut self,
+        lanes: L,
+        costs: [L::Vector; QUAD],
+        duals: [L::Vector; QUAD],
+        quad: usize,
+    ) -> [L::Vector; QUAD] {
+        store(lanes, duals, self.open_duals.quad_mut(quad));
+        let reduced = subtract(lanes, costs, duals);
+        store(lanes, reduced, self.distance.quad_mut(quad));
+        reduced
+    }
+
+    /// Offers every open column the path through a row: d_j ← min(d_j, c_j − v_j − offset). Returns the nearest.
+    #[inline(always)]
+    pub fn relax<L: Lanes<W, Number = R>, E: Entry, const W: usize, const Q: usize>(
+        &mut self,
+        lanes: L,
+        row: &[E],
+        offset: R,
+        quad_least: &mut PerQuad<R>,
+        unmatched: &[u64],
+    ) -> Nearest<R> {
+        let offset = lanes.splat(offset);
+        let mut total = lanes.splat(R::INFINITY);
+        if Q > 0 {
+            let mut values = [[total; QUAD]; Q];
+            for quad in 0..Q {
+                let costs = load_costs_of::<L, E, W, Q>(lanes, row, quad);
+                values[quad] = self.relax_quad(lanes, costs, offset, quad);
+                total = lanes.smaller(least_of_quad(lanes, values[quad]), total);
+            }
+            return nearest_of(lanes, lanes.least(total), &values, unmatched);
+        }
+        let quads = quads::<W>(row.len());
+        for quad in 0..quads {
+            let costs = load_costs(lanes, row, quad);
+            let least = least_of_quad(lanes, self.relax_quad(lanes, costs, offset, quad));
+            lanes.store(least, &mut quad_least.vectors.quad_mut(quad)[0]);
+            total = lanes.smaller(least, total);
+        }
+        let (least, holders) = (lanes.least(total), InDistances(&self.distance));
+        nearest(lanes, least, quads, quad_least, unmatched, &holders)
+    }
+
+    #[inline(always)]
+    fn relax_quad<L: Lanes<W, Number = R>, const W: usize>(
+        &mut self,
+        lanes: L,
+        costs: [L::Vector; QUAD],
         offset: L::Vector,
-        open_duals: &'a [Block<L::Number>],
-        distance: &'a mut [Block<L::Number>],
-        least: Minimum<'a, L, W>,
+        quad: usize,
+    ) -> [L::Vector; QUAD] {
+        let reduced = subtract(lanes, costs, load(lanes, self.open_duals.quad(quad)));
+        let through_row = subtract(lanes, reduced, [offset; QUAD]);
+        let distance = self.distance.quad_mut(quad);
+        let shorter = smaller(lanes, through_row, load(lanes, distance));
+        store(lanes, shorter, distance);
+        shorter
     }
-    impl<L: Lanes<W>, const W: usize> Pass<L, W> for Relax<'_, L, W> {
-        #[inline(always)]
-        fn open(&mut self, lanes: L) {
-            self.least.open(lanes);
-        }
-        #[inline(always)]
-        fn visit<const CHAIN: usize>(
-            &mut self,
-            lanes: L,
-            block: usize,
-            chunk: usize,
-            costs: L::Vector,
-        ) {
-            let reduced = lanes.subtract(costs, lanes.load(self.open_duals[block].chunk(chunk)));
-            let through_row = lanes.subtract(reduced, self.offset);
-            let distance = self.distance[block].chunk_mut(chunk);
-            let shorter = lanes.smaller(through_row, lanes.load(distance));
-            lanes.store(shorter, distance);
-            self.least.visit::<CHAIN>(lanes, shorter);
-        }
-        #[inline(always)]
-        fn close(&mut self, lanes: L, block: usize) {
-            self.least.close(lanes, block);
-        }
-    }
-    let mut pass = Relax {
-        offset: lanes.splat(offset),
-        open_duals: &open_duals.blocks,
-        distance: &mut distance.blocks,
-        least: Minimum::new(lanes, block_least),
-    };
-    for_each_chunk(lanes, row, &mut pass);
-    lanes.least(pass.least.total)
-}
-
-/// A running minimum, of each block and in all.
-struct Minimum<'a, L: Lanes<W>, const W: usize> {
-    block: [L::Vector; 2],
-    total: L::Vector,
-    block_least: &'a mut PerBlock<L::Number>,
-}
-
-impl<'a, L: Lanes<W>, const W: usize> Minimum<'a, L, W> {
-    #[inline(always)]
-    fn new(lanes: L, block_least: &'a mut PerBlock<L::Number>) -> Self {
-        let infinite = lanes.splat(L::Number::INFINITY);
-        Minimum {
-            block: [infinite; 2],
-            total: infinite,
-            block_least,
-        }
-    }
-    #[inline(always)]
-    fn open(&mut self, lanes: L) {
-        self.block = [lanes.splat(L::Number::INFINITY); 2];
-    }
-    #[inline(always)]
-    fn visit<const CHAIN: usize>(&mut self, lanes: L, vector: L::Vector) {
-        self.block[CHAIN] = lanes.smaller(vector, self.block[CHAIN]);
-    }
-    #[inline(always)]
-    fn close(&mut self, lanes: L, block: usize) {
-        let least = lanes.smaller(self.block[0], self.block[1]);
-        lanes.store(least, self.block_least.get_mut(block));
-        self.total = lanes.smaller(least, self.total);
-    }
-}
-
-/// A column of distance `least`: the first that is `preferred` if there is one, else the first. The second
-/// result tells which of the two.
-#[inline(always)]
-pub fn columns_at<L: Lanes<W>, const W: usize>(
-    lanes: L,
-    least: L::Number,
-    distance: &PerColumn<L::Number>,
-    block_least: &PerBlock<L::Number>,
-    preferred: &[u64],
-) -> (usize, bool) {
-    struct AtDistance<'a, R>(&'a [Block<R>]);
-    impl<L: Lanes<W>, const W: usize> Holders<L, W> for AtDistance<'_, L::Number> {
-        #[inline(always)]
-        fn of_block(&self, lanes: L, block: usize, value: L::Vector) -> u64 {
-            let mut bits = 0;
-            let (mut chunks, _) = self.0[block].0.as_chunks::<W>();
-            if L::COLS > 0 {
-                chunks = &chunks[..L::COLS / W];
-            }
-            for (chunk, distance) in chunks.iter().enumerate() {
-                let holds = lanes.equal(lanes.load(distance), value);
-                bits |= holds << (chunk * W);
-            }
-            bits
-        }
-    }
-    let holders = AtDistance(&distance.blocks);
-    find(lanes, least, block_least, preferred, &holders)
-}
-
-/// A column of reduced cost `least`, as [`columns_at`].
-#[inline(always)]
-pub fn columns_of_reduced_cost<L: Lanes<W>, E: Entry, const W: usize>(
-    lanes: L,
-    least: L::Number,
-    row: &[E],
-    col_duals: &PerColumn<L::Number>,
-    block_least: &PerBlock<L::Number>,
-    preferred: &[u64],
-) -> (usize, bool) {
-    struct OfReducedCost<'a, E, R> {
-        row: &'a [E],
-        col_duals: &'a [Block<R>],
-    }
-    impl<L: Lanes<W>, E: Entry, const W: usize> Holders<L, W> for OfReducedCost<'_, E, L::Number> {
-        #[inline(always)]
-        fn of_block(&self, lanes: L, block: usize, value: L::Vector) -> u64 {
-            let duals = &self.col_duals[block];
-            let mut costs = &self.row[block * BLOCK..];
-            if L::COLS > 0 {
-                costs = &costs[..L::COLS];
-            }
-            let mut bits = 0;
-            if let Some(costs) = costs.first_chunk::<BLOCK>() {
-                let (chunks, _) = costs.as_chunks::<W>();
-                for (chunk, costs) in chunks.iter().enumerate() {
-                    let reduced =
-                        lanes.subtract(E::load(lanes, costs), lanes.load(duals.chunk(chunk)));
-                    bits |= lanes.equal(reduced, value) << (chunk * W);
-                }
-                return bits;
-            }
-            let (chunks, rest) = costs.as_chunks::<W>();
-            for (chunk, costs) in chunks.iter().enumerate() {
-                let chunk = chunk % (BLOCK / W);
-                let reduced = lanes.subtract(E::load(lanes, costs), lanes.load(duals.chunk(chunk)));
-                bits |= lanes.equal(reduced, value) << (chunk * W);
-            }
-            if !rest.is_empty() {
-                let chunk = chunks.len() % (BLOCK / W);
-                let reduced =
-                    lanes.subtract(E::load_rest(lanes, rest), lanes.load(duals.chunk(chunk)));
-                bits |= lanes.equal(reduced, value) << (chunk * W);
-            }
-            bits
-        }
-    }
-    let holders = OfReducedCost {
-        row,
-        col_duals: &col_duals.blocks,
-    };
-    find(lanes, least, block_least, preferred, &holders)
-}
-
-/// Which columns hold a value. (A closure would do, but only what is sure to be inlined is compiled for a level.)
-trait Holders<L: Lanes<W>, const W: usize> {
-    /// One bit for each column of a block.
-    fn of_block(&self, lanes: L, block: usize, value: L::Vector) -> u64;
-}
-
-/// Settles a column: no later pass of the search offers it a path or finds it.
-#[inline(always)]
-pub fn settle<L: Lanes<W>, const W: usize>(
-    lanes: L,
-    col: usize,
-    open_duals: &mut PerColumn<L::Number>,
-    distance: &mut PerColumn<L::Number>,
-) {
-    distance.raise(lanes, col);
-    open_duals.lower(lanes, col);
-}
-
-/// Searches the blocks that hold `value`. `holders` tells which columns of a block do, one bit each.
-#[inline(always)]
-fn find<L: Lanes<W>, const W: usize>(
-    lanes: L,
-    value: L::Number,
-    block_least: &PerBlock<L::Number>,
-    preferred: &[u64],
-    holders: &impl Holders<L, W>,
-) -> (usize, bool) {
-    let value = lanes.splat(value);
-    let blocks = block_least.vectors.blocks.as_slice();
-    // None of this branches on where the value is: that could not be predicted.
-    let mut candidates = 1u64;
-    let several = L::COLS == 0 && blocks.len() > 1;
-    if several {
-        candidates = 0;
-        for (block, least) in blocks.iter().enumerate().take(64) {
-            let holds = lanes.equal(lanes.load(least.chunk(0)), value) != 0;
-            candidates |= u64::from(holds) << block;
-        }
-    }
-    if !several || (blocks.len() <= 64 && candidates.is_power_of_two()) {
-        // As nearly always: one block holds it.
-        let block = candidates.trailing_zeros() as usize;
-        let columns = holders.of_block(lanes, block, value);
-        let best = columns & preferred[block];
-        let chosen = if best != 0 { best } else { columns };
-        let col = block * BLOCK + chosen.trailing_zeros() as usize;
-        return (col, best != 0);
-    }
-    let mut first = None;
-    for (block, least) in blocks.iter().enumerate() {
-        if lanes.equal(lanes.load(least.chunk(0)), value) != 0 {
-            let columns = holders.of_block(lanes, block, value);
-            let best = columns & preferred[block];
-            if best != 0 {
-                return (block * BLOCK + best.trailing_zeros() as usize, true);
-            }
-            first = first.or(Some(block * BLOCK + columns.trailing_zeros() as usize));
-        }
-    }
-    (first.unwrap_or(0), false)
 }

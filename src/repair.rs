@@ -1,0 +1,189 @@
+//! Duals in f64 for an answer that was found in f32.
+//!
+//! What f32 rounds away seldom changes which columns are matched, but nearly always some dual: another pair of a row
+//! is then cheaper than the matched one, by a few units in the last place. For a matching that is optimal, raising
+//!
+//! v_m ← max(v_m, v_j + c_im − c_ij), where m is the column matched with row i,
+//!
+//! over and over (Bellman & Ford) ends with duals that prove it: every row's own pair is its cheapest. Columns are never
+//! lowered, so those that are unmatched keep their ceiling. As every v was nearly right, only *near-tight* pairs can
+//! matter, those whose reduced cost is within δ of that of the matched pair. One pass in f32 finds them; there are few.
+//! The raising is done in f64, which rounds nothing where costs allow it.
+//!
+//! **Why no other pair matters.** Let M = max|c| + max|v|. The pass computes c − v − u with an error below
+//! 2^−21·M: rounding c, c − v, u = c_im − v_m and u + δ takes 2^−24 of at most M or 2M each. With δ = 2^−17·M a pair
+//! that was passed over has a reduced cost of at least δ·15/16 above its row's, and keeps one ≥ 0 as long as
+//! no v was raised by more than δ/2. That is checked in the end. Where it fails, where v does not settle or
+//! would pass its ceiling (then the matching need not be optimal), and where near-tight pairs are many, the answer
+//! is not used; see [`crate::exact`].
+//!
+//! Nor does any pair of a row matter whose own pair would be the cheapest even if every v were at its ceiling: most rows of
+//! rectangles are like that.
+//!
+//! **Cost.** One sweep for each row, none of which waits for another, and a few rounds over the near-tight pairs.
+
+use std::collections::TryReserveError;
+use std::hint::select_unpredictable;
+
+use crate::lanes::{Lanes, SINGLES};
+use crate::problem::{Entry, Instance};
+use crate::solver::Solver;
+use crate::sweep::{self, PerColumn};
+
+/// A pair (i, j) that is nearly as cheap as the matched pair (i, m).
+#[derive(Clone, Copy, Debug)]
+struct NearTight {
+    /// j.
+    col: u32,
+    /// m.
+    matched: u32,
+    /// c_im − c_ij.
+    cheaper: f64,
+}
+
+/// The near-tight pairs of an instance. A worker owns one and reuses it.
+#[derive(Debug, Default)]
+pub struct Repair {
+    /// Quads with near-tight pairs, row by row, and one bit for each pair, that of the matched pair among them.
+    quads: Vec<(u32, u64)>,
+    /// Rows, and where the quads of each end.
+    ends: Vec<(u32, u32)>,
+    pairs: Vec<NearTight>,
+    /// All of them were listed.
+    is_complete: bool,
+    /// δ.
+    slack: f64,
+}
+
+/// Quads with near-tight pairs for each row, and near-tight pairs, at most. On average there are about two, one of them
+/// matched.
+const PAIRS_PER_ROW: usize = 8;
+
+/// Rounds in which v settles, or is given up.
+const ROUNDS: usize = 16;
+
+impl Repair {
+    /// Makes room for instances of up to `rows` rows and `cols` columns.
+    pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
+        fn make_room<V>(list: &mut Vec<V>, length: usize) -> Result<(), TryReserveError> {
+            list.clear();
+            list.try_reserve_exact(length)
+        }
+        let most = rows.saturating_mul(PAIRS_PER_ROW);
+        make_room(&mut self.quads, most.saturating_add(cols + 1))?;
+        make_room(&mut self.ends, rows)?;
+        make_room(&mut self.pairs, most)
+    }
+
+    /// Lists the near-tight pairs of `solved`, whose duals are at most `largest_dual` in magnitude.
+    #[inline(always)]
+    pub fn list<L: Lanes<SINGLES, Number = f32>, E: Entry>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+        solved: &Solver<f32>,
+        largest_dual: f64,
+    ) {
+        const DELTA: f64 = 1.0 / (1u64 << 17) as f64;
+        self.slack = DELTA * (instance.largest + largest_dual);
+        let most = instance.rows() * PAIRS_PER_ROW;
+        let room = most + instance.cols() + 1;
+        if self.quads.len() < room {
+            self.quads.resize(room, (0, 0));
+        }
+        self.ends.clear();
+        self.is_complete = true;
+        let col_duals = solved.col_duals();
+        let mut count = 0;
+        for (row, &matched) in solved.col_of_row().iter().enumerate() {
+            // v is nowhere above its ceiling, so nothing is cheaper than a pair that is the cheapest there. (Of f64 costs
+            // that is not known from f32.)
+            if size_of::<E>() == size_of::<f32>() && solved.has_least_cost(row) {
+                continue;
+            }
+            if count > most {
+                self.is_complete = false;
+                return;
+            }
+            let matched = matched as usize;
+            let u = instance.cost(row, matched) as f32 - col_duals.get(matched);
+            let bound = u + self.slack as f32;
+            let (costs, quads) = (instance.row(row), &mut self.quads[count..]);
+            count += sweep::columns_below(lanes, costs, col_duals, bound, quads);
+            self.ends.push((row as u32, count as u32));
+        }
+    }
+
+    /// Raises `col_duals` until every pair of `solved` is the cheapest of its row. False where that fails.
+    pub fn raise<E: Entry>(
+        &mut self,
+        instance: &Instance<E>,
+        solved: &Solver<f32>,
+        col_duals: &mut PerColumn<f64>,
+    ) -> bool {
+        const WIDTH: usize = sweep::QUAD * SINGLES;
+        if !self.is_complete {
+            return false;
+        }
+        self.pairs.clear();
+        let most = instance.rows() * PAIRS_PER_ROW;
+        let mut start = 0;
+        for &(row, end) in &self.ends {
+            let matched = solved.col_of_row()[row as usize] as usize;
+            let own = instance.cost(row as usize, matched);
+            for &(quad, bits) in &self.quads[start..end as usize] {
+                let first = quad as usize * WIDTH;
+                let own_bit = u64::from(matched / WIDTH == quad as usize) << (matched % WIDTH);
+                let mut bits = bits & !own_bit;
+                while bits != 0 {
+                    if self.pairs.len() == most {
+                        return false;
+                    }
+                    let col = first + bits.trailing_zeros() as usize;
+                    bits &= bits - 1;
+                    self.pairs.push(NearTight {
+                        col: col as u32,
+                        matched: matched as u32,
+                        cheaper: own - instance.cost(row as usize, col),
+                    });
+                }
+            }
+            start = end as usize;
+        }
+        // Whether a pair raises v could not be predicted, so no branch asks.
+        let mut raise = |pair: &NearTight| {
+            let offer = col_duals.get(pair.col as usize) + pair.cheaper;
+            let dual = col_duals.get(pair.matched as usize);
+            let raises = offer > dual;
+            let higher = select_unpredictable(raises, offer, dual);
+            col_duals.set(pair.matched as usize, higher);
+            raises
+        };
+        let mut settled = false;
+        for _ in 0..ROUNDS {
+            // There and back: a chain of pairs is as likely to run up the list as down.
+            settled = true;
+            for pair in &self.pairs {
+                settled &= !raise(pair);
+            }
+            if settled {
+                break;
+            }
+            for pair in self.pairs.iter().rev() {
+                raise(pair);
+            }
+        }
+        let ceiling = if instance.is_balanced() {
+            f64::INFINITY
+        } else {
+            0.0
+        };
+        let is_fine = |&(row, _): &(u32, u32)| {
+            let matched = solved.col_of_row()[row as usize] as usize;
+            let dual = col_duals.get(matched);
+            let before = f64::from(solved.col_duals().get(matched));
+            dual <= ceiling && dual - before <= 0.5 * self.slack
+        };
+        settled && self.ends.iter().all(is_fine)
+    }
+}
