@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`problem`] | what one assignment problem is, which inputs are invalid, how it is presented to the solver |
 //! | [`solver`] | shortest augmenting paths with duals: the algorithm |
+//! | [`side_by_side`] | the same for small problems, eight at once |
 //! | [`sweep`] | its passes over a row, eight columns at a time |
 //! | [`lanes`] | the vector instructions that those passes use, and the choice among them |
 //! | [`exact`] | when an answer in f64 may stand, and what is done when not |
@@ -28,6 +29,7 @@ pub mod fault;
 pub mod float_environment;
 pub mod lanes;
 pub mod problem;
+pub mod side_by_side;
 pub mod solver;
 pub mod status;
 pub mod sum;

@@ -10,7 +10,7 @@ use std::collections::TryReserveError;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
-use crate::lanes::Lanes;
+use crate::lanes::{DOUBLES, LaneWise, Lanes};
 
 /// A cost as it stands in the input. Widening to f64 is exact for every implementor.
 pub trait Cost: Copy {
@@ -28,17 +28,25 @@ pub trait Cost: Copy {
 }
 
 /// A cost that the solver reads: f32 or f64.
-pub trait Entry: Cost<Entry = Self> {
+pub trait Entry: Cost<Entry = Self> + 'static {
     /// 0.
     const ZERO: Self;
     /// +inf: a pair that may not be matched.
     const FORBIDDEN: Self;
+    /// A row of forbidden pairs.
+    const FORBIDDEN_ROW: &'static [Self; WIDEST];
 
     /// Reads a vector of them.
     fn load<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self; W]) -> L::Vector;
 
     /// Reads fewer than fill a vector; the lanes behind them are +inf.
     fn load_rest<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self]) -> L::Vector;
+
+    /// Lane l of vector c is number c of row l.
+    fn transpose<L: LaneWise>(
+        lanes: L,
+        rows: [&[Self; DOUBLES]; DOUBLES],
+    ) -> [L::Vector; DOUBLES];
 
     /// The same number times ±2^k, rounded if it must be.
     fn times(self, factor: f64) -> Self;
@@ -49,7 +57,7 @@ pub trait Entry: Cost<Entry = Self> {
 }
 
 macro_rules! entry {
-    ($entry:ident, $bits:ident, $load:ident, $load_rest:ident) => {
+    ($entry:ident, $bits:ident, $load:ident, $load_rest:ident, $transpose:ident) => {
         impl Cost for $entry {
             type Entry = Self;
 
@@ -70,6 +78,7 @@ macro_rules! entry {
         impl Entry for $entry {
             const ZERO: Self = 0.0;
             const FORBIDDEN: Self = $entry::INFINITY;
+            const FORBIDDEN_ROW: &'static [Self; WIDEST] = &[$entry::INFINITY; WIDEST];
 
             #[inline(always)]
             fn load<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self; W]) -> L::Vector {
@@ -78,6 +87,13 @@ macro_rules! entry {
             #[inline(always)]
             fn load_rest<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self]) -> L::Vector {
                 lanes.$load_rest(costs)
+            }
+            #[inline(always)]
+            fn transpose<L: LaneWise>(
+                lanes: L,
+                rows: [&[Self; DOUBLES]; DOUBLES],
+            ) -> [L::Vector; DOUBLES] {
+                lanes.$transpose(rows)
             }
             #[inline(always)]
             fn times(self, factor: f64) -> Self {
@@ -109,8 +125,8 @@ macro_rules! entry {
         }
     };
 }
-entry!(f32, u32, load_f32, load_rest_f32);
-entry!(f64, u64, load_f64, load_rest_f64);
+entry!(f32, u32, load_f32, load_rest_f32, transpose_f32);
+entry!(f64, u64, load_f64, load_rest_f64, transpose_f64);
 
 macro_rules! half_cost {
     ($cost:ident) => {
@@ -347,6 +363,9 @@ pub struct Instance<'a, E> {
     pub col_names: &'a Names,
 }
 
+/// Instances of no more columns than this are solved side by side, see [`crate::side_by_side`].
+pub const WIDEST: usize = 32;
+
 /// Beyond this magnitude sums along an augmenting path could overflow; below its inverse, half a limit
 /// or a difference of costs could lose bits. Costs outside are scaled by a power of two.
 const LARGEST_UNSCALED: f64 = f64::from_bits((1023 + 900) << 52); // 2^900
@@ -357,6 +376,24 @@ impl<'a, T: Cost> Problem<'a, T> {
     #[inline(always)]
     pub fn cost_of(&self, row: usize, col: usize) -> f64 {
         self.cost[row * self.cols + col].widen()
+    }
+
+    /// Is this a problem to be solved side by side with others?
+    #[inline(always)]
+    pub fn is_narrow(&self) -> bool {
+        self.rows.max(self.cols) <= WIDEST
+    }
+
+    /// Columns with padding, if the problem is narrow: a width that the solver knows when it is compiled. It is the same for
+    /// all problems of a batch.
+    #[inline(always)]
+    fn narrow_width(&self) -> Option<usize> {
+        match self.rows.max(self.cols) {
+            0..=8 => Some(8),
+            9..=16 => Some(16),
+            17..=WIDEST => Some(WIDEST),
+            _ => None,
+        }
     }
 
     /// Judges all existing entries and lays the problem out for the solver.
@@ -386,8 +423,13 @@ impl<'a, T: Cost> Problem<'a, T> {
 
         // Where the costs lie, unless that is in the copy.
         let (shorter, longer) = (rows.len().min(cols.len()), rows.len().max(cols.len()));
-        let width = padded(longer);
-        let mut in_place = if transposed || self.options.maximize || width != longer {
+        let width = match self.narrow_width() {
+            Some(width) => width,
+            None => longer,
+        };
+        // Rows of narrow instances lie one behind the other, without gaps.
+        let is_padded = width != longer || self.is_narrow() && width != self.cols;
+        let mut in_place = if transposed || self.options.maximize || is_padded {
             None
         } else {
             self.in_place(rows, cols)
@@ -537,17 +579,6 @@ impl<'a, T: Cost> Problem<'a, T> {
     }
 }
 
-/// Columns with padding: small instances come in few widths, which the solver knows when it is compiled.
-#[inline(always)]
-fn padded(cols: usize) -> usize {
-    match cols {
-        1..=8 => 8,
-        9..=16 => 16,
-        17..=32 => 32,
-        _ => cols,
-    }
-}
-
 /// [`Entry::largest`] of a matrix to be minimised.
 #[inline(always)]
 fn largest_of_rows<E: Entry>(costs: &[E], stride: usize, rows: usize, cols: usize) -> f64 {
@@ -603,6 +634,13 @@ impl<'a, E: Entry> Instance<'a, E> {
         &self.costs[row * self.stride..][..self.width]
     }
 
+    /// All rows with their padding, if the instance is `COLS` wide, which it must be to have any.
+    #[inline(always)]
+    pub fn narrow_rows<const COLS: usize>(&self) -> &'a [[E; COLS]] {
+        debug_assert!(self.stride == COLS && self.width == COLS || self.rows == 0);
+        &self.costs.as_chunks().0[..self.rows]
+    }
+
     /// Where the row of another instance lies, `instances` further on in the batch, if the instances are read in place.
     #[inline(always)]
     pub fn row_ahead(&self, row: usize, instances: usize) -> *const E {
@@ -614,6 +652,12 @@ impl<'a, E: Entry> Instance<'a, E> {
     #[inline(always)]
     pub fn cost(&self, row: usize, col: usize) -> f64 {
         self.costs[row * self.stride + col].widen()
+    }
+
+    /// Are costs the user's but for the sign?
+    #[inline(always)]
+    pub fn is_unscaled(&self) -> bool {
+        self.factor.abs() == 1.0
     }
 
     /// What turns a dual value into the user's sense and scale: ±2^k.
