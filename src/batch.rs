@@ -4,15 +4,16 @@
 //! leaves its neighbours alone.
 
 use std::collections::TryReserveError;
+use std::ops::Range;
 
 use crate::arithmetic::Arithmetic;
 use crate::exact::{Evidence, ExactSolver, GROUP, Verdict};
 use crate::float_environment::KeepDenormals;
-use crate::lanes::{DOUBLES, Level, Vectors, Work};
+use crate::lanes::{DOUBLES, LaneWise, Level, Vectors, Work};
+use crate::narrow;
 use crate::problem::{
     Cost, Entry, Instance, Invalid, Layout, Mask, Names, Options, Problem, Unprepared, WIDEST,
 };
-use crate::side_by_side::{Answers, Group, InLane, SideBySide};
 use crate::solver::{Solver, UNMATCHED};
 use crate::status::Status;
 use crate::sum::compensated_sum;
@@ -22,6 +23,15 @@ use crate::sweep::BLOCK;
 pub trait Real: Copy {
     /// The nearest number of this type; beyond its range, an infinity.
     fn round_from(value: f64) -> Self;
+
+    /// Writes a vector, rounded likewise.
+    fn store<L: LaneWise>(lanes: L, vector: L::Vector, numbers: &mut [Self; DOUBLES]);
+
+    /// Number c of row l is lane l of vector c, rounded likewise.
+    fn transpose<L: LaneWise>(
+        lanes: L,
+        vectors: [L::Vector; DOUBLES],
+    ) -> [[Self; DOUBLES]; DOUBLES];
 }
 
 impl Real for f32 {
@@ -29,12 +39,34 @@ impl Real for f32 {
     fn round_from(value: f64) -> Self {
         value as f32
     }
+    #[inline(always)]
+    fn store<L: LaneWise>(lanes: L, vector: L::Vector, numbers: &mut [Self; DOUBLES]) {
+        lanes.store_f32(vector, numbers);
+    }
+    #[inline(always)]
+    fn transpose<L: LaneWise>(
+        lanes: L,
+        vectors: [L::Vector; DOUBLES],
+    ) -> [[Self; DOUBLES]; DOUBLES] {
+        lanes.transpose_to_f32(vectors)
+    }
 }
 
 impl Real for f64 {
     #[inline(always)]
     fn round_from(value: f64) -> Self {
         value
+    }
+    #[inline(always)]
+    fn store<L: LaneWise>(lanes: L, vector: L::Vector, numbers: &mut [Self; DOUBLES]) {
+        lanes.store(vector, numbers);
+    }
+    #[inline(always)]
+    fn transpose<L: LaneWise>(
+        lanes: L,
+        vectors: [L::Vector; DOUBLES],
+    ) -> [[Self; DOUBLES]; DOUBLES] {
+        lanes.transpose_to_f64(vectors)
     }
 }
 
@@ -265,20 +297,17 @@ pub fn solve_at<T: Cost, U: Real>(
     let out_of_memory = |source| BatchError::Memory { rows, cols, source };
     #[cfg(feature = "fault-injection")]
     crate::fault::strike().map_err(out_of_memory)?;
-    let mut layouts: [Layout<T::Entry>; DOUBLES] = Default::default();
+    if rows.max(cols) <= WIDEST {
+        let _ieee = KeepDenormals::on_this_thread();
+        return narrow::solve_at(level, shape, inputs, outputs).map_err(out_of_memory);
+    }
+    let mut layouts: [Layout<T::Entry>; GROUP] = Default::default();
     let mut solver = ExactSolver::default();
-    let together = if rows.max(cols) <= WIDEST {
-        DOUBLES
-    } else {
-        GROUP
-    };
-    layouts[..together.min(shape.problems)]
+    layouts
         .iter_mut()
         .try_for_each(|layout| layout.try_reserve(rows, cols))
+        .and_then(|()| solver.try_reserve(rows, cols))
         .map_err(out_of_memory)?;
-    if rows.max(cols) > WIDEST {
-        solver.try_reserve(rows, cols).map_err(out_of_memory)?;
-    }
 
     let _ieee = KeepDenormals::on_this_thread();
     level
@@ -297,7 +326,7 @@ struct SolveAll<'a, 'b, 'c, T: Cost, U> {
     shape: Shape,
     inputs: &'a Inputs<'b, T>,
     outputs: &'a mut Outputs<'c, U>,
-    layouts: &'a mut [Layout<T::Entry>; DOUBLES],
+    layouts: &'a mut [Layout<T::Entry>; GROUP],
     solver: &'a mut ExactSolver,
 }
 
@@ -311,9 +340,6 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
             rows,
             cols,
         } = self.shape;
-        if rows.max(cols) <= WIDEST {
-            return vectors.run_apart(SolveSideBySide(self));
-        }
         let outputs = self.outputs;
         let mut tally = Tally::default();
         // Copies of large problems are not made before they are needed.
@@ -321,7 +347,7 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
         let group = if rows * cols > LARGE { 1 } else { GROUP };
         for first in (0..problems).step_by(group) {
             let mut prepared = [const { None }; GROUP];
-            for (member, layout) in self.layouts.iter_mut().take(GROUP).enumerate() {
+            for (member, layout) in self.layouts.iter_mut().enumerate() {
                 if member < group && first + member < problems {
                     let problem = self.inputs.problem(self.shape, first + member);
                     prepared[member] = match problem.prepare(layout) {
@@ -337,14 +363,7 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
                 if member >= group || index >= problems {
                     break;
                 }
-                let mut answer = Outputs {
-                    total_cost: &mut outputs.total_cost[index..=index],
-                    row_to_col: &mut outputs.row_to_col[index * rows..][..rows],
-                    col_to_row: &mut outputs.col_to_row[index * cols..][..cols],
-                    row_duals: &mut outputs.row_duals[index * rows..][..rows],
-                    col_duals: &mut outputs.col_duals[index * cols..][..cols],
-                    status: &mut outputs.status[index..=index],
-                };
+                let mut answer = outputs.of_problem(self.shape, index);
                 let problem = self.inputs.problem(self.shape, index);
                 let sign = problem.options.sign();
                 let (total_cost, status) = match (&prepared[member], verdict) {
@@ -377,137 +396,31 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
     }
 }
 
-/// The same for problems that are solved side by side.
-struct SolveSideBySide<'a, 'b, 'c, T: Cost, U>(SolveAll<'a, 'b, 'c, T, U>);
-
-impl<T: Cost, U: Real> Work for SolveSideBySide<'_, '_, '_, T, U> {
-    type Output = Result<Tally, TryReserveError>;
-
-    #[inline(always)]
-    fn run<V: Vectors>(self, vectors: V) -> Self::Output {
-        let SolveAll {
-            shape,
-            inputs,
-            outputs,
-            layouts,
-            ..
-        } = self.0;
-        let sign = inputs.options.sign();
-        let mut tally = Tally::default();
-        let mut solver = SideBySide::default();
-        for first in (0..shape.problems).step_by(DOUBLES) {
-            let mut group: Group<T::Entry> = [const { None }; DOUBLES];
-            let last = shape.problems.min(first + DOUBLES);
-            for ((index, layout), member) in (first..last).zip(&mut *layouts).zip(&mut group) {
-                let problem = inputs.problem(shape, index);
-                *member = match problem.prepare(layout) {
-                    Ok(instance) => Some(instance),
-                    Err(Unprepared::Invalid(_)) => None,
-                    Err(Unprepared::Memory(source)) => return Err(source),
-                };
-            }
-            solver.solve(vectors, &group);
-            for (lane, index) in (first..last).enumerate() {
-                let mut answer = outputs.of_problem(shape, index);
-                let Some(instance) = &group[lane] else {
-                    answer.clear();
-                    answer.conclude(f64::NAN, Status::Invalid, &mut tally);
-                    continue;
-                };
-                match solver.verdict(instance, lane)? {
-                    InLane::Infeasible => {
-                        answer.clear();
-                        answer.conclude(sign * f64::INFINITY, Status::Infeasible, &mut tally);
-                        continue;
-                    }
-                    InLane::InDouble(evidence, answers) => {
-                        tally.exact += u64::from(evidence == Evidence::Exact);
-                        tally.proven += u64::from(evidence == Evidence::Proven);
-                        answer.write_lane(instance, answers, lane);
-                        let total = instance.dual_factor() * answers.total_cost(lane) + 0.0;
-                        if instance.is_unscaled() && total.is_finite() {
-                            answer.conclude(total, Status::Optimal, &mut tally);
-                            continue;
-                        }
-                    }
-                    InLane::InDoubleDouble(solver) => {
-                        tally.redone += 1;
-                        answer.write(instance, solver);
-                    }
-                }
-                let problem = inputs.problem(shape, index);
-                let total = total_cost(&problem, answer.row_to_col);
-                answer.conclude(total, Status::Optimal, &mut tally);
-            }
-        }
-        Ok(tally)
-    }
-}
-
 impl<U: Real> Outputs<'_, U> {
     /// The part that belongs to one problem.
     #[inline(always)]
-    fn of_problem(&mut self, shape: Shape, index: usize) -> Outputs<'_, U> {
+    pub(crate) fn of_problem(&mut self, shape: Shape, index: usize) -> Outputs<'_, U> {
+        self.of_problems(shape, index..index + 1)
+    }
+
+    /// The part that belongs to some problems.
+    #[inline(always)]
+    pub(crate) fn of_problems(&mut self, shape: Shape, range: Range<usize>) -> Outputs<'_, U> {
         let Shape { rows, cols, .. } = shape;
+        let rows = range.start * rows..range.end * rows;
+        let cols = range.start * cols..range.end * cols;
         Outputs {
-            total_cost: &mut self.total_cost[index..=index],
-            row_to_col: &mut self.row_to_col[index * rows..][..rows],
-            col_to_row: &mut self.col_to_row[index * cols..][..cols],
-            row_duals: &mut self.row_duals[index * rows..][..rows],
-            col_duals: &mut self.col_duals[index * cols..][..cols],
-            status: &mut self.status[index..=index],
-        }
-    }
-
-    /// Writes the rest of one problem's outputs.
-    #[inline(always)]
-    fn conclude(&mut self, total_cost: f64, status: Status, tally: &mut Tally) {
-        self.total_cost[0] = U::round_from(total_cost);
-        self.status[0] = status.code();
-        tally.bad += u64::from(status != Status::Optimal);
-    }
-
-    /// As [`Outputs::write`], from one of several answers side by side.
-    #[inline(always)]
-    fn write_lane<E: Entry>(&mut self, instance: &Instance<E>, answers: &Answers, lane: usize) {
-        let (to_col, to_row, row_duals, col_duals) = if instance.transposed {
-            (
-                &mut *self.col_to_row,
-                &mut *self.row_to_col,
-                &mut *self.col_duals,
-                &mut *self.row_duals,
-            )
-        } else {
-            (
-                &mut *self.row_to_col,
-                &mut *self.col_to_row,
-                &mut *self.row_duals,
-                &mut *self.col_duals,
-            )
-        };
-        let Instance {
-            row_names,
-            col_names,
-            ..
-        } = *instance;
-        let col_of_row = &answers.col_of_row(lane)[..row_names.len()];
-        let row_of_col = &answers.row_of_col(lane)[..col_names.len()];
-        write_partners(to_col, col_of_row, row_names, col_names);
-        write_partners(to_row, row_of_col, col_names, row_names);
-        let factor = instance.dual_factor();
-        row_duals.fill(U::round_from(0.0));
-        for (index, name) in row_names.iter().enumerate() {
-            // Adding zero turns -0.0 into 0.0.
-            row_duals[name] = U::round_from(answers.row_dual(lane, index) * factor + 0.0);
-        }
-        col_duals.fill(U::round_from(0.0));
-        for (index, name) in col_names.iter().enumerate() {
-            col_duals[name] = U::round_from(answers.col_dual(lane, index) * factor + 0.0);
+            total_cost: &mut self.total_cost[range.clone()],
+            row_to_col: &mut self.row_to_col[rows.clone()],
+            col_to_row: &mut self.col_to_row[cols.clone()],
+            row_duals: &mut self.row_duals[rows],
+            col_duals: &mut self.col_duals[cols],
+            status: &mut self.status[range],
         }
     }
 
     /// Nothing matched, all duals 0: what a bad problem answers, and masked rows and columns always.
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.row_to_col.fill(UNMATCHED);
         self.col_to_row.fill(UNMATCHED);
         self.row_duals.fill(U::round_from(0.0));
@@ -516,7 +429,7 @@ impl<U: Real> Outputs<'_, U> {
 
     /// Writes the solver's answer in the user's orientation, order, sense and scale.
     #[inline(always)]
-    fn write<R: Arithmetic, E: Entry>(&mut self, instance: &Instance<E>, solver: &Solver<R>) {
+    pub(crate) fn write<R: Arithmetic, E: Entry>(&mut self, instance: &Instance<E>, solver: &Solver<R>) {
         let (to_col, to_row, row_duals, col_duals) = if instance.transposed {
             (
                 &mut *self.col_to_row,
@@ -596,7 +509,7 @@ fn write_duals<R: Copy, U: Real>(
 
 /// Sum over the matched pairs.
 #[inline(always)]
-fn total_cost<T: Cost>(problem: &Problem<T>, row_to_col: &[i32]) -> f64 {
+pub(crate) fn total_cost<T: Cost>(problem: &Problem<T>, row_to_col: &[i32]) -> f64 {
     let matched = || {
         row_to_col
             .iter()

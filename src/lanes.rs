@@ -73,6 +73,8 @@ pub trait LaneWise: Lanes<DOUBLES, Number = f64> {
     fn select(self, mask: Self::Mask, yes: Self::Vector, no: Self::Vector) -> Self::Vector;
     /// a + b, lane by lane.
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// Writes numbers, rounded to the nearest.
+    fn store_f32(self, vector: Self::Vector, numbers: &mut [f32; DOUBLES]);
     /// Lane l of vector c is number c of row l.
     fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [Self::Vector; DOUBLES];
     /// The same from f64.
@@ -385,6 +387,10 @@ impl LaneWise for Portable<f64> {
         std::array::from_fn(|lane| a[lane] + b[lane])
     }
     #[inline(always)]
+    fn store_f32(self, vector: [f64; DOUBLES], numbers: &mut [f32; DOUBLES]) {
+        *numbers = vector.map(|number| number as f32);
+    }
+    #[inline(always)]
     fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
         std::array::from_fn(|col| std::array::from_fn(|lane| f64::from(rows[lane][col])))
     }
@@ -439,6 +445,7 @@ mod x86 {
     ///
     /// [`has_avx512`] must be true.
     #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512vl,avx512dq,avx512bw")]
+    #[inline(never)]
     pub unsafe fn run_with_avx512<W: Work>(work: W) -> W::Output {
         work.run(Avx512(()))
     }
@@ -725,6 +732,11 @@ mod x86 {
             unsafe { [_mm256_add_pd(a[0], b[0]), _mm256_add_pd(a[1], b[1])] }
         }
         #[inline(always)]
+        fn store_f32(self, vector: [__m256d; 2], numbers: &mut [f32; DOUBLES]) {
+            // SAFETY: `self` proves AVX2; eight numbers can be written, at any alignment.
+            unsafe { _mm256_storeu_ps(numbers.as_mut_ptr(), narrow(vector[0], vector[1])) }
+        }
+        #[inline(always)]
         fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [[__m256d; 2]; DOUBLES] {
             // SAFETY: `self` proves AVX2.
             unsafe {
@@ -758,12 +770,12 @@ mod x86 {
         #[inline(always)]
         fn transpose_to_f32(self, vectors: [[__m256d; 2]; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES] {
             let mut columns = [[0.0; DOUBLES]; DOUBLES];
+            for (column, vector) in columns.iter_mut().zip(vectors) {
+                self.store_f32(vector, column);
+            }
             let mut rows = [[0.0; DOUBLES]; DOUBLES];
-            // SAFETY: `self` proves AVX2; eight numbers can be written to each column and row.
+            // SAFETY: `self` proves AVX2; eight numbers can be written to each row.
             unsafe {
-                for (column, vector) in columns.iter_mut().zip(vectors) {
-                    _mm256_storeu_ps(column.as_mut_ptr(), narrow(vector[0], vector[1]));
-                }
                 for (row, vector) in rows.iter_mut().zip(transpose_singles(columns.each_ref())) {
                     _mm256_storeu_ps(row.as_mut_ptr(), vector);
                 }
@@ -1136,6 +1148,11 @@ mod x86 {
             unsafe { _mm512_add_pd(a, b) }
         }
         #[inline(always)]
+        fn store_f32(self, vector: __m512d, numbers: &mut [f32; DOUBLES]) {
+            // SAFETY: `self` proves AVX-512; eight numbers can be written, at any alignment.
+            unsafe { _mm256_storeu_ps(numbers.as_mut_ptr(), _mm512_cvtpd_ps(vector)) }
+        }
+        #[inline(always)]
         fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [__m512d; DOUBLES] {
             // SAFETY: `self` proves AVX-512, and with it AVX2.
             unsafe {
@@ -1164,12 +1181,12 @@ mod x86 {
         #[inline(always)]
         fn transpose_to_f32(self, vectors: [__m512d; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES] {
             let mut columns = [[0.0; DOUBLES]; DOUBLES];
+            for (column, vector) in columns.iter_mut().zip(vectors) {
+                self.store_f32(vector, column);
+            }
             let mut rows = [[0.0; DOUBLES]; DOUBLES];
-            // SAFETY: `self` proves AVX-512, and with it AVX2; eight numbers can be written to each column and row.
+            // SAFETY: `self` proves AVX-512, and with it AVX2; eight numbers can be written to each row.
             unsafe {
-                for (column, vector) in columns.iter_mut().zip(vectors) {
-                    _mm256_storeu_ps(column.as_mut_ptr(), _mm512_cvtpd_ps(vector));
-                }
                 for (row, vector) in rows.iter_mut().zip(transpose_singles(columns.each_ref())) {
                     _mm256_storeu_ps(row.as_mut_ptr(), vector);
                 }

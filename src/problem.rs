@@ -33,8 +33,8 @@ pub trait Entry: Cost<Entry = Self> + 'static {
     const ZERO: Self;
     /// +inf: a pair that may not be matched.
     const FORBIDDEN: Self;
-    /// A row of forbidden pairs.
-    const FORBIDDEN_ROW: &'static [Self; WIDEST];
+    /// No cost is so large or small that it has to be scaled.
+    const IS_NEVER_SCALED: bool;
 
     /// Reads a vector of them.
     fn load<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self; W]) -> L::Vector;
@@ -78,7 +78,7 @@ macro_rules! entry {
         impl Entry for $entry {
             const ZERO: Self = 0.0;
             const FORBIDDEN: Self = $entry::INFINITY;
-            const FORBIDDEN_ROW: &'static [Self; WIDEST] = &[$entry::INFINITY; WIDEST];
+            const IS_NEVER_SCALED: bool = $entry::MAX_EXP < 900;
 
             #[inline(always)]
             fn load<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self; W]) -> L::Vector {
@@ -387,7 +387,7 @@ impl<'a, T: Cost> Problem<'a, T> {
     /// Columns with padding, if the problem is narrow: a width that the solver knows when it is compiled. It is the same for
     /// all problems of a batch.
     #[inline(always)]
-    fn narrow_width(&self) -> Option<usize> {
+    pub fn narrow_width(&self) -> Option<usize> {
         match self.rows.max(self.cols) {
             0..=8 => Some(8),
             9..=16 => Some(16),
@@ -427,8 +427,8 @@ impl<'a, T: Cost> Problem<'a, T> {
             Some(width) => width,
             None => longer,
         };
-        // Rows of narrow instances lie one behind the other, without gaps.
-        let is_padded = width != longer || self.is_narrow() && width != self.cols;
+        // Narrow instances are squares of their width.
+        let is_padded = width != longer || self.is_narrow() && width != shorter;
         let mut in_place = if transposed || self.options.maximize || is_padded {
             None
         } else {
@@ -521,14 +521,15 @@ impl<'a, T: Cost> Problem<'a, T> {
         line: &mut Vec<T::Entry>,
     ) -> Result<(), TryReserveError> {
         // A part of a matrix that exists, or with padding still a small one: the product fits.
-        let count = rows.len().min(cols.len()) * width;
+        let shorter = rows.len().min(cols.len());
+        let count = width * if self.is_narrow() { width } else { shorter };
         copy.clear();
         copy.try_reserve_exact(count)?;
         copy.resize(count, T::Entry::FORBIDDEN);
         line.clear();
         line.try_reserve_exact(self.cols)?;
         line.resize(self.cols, T::Entry::ZERO);
-        if count == 0 {
+        if shorter == 0 {
             return Ok(());
         }
         // From a column to the next, and from a row to the next, in the copy.
@@ -554,7 +555,7 @@ impl<'a, T: Cost> Problem<'a, T> {
             }
         }
         if self.options.maximize {
-            for costs in copy.chunks_exact_mut(width) {
+            for costs in copy.chunks_exact_mut(width).take(shorter) {
                 for cost in &mut costs[..rows.len().max(cols.len())] {
                     *cost = cost.times(-1.0);
                 }
@@ -634,11 +635,12 @@ impl<'a, E: Entry> Instance<'a, E> {
         &self.costs[row * self.stride..][..self.width]
     }
 
-    /// All rows with their padding, if the instance is `COLS` wide, which it must be to have any.
+    /// All costs of a narrow instance, padded to a square of its width.
     #[inline(always)]
-    pub fn narrow_rows<const COLS: usize>(&self) -> &'a [[E; COLS]] {
-        debug_assert!(self.stride == COLS && self.width == COLS || self.rows == 0);
-        &self.costs.as_chunks().0[..self.rows]
+    pub fn narrow_costs<const COLS: usize>(&self) -> &'a [[E; COLS]; COLS] {
+        debug_assert!(self.stride == COLS && self.width == COLS);
+        let rows = self.costs.as_chunks().0;
+        rows.first_chunk().expect("narrow instances are padded")
     }
 
     /// Where the row of another instance lies, `instances` further on in the batch, if the instances are read in place.
