@@ -112,7 +112,7 @@ impl<T: Cost, U: Real, const COLS: usize> SolveNarrow<'_, '_, '_, T, U, COLS> {
         let Some(any) = costs.first() else {
             return false;
         };
-        if !T::Entry::largest(entries, T::Entry::FORBIDDEN).is_finite() {
+        if !T::Entry::are_valid(entries) {
             return false;
         }
         let empty = Seat {

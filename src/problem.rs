@@ -51,6 +51,9 @@ pub trait Entry: Cost<Entry = Self> + 'static {
     /// The same number times ±2^k, rounded if it must be.
     fn times(self, factor: f64) -> Self;
 
+    /// Is every one of them finite or forbidden?
+    fn are_valid(costs: &[Self]) -> bool;
+
     /// The largest magnitude in `costs`, where `forbidden` counts as 0. NaN or infinite if there is a NaN or another
     /// infinity.
     fn largest(costs: &[Self], forbidden: Self) -> f64;
@@ -98,6 +101,15 @@ macro_rules! entry {
             #[inline(always)]
             fn times(self, factor: f64) -> Self {
                 (f64::from(self) * factor) as $entry
+            }
+            #[inline(always)]
+            fn are_valid(costs: &[Self]) -> bool {
+                // False for NaN and for the other infinity only.
+                let mut valid = true;
+                for &cost in costs {
+                    valid &= cost > -Self::FORBIDDEN;
+                }
+                valid
             }
             #[inline(always)]
             fn largest(costs: &[Self], forbidden: Self) -> f64 {

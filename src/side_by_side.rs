@@ -40,7 +40,7 @@ use crate::solver::{Infeasible, Solver};
 pub use crate::problem::WIDEST;
 
 /// Octets of a group.
-const OCTETS: usize = 4;
+const OCTETS: usize = 8;
 
 /// Instances of a group.
 pub const TOGETHER: usize = OCTETS * DOUBLES;
@@ -536,7 +536,8 @@ impl<const COLS: usize> Octet<COLS> {
             let mut row_duals = PerLane::ZEROS;
             lanes.store(lanes.subtract(cost, dual), &mut row_duals.0);
             for lane in 0..DOUBLES {
-                if matched >> lane & 1 != 0 {
+                // Where all are matched, as in most groups, there is nothing to guess.
+                if matched == u8::MAX || matched >> lane & 1 != 0 {
                     let row = self.row_of_col[lane][col] as usize % COLS;
                     self.row_duals[lane][row] = row_duals.0[lane];
                     self.col_of_row[lane][row] = col as i8;
