@@ -705,10 +705,10 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
                 let at = chunk * DOUBLES + col;
                 let open = lanes.mask(flags_of(&self.open, at));
                 let reduced = lanes.subtract(costs[col], lanes.load(&self.col_duals[at].0));
-                let through_row = lanes.subtract(reduced, offset);
+                let through_row = lanes.select(open, lanes.subtract(reduced, offset), infinite);
                 let distance = lanes.load(&self.distance[at].0);
-                let shorter = lanes.both(open, lanes.less(through_row, distance));
-                let distance = lanes.select(shorter, through_row, distance);
+                let shorter = lanes.less(through_row, distance);
+                let distance = lanes.smaller(through_row, distance);
                 lanes.store(distance, &mut self.distance[at].0);
                 let from = lanes.select(shorter, way_in, lanes.load(&self.from[at].0));
                 lanes.store(from, &mut self.from[at].0);
