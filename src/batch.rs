@@ -429,7 +429,11 @@ impl<U: Real> Outputs<'_, U> {
 
     /// Writes the solver's answer in the user's orientation, order, sense and scale.
     #[inline(always)]
-    pub(crate) fn write<R: Arithmetic, E: Entry>(&mut self, instance: &Instance<E>, solver: &Solver<R>) {
+    pub(crate) fn write<R: Arithmetic, E: Entry>(
+        &mut self,
+        instance: &Instance<E>,
+        solver: &Solver<R>,
+    ) {
         let (to_col, to_row, row_duals, col_duals) = if instance.transposed {
             (
                 &mut *self.col_to_row,

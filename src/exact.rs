@@ -11,7 +11,7 @@ use std::collections::TryReserveError;
 
 use crate::arithmetic::{Arithmetic, DoubleDouble};
 use crate::float_environment::Exactness;
-use crate::lanes::{DOUBLES, Lanes, Narrow, Portable, Vectors, Work};
+use crate::lanes::{DOUBLES, Lanes, Portable, Vectors, Work};
 use crate::problem::{Entry, Instance};
 use crate::solver::{Infeasible, Solver};
 use crate::sweep;
@@ -65,9 +65,7 @@ const SINGLE_FROM: usize = 128;
 #[inline(always)]
 fn taking_turns<E: Entry>(instance: &Instance<E>) -> usize {
     const CACHE: usize = 1 << 20;
-    if instance.width() <= 16 {
-        GROUP
-    } else if 2 * instance.rows() * instance.cols() * size_of::<E>() <= CACHE {
+    if 2 * instance.rows() * instance.cols() * size_of::<E>() <= CACHE {
         2
     } else {
         1
@@ -138,25 +136,11 @@ impl ExactSolver {
         instances: &[Option<Instance<E>>; GROUP],
         feasible: &mut [bool; GROUP],
     ) {
-        let mut widths = instances.iter().flatten().map(Instance::width);
-        let width = widths.next().unwrap_or(0);
-        let same = widths.all(|other| other == width);
-        let members = &mut self.members;
-        macro_rules! in_width {
-            ($width:literal) => {
-                vectors.run_apart(SolveInDouble::<E, $width> {
-                    members,
-                    instances,
-                    feasible,
-                })
-            };
-        }
-        match if same { width } else { 0 } {
-            8 => in_width!(8),
-            16 => in_width!(16),
-            32 => in_width!(32),
-            _ => in_width!(0),
-        }
+        vectors.run_apart(SolveInDouble {
+            members: &mut self.members,
+            instances,
+            feasible,
+        });
     }
 }
 
@@ -197,14 +181,14 @@ impl<E: Entry> Work for StartInSingle<'_, '_, E> {
     }
 }
 
-/// Solves all instances in f64, their rows being of `COLS` columns, or of any number if that is 0.
-struct SolveInDouble<'a, 'b, E, const COLS: usize> {
+/// Solves all instances in f64.
+struct SolveInDouble<'a, 'b, E> {
     members: &'a mut [Member; GROUP],
     instances: &'a [Option<Instance<'b, E>>; GROUP],
     feasible: &'a mut [bool; GROUP],
 }
 
-impl<E: Entry, const COLS: usize> Work for SolveInDouble<'_, '_, E, COLS> {
+impl<E: Entry> Work for SolveInDouble<'_, '_, E> {
     type Output = ();
 
     #[inline(always)]
@@ -214,7 +198,7 @@ impl<E: Entry, const COLS: usize> Work for SolveInDouble<'_, '_, E, COLS> {
             instances,
             feasible,
         } = self;
-        let lanes = Narrow::<_, COLS>(vectors.doubles());
+        let lanes = vectors.doubles();
         for index in 0..GROUP {
             let member = &mut members[index];
             member.double.rest();
@@ -303,7 +287,7 @@ impl Member {
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
-        if L::COLS == 0 && starts_in_single(instance) && self.near {
+        if starts_in_single(instance) && self.near {
             self.double.begin_near(lanes, instance, &self.single);
             Ok(())
         } else {

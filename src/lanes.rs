@@ -14,8 +14,6 @@ pub trait Lanes<const W: usize>: Copy {
     type Number: Arithmetic;
     /// `W` of them.
     type Vector: Copy;
-    /// Columns of every row if that is known when this is compiled, else 0: see [`Narrow`].
-    const COLS: usize = 0;
 
     /// Says that what lies at `at`, wherever that is, will be read soon.
     #[inline(always)]
@@ -83,73 +81,6 @@ pub trait LaneWise: Lanes<DOUBLES, Number = f64> {
     fn transpose_to_f32(self, vectors: [Self::Vector; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES];
     /// The same in f64.
     fn transpose_to_f64(self, vectors: [Self::Vector; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES];
-}
-
-/// The same operations, for rows of exactly `COLS` columns: passes over them need no loops.
-#[derive(Clone, Copy, Debug)]
-pub struct Narrow<L, const COLS: usize>(pub L);
-
-impl<L: Lanes<W>, const W: usize, const COLS: usize> Lanes<W> for Narrow<L, COLS> {
-    type Number = L::Number;
-    type Vector = L::Vector;
-    const COLS: usize = COLS;
-
-    #[inline(always)]
-    fn prefetch<T>(self, at: *const T) {
-        self.0.prefetch(at);
-    }
-    #[inline(always)]
-    fn splat(self, number: L::Number) -> L::Vector {
-        self.0.splat(number)
-    }
-    #[inline(always)]
-    fn load(self, numbers: &[L::Number; W]) -> L::Vector {
-        self.0.load(numbers)
-    }
-    #[inline(always)]
-    fn store(self, vector: L::Vector, numbers: &mut [L::Number; W]) {
-        self.0.store(vector, numbers);
-    }
-    #[inline(always)]
-    fn load_f32(self, costs: &[f32; W]) -> L::Vector {
-        self.0.load_f32(costs)
-    }
-    #[inline(always)]
-    fn load_rest_f32(self, costs: &[f32]) -> L::Vector {
-        self.0.load_rest_f32(costs)
-    }
-    #[inline(always)]
-    fn load_f64(self, costs: &[f64; W]) -> L::Vector {
-        self.0.load_f64(costs)
-    }
-    #[inline(always)]
-    fn load_rest_f64(self, costs: &[f64]) -> L::Vector {
-        self.0.load_rest_f64(costs)
-    }
-    #[inline(always)]
-    fn subtract(self, a: L::Vector, b: L::Vector) -> L::Vector {
-        self.0.subtract(a, b)
-    }
-    #[inline(always)]
-    fn smaller(self, a: L::Vector, b: L::Vector) -> L::Vector {
-        self.0.smaller(a, b)
-    }
-    #[inline(always)]
-    fn larger(self, a: L::Vector, b: L::Vector) -> L::Vector {
-        self.0.larger(a, b)
-    }
-    #[inline(always)]
-    fn equal(self, a: L::Vector, b: L::Vector) -> u64 {
-        self.0.equal(a, b)
-    }
-    #[inline(always)]
-    fn least(self, vector: L::Vector) -> L::Number {
-        self.0.least(vector)
-    }
-    #[inline(always)]
-    fn one_lane(self, elsewhere: L::Number, lane: usize, there: L::Number) -> L::Vector {
-        self.0.one_lane(elsewhere, lane, there)
-    }
 }
 
 /// Lanes of f64 in one vector.
@@ -712,12 +643,7 @@ mod x86 {
             }
         }
         #[inline(always)]
-        fn select(
-            self,
-            mask: [__m256d; 2],
-            yes: [__m256d; 2],
-            no: [__m256d; 2],
-        ) -> [__m256d; 2] {
+        fn select(self, mask: [__m256d; 2], yes: [__m256d; 2], no: [__m256d; 2]) -> [__m256d; 2] {
             // SAFETY: `self` proves AVX2.
             unsafe {
                 [

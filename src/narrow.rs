@@ -331,12 +331,22 @@ impl<U: Real> Outputs<'_, U> {
         };
         let (rows, cols) = (instance.row_names, instance.col_names);
         let factor = instance.dual_factor();
-        write_line(to_col, row_duals, rows, cols, octet.col_of_row(lane), |row| {
-            octet.row_duals(lane)[row] * factor
-        });
-        write_line(to_row, col_duals, cols, rows, octet.row_of_col(lane), |col| {
-            octet.col_dual(col)[lane] * factor
-        });
+        write_line(
+            to_col,
+            row_duals,
+            rows,
+            cols,
+            octet.col_of_row(lane),
+            |row| octet.row_duals(lane)[row] * factor,
+        );
+        write_line(
+            to_row,
+            col_duals,
+            cols,
+            rows,
+            octet.row_of_col(lane),
+            |col| octet.col_dual(col)[lane] * factor,
+        );
         // The sum is that of the user's costs, unless those were scaled.
         let mut total = problem.options.sign() * octet.total_cost(lane) + 0.0;
         if !instance.is_unscaled() || !total.is_finite() {

@@ -43,10 +43,7 @@ pub trait Entry: Cost<Entry = Self> + 'static {
     fn load_rest<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self]) -> L::Vector;
 
     /// Lane l of vector c is number c of row l.
-    fn transpose<L: LaneWise>(
-        lanes: L,
-        rows: [&[Self; DOUBLES]; DOUBLES],
-    ) -> [L::Vector; DOUBLES];
+    fn transpose<L: LaneWise>(lanes: L, rows: [&[Self; DOUBLES]; DOUBLES]) -> [L::Vector; DOUBLES];
 
     /// The same number times ±2^k, rounded if it must be.
     fn times(self, factor: f64) -> Self;

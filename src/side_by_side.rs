@@ -258,7 +258,11 @@ impl<const COLS: usize> SideBySide<COLS> {
 
     /// Solves a group: octets of instances, at most [`TOGETHER`] in all. Was nothing rounded?
     #[inline(always)]
-    pub fn solve<V: Vectors, E: Entry>(&mut self, vectors: V, seats: &[SeatsOfOctet<E, COLS>]) -> bool {
+    pub fn solve<V: Vectors, E: Entry>(
+        &mut self,
+        vectors: V,
+        seats: &[SeatsOfOctet<E, COLS>],
+    ) -> bool {
         // Within what was set aside.
         self.octets.resize(seats.len().min(OCTETS), Octet::EMPTY);
         vectors.run_apart(SolveGroup {
@@ -473,7 +477,11 @@ impl<const COLS: usize> Octet<COLS> {
         col_ceiling: &PerLane,
         holders: &mut [PerLane; COLS],
     ) {
-        let rows = if self.balanced == 0 { 0 } else { most_rows(seats) };
+        let rows = if self.balanced == 0 {
+            0
+        } else {
+            most_rows(seats)
+        };
         let infinite = lanes.splat(f64::INFINITY);
         let balanced = lanes.mask(self.balanced);
         let ceiling = lanes.load(&col_ceiling.0);
@@ -877,7 +885,8 @@ impl<E: Entry, const COLS: usize> Work for AreNearEnough<'_, '_, E, COLS> {
         for (lane, seat) in seats.iter().enumerate() {
             const ROUNDOFF: f64 = f64::EPSILON / 2.0;
             let rows = seat.rows as f64;
-            let bound = distances[lane] + 2.0 * rows * ROUNDOFF * (largest[lane] + magnitudes[lane]);
+            let bound =
+                distances[lane] + 2.0 * rows * ROUNDOFF * (largest[lane] + magnitudes[lane]);
             let allowed = 8.0 * rows * ROUNDOFF * largest[lane];
             proven |= u8::from(bound <= allowed) << lane;
         }

@@ -349,12 +349,10 @@ impl<R: Arithmetic> Solver<R> {
         }
         match self.phase {
             Phase::Reduction { row, .. } => {
-                if L::COLS == 0 {
-                    // One after another these reach all rows of the instances that come next.
-                    let ahead = instance.row_ahead(row, INSTANCES_AHEAD);
-                    for col in (0..instance.cols()).step_by(64 / size_of::<E>()) {
-                        lanes.prefetch(ahead.wrapping_add(col));
-                    }
+                // One after another these reach all rows of the instances that come next.
+                let ahead = instance.row_ahead(row, INSTANCES_AHEAD);
+                for col in (0..instance.cols()).step_by(64 / size_of::<E>()) {
+                    lanes.prefetch(ahead.wrapping_add(col));
                 }
                 self.sweep_for_reduction(lanes, instance.row(row));
             }

@@ -176,7 +176,6 @@ fn for_each_chunk<L: Lanes<W>, E: Entry, const W: usize>(
     row: &[E],
     state: &mut impl Pass<L, W>,
 ) {
-    let row = if L::COLS > 0 { &row[..L::COLS] } else { row };
     let (blocks, tail) = row.as_chunks::<BLOCK>();
     for (index, block) in blocks.iter().enumerate() {
         let (chunks, _) = block.as_chunks::<W>();
@@ -495,10 +494,7 @@ pub fn columns_at<L: Lanes<W>, const W: usize>(
         #[inline(always)]
         fn of_block(&self, lanes: L, block: usize, value: L::Vector) -> u64 {
             let mut bits = 0;
-            let (mut chunks, _) = self.0[block].0.as_chunks::<W>();
-            if L::COLS > 0 {
-                chunks = &chunks[..L::COLS / W];
-            }
+            let (chunks, _) = self.0[block].0.as_chunks::<W>();
             for (chunk, distance) in chunks.iter().enumerate() {
                 let holds = lanes.equal(lanes.load(distance), value);
                 bits |= holds << (chunk * W);
@@ -528,10 +524,7 @@ pub fn columns_of_reduced_cost<L: Lanes<W>, E: Entry, const W: usize>(
         #[inline(always)]
         fn of_block(&self, lanes: L, block: usize, value: L::Vector) -> u64 {
             let duals = &self.col_duals[block];
-            let mut costs = &self.row[block * BLOCK..];
-            if L::COLS > 0 {
-                costs = &costs[..L::COLS];
-            }
+            let costs = &self.row[block * BLOCK..];
             let mut bits = 0;
             if let Some(costs) = costs.first_chunk::<BLOCK>() {
                 let (chunks, _) = costs.as_chunks::<W>();
@@ -595,7 +588,7 @@ fn find<L: Lanes<W>, const W: usize>(
     let blocks = block_least.vectors.blocks.as_slice();
     // None of this branches on where the value is: that could not be predicted.
     let mut candidates = 1u64;
-    let several = L::COLS == 0 && blocks.len() > 1;
+    let several = blocks.len() > 1;
     if several {
         candidates = 0;
         for (block, least) in blocks.iter().enumerate().take(64) {
