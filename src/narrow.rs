@@ -68,7 +68,7 @@ impl<T: Cost, U: Real, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, U,
 
     #[inline(always)]
     fn run<V: Vectors>(mut self, vectors: V) -> Self::Output {
-        let plain_costs = self.plain_costs();
+        let mut plain_costs = self.plain_costs();
         let mut tally = Tally::default();
         for first in (0..self.shape.problems).step_by(TOGETHER) {
             let last = self.shape.problems.min(first + TOGETHER);
@@ -80,6 +80,8 @@ impl<T: Cost, U: Real, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, U,
                 None => false,
             };
             if !was_plain {
+                // What one group could not keep to the others are not likely to, and trying costs time.
+                plain_costs = None;
                 self.solve_group(vectors, first, last, &mut tally)?;
             }
         }
@@ -381,9 +383,9 @@ impl<U: Real> Outputs<'_, U> {
         }
         for chunk in 0..COLS / DOUBLES {
             let mut duals = [zero; DOUBLES];
-            for col in 0..DOUBLES {
-                let dual = lanes.load(octet.col_dual(chunk * DOUBLES + col));
-                duals[col] = lanes.add(dual, zero);
+            for (col, dual) in duals.iter_mut().enumerate() {
+                let of_col = lanes.load(octet.col_dual(chunk * DOUBLES + col));
+                *dual = lanes.add(of_col, zero);
             }
             let rows = U::transpose(lanes, duals);
             let outputs = self.col_duals.as_chunks_mut::<COLS>().0.iter_mut();

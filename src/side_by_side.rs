@@ -29,6 +29,11 @@
 //!
 //! **Cost.** A step is O(columns) vector operations. Workspace O(rows + columns) for each instance of a group.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "a lane or a column is an index into several arrays at once"
+)]
+
 use std::collections::TryReserveError;
 
 use crate::arithmetic::DoubleDouble;
