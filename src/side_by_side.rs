@@ -672,12 +672,12 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
 
     /// Leaves a lane's instance, which is solved.
     #[inline(always)]
-    fn leave<L: LaneWise>(&mut self, lanes: L, lane: usize, octets: &mut [Octet<COLS>]) {
+    fn leave(&mut self, lane: usize, octets: &mut [Octet<COLS>]) {
         let bit = 1 << lane;
-        let here = lanes.mask(bit);
         let octet = &mut octets[self.octet[lane]];
+        // One number at a time: it will be long before vectors of them are read.
         for col in 0..COLS {
-            merge(lanes, here, &self.col_duals[col], &mut octet.col_duals[col]);
+            octet.col_duals[col].0[lane] = self.col_duals[col].0[lane];
         }
         octet.unmatched = merge_flags(bit, &self.unmatched, &octet.unmatched);
         octet.row_of_col[lane].copy_from_slice(&self.row_of_col[lane][..COLS]);
@@ -793,7 +793,7 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
             if self.pending[lane] != 0 {
                 self.search_from_next(lane);
             } else {
-                self.leave(lanes, lane, octets);
+                self.leave(lane, octets);
                 self.search_in_next(lanes, lane, seats, octets);
             }
         }
