@@ -4,13 +4,15 @@
 //! leaves its neighbours alone.
 
 use std::collections::TryReserveError;
+use std::ops::Range;
 
 use crate::arithmetic::Arithmetic;
 use crate::exact::{Evidence, ExactSolver, GROUP, Verdict, group_of};
 use crate::float_environment::KeepDenormals;
-use crate::lanes::{Level, Vectors, Work};
+use crate::lanes::{DOUBLES, LaneWise, Level, Vectors, Work};
+use crate::narrow;
 use crate::problem::{
-    Cost, Entry, Instance, Invalid, Layout, Mask, Names, Options, Problem, Unprepared,
+    Cost, Entry, Instance, Invalid, Layout, Mask, Names, Options, Problem, Unprepared, WIDEST,
 };
 use crate::solver::{Solver, UNMATCHED};
 use crate::status::Status;
@@ -21,6 +23,15 @@ use crate::sweep::BLOCK;
 pub trait Real: Copy {
     /// The nearest number of this type; beyond its range, an infinity.
     fn round_from(value: f64) -> Self;
+
+    /// Writes a vector, rounded likewise.
+    fn store<L: LaneWise>(lanes: L, vector: L::Vector, numbers: &mut [Self; DOUBLES]);
+
+    /// Number c of row l is lane l of vector c, rounded likewise.
+    fn transpose<L: LaneWise>(
+        lanes: L,
+        vectors: [L::Vector; DOUBLES],
+    ) -> [[Self; DOUBLES]; DOUBLES];
 }
 
 impl Real for f32 {
@@ -28,12 +39,34 @@ impl Real for f32 {
     fn round_from(value: f64) -> Self {
         value as f32
     }
+    #[inline(always)]
+    fn store<L: LaneWise>(lanes: L, vector: L::Vector, numbers: &mut [Self; DOUBLES]) {
+        lanes.store_f32(vector, numbers);
+    }
+    #[inline(always)]
+    fn transpose<L: LaneWise>(
+        lanes: L,
+        vectors: [L::Vector; DOUBLES],
+    ) -> [[Self; DOUBLES]; DOUBLES] {
+        lanes.transpose_to_f32(vectors)
+    }
 }
 
 impl Real for f64 {
     #[inline(always)]
     fn round_from(value: f64) -> Self {
         value
+    }
+    #[inline(always)]
+    fn store<L: LaneWise>(lanes: L, vector: L::Vector, numbers: &mut [Self; DOUBLES]) {
+        lanes.store(vector, numbers);
+    }
+    #[inline(always)]
+    fn transpose<L: LaneWise>(
+        lanes: L,
+        vectors: [L::Vector; DOUBLES],
+    ) -> [[Self; DOUBLES]; DOUBLES] {
+        lanes.transpose_to_f64(vectors)
     }
 }
 
@@ -154,6 +187,12 @@ pub fn cycles_per_problem(rows: f64, cols: f64) -> f64 {
     const FIXED: f64 = 500.0;
     const CYCLES_PER_ENTRY: f64 = 4.0;
     const SWEEPS_PER_ROW: f64 = 3.0;
+    // Narrow problems, several at once, as measured.
+    const FIXED_IF_NARROW: f64 = 100.0;
+    const CYCLES_PER_ENTRY_IF_NARROW: f64 = 5.5;
+    if rows.max(cols) <= WIDEST as f64 {
+        return FIXED_IF_NARROW + CYCLES_PER_ENTRY_IF_NARROW * rows * cols;
+    }
     FIXED + CYCLES_PER_ENTRY * rows * cols * (1.0 + SWEEPS_PER_ROW)
 }
 
@@ -228,10 +267,10 @@ pub struct Tally {
 /// # Errors
 ///
 /// Sizes that do not fit together, or no memory for the workspace. No output is to be relied on then.
-pub fn solve<T: Cost, U: Real>(
+pub fn solve<T: Solvable>(
     shape: Shape,
     inputs: &Inputs<T>,
-    outputs: &mut Outputs<U>,
+    outputs: &mut Outputs<T::Real>,
 ) -> Result<Tally, BatchError> {
     solve_at(Level::best(), shape, inputs, outputs)
 }
@@ -241,7 +280,55 @@ pub fn solve<T: Cost, U: Real>(
 /// # Errors
 ///
 /// As [`solve`].
-pub fn solve_at<T: Cost, U: Real>(
+pub fn solve_at<T: Solvable>(
+    level: Level,
+    shape: Shape,
+    inputs: &Inputs<T>,
+    outputs: &mut Outputs<T::Real>,
+) -> Result<Tally, BatchError> {
+    T::solve_at(level, shape, inputs, outputs)
+}
+
+/// A type of costs that a batch may have: all that [`Cost`] is implemented for.
+///
+/// Everything behind this is compiled in this crate, once. Generic functions would be compiled again in every crate that calls
+/// them, which takes minutes.
+pub trait Solvable: Cost {
+    /// What totals and duals are returned in.
+    type Real: Real;
+
+    #[doc(hidden)]
+    fn solve_at(
+        level: Level,
+        shape: Shape,
+        inputs: &Inputs<Self>,
+        outputs: &mut Outputs<Self::Real>,
+    ) -> Result<Tally, BatchError>;
+}
+
+macro_rules! solvable {
+    ($cost:ty, $real:ty) => {
+        impl Solvable for $cost {
+            type Real = $real;
+
+            #[inline(never)]
+            fn solve_at(
+                level: Level,
+                shape: Shape,
+                inputs: &Inputs<Self>,
+                outputs: &mut Outputs<$real>,
+            ) -> Result<Tally, BatchError> {
+                solve_any(level, shape, inputs, outputs)
+            }
+        }
+    };
+}
+solvable!(half::f16, f32);
+solvable!(half::bf16, f32);
+solvable!(f32, f32);
+solvable!(f64, f64);
+
+fn solve_any<T: Cost, U: Real>(
     level: Level,
     shape: Shape,
     inputs: &Inputs<T>,
@@ -264,6 +351,10 @@ pub fn solve_at<T: Cost, U: Real>(
     let out_of_memory = |source| BatchError::Memory { rows, cols, source };
     #[cfg(feature = "fault-injection")]
     crate::fault::strike().map_err(out_of_memory)?;
+    if rows.max(cols) <= WIDEST {
+        let _ieee = KeepDenormals::on_this_thread();
+        return narrow::solve_at(level, shape, inputs, outputs).map_err(out_of_memory);
+    }
     let mut layouts: [Layout<T::Entry>; GROUP] = Default::default();
     let mut solver = ExactSolver::default();
     layouts
@@ -327,14 +418,7 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
                 if member >= group || index >= problems {
                     break;
                 }
-                let mut answer = Outputs {
-                    total_cost: &mut outputs.total_cost[index..=index],
-                    row_to_col: &mut outputs.row_to_col[index * rows..][..rows],
-                    col_to_row: &mut outputs.col_to_row[index * cols..][..cols],
-                    row_duals: &mut outputs.row_duals[index * rows..][..rows],
-                    col_duals: &mut outputs.col_duals[index * cols..][..cols],
-                    status: &mut outputs.status[index..=index],
-                };
+                let mut answer = outputs.of_problem(self.shape, index);
                 let problem = self.inputs.problem(self.shape, index);
                 let sign = problem.options.sign();
                 let (total_cost, status) = match (&prepared[member], verdict) {
@@ -368,8 +452,30 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
 }
 
 impl<U: Real> Outputs<'_, U> {
+    /// The part that belongs to one problem.
+    #[inline(always)]
+    pub(crate) fn of_problem(&mut self, shape: Shape, index: usize) -> Outputs<'_, U> {
+        self.of_problems(shape, index..index + 1)
+    }
+
+    /// The part that belongs to some problems.
+    #[inline(always)]
+    pub(crate) fn of_problems(&mut self, shape: Shape, range: Range<usize>) -> Outputs<'_, U> {
+        let Shape { rows, cols, .. } = shape;
+        let rows = range.start * rows..range.end * rows;
+        let cols = range.start * cols..range.end * cols;
+        Outputs {
+            total_cost: &mut self.total_cost[range.clone()],
+            row_to_col: &mut self.row_to_col[rows.clone()],
+            col_to_row: &mut self.col_to_row[cols.clone()],
+            row_duals: &mut self.row_duals[rows],
+            col_duals: &mut self.col_duals[cols],
+            status: &mut self.status[range],
+        }
+    }
+
     /// Nothing matched, all duals 0: what a bad problem answers, and masked rows and columns always.
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.row_to_col.fill(UNMATCHED);
         self.col_to_row.fill(UNMATCHED);
         self.row_duals.fill(U::round_from(0.0));
@@ -378,7 +484,11 @@ impl<U: Real> Outputs<'_, U> {
 
     /// Writes the solver's answer in the user's orientation, order, sense and scale.
     #[inline(always)]
-    fn write<R: Arithmetic, E: Entry>(&mut self, instance: &Instance<E>, solver: &Solver<R>) {
+    pub(crate) fn write<R: Arithmetic, E: Entry>(
+        &mut self,
+        instance: &Instance<E>,
+        solver: &Solver<R>,
+    ) {
         let (to_col, to_row, row_duals, col_duals) = if instance.transposed {
             (
                 &mut *self.col_to_row,
@@ -458,7 +568,7 @@ fn write_duals<R: Copy, U: Real>(
 
 /// Sum over the matched pairs.
 #[inline(always)]
-fn total_cost<T: Cost>(problem: &Problem<T>, row_to_col: &[i32]) -> f64 {
+pub(crate) fn total_cost<T: Cost>(problem: &Problem<T>, row_to_col: &[i32]) -> f64 {
     let matched = || {
         row_to_col
             .iter()

@@ -171,7 +171,6 @@ impl ExactSolver {
             };
         }
         match quads_of_all::<_, DOUBLES>(instances) {
-            1 => of_quads!(1),
             2 => of_quads!(2),
             _ => of_quads!(ANY),
         }

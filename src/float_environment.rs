@@ -46,7 +46,7 @@ impl Exactness {
     /// May say no of arithmetic that was exact, never the reverse: the compiler can add arithmetic to a function, but
     /// not leave out what its result depends on. `result` has to be behind a reference that came from outside.
     #[inline(always)]
-    pub fn held<V>(self, result: &mut V) -> bool {
+    pub fn held<V: ?Sized>(self, result: &mut V) -> bool {
         // Opaque to the compiler, so that all of the result is in memory before the flag is read.
         std::hint::black_box(result);
         !control::inexact_is_raised()

@@ -14,8 +14,6 @@ pub trait Lanes<const W: usize>: Copy {
     type Number: Arithmetic;
     /// `W` of them.
     type Vector: Copy;
-    /// Columns of every row if that is known when this is compiled, else 0: see [`Narrow`].
-    const COLS: usize = 0;
 
     /// Says that what lies at `at`, wherever that is, will be read soon.
     #[inline(always)]
@@ -46,7 +44,7 @@ pub trait Lanes<const W: usize>: Copy {
     /// Bit l is set where lane l of a equals that of b.
     fn equal(self, a: Self::Vector, b: Self::Vector) -> u64;
     /// Bit l is set where lane l of a is less than that of b.
-    fn less(self, a: Self::Vector, b: Self::Vector) -> u64;
+    fn below(self, a: Self::Vector, b: Self::Vector) -> u64;
     /// Where a < b, `there`; `elsewhere` in the other lanes.
     fn where_less(
         self,
@@ -62,85 +60,37 @@ pub trait Lanes<const W: usize>: Copy {
     fn one_lane(self, elsewhere: Self::Number, lane: usize, there: Self::Number) -> Self::Vector;
 }
 
-/// The same operations, for rows of exactly `COLS` columns: passes over them need no loops.
-#[derive(Clone, Copy, Debug)]
-pub struct Narrow<L, const COLS: usize>(pub L);
+/// What problems side by side, one in each lane, ask of the hardware beyond [`Lanes`]: choices made lane by lane.
+pub trait LaneWise: Lanes<DOUBLES, Number = f64> {
+    /// A yes or no for each lane.
+    type Mask: Copy;
 
-impl<L: Lanes<W>, const W: usize, const COLS: usize> Lanes<W> for Narrow<L, COLS> {
-    type Number = L::Number;
-    type Vector = L::Vector;
-    const COLS: usize = COLS;
-
-    #[inline(always)]
-    fn prefetch<T>(self, at: *const T) {
-        self.0.prefetch(at);
-    }
-    #[inline(always)]
-    fn splat(self, number: L::Number) -> L::Vector {
-        self.0.splat(number)
-    }
-    #[inline(always)]
-    fn load(self, numbers: &[L::Number; W]) -> L::Vector {
-        self.0.load(numbers)
-    }
-    #[inline(always)]
-    fn store(self, vector: L::Vector, numbers: &mut [L::Number; W]) {
-        self.0.store(vector, numbers);
-    }
-    #[inline(always)]
-    fn load_f32(self, costs: &[f32; W]) -> L::Vector {
-        self.0.load_f32(costs)
-    }
-    #[inline(always)]
-    fn load_part_f32(self, costs: &[f32], start: usize) -> L::Vector {
-        self.0.load_part_f32(costs, start)
-    }
-    #[inline(always)]
-    fn load_f64(self, costs: &[f64; W]) -> L::Vector {
-        self.0.load_f64(costs)
-    }
-    #[inline(always)]
-    fn load_part_f64(self, costs: &[f64], start: usize) -> L::Vector {
-        self.0.load_part_f64(costs, start)
-    }
-    #[inline(always)]
-    fn subtract(self, a: L::Vector, b: L::Vector) -> L::Vector {
-        self.0.subtract(a, b)
-    }
-    #[inline(always)]
-    fn smaller(self, a: L::Vector, b: L::Vector) -> L::Vector {
-        self.0.smaller(a, b)
-    }
-    #[inline(always)]
-    fn larger(self, a: L::Vector, b: L::Vector) -> L::Vector {
-        self.0.larger(a, b)
-    }
-    #[inline(always)]
-    fn equal(self, a: L::Vector, b: L::Vector) -> u64 {
-        self.0.equal(a, b)
-    }
-    #[inline(always)]
-    fn less(self, a: L::Vector, b: L::Vector) -> u64 {
-        self.0.less(a, b)
-    }
-    #[inline(always)]
-    fn where_less(
-        self,
-        a: L::Vector,
-        b: L::Vector,
-        there: L::Vector,
-        elsewhere: L::Vector,
-    ) -> L::Vector {
-        self.0.where_less(a, b, there, elsewhere)
-    }
-    #[inline(always)]
-    fn least(self, vector: L::Vector) -> L::Number {
-        self.0.least(vector)
-    }
-    #[inline(always)]
-    fn one_lane(self, elsewhere: L::Number, lane: usize, there: L::Number) -> L::Vector {
-        self.0.one_lane(elsewhere, lane, there)
-    }
+    /// Yes in lane l where bit l is set.
+    fn mask(self, bits: u8) -> Self::Mask;
+    /// Bit l is set where the mask says yes in lane l.
+    fn bits(self, mask: Self::Mask) -> u8;
+    /// Both.
+    fn both(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    /// Either or both.
+    fn either(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    /// Is a < b? No where one is NaN.
+    fn less(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
+    /// Is a ≤ b? No where one is NaN.
+    fn at_most(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
+    /// `yes` where the mask says so, else `no`, bit for bit.
+    fn select(self, mask: Self::Mask, yes: Self::Vector, no: Self::Vector) -> Self::Vector;
+    /// a + b, lane by lane.
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// Writes numbers, rounded to the nearest.
+    fn store_f32(self, vector: Self::Vector, numbers: &mut [f32; DOUBLES]);
+    /// Lane l of vector c is number c of row l.
+    fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [Self::Vector; DOUBLES];
+    /// The same from f64.
+    fn transpose_f64(self, rows: [&[f64; DOUBLES]; DOUBLES]) -> [Self::Vector; DOUBLES];
+    /// The reverse: number c of row l is lane l of vector c, rounded to the nearest.
+    fn transpose_to_f32(self, vectors: [Self::Vector; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES];
+    /// The same in f64.
+    fn transpose_to_f64(self, vectors: [Self::Vector; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES];
 }
 
 /// Lanes of f64 in one vector.
@@ -151,7 +101,7 @@ pub const SINGLES: usize = 16;
 /// Vectors of both precisions.
 pub trait Vectors: Copy {
     /// Of f64.
-    type Doubles: Lanes<DOUBLES, Number = f64>;
+    type Doubles: LaneWise;
     /// Of f32.
     type Singles: Lanes<SINGLES, Number = f32>;
 
@@ -316,7 +266,7 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
         (0..W).fold(0, |bits, lane| bits | u64::from(a[lane] == b[lane]) << lane)
     }
     #[inline(always)]
-    fn less(self, a: [R; W], b: [R; W]) -> u64 {
+    fn below(self, a: [R; W], b: [R; W]) -> u64 {
         (0..W).fold(0, |bits, lane| bits | u64::from(a[lane] < b[lane]) << lane)
     }
     #[inline(always)]
@@ -351,12 +301,74 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
     }
 }
 
+impl LaneWise for Portable<f64> {
+    type Mask = [bool; DOUBLES];
+
+    #[inline(always)]
+    fn mask(self, bits: u8) -> [bool; DOUBLES] {
+        std::array::from_fn(|lane| bits >> lane & 1 != 0)
+    }
+    #[inline(always)]
+    fn bits(self, mask: [bool; DOUBLES]) -> u8 {
+        (0..DOUBLES).fold(0, |bits, lane| bits | u8::from(mask[lane]) << lane)
+    }
+    #[inline(always)]
+    fn both(self, a: [bool; DOUBLES], b: [bool; DOUBLES]) -> [bool; DOUBLES] {
+        std::array::from_fn(|lane| a[lane] & b[lane])
+    }
+    #[inline(always)]
+    fn either(self, a: [bool; DOUBLES], b: [bool; DOUBLES]) -> [bool; DOUBLES] {
+        std::array::from_fn(|lane| a[lane] | b[lane])
+    }
+    #[inline(always)]
+    fn less(self, a: [f64; DOUBLES], b: [f64; DOUBLES]) -> [bool; DOUBLES] {
+        std::array::from_fn(|lane| a[lane] < b[lane])
+    }
+    #[inline(always)]
+    fn at_most(self, a: [f64; DOUBLES], b: [f64; DOUBLES]) -> [bool; DOUBLES] {
+        std::array::from_fn(|lane| a[lane] <= b[lane])
+    }
+    #[inline(always)]
+    fn select(
+        self,
+        mask: [bool; DOUBLES],
+        yes: [f64; DOUBLES],
+        no: [f64; DOUBLES],
+    ) -> [f64; DOUBLES] {
+        std::array::from_fn(|lane| if mask[lane] { yes[lane] } else { no[lane] })
+    }
+    #[inline(always)]
+    fn add(self, a: [f64; DOUBLES], b: [f64; DOUBLES]) -> [f64; DOUBLES] {
+        std::array::from_fn(|lane| a[lane] + b[lane])
+    }
+    #[inline(always)]
+    fn store_f32(self, vector: [f64; DOUBLES], numbers: &mut [f32; DOUBLES]) {
+        *numbers = vector.map(|number| number as f32);
+    }
+    #[inline(always)]
+    fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
+        std::array::from_fn(|col| std::array::from_fn(|lane| f64::from(rows[lane][col])))
+    }
+    #[inline(always)]
+    fn transpose_f64(self, rows: [&[f64; DOUBLES]; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
+        std::array::from_fn(|col| std::array::from_fn(|lane| rows[lane][col]))
+    }
+    #[inline(always)]
+    fn transpose_to_f32(self, vectors: [[f64; DOUBLES]; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES] {
+        std::array::from_fn(|lane| std::array::from_fn(|col| vectors[col][lane] as f32))
+    }
+    #[inline(always)]
+    fn transpose_to_f64(self, vectors: [[f64; DOUBLES]; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
+        std::array::from_fn(|lane| std::array::from_fn(|col| vectors[col][lane]))
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::is_x86_feature_detected;
     use std::arch::x86_64::*;
 
-    use super::{DOUBLES, Lanes, SINGLES, Vectors, Work};
+    use super::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, Work};
 
     pub fn has_avx2() -> bool {
         is_x86_feature_detected!("avx2")
@@ -388,6 +400,7 @@ mod x86 {
     ///
     /// [`has_avx512`] must be true.
     #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512vl,avx512dq,avx512bw")]
+    #[inline(never)]
     pub unsafe fn run_with_avx512<W: Work>(work: W) -> W::Output {
         work.run(Avx512(()))
     }
@@ -518,7 +531,7 @@ mod x86 {
                 }
             }
             #[inline(always)]
-            fn less(self, a: Self::Vector, b: Self::Vector) -> u64 {
+            fn below(self, a: Self::Vector, b: Self::Vector) -> u64 {
                 // SAFETY: `self` proves AVX2.
                 unsafe {
                     let low = $bits($compare::<_CMP_LT_OQ>(a[0], b[0]));
@@ -629,6 +642,195 @@ mod x86 {
                     _mm256_blendv_pd(elsewhere, there, _mm256_castsi256_pd(high)),
                 ]
             }
+        }
+    }
+
+    /// One bit for each lane.
+    static LANE_BITS: [i64; DOUBLES] = [1, 2, 4, 8, 16, 32, 64, 128];
+
+    impl LaneWise for Doubles<Avx2> {
+        /// All bits of a lane are set, or none.
+        type Mask = [__m256d; 2];
+
+        #[inline(always)]
+        fn mask(self, bits: u8) -> [__m256d; 2] {
+            let lane_bits = LANE_BITS.as_ptr();
+            // SAFETY: `self` proves AVX2; the table has eight numbers.
+            unsafe {
+                let bits = _mm256_set1_epi64x(i64::from(bits));
+                let low = _mm256_loadu_si256(lane_bits.cast());
+                let high = _mm256_loadu_si256(lane_bits.add(4).cast());
+                let low = _mm256_cmpeq_epi64(_mm256_and_si256(bits, low), low);
+                let high = _mm256_cmpeq_epi64(_mm256_and_si256(bits, high), high);
+                [_mm256_castsi256_pd(low), _mm256_castsi256_pd(high)]
+            }
+        }
+        #[inline(always)]
+        fn bits(self, mask: [__m256d; 2]) -> u8 {
+            // SAFETY: `self` proves AVX2.
+            unsafe { (_mm256_movemask_pd(mask[0]) | _mm256_movemask_pd(mask[1]) << 4) as u8 }
+        }
+        #[inline(always)]
+        fn both(self, a: [__m256d; 2], b: [__m256d; 2]) -> [__m256d; 2] {
+            // SAFETY: `self` proves AVX2.
+            unsafe { [_mm256_and_pd(a[0], b[0]), _mm256_and_pd(a[1], b[1])] }
+        }
+        #[inline(always)]
+        fn either(self, a: [__m256d; 2], b: [__m256d; 2]) -> [__m256d; 2] {
+            // SAFETY: `self` proves AVX2.
+            unsafe { [_mm256_or_pd(a[0], b[0]), _mm256_or_pd(a[1], b[1])] }
+        }
+        #[inline(always)]
+        fn less(self, a: [__m256d; 2], b: [__m256d; 2]) -> [__m256d; 2] {
+            // SAFETY: `self` proves AVX2.
+            unsafe {
+                [
+                    _mm256_cmp_pd::<_CMP_LT_OQ>(a[0], b[0]),
+                    _mm256_cmp_pd::<_CMP_LT_OQ>(a[1], b[1]),
+                ]
+            }
+        }
+        #[inline(always)]
+        fn at_most(self, a: [__m256d; 2], b: [__m256d; 2]) -> [__m256d; 2] {
+            // SAFETY: `self` proves AVX2.
+            unsafe {
+                [
+                    _mm256_cmp_pd::<_CMP_LE_OQ>(a[0], b[0]),
+                    _mm256_cmp_pd::<_CMP_LE_OQ>(a[1], b[1]),
+                ]
+            }
+        }
+        #[inline(always)]
+        fn select(self, mask: [__m256d; 2], yes: [__m256d; 2], no: [__m256d; 2]) -> [__m256d; 2] {
+            // SAFETY: `self` proves AVX2.
+            unsafe {
+                [
+                    _mm256_blendv_pd(no[0], yes[0], mask[0]),
+                    _mm256_blendv_pd(no[1], yes[1], mask[1]),
+                ]
+            }
+        }
+        #[inline(always)]
+        fn add(self, a: [__m256d; 2], b: [__m256d; 2]) -> [__m256d; 2] {
+            // SAFETY: `self` proves AVX2.
+            unsafe { [_mm256_add_pd(a[0], b[0]), _mm256_add_pd(a[1], b[1])] }
+        }
+        #[inline(always)]
+        fn store_f32(self, vector: [__m256d; 2], numbers: &mut [f32; DOUBLES]) {
+            // SAFETY: `self` proves AVX2; eight numbers can be written, at any alignment.
+            unsafe { _mm256_storeu_ps(numbers.as_mut_ptr(), narrow(vector[0], vector[1])) }
+        }
+        #[inline(always)]
+        fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [[__m256d; 2]; DOUBLES] {
+            // SAFETY: `self` proves AVX2.
+            unsafe {
+                let mut vectors = [[_mm256_setzero_pd(); 2]; DOUBLES];
+                for (vector, singles) in vectors.iter_mut().zip(transpose_singles(rows)) {
+                    *vector = [
+                        _mm256_cvtps_pd(_mm256_castps256_ps128(singles)),
+                        _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(singles)),
+                    ];
+                }
+                vectors
+            }
+        }
+        #[inline(always)]
+        fn transpose_f64(self, rows: [&[f64; DOUBLES]; DOUBLES]) -> [[__m256d; 2]; DOUBLES] {
+            // SAFETY: `self` proves AVX2.
+            unsafe {
+                let mut vectors = [[_mm256_setzero_pd(); 2]; DOUBLES];
+                for half in 0..2 {
+                    let [a, b, c, d] = [0, 1, 2, 3].map(|row| rows[4 * half + row].as_chunks().0);
+                    for part in 0..2 {
+                        let columns = transpose_four([&a[part], &b[part], &c[part], &d[part]]);
+                        for (col, column) in columns.into_iter().enumerate() {
+                            vectors[4 * part + col][half] = column;
+                        }
+                    }
+                }
+                vectors
+            }
+        }
+        #[inline(always)]
+        fn transpose_to_f32(self, vectors: [[__m256d; 2]; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES] {
+            let mut columns = [[0.0; DOUBLES]; DOUBLES];
+            for (column, vector) in columns.iter_mut().zip(vectors) {
+                self.store_f32(vector, column);
+            }
+            let mut rows = [[0.0; DOUBLES]; DOUBLES];
+            // SAFETY: `self` proves AVX2; eight numbers can be written to each row.
+            unsafe {
+                for (row, vector) in rows.iter_mut().zip(transpose_singles(columns.each_ref())) {
+                    _mm256_storeu_ps(row.as_mut_ptr(), vector);
+                }
+            }
+            rows
+        }
+        #[inline(always)]
+        fn transpose_to_f64(self, vectors: [[__m256d; 2]; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
+            let mut columns = [[0.0; DOUBLES]; DOUBLES];
+            for (column, vector) in columns.iter_mut().zip(vectors) {
+                self.store(vector, column);
+            }
+            let mut rows = [[0.0; DOUBLES]; DOUBLES];
+            for (row, vector) in rows.iter_mut().zip(self.transpose_f64(columns.each_ref())) {
+                self.store(vector, row);
+            }
+            rows
+        }
+    }
+
+    /// Lane l of vector c is number c of row l.
+    ///
+    /// # Safety
+    ///
+    /// The processor must have AVX2.
+    #[inline(always)]
+    unsafe fn transpose_singles(rows: [&[f32; 8]; 8]) -> [__m256; 8] {
+        // SAFETY: AVX2 is promised by the caller; each row has two times four numbers.
+        unsafe {
+            let mut vectors = [_mm256_setzero_ps(); 8];
+            for part in 0..2 {
+                // Rows l and l + 4, four columns of each.
+                let mut pairs = [_mm256_setzero_ps(); 4];
+                for (row, pair) in pairs.iter_mut().enumerate() {
+                    let low = _mm_loadu_ps(rows[row].as_ptr().add(4 * part));
+                    let high = _mm_loadu_ps(rows[row + 4].as_ptr().add(4 * part));
+                    *pair = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high);
+                }
+                let [a, b, c, d] = pairs;
+                let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+                vectors[4 * part] = _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd);
+                vectors[4 * part + 1] = _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd);
+                let (ab, cd) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+                vectors[4 * part + 2] = _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd);
+                vectors[4 * part + 3] = _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd);
+            }
+            vectors
+        }
+    }
+
+    /// Lane l of vector c is number c of row l.
+    ///
+    /// # Safety
+    ///
+    /// The processor must have AVX2.
+    #[inline(always)]
+    unsafe fn transpose_four(rows: [&[f64; 4]; 4]) -> [__m256d; 4] {
+        // SAFETY: AVX2 is promised by the caller; each row has four numbers.
+        unsafe {
+            let a = _mm256_loadu_pd(rows[0].as_ptr());
+            let b = _mm256_loadu_pd(rows[1].as_ptr());
+            let c = _mm256_loadu_pd(rows[2].as_ptr());
+            let d = _mm256_loadu_pd(rows[3].as_ptr());
+            let (even_ab, even_cd) = (_mm256_unpacklo_pd(a, b), _mm256_unpacklo_pd(c, d));
+            let (odd_ab, odd_cd) = (_mm256_unpackhi_pd(a, b), _mm256_unpackhi_pd(c, d));
+            [
+                _mm256_permute2f128_pd::<0x20>(even_ab, even_cd),
+                _mm256_permute2f128_pd::<0x20>(odd_ab, odd_cd),
+                _mm256_permute2f128_pd::<0x31>(even_ab, even_cd),
+                _mm256_permute2f128_pd::<0x31>(odd_ab, odd_cd),
+            ]
         }
     }
 
@@ -821,7 +1023,7 @@ mod x86 {
                 unsafe { u64::from($compare::<_CMP_EQ_OQ>(a, b)) }
             }
             #[inline(always)]
-            fn less(self, a: $vector, b: $vector) -> u64 {
+            fn below(self, a: $vector, b: $vector) -> u64 {
                 // SAFETY: `self` proves AVX-512.
                 unsafe { u64::from($compare::<_CMP_LT_OQ>(a, b)) }
             }
@@ -902,6 +1104,131 @@ mod x86 {
                     _mm512_extractf64x4_pd::<1>(vector),
                 ))
             }
+        }
+    }
+
+    impl LaneWise for Doubles<Avx512> {
+        type Mask = __mmask8;
+
+        #[inline(always)]
+        fn mask(self, bits: u8) -> __mmask8 {
+            bits
+        }
+        #[inline(always)]
+        fn bits(self, mask: __mmask8) -> u8 {
+            mask
+        }
+        #[inline(always)]
+        fn both(self, a: __mmask8, b: __mmask8) -> __mmask8 {
+            a & b
+        }
+        #[inline(always)]
+        fn either(self, a: __mmask8, b: __mmask8) -> __mmask8 {
+            a | b
+        }
+        #[inline(always)]
+        fn less(self, a: __m512d, b: __m512d) -> __mmask8 {
+            // SAFETY: `self` proves AVX-512.
+            unsafe { _mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, b) }
+        }
+        #[inline(always)]
+        fn at_most(self, a: __m512d, b: __m512d) -> __mmask8 {
+            // SAFETY: `self` proves AVX-512.
+            unsafe { _mm512_cmp_pd_mask::<_CMP_LE_OQ>(a, b) }
+        }
+        #[inline(always)]
+        fn select(self, mask: __mmask8, yes: __m512d, no: __m512d) -> __m512d {
+            // SAFETY: `self` proves AVX-512.
+            unsafe { _mm512_mask_mov_pd(no, mask, yes) }
+        }
+        #[inline(always)]
+        fn add(self, a: __m512d, b: __m512d) -> __m512d {
+            // SAFETY: `self` proves AVX-512.
+            unsafe { _mm512_add_pd(a, b) }
+        }
+        #[inline(always)]
+        fn store_f32(self, vector: __m512d, numbers: &mut [f32; DOUBLES]) {
+            // SAFETY: `self` proves AVX-512; eight numbers can be written, at any alignment.
+            unsafe { _mm256_storeu_ps(numbers.as_mut_ptr(), _mm512_cvtpd_ps(vector)) }
+        }
+        #[inline(always)]
+        fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [__m512d; DOUBLES] {
+            // SAFETY: `self` proves AVX-512, and with it AVX2.
+            unsafe {
+                let mut vectors = [_mm512_setzero_pd(); DOUBLES];
+                for (vector, singles) in vectors.iter_mut().zip(transpose_singles(rows)) {
+                    *vector = _mm512_cvtps_pd(singles);
+                }
+                vectors
+            }
+        }
+        #[inline(always)]
+        fn transpose_f64(self, rows: [&[f64; DOUBLES]; DOUBLES]) -> [__m512d; DOUBLES] {
+            // SAFETY: `self` proves AVX-512.
+            unsafe {
+                // Pairs of columns of the even rows and of the odd ones.
+                let even = transpose_pairs([rows[0], rows[2], rows[4], rows[6]]);
+                let odd = transpose_pairs([rows[1], rows[3], rows[5], rows[7]]);
+                let mut vectors = [_mm512_setzero_pd(); DOUBLES];
+                for pair in 0..DOUBLES / 2 {
+                    vectors[2 * pair] = _mm512_unpacklo_pd(even[pair], odd[pair]);
+                    vectors[2 * pair + 1] = _mm512_unpackhi_pd(even[pair], odd[pair]);
+                }
+                vectors
+            }
+        }
+        #[inline(always)]
+        fn transpose_to_f32(self, vectors: [__m512d; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES] {
+            let mut columns = [[0.0; DOUBLES]; DOUBLES];
+            for (column, vector) in columns.iter_mut().zip(vectors) {
+                self.store_f32(vector, column);
+            }
+            let mut rows = [[0.0; DOUBLES]; DOUBLES];
+            // SAFETY: `self` proves AVX-512, and with it AVX2; eight numbers can be written to each row.
+            unsafe {
+                for (row, vector) in rows.iter_mut().zip(transpose_singles(columns.each_ref())) {
+                    _mm256_storeu_ps(row.as_mut_ptr(), vector);
+                }
+            }
+            rows
+        }
+        #[inline(always)]
+        fn transpose_to_f64(self, vectors: [__m512d; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
+            let mut columns = [[0.0; DOUBLES]; DOUBLES];
+            for (column, vector) in columns.iter_mut().zip(vectors) {
+                self.store(vector, column);
+            }
+            let mut rows = [[0.0; DOUBLES]; DOUBLES];
+            for (row, vector) in rows.iter_mut().zip(self.transpose_f64(columns.each_ref())) {
+                self.store(vector, row);
+            }
+            rows
+        }
+    }
+
+    /// Columns 2p and 2p + 1 of all rows stand in vector p, row by row.
+    ///
+    /// # Safety
+    ///
+    /// The processor must have AVX-512.
+    #[inline(always)]
+    unsafe fn transpose_pairs(rows: [&[f64; 8]; 4]) -> [__m512d; 4] {
+        // SAFETY: AVX-512 is promised by the caller; each row has eight numbers.
+        unsafe {
+            let a = _mm512_loadu_pd(rows[0].as_ptr());
+            let b = _mm512_loadu_pd(rows[1].as_ptr());
+            let c = _mm512_loadu_pd(rows[2].as_ptr());
+            let d = _mm512_loadu_pd(rows[3].as_ptr());
+            let low_ab = _mm512_shuffle_f64x2::<0b01_00_01_00>(a, b);
+            let low_cd = _mm512_shuffle_f64x2::<0b01_00_01_00>(c, d);
+            let high_ab = _mm512_shuffle_f64x2::<0b11_10_11_10>(a, b);
+            let high_cd = _mm512_shuffle_f64x2::<0b11_10_11_10>(c, d);
+            [
+                _mm512_shuffle_f64x2::<0b10_00_10_00>(low_ab, low_cd),
+                _mm512_shuffle_f64x2::<0b11_01_11_01>(low_ab, low_cd),
+                _mm512_shuffle_f64x2::<0b10_00_10_00>(high_ab, high_cd),
+                _mm512_shuffle_f64x2::<0b11_01_11_01>(high_ab, high_cd),
+            ]
         }
     }
 

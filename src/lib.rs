@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`problem`] | what one assignment problem is, which inputs are invalid, how it is presented to the solver |
 //! | [`solver`] | shortest augmenting paths with duals: the algorithm |
+//! | [`side_by_side`] | the same for narrow problems, eight at once |
 //! | [`sweep`] | its passes over a row, eight columns at a time |
 //! | [`lanes`] | the vector instructions that those passes use, and the choice among them |
 //! | [`repair`] | duals in f64 for an answer found in f32 |
 //! | [`exact`] | when an answer in f64 may stand, and what is done when not |
 //! | [`arithmetic`] | f64, and twice its precision |
 //! | [`batch`] | many problems one after the other, outputs rounded and written |
+//! | [`narrow`] | the same for narrow problems, which are solved side by side |
 //! | [`certificate`] | the check that an answer is optimal, from its duals alone |
 //! | [`status`] | the verdicts on one problem |
 //! | [`sum`] | sums that hardly depend on the order of their terms |
@@ -28,8 +30,10 @@ pub mod exact;
 pub mod fault;
 pub mod float_environment;
 pub mod lanes;
+pub mod narrow;
 pub mod problem;
 pub mod repair;
+pub mod side_by_side;
 pub mod solver;
 pub mod status;
 pub mod sum;

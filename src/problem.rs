@@ -10,7 +10,7 @@ use std::collections::TryReserveError;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
-use crate::lanes::Lanes;
+use crate::lanes::{DOUBLES, LaneWise, Lanes};
 
 /// A cost as it stands in the input. Widening to f64 is exact for every implementor.
 pub trait Cost: Copy {
@@ -28,11 +28,13 @@ pub trait Cost: Copy {
 }
 
 /// A cost that the solver reads: f32 or f64.
-pub trait Entry: Cost<Entry = Self> {
+pub trait Entry: Cost<Entry = Self> + 'static {
     /// 0.
     const ZERO: Self;
     /// +inf: a pair that may not be matched.
     const FORBIDDEN: Self;
+    /// No cost is so large or small that it has to be scaled.
+    const IS_NEVER_SCALED: bool;
 
     /// Reads a vector of them.
     fn load<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self; W]) -> L::Vector;
@@ -40,8 +42,14 @@ pub trait Entry: Cost<Entry = Self> {
     /// Reads those of `costs` from `start` on; the lanes behind the last are +inf.
     fn load_part<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self], start: usize) -> L::Vector;
 
+    /// Lane l of vector c is number c of row l.
+    fn transpose<L: LaneWise>(lanes: L, rows: [&[Self; DOUBLES]; DOUBLES]) -> [L::Vector; DOUBLES];
+
     /// The same number times ±2^k, rounded if it must be.
     fn times(self, factor: f64) -> Self;
+
+    /// Is every one of them finite or forbidden?
+    fn are_valid(costs: &[Self]) -> bool;
 
     /// The largest magnitude in `costs`, where `forbidden` counts as 0. NaN or infinite if there is a NaN or another
     /// infinity.
@@ -49,7 +57,7 @@ pub trait Entry: Cost<Entry = Self> {
 }
 
 macro_rules! entry {
-    ($entry:ident, $bits:ident, $load:ident, $load_part:ident) => {
+    ($entry:ident, $bits:ident, $load:ident, $load_part:ident, $transpose:ident) => {
         impl Cost for $entry {
             type Entry = Self;
 
@@ -70,6 +78,7 @@ macro_rules! entry {
         impl Entry for $entry {
             const ZERO: Self = 0.0;
             const FORBIDDEN: Self = $entry::INFINITY;
+            const IS_NEVER_SCALED: bool = $entry::MAX_EXP < 900;
 
             #[inline(always)]
             fn load<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self; W]) -> L::Vector {
@@ -84,8 +93,24 @@ macro_rules! entry {
                 lanes.$load_part(costs, start)
             }
             #[inline(always)]
+            fn transpose<L: LaneWise>(
+                lanes: L,
+                rows: [&[Self; DOUBLES]; DOUBLES],
+            ) -> [L::Vector; DOUBLES] {
+                lanes.$transpose(rows)
+            }
+            #[inline(always)]
             fn times(self, factor: f64) -> Self {
                 (f64::from(self) * factor) as $entry
+            }
+            #[inline(always)]
+            fn are_valid(costs: &[Self]) -> bool {
+                // False for NaN and for the other infinity only.
+                let mut valid = true;
+                for &cost in costs {
+                    valid &= cost > -Self::FORBIDDEN;
+                }
+                valid
             }
             #[inline(always)]
             fn largest(costs: &[Self], forbidden: Self) -> f64 {
@@ -113,8 +138,8 @@ macro_rules! entry {
         }
     };
 }
-entry!(f32, u32, load_f32, load_part_f32);
-entry!(f64, u64, load_f64, load_part_f64);
+entry!(f32, u32, load_f32, load_part_f32, transpose_f32);
+entry!(f64, u64, load_f64, load_part_f64, transpose_f64);
 
 macro_rules! half_cost {
     ($cost:ident) => {
@@ -353,6 +378,9 @@ pub struct Instance<'a, E> {
     pub col_names: &'a Names,
 }
 
+/// Instances of no more columns than this are solved side by side, see [`crate::side_by_side`].
+pub const WIDEST: usize = 32;
+
 /// Beyond this magnitude sums along an augmenting path could overflow; below its inverse, half a limit
 /// or a difference of costs could lose bits. Costs outside are scaled by a power of two.
 const LARGEST_UNSCALED: f64 = f64::from_bits((1023 + 900) << 52); // 2^900
@@ -363,6 +391,24 @@ impl<'a, T: Cost> Problem<'a, T> {
     #[inline(always)]
     pub fn cost_of(&self, row: usize, col: usize) -> f64 {
         self.cost[row * self.cols + col].widen()
+    }
+
+    /// Is this a problem to be solved side by side with others?
+    #[inline(always)]
+    pub fn is_narrow(&self) -> bool {
+        self.rows.max(self.cols) <= WIDEST
+    }
+
+    /// Columns with padding, if the problem is narrow: a width that the solver knows when it is compiled. It is the same for
+    /// all problems of a batch.
+    #[inline(always)]
+    pub fn narrow_width(&self) -> Option<usize> {
+        match self.rows.max(self.cols) {
+            0..=8 => Some(8),
+            9..=16 => Some(16),
+            17..=WIDEST => Some(WIDEST),
+            _ => None,
+        }
     }
 
     /// Judges all existing entries and lays the problem out for the solver.
@@ -392,8 +438,13 @@ impl<'a, T: Cost> Problem<'a, T> {
 
         // Where the costs lie, unless that is in the copy.
         let (shorter, longer) = (rows.len().min(cols.len()), rows.len().max(cols.len()));
-        let width = padded(longer);
-        let mut in_place = if transposed || self.options.maximize || width != longer {
+        let width = match self.narrow_width() {
+            Some(width) => width,
+            None => longer,
+        };
+        // Narrow instances are squares of their width.
+        let is_padded = width != longer || self.is_narrow() && width != shorter;
+        let mut in_place = if transposed || self.options.maximize || is_padded {
             None
         } else {
             self.in_place(rows, cols)
@@ -486,14 +537,15 @@ impl<'a, T: Cost> Problem<'a, T> {
         line: &mut Vec<T::Entry>,
     ) -> Result<(), TryReserveError> {
         // A part of a matrix that exists, or with padding still a small one: the product fits.
-        let count = rows.len().min(cols.len()) * width;
+        let shorter = rows.len().min(cols.len());
+        let count = width * if self.is_narrow() { width } else { shorter };
         copy.clear();
         copy.try_reserve_exact(count)?;
         copy.resize(count, T::Entry::FORBIDDEN);
         line.clear();
         line.try_reserve_exact(self.cols)?;
         line.resize(self.cols, T::Entry::ZERO);
-        if count == 0 {
+        if shorter == 0 {
             return Ok(());
         }
         // From a column to the next, and from a row to the next, in the copy.
@@ -519,7 +571,7 @@ impl<'a, T: Cost> Problem<'a, T> {
             }
         }
         if self.options.maximize {
-            for costs in copy.chunks_exact_mut(width) {
+            for costs in copy.chunks_exact_mut(width).take(shorter) {
                 for cost in &mut costs[..rows.len().max(cols.len())] {
                     *cost = cost.times(-1.0);
                 }
@@ -541,17 +593,6 @@ impl<'a, T: Cost> Problem<'a, T> {
                 col,
                 value,
             })
-    }
-}
-
-/// Columns with padding: small instances come in few widths, which the solver knows when it is compiled.
-#[inline(always)]
-fn padded(cols: usize) -> usize {
-    match cols {
-        1..=8 => 8,
-        9..=16 => 16,
-        17..=32 => 32,
-        _ => cols,
     }
 }
 
@@ -610,6 +651,14 @@ impl<'a, E: Entry> Instance<'a, E> {
         &self.costs[row * self.stride..][..self.width]
     }
 
+    /// All costs of a narrow instance, padded to a square of its width.
+    #[inline(always)]
+    pub fn narrow_costs<const COLS: usize>(&self) -> &'a [[E; COLS]; COLS] {
+        debug_assert!(self.stride == COLS && self.width == COLS);
+        let rows = self.costs.as_chunks().0;
+        rows.first_chunk().expect("narrow instances are padded")
+    }
+
     /// Asks for a row of the next instance, if instances are read in place.
     #[inline(always)]
     pub fn prefetch_next<L: Lanes<W>, const W: usize>(&self, lanes: L, row: usize) {
@@ -625,6 +674,12 @@ impl<'a, E: Entry> Instance<'a, E> {
     #[inline(always)]
     pub fn cost(&self, row: usize, col: usize) -> f64 {
         self.costs[row * self.stride + col].widen()
+    }
+
+    /// Are costs the user's but for the sign?
+    #[inline(always)]
+    pub fn is_unscaled(&self) -> bool {
+        self.factor.abs() == 1.0
     }
 
     /// What turns a dual value into the user's sense and scale: ±2^k.

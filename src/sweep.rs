@@ -279,11 +279,11 @@ fn equal<L: Lanes<W>, const W: usize>(lanes: L, quad: [L::Vector; QUAD], value: 
 
 /// Bit i is set where number i of quad a is less than that of `b`.
 #[inline(always)]
-fn less<L: Lanes<W>, const W: usize>(lanes: L, a: [L::Vector; QUAD], b: L::Vector) -> u64 {
-    lanes.less(a[0], b)
-        | lanes.less(a[1], b) << W
-        | lanes.less(a[2], b) << (2 * W)
-        | lanes.less(a[3], b) << (3 * W)
+fn below<L: Lanes<W>, const W: usize>(lanes: L, a: [L::Vector; QUAD], b: L::Vector) -> u64 {
+    lanes.below(a[0], b)
+        | lanes.below(a[1], b) << W
+        | lanes.below(a[2], b) << (2 * W)
+        | lanes.below(a[3], b) << (3 * W)
 }
 
 /// The least value of each quad in the last pass, lane by lane.
@@ -661,7 +661,7 @@ pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize>(
     for quad in 0..quads::<W>(row.len()) {
         let costs = load_costs(lanes, row, quad);
         let reduced = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
-        let bits = less(lanes, reduced, bound);
+        let bits = below(lanes, reduced, bound);
         found[count] = (quad as u32, bits);
         count += usize::from(bits != 0);
     }

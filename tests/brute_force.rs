@@ -75,7 +75,7 @@ prop_compose! {
 }
 
 /// Solves in another cost type and compares with the optimum.
-fn expect_optimal<T: Cost, U: Real + Into<f64>>(
+fn expect_optimal<T: Solvable<Real = U>, U: Real + Into<f64>>(
     problem: &Owned<f64>,
     narrow: impl Fn(f64) -> T,
     roundoff: f64,

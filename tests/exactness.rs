@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Owned, solve_and_tally};
-use hungarian_loss::batch::{Real, Tally};
+use hungarian_loss::batch::{Real, Solvable, Tally};
 use hungarian_loss::certificate::{Answer, check};
 use hungarian_loss::problem::Cost;
 use num_bigint::BigInt;
@@ -118,7 +118,7 @@ fn add(to: &mut Tally, tally: Tally) {
 }
 
 /// Solves `count` problems of a family and holds each to what is promised of it.
-fn hold<T: Cost + std::fmt::Debug, U: Real + Into<f64>>(
+fn hold<T: Solvable<Real = U> + std::fmt::Debug, U: Real + Into<f64>>(
     name: &str,
     count: usize,
     roundoff: f64,

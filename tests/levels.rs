@@ -4,7 +4,7 @@ mod common;
 
 use common::Owned;
 use half::{bf16, f16};
-use hungarian_loss::batch::{Inputs, Outputs, Real, Shape, solve_at};
+use hungarian_loss::batch::{Inputs, Outputs, Real, Shape, Solvable, solve_at};
 use hungarian_loss::lanes::Level;
 use hungarian_loss::problem::{Cost, Options};
 
@@ -47,7 +47,10 @@ struct Bits {
     status: Vec<i32>,
 }
 
-fn solve<T: Cost, U: Real + Into<f64>>(level: Level, batch: &[Owned<T>]) -> Vec<Bits> {
+fn solve<T: Solvable<Real = U>, U: Real + Into<f64>>(
+    level: Level,
+    batch: &[Owned<T>],
+) -> Vec<Bits> {
     let (rows, cols) = (batch[0].rows, batch[0].cols);
     let problems = batch.len();
     let cost: Vec<T> = batch
@@ -114,14 +117,18 @@ fn solve<T: Cost, U: Real + Into<f64>>(level: Level, batch: &[Owned<T>]) -> Vec<
 /// A batch of problems of one shape, some masked, of different kinds.
 fn draw<T: Cost>(random: &mut Random, from: impl Fn(f64) -> T) -> Vec<Owned<T>> {
     let size = [8, 16, 32, 70, 150][random.below(5)];
-    let (rows, cols) = (1 + random.below(size), 1 + random.below(size));
+    let (rows, cols) = match random.below(3) {
+        0 => (size, size),
+        _ => (1 + random.below(size), 1 + random.below(size)),
+    };
     let cols = if random.below(2) == 0 { rows } else { cols };
     let options = Options {
         cost_limit: [f64::INFINITY, f64::INFINITY, 0.5][random.below(3)],
         maximize: random.below(4) == 0,
     };
     let masked = random.below(3) == 0;
-    (0..1 + random.below(7))
+    let problems = 1 + random.below(if size <= 32 { 90 } else { 7 });
+    (0..problems)
         .map(|_| {
             let kind = random.below(6);
             let sign = options.sign();
@@ -139,7 +146,7 @@ fn draw<T: Cost>(random: &mut Random, from: impl Fn(f64) -> T) -> Vec<Owned<T>> 
         .collect()
 }
 
-fn hold<T: Cost, U: Real + Into<f64>>(seed: u64, from: impl Fn(f64) -> T + Copy) {
+fn hold<T: Solvable<Real = U>, U: Real + Into<f64>>(seed: u64, from: impl Fn(f64) -> T + Copy) {
     let levels = Level::all();
     println!("levels of this processor: {levels:?}");
     let mut random = Random(seed);

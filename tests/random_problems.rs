@@ -9,7 +9,7 @@ use std::env;
 
 use common::{Owned, solve_and_tally};
 use half::{bf16, f16};
-use hungarian_loss::batch::{Real, Tally};
+use hungarian_loss::batch::{Real, Solvable, Tally};
 use hungarian_loss::certificate::check;
 use hungarian_loss::problem::{Cost, Options};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -276,7 +276,7 @@ fn fits<T: Cost>(whole: &Whole, narrow: impl Fn(f64) -> T) -> bool {
 }
 
 /// Solves in one type and holds the answer to the oracle and to its certificate.
-fn hold<T: Cost, U: Real + Into<f64>>(
+fn hold<T: Solvable<Real = U>, U: Real + Into<f64>>(
     whole: &Whole,
     optimum: Option<i128>,
     maximize: bool,

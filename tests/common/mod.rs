@@ -3,7 +3,7 @@
 // Each test program uses its own part.
 #![allow(dead_code)]
 
-use hungarian_loss::batch::{self, Inputs, Outputs, Real, Shape, Tally};
+use hungarian_loss::batch::{self, Inputs, Outputs, Real, Shape, Solvable, Tally};
 use hungarian_loss::certificate::Answer;
 use hungarian_loss::problem::{Cost, Mask, Options, Problem};
 
@@ -45,13 +45,15 @@ impl<T: Cost> Owned<T> {
 }
 
 /// Solves one problem. Outputs start as rubbish, so that one left unwritten shows.
-pub fn solve<T: Cost, U: Real + Into<f64>>(problem: &Owned<T>) -> (Answer, i32) {
+pub fn solve<T: Solvable<Real = U>, U: Real + Into<f64>>(problem: &Owned<T>) -> (Answer, i32) {
     let (answer, status, _) = solve_and_tally::<T, U>(problem);
     (answer, status)
 }
 
 /// The same, with the way in which the answer came about.
-pub fn solve_and_tally<T: Cost, U: Real + Into<f64>>(problem: &Owned<T>) -> (Answer, i32, Tally) {
+pub fn solve_and_tally<T: Solvable<Real = U>, U: Real + Into<f64>>(
+    problem: &Owned<T>,
+) -> (Answer, i32, Tally) {
     let (rows, cols) = (problem.rows, problem.cols);
     let shape = Shape {
         problems: 1,

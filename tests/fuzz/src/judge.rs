@@ -1,7 +1,7 @@
 //! What must hold of every answer.
 
 use half::{bf16, f16};
-use hungarian_loss::batch::{self, Inputs, Outputs, Real, Shape, Tally};
+use hungarian_loss::batch::{self, Inputs, Outputs, Real, Shape, Solvable, Tally};
 use hungarian_loss::certificate::{Answer, check};
 use hungarian_loss::problem::{Cost, Options};
 use num_bigint::BigInt;
@@ -141,7 +141,11 @@ pub fn hold(case: &Case) {
     }
 }
 
-fn hold_as<T: Cost, U: Real + Into<f64>>(case: &Case, narrow: fn(f64) -> T, format: Format) {
+fn hold_as<T: Solvable<Real = U>, U: Real + Into<f64>>(
+    case: &Case,
+    narrow: fn(f64) -> T,
+    format: Format,
+) {
     let cost: Vec<T> = case.cost.iter().map(|&cost| narrow(cost)).collect();
     let together = solve_batch::<T, U>(case, &cost);
     for (index, (answer, status)) in together.iter().enumerate() {
@@ -195,7 +199,10 @@ fn options(case: &Case) -> Options {
 }
 
 /// Solves all problems in one call, and has the first bad one described.
-fn solve_batch<T: Cost, U: Real + Into<f64>>(case: &Case, cost: &[T]) -> Vec<(Answer, i32)> {
+fn solve_batch<T: Solvable<Real = U>, U: Real + Into<f64>>(
+    case: &Case,
+    cost: &[T],
+) -> Vec<(Answer, i32)> {
     let &Case {
         problems,
         rows,

@@ -1,0 +1,136 @@
+//! Narrow problems are solved many at once. Each gets its own answer, whatever stands beside it.
+
+mod common;
+
+use common::{Owned, doubled_objective, doubled_optimum};
+use hungarian_loss::batch::{self, Inputs, Outputs, Shape};
+use hungarian_loss::certificate::{Answer, check};
+use hungarian_loss::problem::Options;
+use proptest::prelude::*;
+
+const F32_ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
+
+/// What makes a problem of a batch unlike its neighbours.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// Whole costs.
+    Plain,
+    /// Whole costs, many of them equal.
+    Tied,
+    /// Half of the pairs are forbidden.
+    Sparse,
+    /// No pair is allowed.
+    Barred,
+    /// A cost is NaN.
+    Invalid,
+    /// A cost needs more digits than f64 has beside the others.
+    Inexact,
+}
+
+prop_compose! {
+    fn costs(count: usize)(
+        kind in prop::sample::select(vec![
+            Kind::Plain, Kind::Plain, Kind::Tied, Kind::Sparse, Kind::Barred, Kind::Invalid, Kind::Inexact,
+        ]),
+        entries in prop::collection::vec((-40..40, any::<bool>()), count),
+    ) -> (Kind, Vec<f32>) {
+        let cost = |(index, &(entry, forbid)): (usize, &(i32, bool))| match kind {
+            Kind::Plain => entry as f32,
+            Kind::Tied => (entry % 2) as f32,
+            Kind::Sparse if forbid => f32::INFINITY,
+            Kind::Sparse => entry as f32,
+            Kind::Barred => f32::INFINITY,
+            Kind::Invalid if index == 0 => f32::NAN,
+            Kind::Invalid => entry as f32,
+            Kind::Inexact if index == 0 => f32::from_bits(1),
+            Kind::Inexact => entry as f32,
+        };
+        (kind, entries.iter().enumerate().map(cost).collect())
+    }
+}
+
+prop_compose! {
+    /// Problems of one shape, up to more than a group of them.
+    fn batch_of_problems()(rows in 1usize..6, cols in 1usize..6, limited in any::<bool>(), maximize in any::<bool>())(
+        problems in prop::collection::vec(costs(rows * cols), 1..80),
+        flags in prop::collection::vec(0..4, 80 * (rows + cols)),
+        masked in any::<bool>(),
+        rows in Just(rows),
+        cols in Just(cols),
+        limited in Just(limited),
+        maximize in Just(maximize),
+    ) -> Vec<(Kind, Owned<f32>)> {
+        let cost_limit = if limited { 8.0 } else { f64::INFINITY };
+        let options = Options { cost_limit, maximize };
+        let sign = options.sign() as f32;
+        problems.into_iter().zip(flags.chunks(rows + cols)).map(|((kind, cost), flags)| {
+            let mut problem = Owned::new(rows, cols, cost.iter().map(|cost| sign * cost).collect());
+            problem.options = options;
+            if masked {
+                let mut exists = flags.iter().map(|&flag| flag != 0);
+                problem.row_mask.fill_with(|| exists.next().unwrap_or(true));
+                problem.col_mask.fill_with(|| exists.next().unwrap_or(true));
+            }
+            (kind, problem)
+        }).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 300,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn neighbours_do_not_matter(batch in batch_of_problems()) {
+        let (rows, cols) = (batch[0].1.rows, batch[0].1.cols);
+        let problems = batch.len();
+        let owned = || batch.iter().map(|(_, problem)| problem);
+        let cost: Vec<f32> = owned().flat_map(|problem| problem.cost.clone()).collect();
+        let row_mask: Vec<bool> = owned().flat_map(|problem| problem.row_mask.clone()).collect();
+        let col_mask: Vec<bool> = owned().flat_map(|problem| problem.col_mask.clone()).collect();
+        let (mut total_cost, mut status) = (vec![-77.0f32; problems], vec![-77; problems]);
+        let (mut row_to_col, mut col_to_row) = (vec![-77; problems * rows], vec![-77; problems * cols]);
+        let (mut row_duals, mut col_duals) = (vec![-77.0f32; problems * rows], vec![-77.0f32; problems * cols]);
+        let tally = batch::solve(
+            Shape { problems, rows, cols },
+            &Inputs { cost: &cost, row_mask: &row_mask, col_mask: &col_mask, options: batch[0].1.options },
+            &mut Outputs {
+                total_cost: &mut total_cost,
+                row_to_col: &mut row_to_col,
+                col_to_row: &mut col_to_row,
+                row_duals: &mut row_duals,
+                col_duals: &mut col_duals,
+                status: &mut status,
+            },
+        ).expect("sizes fit");
+        prop_assert_eq!(tally.exact + tally.proven + tally.redone + tally.bad, problems as u64);
+        let widen = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
+        for (index, (kind, problem)) in batch.iter().enumerate() {
+            let answer = Answer {
+                total_cost: total_cost[index].into(),
+                row_to_col: row_to_col[index * rows..][..rows].to_vec(),
+                col_to_row: col_to_row[index * cols..][..cols].to_vec(),
+                row_duals: widen(&row_duals[index * rows..][..rows]),
+                col_duals: widen(&col_duals[index * cols..][..cols]),
+            };
+            let is_invalid = matches!(kind, Kind::Invalid) && problem.row_mask[0] && problem.col_mask[0];
+            if is_invalid {
+                prop_assert_eq!(status[index], 2);
+                prop_assert!(answer.total_cost.is_nan());
+                continue;
+            }
+            // What is not there must not be looked at by the oracle either.
+            let Some(optimum) = doubled_optimum(problem) else {
+                prop_assert_eq!(status[index], 1);
+                continue;
+            };
+            prop_assert_eq!(status[index], 0);
+            prop_assert_eq!(doubled_objective(problem, &answer) as f32, optimum as f32);
+            let proof = check(&problem.view(), &answer, F32_ROUNDOFF);
+            prop_assert!(proof.is_ok(), "{}", proof.unwrap_err());
+        }
+    }
+}
