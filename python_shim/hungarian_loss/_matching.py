@@ -47,8 +47,8 @@ def matched_pairs(assignment: Assignment, dtype: Any) -> MatchedPairs:
     rows, cols = row_to_col.shape[1], col_to_row.shape[1]
     if rows is not None and cols is not None:
         rows_are_shorter = rows <= cols
-        places = min(rows, cols)
         partner = row_to_col if rows_are_shorter else col_to_row
+        places = min(rows, cols)
     else:
         rows, cols = tf.shape(row_to_col)[1], tf.shape(col_to_row)[1]
         rows_are_shorter = rows <= cols
@@ -57,12 +57,12 @@ def matched_pairs(assignment: Assignment, dtype: Any) -> MatchedPairs:
     matched = partner >= 0
     partner = tf.maximum(partner, 0)
     itself = tf.broadcast_to(tf.range(tf.cast(places, tf.int64)), tf.shape(partner))
-    return MatchedPairs(
-        true_index=tf.where(rows_are_shorter, itself, partner),
-        pred_index=tf.where(rows_are_shorter, partner, itself),
-        matched=matched,
-        count=tf.reduce_sum(tf.cast(matched, dtype), axis=1),
-    )
+    if isinstance(rows_are_shorter, bool):
+        true_index, pred_index = (itself, partner) if rows_are_shorter else (partner, itself)
+    else:
+        true_index = tf.where(rows_are_shorter, itself, partner)
+        pred_index = tf.where(rows_are_shorter, partner, itself)
+    return MatchedPairs(true_index, pred_index, matched, tf.reduce_sum(tf.cast(matched, dtype), axis=1))
 
 
 def unmatched_predictions(assignment: Assignment, pred_mask: Any) -> Any:
