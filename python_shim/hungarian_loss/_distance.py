@@ -35,10 +35,12 @@ def squared_distances(a: Any, b: Any) -> Any:
     """``[..., n, features]``, ``[..., m, features]`` -> ``[..., n, m]``."""
     a, b = tf.convert_to_tensor(a), tf.convert_to_tensor(b)
     a, b = a[..., :, tf.newaxis, :], b[..., tf.newaxis, :, :]
-    features = a.shape[-1] if a.shape.rank is not None else None
-    if a.shape.rank != b.shape.rank or features is None or not 1 <= features <= _FEW or b.shape[-1] != features:
+    features = a.shape[-1] if a.shape.rank is not None and a.shape.rank == b.shape.rank else None
+    few = features is not None and 1 <= features <= _FEW and b.shape[-1] == features
+    if not few or a.dtype not in (tf.float32, tf.float64):
         return tf.reduce_sum(tf.math.squared_difference(a, b), axis=-1)
-    # One feature at a time: TensorFlow broadcasts and sums along a short last axis several times slower.
+    # One feature at a time: TensorFlow broadcasts and sums along a short last axis several times slower. Halves would be
+    # rounded after every term.
     pairs = zip(tf.unstack(a, axis=-1), tf.unstack(b, axis=-1), strict=True)
     return tf.add_n([tf.math.squared_difference(x, y) for x, y in pairs])
 
