@@ -38,9 +38,12 @@ def seconds(run: Callable[[], object], times: int = 1) -> float:
 
 
 def interleave(
-    base: Callable[[], object], others: dict[str, Callable[[], object]], rounds: int, at_least: float = 0.02
+    base: Callable[[], object], others: dict[str, Callable[[], object]], rounds: int, at_least: float = 0.005
 ) -> tuple[float, dict[str, Ratio]]:
-    """Median seconds of ``base``; ratios of the others to it, and as "same" of itself, each run for ``at_least`` s a round."""
+    """Median seconds of ``base``; ratios of the others to it, and as "same" of itself, each run for ``at_least`` s a round.
+
+    Many short rounds, most of which nothing interrupts, tell more than few long ones.
+    """
     runs = {"base": base, **others, "same": base}
     times = {}
     for name, run in runs.items():

@@ -148,7 +148,7 @@ def scaling(rounds: int) -> list[str]:
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     print("\n| batch × rows × cols | plain, µs a problem | float64 | maximize | 30 % forbidden | masks | same |")
