@@ -99,6 +99,7 @@ def serve_published(folder: pathlib.Path, requests: Connection) -> None:
     """Matches what it gets, until there is nobody to get it from."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     match = load_published(folder)
+    requests.send("ready")
     while True:
         match(requests.recv())
         requests.send("done")
@@ -121,6 +122,7 @@ class Published:
             self.process = context.Process(target=serve_published, args=(self.folder, theirs), daemon=True)
             self.process.start()
             theirs.close()
+            self.requests.recv()
         self.requests.send(cost)
         if not self.requests.poll(FROZEN):
             self.process.kill()
