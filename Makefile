@@ -26,7 +26,7 @@ export TF_ENABLE_ONEDNN_OPTS ?= 0
 # A snapshot that differs is a failure, never an update.
 export INSTA_UPDATE := no
 
-.PHONY: build demo test bench soak lint format clean
+.PHONY: build demo test bench bench-core soak lint format clean
 .DELETE_ON_ERROR:
 
 build: $(VENV)/.complete $(OP)
@@ -64,10 +64,11 @@ demo: build $(LINKING)/tensorflow.pc
 	cargo run --quiet --locked --package hungarian-serving --bin serve -- --library $(OP) \
 	  --model $(DEMO)/saved_model --canvases $(DEMO)/canvases.npy --objects $(DEMO)/objects.npy
 
-# Quick tests first: the solver, which needs no TensorFlow; then the boundary, sanitizers and a short search for crashes; then
+# Quick tests first: the solver, which needs no TensorFlow, and what it costs; then the boundary, sanitizers and a short search for crashes; then
 # the op through the C API; then Python, whose closing line is the last.
 test: build $(LINKING)/tensorflow.pc
 	cargo test --locked
+	$(MAKE) test-instructions
 	$(MAKE) test-boundary
 	$(MAKE) test-asan
 	$(MAKE) fuzz-smoke
@@ -78,16 +79,27 @@ test: build $(LINKING)/tensorflow.pc
 
 # How much faster than others: ratios from one interleaved run. The others come from PyPI, without what they depend on.
 PEERS := build/peers
+PUBLISHED := hungarian-loss==1.0.3
 PEER_PINS := laprust==1.0.0 lapx==0.11.1 fastlap==0.4.0 tf-models-official==2.20.0 tf-keras==2.21.0
 
+# Then what matching adds to a training step, on one thread and on TensorFlow's own choice; types, masks and threads.
 bench: build $(PEERS)/.complete
 	$(BIN)/python bench/against_peers.py --peers $(PEERS) --picture build/bench.png
+	$(BIN)/python bench/training_step.py --threads 1
+	$(BIN)/python bench/training_step.py
+	$(BIN)/python bench/variants.py
 
-# One that cannot be installed is shown as missing.
+# The core alone: `make bench-core ARGUMENTS=100x100` for one shape, `ARGUMENTS="--save-baseline before"` to compare later.
+bench-core:
+	cargo bench --locked --package hungarian-core-bench --bench solve -- $(ARGUMENTS)
+
+# One that cannot be installed is shown as missing. The published package has a module of our name, and so a folder of its own.
+INSTALL_PEER := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --target
+
 $(PEERS)/.complete: Makefile
 	rm -rf $(PEERS)
-	for pin in $(PEER_PINS); do \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --target $(PEERS) $$pin || true; done
+	for pin in $(PEER_PINS); do $(INSTALL_PEER) $(PEERS) $$pin || true; done
+	$(INSTALL_PEER) $(PEERS)/published $(PUBLISHED) || true
 	mkdir -p $(PEERS) && touch $@
 
 # A million random problems against an independent solver.
@@ -114,7 +126,19 @@ clean:
 
 # ---- Hygiene that finds bugs ----
 
-.PHONY: test-asan test-boundary test-faults fuzz fuzz-smoke
+.PHONY: test-asan test-boundary test-faults test-instructions record-instructions fuzz fuzz-smoke
+
+# Instructions per problem, which no noise disturbs, against those on record.
+INSTRUCTIONS = $(BIN)/python tests/instructions/check.py target/release/hungarian-core-bench
+BUILD_CORE_BENCH = CARGO_TARGET_DIR=target cargo build --release --locked --quiet --package hungarian-core-bench
+
+test-instructions: $(VENV)/.complete
+	$(BUILD_CORE_BENCH)
+	$(INSTRUCTIONS)
+
+record-instructions: $(VENV)/.complete
+	$(BUILD_CORE_BENCH)
+	$(INSTRUCTIONS) --record
 
 # The stable toolchain has AddressSanitizer's runtime; RUSTC_BOOTSTRAP lets it take the flag. Naming the target keeps
 # flags away from build scripts and macros, so that all builds here share those.

@@ -2,26 +2,31 @@
 
 One thread, the raw op called eagerly, float32 costs drawn in float64, every output computed and proven. Each figure is
 the median over rounds in which all were timed one after the other, so that a change of the machine's speed meets
-all of them; "same" is the op against itself in the same rounds, which shows how far the figures can be trusted. The last
-line is the geometric mean over the random problems.
+all of them; "same" is the op against itself in the same rounds, with its quartiles, which show how far the figures can
+be trusted. The last line is the geometric mean over the random problems.
 
 Peers come from the folder given with --peers (`make bench` fills it); one that is not there is shown as missing.
+"published" is what this package replaces: hungarian-loss 1.0.3 from PyPI, whose matchings may be incomplete, and which may not
+return: it gets a process of its own and a time-out.
 """
 
 import argparse
 import importlib
+import importlib.util
 import itertools
 import math
+import multiprocessing
 import pathlib
 import statistics
 import sys
-import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 
 import matplotlib
 import numpy as np
 import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
+from timing import Ratio, ratio_of, seconds
 
 import hungarian_loss
 
@@ -44,8 +49,10 @@ SHAPES: list[Shape] = [
 TIED_SHAPES: list[Shape] = [(4096, 16, 16), (256, 100, 100), (32, 300, 300)]
 # A matcher that takes longer than this for a whole batch, in seconds, is timed on a part of it.
 LONGEST = 0.5
-# Larger problems take this one minutes each.
-LARGEST_FOR_TF_MODELS = 32
+# Squares only, and larger ones take these minutes each.
+LARGEST_FOR = {"TF Models": 32, "published": 32}
+# Seconds after which the published package is taken to have frozen.
+FROZEN = 20
 
 
 def uniform(random: np.random.Generator, shape: Shape) -> np.ndarray:
@@ -75,15 +82,67 @@ def offset(random: np.random.Generator, shape: Shape) -> np.ndarray:
     return 1e6 + random.random(shape)
 
 
-def peers() -> dict[str, Matcher | None]:
+def load_published(folder: pathlib.Path) -> Matcher:
+    """The published package's matcher. Its module has the name of ours, so it is loaded under another."""
+    found = folder / "hungarian_loss" / "__init__.py"
+    spec = importlib.util.spec_from_file_location("published", found, submodule_search_locations=[str(found.parent)])
+    assert spec is not None and spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["published"] = package
+    spec.loader.exec_module(package)
+    steps = importlib.import_module("published.steps")
+    match = tf.function(lambda cost: steps.select_optimal_assignment_mask(steps.reduce_matrix(cost)))
+    return lambda cost: [match(tf.constant(problem)) for problem in cost]
+
+
+def serve_published(folder: pathlib.Path, requests: Connection) -> None:
+    """Matches what it gets, until there is nobody to get it from."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    match = load_published(folder)
+    requests.send("ready")
+    while True:
+        match(requests.recv())
+        requests.send("done")
+
+
+class Published:
+    """The published package, in a process that can be ended when it freezes."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        if not folder.exists():
+            raise ImportError(f"no {folder.name} in {folder.parent}")
+        self.folder = folder
+        self.process: multiprocessing.process.BaseProcess | None = None
+
+    def __call__(self, cost: np.ndarray) -> object:
+        """Matches the batch; a TimeoutError if that takes too long."""
+        if self.process is None:
+            context = multiprocessing.get_context("spawn")
+            self.requests, theirs = context.Pipe()
+            self.process = context.Process(target=serve_published, args=(self.folder, theirs), daemon=True)
+            self.process.start()
+            theirs.close()
+            self.requests.recv()
+        self.requests.send(cost)
+        if not self.requests.poll(FROZEN):
+            self.process.kill()
+            self.process = None
+            raise TimeoutError
+        return self.requests.recv()
+
+
+def peers(folder: pathlib.Path | None) -> dict[str, Matcher | None]:
     """The other matchers, by name; None where one is missing."""
 
-    def of(module: str, make: Callable) -> Matcher | None:
+    def one(name: str, make: Callable[[], Matcher]) -> Matcher | None:
         try:
-            return make(importlib.import_module(module))
+            return make()
         except ImportError as error:
-            print(f"{module} is missing: {error}", file=sys.stderr)
+            print(f"{name} is missing: {error}", file=sys.stderr)
             return None
+
+    def of(module: str, make: Callable) -> Matcher | None:
+        return one(module, lambda: make(importlib.import_module(module)))
 
     def each(solve: Callable[[np.ndarray], object]) -> Matcher:
         return lambda cost: [solve(problem) for problem in cost]
@@ -96,17 +155,11 @@ def peers() -> dict[str, Matcher | None]:
         "TF Models": of(
             "official.projects.detr.ops.matchers", lambda m: lambda cost: m.hungarian_matching(tf.constant(cost))
         ),
+        "published": one("published", lambda: Published(folder / "published")) if folder else None,
     }
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """Wall time of one run."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
-def measure(cost: np.ndarray, matchers: dict[str, Matcher | None], rounds: int) -> dict[str, float]:
+def measure(cost: np.ndarray, matchers: dict[str, Matcher | None], rounds: int) -> dict[str, Ratio]:
     """Ratios to the op's own time per problem, and the op's own spread as "same"."""
     op = tf.load_op_library(hungarian_loss.op_library_path()).hungarian_assignment
     costs, exists, no_limit = tf.constant(cost), tf.constant(True), tf.constant(math.inf)
@@ -118,12 +171,20 @@ def measure(cost: np.ndarray, matchers: dict[str, Matcher | None], rounds: int) 
     # How many problems of the batch each is timed on.
     counts = {}
     for name, matcher in matchers.items():
-        if matcher is None or (name == "TF Models" and not cost.shape[1] == cost.shape[2] <= LARGEST_FOR_TF_MODELS):
+        largest = LARGEST_FOR.get(name)
+        if matcher is None or (largest and not cost.shape[1] == cost.shape[2] <= largest):
             continue
         count = 1
-        while seconds(lambda matcher=matcher, part=cost[:count]: matcher(part)) < LONGEST / 4 and count < len(cost):
-            count = min(4 * count, len(cost))
-        counts[name] = count
+        try:
+            matcher(cost[:1])
+            while True:
+                took = seconds(lambda matcher=matcher, part=cost[:count]: matcher(part))
+                counts[name] = count
+                if took >= LONGEST / 4 or count == len(cost):
+                    break
+                count = min(4 * count, len(cost))
+        except (TimeoutError, EOFError):
+            print(f"{name} does not return within {FROZEN} s from {count} of {cost.shape}", file=sys.stderr)
     ratios: dict[str, list[float]] = {"same": []}
     for _ in range(rounds):
         own = seconds(ours) / len(cost)
@@ -132,14 +193,14 @@ def measure(cost: np.ndarray, matchers: dict[str, Matcher | None], rounds: int) 
             other = seconds(lambda matcher=matcher, part=part: matcher(part)) / count
             ratios.setdefault(name, []).append(other / own)
         ratios["same"].append(seconds(ours) / len(cost) / own)
-    return {name: statistics.median(values) for name, values in ratios.items()}
+    return {name: ratio_of(values) for name, values in ratios.items()}
 
 
-def draw(table: dict[str, dict[str, float]], names: list[str], path: pathlib.Path) -> None:
+def draw(table: dict[str, dict[str, Ratio]], names: list[str], path: pathlib.Path) -> None:
     """The table as a picture."""
     figure, axes = pyplot.subplots(figsize=(9, 0.32 * len(table) + 1.2), layout="constrained")
     for name in names:
-        points = [(cells[name], label) for label, cells in table.items() if name in cells]
+        points = [(cells[name].median, label) for label, cells in table.items() if name in cells]
         if points:
             axes.plot(*zip(*points, strict=True), "o", label=name)
     axes.axvline(1, color="black", linewidth=0.8)
@@ -160,7 +221,7 @@ def main() -> None:
         sys.path.append(str(options.peers))
     tf.config.threading.set_intra_op_parallelism_threads(1)
     random = np.random.default_rng(0)
-    matchers = peers()
+    matchers = peers(options.peers)
     names = [*matchers, "same"]
     print(f"| batch × rows × cols | costs | {' | '.join(names)} |")
     print(f"|---|---|{'---|' * len(names)}")
@@ -174,8 +235,9 @@ def main() -> None:
         table[f"{label} {kind.__name__}"] = cells
         if kind in (uniform, euclidean):
             for name, ratio in cells.items():
-                logarithms.setdefault(name, []).append(math.log(ratio))
-        texts = [f"{cells[name]:.2f}" if name in cells else "–" for name in names]
+                logarithms.setdefault(name, []).append(math.log(ratio.median))
+        texts = [str(cells[name]) if name in cells else "–" for name in matchers]
+        texts.append(f"{cells['same']} ({cells['same'].spread()})")
         print(f"| {label} | {kind.__name__} | {' | '.join(texts)} |", flush=True)
     means = [f"{math.exp(statistics.mean(logarithms[name])):.2f}" if name in logarithms else "–" for name in names]
     print(f"| geometric mean | uniform, euclidean | {' | '.join(means)} |")

@@ -4,9 +4,9 @@ mod common;
 
 use common::{Owned, doubled_objective, doubled_optimum, solve};
 use half::{bf16, f16};
-use hungarian_loss::batch::Real;
+use hungarian_loss::batch::{Real, Solvable};
 use hungarian_loss::certificate::check;
-use hungarian_loss::problem::{Cost, Options};
+use hungarian_loss::problem::Options;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 

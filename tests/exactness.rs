@@ -7,25 +7,10 @@ use common::{Owned, solve_and_tally};
 use hungarian_loss::batch::{Real, Solvable, Tally};
 use hungarian_loss::certificate::{Answer, check};
 use hungarian_loss::problem::Cost;
+use hungarian_random::Random;
 use num_bigint::BigInt;
 
 const F64_ROUNDOFF: f64 = 1.0 / (1u64 << 53) as f64;
-
-/// A small generator with a seed, so that a failure can be had again.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn uniform(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
 
 /// A finite number as a whole multiple of 2^−1074.
 fn whole(value: f64) -> BigInt {
@@ -124,7 +109,7 @@ fn hold<T: Solvable<Real = U> + std::fmt::Debug, U: Real + Into<f64>>(
     roundoff: f64,
     mut draw: impl FnMut(&mut Random, usize, usize) -> Vec<T>,
 ) -> Tally {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     let mut tally = Tally::default();
     let mut promised = 0;
     for index in 0..count {
@@ -235,7 +220,7 @@ fn many_orders_of_magnitude() {
 #[test]
 fn what_f64_cannot_prove_is_solved_again() {
     let n = 200;
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     let mut cost = vec![f64::INFINITY; n * n];
     for row in 0..n {
         cost[row * n + row] = 1.0 + random.uniform() / 8.0;
@@ -284,7 +269,7 @@ fn reals_and_near_ties() {
 #[test]
 fn what_f32_cannot_tell_apart() {
     let n = 150;
-    let mut random = Random(11);
+    let mut random = Random::new(11);
     let mut told_apart = 0;
     for _ in 0..10 {
         let points: Vec<f64> = (0..8 * n).map(|_| random.uniform()).collect();

@@ -7,34 +7,19 @@ use half::{bf16, f16};
 use hungarian_loss::batch::{Inputs, Outputs, Real, Shape, Solvable, solve_at};
 use hungarian_loss::lanes::Level;
 use hungarian_loss::problem::{Cost, Options};
+use hungarian_random::Random;
 
-/// A small generator with a seed, so that a failure can be had again.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    /// A cost of one of several kinds: ties, reals, forbidden pairs, large ones, now and then NaN.
-    fn cost(&mut self, kind: usize) -> f64 {
-        let uniform = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
-        match kind {
-            0 => uniform,
-            1 => (uniform * 10.0).floor(),
-            2 if uniform < 0.3 => f64::INFINITY,
-            2 => uniform - 0.6,
-            3 => 1e6 + uniform,
-            4 if uniform < 1e-3 => f64::NAN,
-            _ => (uniform * 64.0).round() / 64.0,
-        }
+/// A cost of one of several kinds: ties, reals, forbidden pairs, large ones, now and then NaN.
+fn draw_cost(random: &mut Random, kind: usize) -> f64 {
+    let uniform = random.uniform();
+    match kind {
+        0 => uniform,
+        1 => (uniform * 10.0).floor(),
+        2 if uniform < 0.3 => f64::INFINITY,
+        2 => uniform - 0.6,
+        3 => 1e6 + uniform,
+        4 if uniform < 1e-3 => f64::NAN,
+        _ => (uniform * 64.0).round() / 64.0,
     }
 }
 
@@ -116,30 +101,30 @@ fn solve<T: Solvable<Real = U>, U: Real + Into<f64>>(
 
 /// A batch of problems of one shape, some masked, of different kinds.
 fn draw<T: Cost>(random: &mut Random, from: impl Fn(f64) -> T) -> Vec<Owned<T>> {
-    let size = [8, 16, 32, 70, 150][random.below(5)];
-    let (rows, cols) = match random.below(3) {
+    let size = [8, 16, 32, 60, 120, 150, 330][random.index(7)];
+    let (rows, cols) = match random.index(3) {
         0 => (size, size),
-        _ => (1 + random.below(size), 1 + random.below(size)),
+        _ => (1 + random.index(size), 1 + random.index(size)),
     };
-    let cols = if random.below(2) == 0 { rows } else { cols };
+    let cols = if random.index(2) == 0 { rows } else { cols };
     let options = Options {
-        cost_limit: [f64::INFINITY, f64::INFINITY, 0.5][random.below(3)],
-        maximize: random.below(4) == 0,
+        cost_limit: [f64::INFINITY, f64::INFINITY, 0.5][random.index(3)],
+        maximize: random.index(4) == 0,
     };
-    let masked = random.below(3) == 0;
-    let problems = 1 + random.below(if size <= 32 { 90 } else { 7 });
+    let masked = random.index(3) == 0;
+    let problems = 1 + random.index(if size <= 32 { 90 } else { 7 });
     (0..problems)
         .map(|_| {
-            let kind = random.below(6);
+            let kind = random.index(6);
             let sign = options.sign();
             let cost = (0..rows * cols)
-                .map(|_| from(sign * random.cost(kind)))
+                .map(|_| from(sign * draw_cost(random, kind)))
                 .collect();
             let mut problem = Owned::new(rows, cols, cost);
             problem.options = options;
             if masked {
                 let flags = problem.row_mask.iter_mut().chain(&mut problem.col_mask);
-                flags.for_each(|flag| *flag = random.below(5) != 0);
+                flags.for_each(|flag| *flag = random.index(5) != 0);
             }
             problem
         })
@@ -149,7 +134,7 @@ fn draw<T: Cost>(random: &mut Random, from: impl Fn(f64) -> T) -> Vec<Owned<T>> 
 fn hold<T: Solvable<Real = U>, U: Real + Into<f64>>(seed: u64, from: impl Fn(f64) -> T + Copy) {
     let levels = Level::all();
     println!("levels of this processor: {levels:?}");
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     for _ in 0..200 {
         let batch = draw(&mut random, from);
         let expected = solve::<T, U>(Level::PORTABLE, &batch);

@@ -12,30 +12,10 @@ use half::{bf16, f16};
 use hungarian_loss::batch::{Real, Solvable, Tally};
 use hungarian_loss::certificate::check;
 use hungarian_loss::problem::{Cost, Options};
+use hungarian_random::Random;
 use indicatif::{ProgressBar, ProgressStyle};
 use pathfinding::kuhn_munkres::kuhn_munkres_min;
 use pathfinding::matrix::Matrix;
-
-/// splitmix64: every seed gives a good stream.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn one_in(&mut self, count: u64) -> bool {
-        self.below(count) == 0
-    }
-}
 
 /// Costs are whole numbers times a power of two, so that the oracle can be exact.
 #[derive(Clone, Copy, Debug)]
@@ -332,7 +312,7 @@ fn random_problems_are_optimal_and_proven() {
     bar.set_style(ProgressStyle::with_template(style).expect("a valid template"));
     let mut total = Tally::default();
     for seed in 0..count {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let family = FAMILIES[(seed % FAMILIES.len() as u64) as usize];
         let whole = Whole::draw(family, &mut random);
         let optimum = whole.doubled_optimum();

@@ -73,6 +73,12 @@ class Mask {
 // milliseconds. A single problem always runs to its end.
 constexpr int64_t kCyclesBetweenLooks = 30'000'000;
 
+// Cycles of a whole batch below which it stays on the calling thread: some
+// third of a millisecond. TensorFlow would share from a tenth of that on, but
+// on a virtual machine it takes 0.1 to 0.2 ms until another thread has woken
+// up.
+constexpr int64_t kCyclesWorthSharing = 1'000'000;
+
 // What `work` returns. TensorFlow expects no exception from a kernel, and one
 // that left a thread of its pool would end the process.
 template <typename Work>
@@ -210,8 +216,13 @@ class HungarianAssignmentCpu : public OpKernel {
       }
     };
     using tensorflow::thread::ThreadPool;
-    context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(
-        problems, ThreadPool::SchedulingParams::Adaptive(cycles), solve_range);
+    if (problems <= kCyclesWorthSharing / cycles) {
+      solve_range(0, problems);
+    } else {
+      context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(
+          problems, ThreadPool::SchedulingParams::Adaptive(cycles),
+          solve_range);
+    }
     TF_RETURN_IF_ERROR(failure);
     const int32_t* const verdicts = status->flat<int32_t>().data();
     if (!validate_ || std::all_of(verdicts, verdicts + problems,

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from hungarian_loss._assignment import linear_assignment
-from hungarian_loss._distance import compute_euclidean_distance, distance
+from hungarian_loss._distance import compute_euclidean_distance, distance, undifferentiated_distances
 from hungarian_loss._matching import (
     Matching,
     matched_pairs,
@@ -302,6 +302,8 @@ def _mask(argument: str, function: MaskFunction | None, objects: Any) -> Any:
 
 def _match(cost_function: Function, true: Any, pred: Any, true_mask: Any = None, pred_mask: Any = None) -> Matching:
     """Matches true objects (rows) with predicted ones (columns). The choice has no gradient."""
+    if cost_function is compute_euclidean_distance:
+        cost_function = undifferentiated_distances
     cost = tf.convert_to_tensor(cost_function(tf.stop_gradient(true), tf.stop_gradient(pred)))
     expected = tf.TensorShape([true.shape[0], true.shape[1], pred.shape[1]])
     _expect_shape("compute_cost_matrix_fn", "[B, n, m] for inputs [B, n, f] and [B, m, f]", cost, expected)

@@ -27,8 +27,8 @@ class MatchedPairs(NamedTuple):
     """Which objects are paired, in ``p = min(n, m)`` places a sample.
 
     Attributes:
-      true_index: int64 ``[B, p]``, an index into the true objects.
-      pred_index: int64 ``[B, p]``, an index into the predicted objects.
+      true_index: int64 ``[B, p]``, an index into the true objects; None: these are all of them, in their order.
+      pred_index: int64 ``[B, p]``, an index into the predicted objects, or None likewise.
       matched: bool ``[B, p]``; where false the place is empty and both indices are arbitrary.
       count: ``[B]``, number of pairs, of the losses' type.
     """
@@ -47,7 +47,6 @@ def matched_pairs(assignment: Assignment, dtype: Any) -> MatchedPairs:
     rows, cols = row_to_col.shape[1], col_to_row.shape[1]
     if rows is not None and cols is not None:
         rows_are_shorter = rows <= cols
-        places = min(rows, cols)
         partner = row_to_col if rows_are_shorter else col_to_row
     else:
         rows, cols = tf.shape(row_to_col)[1], tf.shape(col_to_row)[1]
@@ -56,13 +55,13 @@ def matched_pairs(assignment: Assignment, dtype: Any) -> MatchedPairs:
         partner = tf.where(rows_are_shorter, row_to_col[:, :places], col_to_row[:, :places])
     matched = partner >= 0
     partner = tf.maximum(partner, 0)
-    itself = tf.broadcast_to(tf.range(tf.cast(places, tf.int64)), tf.shape(partner))
-    return MatchedPairs(
-        true_index=tf.where(rows_are_shorter, itself, partner),
-        pred_index=tf.where(rows_are_shorter, partner, itself),
-        matched=matched,
-        count=tf.reduce_sum(tf.cast(matched, dtype), axis=1),
-    )
+    if isinstance(rows_are_shorter, bool):
+        true_index, pred_index = (None, partner) if rows_are_shorter else (partner, None)
+    else:
+        itself = tf.broadcast_to(tf.range(tf.cast(places, tf.int64)), tf.shape(partner))
+        true_index = tf.where(rows_are_shorter, itself, partner)
+        pred_index = tf.where(rows_are_shorter, partner, itself)
+    return MatchedPairs(true_index, pred_index, matched, tf.reduce_sum(tf.cast(matched, dtype), axis=1))
 
 
 def unmatched_predictions(assignment: Assignment, pred_mask: Any) -> Any:
@@ -74,7 +73,11 @@ def unmatched_predictions(assignment: Assignment, pred_mask: Any) -> Any:
 
 def take(objects: Any, index: Any, matched: Any) -> Any:
     """The objects at ``index``: ``[B, n, f]``, ``[B, p]`` -> ``[B, p, f]``. No gradient passes through empty places."""
-    return stop_gradient_outside(tf.gather(objects, index, batch_dims=1), matched)
+    if index is not None:
+        # The gradient of gather_nd is a single op, that of a batched gather dozens.
+        sample = tf.range(tf.shape(index, out_type=tf.int64)[0])[:, tf.newaxis]
+        objects = tf.gather_nd(objects, tf.stack([tf.broadcast_to(sample, tf.shape(index)), index], axis=-1))
+    return stop_gradient_outside(objects, matched)
 
 
 def stop_gradient_outside(objects: Any, kept: Any) -> Any:

@@ -84,7 +84,7 @@ def test_one_traced_function_in_many_threads_of_one_batch_each():
     rng = np.random.default_rng(SEED)
     run = tf.function(ops.hungarian_assignment)
     everything, no_limit = tf.constant(True), tf.constant(np.inf)
-    costs = [tf.constant(oracle.generate("forbidden", rng, (64, 24, 24), np.float32)) for _ in range(THREADS)]
+    costs = [tf.constant(oracle.generate("forbidden", rng, (256, 24, 24), np.float32)) for _ in range(THREADS)]
     alone = [content(ops.hungarian_assignment(cost, everything, everything, no_limit)) for cost in costs]
     assert len({repr(answer) for answer in alone}) == THREADS
 
@@ -100,7 +100,7 @@ def test_the_number_of_threads_inside_does_not_matter(tmp_path):
     """Batches that the pool cuts up, of good, infeasible and invalid problems, in fresh processes of 1 and 4 threads."""
     rng = np.random.default_rng(SEED)
     batches = {}
-    for shape in [(300, 20, 20), (500, 9, 14), (40, 60, 50)]:
+    for shape in [(1200, 20, 20), (2000, 9, 14), (160, 60, 50)]:
         for kind in ["integer ties", "forbidden", "offset"]:
             cost = oracle.generate(kind, rng, shape, np.float32)
             cost[1::7, 0, 0] = np.nan

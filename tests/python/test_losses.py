@@ -10,7 +10,13 @@ import pytest
 import tensorflow as tf
 
 import oracle
-from hungarian_loss import HungarianLoss, compute_euclidean_distance, hungarian_loss, linear_assignment
+from hungarian_loss import (
+    HungarianLoss,
+    assignment_mask,
+    compute_euclidean_distance,
+    hungarian_loss,
+    linear_assignment,
+)
 
 INF, NAN = np.inf, np.nan
 SEED = 20240608
@@ -33,13 +39,18 @@ def random_sets(*shape, seed=SEED, dtype=np.float64):
     return np.random.default_rng(seed).normal(size=shape).astype(dtype)
 
 
-def slopes(loss, y_true, y_pred):
-    """Gradients of the sum over samples, with respect to both arguments."""
+def slopes_of(loss, y_true, y_pred):
+    """Gradients of the sum over samples, with respect to both arguments, as tensors."""
     y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
     with tf.GradientTape() as tape:
         tape.watch([y_true, y_pred])
         value = tf.reduce_sum(loss(y_true, y_pred))
-    return [slope.numpy() for slope in tape.gradient(value, [y_true, y_pred])]
+    return tape.gradient(value, [y_true, y_pred])
+
+
+def slopes(loss, y_true, y_pred):
+    """The same as arrays."""
+    return [slope.numpy() for slope in slopes_of(loss, y_true, y_pred)]
 
 
 # Documented numbers.
@@ -302,12 +313,20 @@ def by_the_op(y_true, y_pred):
     return linear_assignment(compute_euclidean_distance(y_true, y_pred)).total_cost / pairs
 
 
+def by_the_mask(y_true, y_pred):
+    """The same loss with a mask over all costs in place of gathered pairs."""
+    cost = compute_euclidean_distance(y_true, y_pred)
+    mask = assignment_mask(linear_assignment(cost).row_to_col, cost.shape[-1])
+    return tf.reduce_sum(tf.where(mask, cost, 0), axis=[1, 2]) / min(cost.shape[1:])
+
+
 @pytest.mark.parametrize(("n", "m"), [(4, 4), (3, 5), (5, 2)])
 def test_gradient_against_the_op_and_finite_differences(n, m):
     y_true, y_pred = random_sets(2, n, 3), random_sets(2, m, 3, seed=2)
     got = slopes(hungarian_loss, y_true, y_pred)
-    for slope, through_op in zip(got, slopes(by_the_op, y_true, y_pred), strict=True):
-        np.testing.assert_allclose(slope, through_op, rtol=1e-12, atol=1e-15, err_msg=f"seed {SEED}")
+    for the_same in (by_the_op, by_the_mask):
+        for slope, other in zip(got, slopes(the_same, y_true, y_pred), strict=True):
+            np.testing.assert_allclose(slope, other, rtol=1e-12, atol=1e-15, err_msg=f"seed {SEED}")
     wanted = [
         oracle.finite_differences(lambda objects: tf.reduce_sum(hungarian_loss(objects, y_pred)).numpy(), y_true),
         oracle.finite_differences(lambda objects: tf.reduce_sum(hungarian_loss(y_true, objects)).numpy(), y_pred),
@@ -361,6 +380,29 @@ def test_gradient_through_distances_against_finite_differences():
             return tf.reduce_sum(weighted(*((objects, b) if place == 0 else (a, objects)))).numpy()
 
         np.testing.assert_allclose(slope, oracle.finite_differences(moved, [a, b][place]), atol=1e-8)
+
+
+@pytest.mark.parametrize("features", [1, 2, 8, 9, 30])
+@pytest.mark.parametrize("known", [True, False])
+def test_distances_of_few_and_many_features_against_scipy(features, known):
+    """Few known ones are summed one at a time."""
+    a, b = random_sets(2, 3, features), random_sets(2, 4, features, seed=2)
+    a[1, 2] = b[1, 3]
+    a[0, 1, 0] = NAN
+    shape = [None, None, features if known else None]
+    run = tf.function(
+        lambda a, b: [compute_euclidean_distance(a, b), *slopes_of(compute_euclidean_distance, a, b)],
+        input_signature=[tf.TensorSpec(shape, tf.float64)] * 2,
+    )
+    got, *gradient = (value.numpy() for value in run(a, b))
+    want = np.stack([oracle.cdist(*pair) for pair in zip(a, b, strict=True)])
+    np.testing.assert_allclose(got, want, rtol=1e-14)
+    assert np.isnan(got[0, 1]).all() and got[1, 2, 3] == 0
+    steps = a[:, :, None] - b[:, None]
+    with np.errstate(invalid="ignore"):
+        unit = np.where(got[..., None] == 0, 0, steps / got[..., None])
+    np.testing.assert_allclose(gradient[0][1], unit[1].sum(1), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(gradient[1][1], -unit[1].sum(0), rtol=1e-12, atol=1e-15)
 
 
 def test_distances_of_any_rank_against_scipy_keep_their_digits():

@@ -1,149 +1,92 @@
-//! Solves one batch over and over, with no TensorFlow around it: for profilers, instruction counts and quick timings.
+//! Solves batches over and over, with no TensorFlow around it: for profilers, instruction counts and quick timings.
+//!
+//! ```text
+//! hungarian-core-bench [ROUNDS [SHAPES [KINDS [PROBLEMS]]]]
+//! hungarian-core-bench 5 8x8,20x300 uniform,integers 1000
+//! ```
+//!
+//! "all" for all shapes or kinds. A line gives the least time per problem over the rounds.
 
 use std::time::Instant;
 
-use hungarian_loss::batch::{self, Inputs, Outputs, Shape};
-use hungarian_loss::problem::Options;
+use hungarian_core_bench::{Batch, Kind};
+use hungarian_loss::batch::Shape;
 
-/// splitmix64.
-struct Random(u64);
+const SHAPES: [(usize, usize, usize); 8] = [
+    (8192, 8, 8),
+    (2048, 16, 16),
+    (512, 32, 32),
+    (128, 100, 100),
+    (512, 20, 300),
+    (128, 100, 300),
+    (16, 300, 300),
+    (4, 1000, 1000),
+];
+const TIED_SHAPES: [(usize, usize); 4] = [(8, 8), (16, 16), (100, 100), (300, 300)];
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    fn uniform(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
-
-fn costs(random: &mut Random, kind: &str, shape: Shape) -> Vec<f64> {
+fn run(kind: Kind, shape: Shape, rounds: usize) {
     let Shape {
         problems,
         rows,
         cols,
     } = shape;
-    let mut costs = Vec::new();
-    for _ in 0..problems {
-        if kind == "euclidean" || kind == "rounded" {
-            let a: Vec<[f64; 4]> = (0..rows)
-                .map(|_| [(); 4].map(|()| random.uniform()))
-                .collect();
-            let b: Vec<[f64; 4]> = (0..cols)
-                .map(|_| [(); 4].map(|()| random.uniform()))
-                .collect();
-            for x in &a {
-                for y in &b {
-                    let d: f64 = x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum();
-                    let d = d.sqrt();
-                    costs.push(if kind == "rounded" {
-                        (d * 64.0).round() / 64.0
-                    } else {
-                        d
-                    });
-                }
-            }
-        } else {
-            for _ in 0..rows * cols {
-                let u = random.uniform();
-                costs.push(match kind {
-                    "integers" => (u * 10.0).floor(),
-                    "offset" => 1e6 + u,
-                    _ => u,
-                });
-            }
-        }
-    }
-    costs
-}
-
-fn run(shape: Shape, kind: &str, rounds: usize) {
-    let Shape {
-        problems,
-        rows,
-        cols,
-    } = shape;
-    let mut random = Random(1);
-    let cost: Vec<f32> = costs(&mut random, kind, shape)
-        .into_iter()
-        .map(|c| c as f32)
-        .collect();
-    let mut total_cost = vec![0f32; problems];
-    let mut row_to_col = vec![0; problems * rows];
-    let mut col_to_row = vec![0; problems * cols];
-    let mut row_duals = vec![0f32; problems * rows];
-    let mut col_duals = vec![0f32; problems * cols];
-    let mut status = vec![0; problems];
+    let mut batch = Batch::new(kind, shape);
     let mut best = f64::INFINITY;
     let mut tally = None;
     for _ in 0..rounds {
         let start = Instant::now();
-        tally = Some(
-            batch::solve(
-                shape,
-                &Inputs {
-                    cost: &cost,
-                    row_mask: &[true],
-                    col_mask: &[true],
-                    options: Options::default(),
-                },
-                &mut Outputs {
-                    total_cost: &mut total_cost,
-                    row_to_col: &mut row_to_col,
-                    col_to_row: &mut col_to_row,
-                    row_duals: &mut row_duals,
-                    col_duals: &mut col_duals,
-                    status: &mut status,
-                },
-            )
-            .expect("sizes fit"),
-        );
+        tally = Some(batch.solve());
         best = best.min(start.elapsed().as_secs_f64());
     }
-    println!(
-        "{problems:>6}x{rows}x{cols} {kind:>10}: {:>10.3} us  {tally:?}",
-        best / problems as f64 * 1e6
-    );
+    let kind = kind.name();
+    let micros = best / problems as f64 * 1e6;
+    println!("{problems:>6}x{rows}x{cols} {kind:>10}: {micros:>10.3} us  {tally:?}");
 }
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let rounds: usize = args.first().map_or(5, |a| a.parse().expect("rounds"));
-    let only = args.get(1).map_or("", |a| a.as_str());
-    let shapes = [
-        (8192, 8, 8),
-        (2048, 16, 16),
-        (512, 32, 32),
-        (128, 100, 100),
-        (512, 20, 300),
-        (128, 100, 300),
-        (16, 300, 300),
-        (4, 1000, 1000),
-    ];
-    for (problems, rows, cols) in shapes {
-        for kind in ["uniform", "euclidean", "integers", "rounded", "offset"] {
-            let tied = !matches!(kind, "uniform" | "euclidean");
-            if tied && !matches!((rows, cols), (8, 8) | (16, 16) | (100, 100) | (300, 300)) {
-                continue;
-            }
-            let name = format!("{rows}x{cols}");
-            if !only.is_empty() && !only.split(',').any(|o| o == name) {
-                continue;
-            }
-            run(
-                Shape {
-                    problems,
-                    rows,
-                    cols,
-                },
-                kind,
-                rounds,
-            );
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let argument = |place: usize| arguments.get(place).map(String::as_str);
+    let number = |text: &str| text.parse().expect("a number");
+    // None: all.
+    let list = |place| -> Option<Vec<&str>> {
+        let text = argument(place).filter(|text| *text != "all");
+        text.map(|text| text.split(',').collect())
+    };
+    let rounds = argument(0).map_or(5, number);
+    let kinds = list(2).map(|names| {
+        let kinds = names.into_iter().map(|name| name.parse().expect("a kind"));
+        kinds.collect::<Vec<Kind>>()
+    });
+    let problems = argument(3).map(number);
+
+    let shapes: Vec<(usize, usize, usize)> = match list(1) {
+        None => SHAPES.to_vec(),
+        Some(names) => names
+            .into_iter()
+            .map(|name| {
+                let (rows, cols) = name.split_once('x').expect("ROWSxCOLS");
+                let (rows, cols) = (number(rows), number(cols));
+                let known = SHAPES
+                    .iter()
+                    .find(|shape| (shape.1, shape.2) == (rows, cols));
+                (known.map_or(16, |shape| shape.0), rows, cols)
+            })
+            .collect(),
+    };
+    for (usual, rows, cols) in shapes {
+        let shape = Shape {
+            problems: problems.unwrap_or(usual),
+            rows,
+            cols,
+        };
+        let tied = if TIED_SHAPES.contains(&(rows, cols)) {
+            Kind::TIED.as_slice()
+        } else {
+            &[]
+        };
+        let usual = [Kind::UNTIED.as_slice(), tied].concat();
+        for &kind in kinds.as_ref().unwrap_or(&usual) {
+            run(kind, shape, rounds);
         }
     }
 }

@@ -1,0 +1,88 @@
+"""Counts the core's instructions per problem under callgrind and compares them with those on record.
+
+Usage: check.py PROGRAM [--record]. PROGRAM is bench/core's. Valgrind shows every program the same processor, with AVX2
+and no more, so the counts hold for that level, and do not depend on the machine or on what else it does. A count that
+is more than a tenth above its record is a failure; so is one as far below, which the record should keep.
+"""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+RECORD = pathlib.Path(__file__).parent / "record.txt"
+# Shape, and as many problems as make one call's fixed cost small.
+CASES = [("8x8", 512), ("16x16", 256), ("100x100", 16), ("20x300", 64), ("300x300", 4)]
+KINDS = ["uniform", "euclidean"]
+SLACK = 0.1
+
+
+def why_not() -> str | None:
+    """What is missing to count here."""
+    if shutil.which("valgrind") is None:
+        return "valgrind is not installed"
+    if " avx2 " not in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").replace("\n", " "):
+        return "the processor has no AVX2, so valgrind cannot show it either"
+    return None
+
+
+def count(program: str, shape: str, kind: str, problems: int) -> int:
+    """Instructions per problem of one solve; drawing the costs is not counted."""
+    with tempfile.NamedTemporaryFile("r") as profile:
+        subprocess.run(
+            [
+                "valgrind",
+                "--quiet",
+                "--tool=callgrind",
+                f"--callgrind-out-file={profile.name}",
+                "--toggle-collect=*hungarian_core_bench*Batch*solve*",
+                *(program, "1", shape, kind, str(problems)),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        total = re.search(r"^totals: (\d+)$", profile.read(), re.MULTILINE)
+    if total is None or int(total[1]) == 0:
+        sys.exit("instructions: callgrind counted nothing; is Batch::solve still there?")
+    return round(int(total[1]) / problems)
+
+
+def read_record() -> dict[str, int]:
+    """Recorded counts by case."""
+    lines = RECORD.read_text(encoding="utf-8").splitlines()
+    return {case: int(number) for case, number in (line.rsplit(maxsplit=1) for line in lines)}
+
+
+def main() -> None:
+    """Compares, or records."""
+    program, *options = sys.argv[1:]
+    reason = why_not()
+    if reason is not None:
+        print(f"SKIPPED: instructions per problem: {reason}")
+        print("instructions: 0 checked, 1 skipped")
+        sys.exit(1 if options == ["--record"] else 0)
+    counts = {f"{shape} {kind}": count(program, shape, kind, n) for shape, n in CASES for kind in KINDS}
+    if options == ["--record"]:
+        RECORD.write_text("".join(f"{case} {number}\n" for case, number in counts.items()), encoding="utf-8")
+        print(f"instructions: {len(counts)} counts recorded")
+        return
+    record = read_record()
+    if record.keys() != counts.keys():
+        sys.exit("instructions: the record has other cases; run `make record-instructions`")
+    wrong = 0
+    for case, number in counts.items():
+        change = number / record[case] - 1
+        print(f"{case:>18}: {number:>9} instructions per problem, {change:+.1%}")
+        if change > SLACK:
+            print(f"  too many: {record[case]} are on record. If that is the price of something, say so in the commit")
+        elif change < -SLACK:
+            print(f"  far fewer than the {record[case]} on record: record the new counts with make record-instructions")
+        wrong += abs(change) > SLACK
+    print(f"instructions: {len(counts) - wrong} of {len(counts)} within {SLACK:.0%} of the record, 0 skipped")
+    sys.exit(min(wrong, 1))
+
+
+if __name__ == "__main__":
+    main()
