@@ -8,6 +8,8 @@ pub trait Arithmetic: Copy + PartialOrd + Add<Output = Self> + Sub<Output = Self
     fn round_from(value: f64) -> Self;
     /// The nearest f64.
     fn round_to_f64(self) -> f64;
+    /// The larger magnitude of two, where +inf is larger than all numbers and NaN larger than that.
+    fn wider(self, other: Self) -> Self;
 
     /// 0.
     const ZERO: Self;
@@ -18,6 +20,11 @@ pub trait Arithmetic: Copy + PartialOrd + Add<Output = Self> + Sub<Output = Self
 }
 
 impl Arithmetic for f32 {
+    #[inline(always)]
+    fn wider(self, other: Self) -> Self {
+        // Without its sign bit a number sorts like an integer: finite ones first, then the infinity, then NaN.
+        f32::from_bits(self.abs().to_bits().max(other.abs().to_bits()))
+    }
     #[inline(always)]
     fn round_from(value: f64) -> Self {
         value as f32
@@ -33,6 +40,11 @@ impl Arithmetic for f32 {
 }
 
 impl Arithmetic for f64 {
+    #[inline(always)]
+    fn wider(self, other: Self) -> Self {
+        // Without its sign bit a number sorts like an integer: finite ones first, then the infinity, then NaN.
+        f64::from_bits(self.abs().to_bits().max(other.abs().to_bits()))
+    }
     #[inline(always)]
     fn round_from(value: f64) -> Self {
         value
@@ -115,6 +127,9 @@ impl Sub for DoubleDouble {
 }
 
 impl Arithmetic for DoubleDouble {
+    fn wider(self, other: Self) -> Self {
+        DoubleDouble::from(self.high.wider(other.high))
+    }
     #[inline(always)]
     fn round_from(value: f64) -> Self {
         DoubleDouble::from(value)

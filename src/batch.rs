@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::arithmetic::Arithmetic;
 use crate::exact::{Evidence, ExactSolver, GROUP, Verdict, group_of};
 use crate::float_environment::KeepDenormals;
-use crate::lanes::{DOUBLES, LaneWise, Level, Vectors, Work};
+use crate::lanes::{DOUBLES, LaneWise, Level, PortableVectors, Vectors, Work};
 use crate::narrow;
 use crate::problem::{
     Cost, Entry, Instance, Invalid, Layout, Mask, Names, Options, Problem, Unprepared, WIDEST,
@@ -402,7 +402,7 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
             for (member, layout) in self.layouts.iter_mut().enumerate() {
                 if member < group && first + member < problems {
                     let problem = self.inputs.problem(self.shape, first + member);
-                    prepared[member] = match problem.prepare(layout) {
+                    prepared[member] = match problem.prepare(vectors, layout) {
                         Ok(mut instance) => {
                             instance.ahead = group;
                             Some(instance)
@@ -611,7 +611,7 @@ pub fn describe_first_bad<T: Cost>(
     };
     let mut layout = Layout::default();
     layout.try_reserve(shape.rows, shape.cols).ok()?;
-    Some(match problem.prepare(&mut layout) {
+    Some(match problem.prepare(PortableVectors, &mut layout) {
         Err(Unprepared::Memory(_)) => return None,
         Err(Unprepared::Invalid(Invalid::Limit)) => {
             "cost_limit is nan, expected a number".to_string()

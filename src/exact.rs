@@ -214,7 +214,7 @@ impl<E: Entry, const Q: usize> Work for StartInSingle<'_, '_, E, Q> {
             if let Some(instance) = &instances[index]
                 && starts_in_single(instance)
             {
-                feasible[index] = solver.begin::<_, _, SINGLES, Q>(lanes, instance).is_ok();
+                feasible[index] = solver.begin(instance).is_ok();
             }
         }
         let mut solvers = members.each_mut().map(|member| &mut member.single);
@@ -350,7 +350,7 @@ impl Member {
                 return Ok(());
             }
         }
-        double.begin::<L, E, DOUBLES, Q>(lanes, instance)
+        double.begin(instance)
     }
 
     /// May the answer in f64 stand? `exact`: nothing was rounded in the whole group.

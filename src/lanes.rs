@@ -41,6 +41,8 @@ pub trait Lanes<const W: usize>: Copy {
     fn smaller(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The larger of a and b, lane by lane.
     fn larger(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The larger magnitude of a and b, lane by lane, as [`Arithmetic::wider`].
+    fn wider(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// Bit l is set where lane l of a equals that of b.
     fn equal(self, a: Self::Vector, b: Self::Vector) -> u64;
     /// Bit l is set where lane l of a is less than that of b.
@@ -191,8 +193,9 @@ impl<R> Default for Portable<R> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct PortableVectors;
+/// [`Portable`] of both precisions.
+#[derive(Clone, Copy, Debug)]
+pub struct PortableVectors;
 
 impl Vectors for PortableVectors {
     type Doubles = Portable<f64>;
@@ -260,6 +263,10 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
     #[inline(always)]
     fn larger(self, a: [R; W], b: [R; W]) -> [R; W] {
         std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
+    }
+    #[inline(always)]
+    fn wider(self, a: [R; W], b: [R; W]) -> [R; W] {
+        std::array::from_fn(|lane| a[lane].wider(b[lane]))
     }
     #[inline(always)]
     fn equal(self, a: [R; W], b: [R; W]) -> u64 {
@@ -582,6 +589,12 @@ mod x86 {
         );
 
         #[inline(always)]
+        fn wider(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+            // SAFETY: `self` proves AVX2.
+            unsafe { [wider_of_four(a[0], b[0]), wider_of_four(a[1], b[1])] }
+        }
+
+        #[inline(always)]
         fn load_f32(self, costs: &[f32; DOUBLES]) -> Self::Vector {
             let at = costs.as_ptr();
             // SAFETY: `self` proves AVX2; eight numbers can be read, at any alignment.
@@ -851,6 +864,12 @@ mod x86 {
         );
 
         #[inline(always)]
+        fn wider(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+            // SAFETY: `self` proves AVX2.
+            unsafe { [wider_of_eight(a[0], b[0]), wider_of_eight(a[1], b[1])] }
+        }
+
+        #[inline(always)]
         fn load_f32(self, costs: &[f32; SINGLES]) -> Self::Vector {
             self.load(costs)
         }
@@ -942,6 +961,35 @@ mod x86 {
     unsafe fn narrow(low: __m256d, high: __m256d) -> __m256 {
         // SAFETY: promised by the caller.
         unsafe { _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low)) }
+    }
+
+    /// # Safety
+    ///
+    /// The processor must have AVX2.
+    #[inline(always)]
+    unsafe fn wider_of_four(a: __m256d, b: __m256d) -> __m256d {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let magnitude = _mm256_set1_epi64x(i64::MAX);
+            let a = _mm256_and_si256(_mm256_castpd_si256(a), magnitude);
+            let b = _mm256_and_si256(_mm256_castpd_si256(b), magnitude);
+            let larger = _mm256_blendv_epi8(a, b, _mm256_cmpgt_epi64(b, a));
+            _mm256_castsi256_pd(larger)
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The processor must have AVX2.
+    #[inline(always)]
+    unsafe fn wider_of_eight(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let magnitude = _mm256_set1_epi32(i32::MAX);
+            let a = _mm256_and_si256(_mm256_castps_si256(a), magnitude);
+            let b = _mm256_and_si256(_mm256_castps_si256(b), magnitude);
+            _mm256_castsi256_ps(_mm256_max_epu32(a, b))
+        }
     }
 
     /// # Safety
@@ -1068,6 +1116,17 @@ mod x86 {
             _mm512_cmp_pd_mask,
             _mm512_mask_mov_pd
         );
+
+        #[inline(always)]
+        fn wider(self, a: __m512d, b: __m512d) -> __m512d {
+            // SAFETY: `self` proves AVX-512.
+            unsafe {
+                let magnitude = _mm512_set1_epi64(i64::MAX);
+                let a = _mm512_and_si512(_mm512_castpd_si512(a), magnitude);
+                let b = _mm512_and_si512(_mm512_castpd_si512(b), magnitude);
+                _mm512_castsi512_pd(_mm512_max_epu64(a, b))
+            }
+        }
 
         #[inline(always)]
         fn load_f32(self, costs: &[f32; DOUBLES]) -> __m512d {
@@ -1247,6 +1306,17 @@ mod x86 {
             _mm512_cmp_ps_mask,
             _mm512_mask_mov_ps
         );
+
+        #[inline(always)]
+        fn wider(self, a: __m512, b: __m512) -> __m512 {
+            // SAFETY: `self` proves AVX-512.
+            unsafe {
+                let magnitude = _mm512_set1_epi32(i32::MAX);
+                let a = _mm512_and_si512(_mm512_castps_si512(a), magnitude);
+                let b = _mm512_and_si512(_mm512_castps_si512(b), magnitude);
+                _mm512_castsi512_ps(_mm512_max_epu32(a, b))
+            }
+        }
 
         #[inline(always)]
         fn load_f32(self, costs: &[f32; SINGLES]) -> __m512 {

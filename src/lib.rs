@@ -3,6 +3,7 @@
 //! | module | its one job |
 //! |---|---|
 //! | [`problem`] | what one assignment problem is, which inputs are invalid, how it is presented to the solver |
+//! | [`survey`] | the first look at all costs, which tells the solver where to begin |
 //! | [`solver`] | shortest augmenting paths with duals: the algorithm |
 //! | [`side_by_side`] | the same for narrow problems, eight at once |
 //! | [`sweep`] | its passes over a row, eight columns at a time |
@@ -23,6 +24,7 @@
 
 pub mod arithmetic;
 pub mod batch;
+
 pub mod bridge;
 pub mod certificate;
 pub mod exact;
@@ -37,4 +39,5 @@ pub mod side_by_side;
 pub mod solver;
 pub mod status;
 pub mod sum;
+pub mod survey;
 pub mod sweep;

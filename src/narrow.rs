@@ -214,7 +214,7 @@ impl<T: Cost, U: Real, const COLS: usize> Work for SolveAnyGroup<'_, '_, '_, '_,
         let mut instances = [const { None }; TOGETHER];
         let mut any = None;
         for ((index, layout), place) in (first..last).zip(layouts).zip(&mut instances) {
-            match inputs.problem(shape, index).prepare(layout) {
+            match inputs.problem(shape, index).prepare(vectors, layout) {
                 Ok(instance) => {
                     any = Some(Seat::of(&instance));
                     *place = Some(instance);

@@ -10,7 +10,9 @@ use std::collections::TryReserveError;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
-use crate::lanes::{DOUBLES, LaneWise, Lanes};
+use crate::arithmetic::Arithmetic;
+use crate::lanes::{DOUBLES, LaneWise, Lanes, Vectors};
+use crate::survey::Survey;
 
 /// A cost as it stands in the input. Widening to f64 is exact for every implementor.
 pub trait Cost: Copy {
@@ -28,11 +30,7 @@ pub trait Cost: Copy {
 }
 
 /// A cost that the solver reads: f32 or f64.
-pub trait Entry: Cost<Entry = Self> + 'static {
-    /// 0.
-    const ZERO: Self;
-    /// +inf: a pair that may not be matched.
-    const FORBIDDEN: Self;
+pub trait Entry: Cost<Entry = Self> + Arithmetic + 'static {
     /// No cost is so large or small that it has to be scaled.
     const IS_NEVER_SCALED: bool;
 
@@ -51,13 +49,23 @@ pub trait Entry: Cost<Entry = Self> + 'static {
     /// Is every one of them finite or forbidden?
     fn are_valid(costs: &[Self]) -> bool;
 
+    /// [`Survey::look`], in vectors of this type.
+    fn survey<V: Vectors>(
+        vectors: V,
+        survey: &mut Survey<Self>,
+        costs: &[Self],
+        stride: usize,
+        shape: (usize, usize),
+        balanced: bool,
+    ) -> f64;
+
     /// The largest magnitude in `costs`, where `forbidden` counts as 0. NaN or infinite if there is a NaN or another
     /// infinity.
     fn largest(costs: &[Self], forbidden: Self) -> f64;
 }
 
 macro_rules! entry {
-    ($entry:ident, $bits:ident, $load:ident, $load_part:ident, $transpose:ident) => {
+    ($entry:ident, $bits:ident, $vectors:ident, $load:ident, $load_part:ident, $transpose:ident) => {
         impl Cost for $entry {
             type Entry = Self;
 
@@ -76,8 +84,6 @@ macro_rules! entry {
         }
 
         impl Entry for $entry {
-            const ZERO: Self = 0.0;
-            const FORBIDDEN: Self = $entry::INFINITY;
             const IS_NEVER_SCALED: bool = $entry::MAX_EXP < 900;
 
             #[inline(always)]
@@ -108,9 +114,20 @@ macro_rules! entry {
                 // False for NaN and for the other infinity only.
                 let mut valid = true;
                 for &cost in costs {
-                    valid &= cost > -Self::FORBIDDEN;
+                    valid &= cost > Self::NEG_INFINITY;
                 }
                 valid
+            }
+            #[inline(always)]
+            fn survey<V: Vectors>(
+                vectors: V,
+                survey: &mut Survey<Self>,
+                costs: &[Self],
+                stride: usize,
+                shape: (usize, usize),
+                balanced: bool,
+            ) -> f64 {
+                survey.look(vectors.$vectors(), costs, stride, shape, balanced)
             }
             #[inline(always)]
             fn largest(costs: &[Self], forbidden: Self) -> f64 {
@@ -138,8 +155,8 @@ macro_rules! entry {
         }
     };
 }
-entry!(f32, u32, load_f32, load_part_f32, transpose_f32);
-entry!(f64, u64, load_f64, load_part_f64, transpose_f64);
+entry!(f32, u32, singles, load_f32, load_part_f32, transpose_f32);
+entry!(f64, u64, doubles, load_f64, load_part_f64, transpose_f64);
 
 macro_rules! half_cost {
     ($cost:ident) => {
@@ -259,6 +276,7 @@ pub struct Layout<E> {
     copy: Vec<E>,
     /// One line of costs on its way into the copy.
     line: Vec<E>,
+    survey: Survey<E>,
 }
 
 impl<E> Default for Layout<E> {
@@ -268,13 +286,15 @@ impl<E> Default for Layout<E> {
             cols: Names::default(),
             copy: Vec::new(),
             line: Vec::new(),
+            survey: Survey::default(),
         }
     }
 }
 
-impl<E> Layout<E> {
+impl<E: Entry> Layout<E> {
     /// Makes room for problems of up to `rows × cols`. What copies need is allocated with the first of them.
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
+        self.survey.try_reserve(rows, cols)?;
         self.rows.try_reserve(rows)?;
         self.cols.try_reserve(cols)
     }
@@ -360,6 +380,8 @@ pub struct Instance<'a, E> {
     cols: usize,
     /// Columns and padding: costs of +inf, at the end of each row.
     width: usize,
+    /// What the first look at the costs found.
+    pub survey: &'a Survey<E>,
     /// The user's cost times this is the instance's: ±2^k.
     factor: f64,
     /// Half the limit, in the instance's scale; +inf where every row must be matched.
@@ -415,8 +437,9 @@ impl<'a, T: Cost> Problem<'a, T> {
     ///
     /// Entries outside the masks are not looked at.
     #[inline(always)]
-    pub fn prepare<'b>(
+    pub fn prepare<'b, V: Vectors>(
         &self,
+        vectors: V,
         layout: &'b mut Layout<T::Entry>,
     ) -> Result<Instance<'b, T::Entry>, Unprepared>
     where
@@ -431,6 +454,7 @@ impl<'a, T: Cost> Problem<'a, T> {
             cols,
             copy,
             line,
+            survey,
         } = layout;
         rows.fill(self.rows, self.row_mask);
         cols.fill(self.cols, self.col_mask);
@@ -458,9 +482,11 @@ impl<'a, T: Cost> Problem<'a, T> {
         } else {
             (&*rows, &*cols)
         };
+        let balanced = shorter == longer && limit.is_infinite();
+        let shape = (shorter, longer);
         let entries = match in_place {
-            Some(costs) => largest_of_rows(costs, self.cols, shorter, longer),
-            None => T::Entry::largest(copy, T::Entry::FORBIDDEN),
+            Some(costs) => T::Entry::survey(vectors, survey, costs, self.cols, shape, balanced),
+            None => T::Entry::survey(vectors, survey, copy, width, shape, balanced),
         };
         if !entries.is_finite() {
             return Err(Unprepared::Invalid(self.first_invalid(rows, cols)));
@@ -489,6 +515,7 @@ impl<'a, T: Cost> Problem<'a, T> {
                 scaling_is_exact &= scaled.times(1.0 / scale).widen() == cost.widen();
                 *cost = scaled;
             }
+            T::Entry::survey(vectors, survey, copy, width, shape, balanced);
         }
         let (costs, stride) = match in_place {
             Some(costs) => (costs, self.cols),
@@ -506,6 +533,7 @@ impl<'a, T: Cost> Problem<'a, T> {
             rows: shorter,
             cols: longer,
             width,
+            survey,
             factor,
             half_limit,
             scaling_is_exact: scaling_is_exact
@@ -541,7 +569,7 @@ impl<'a, T: Cost> Problem<'a, T> {
         let count = width * if self.is_narrow() { width } else { shorter };
         copy.clear();
         copy.try_reserve_exact(count)?;
-        copy.resize(count, T::Entry::FORBIDDEN);
+        copy.resize(count, T::Entry::INFINITY);
         line.clear();
         line.try_reserve_exact(self.cols)?;
         line.resize(self.cols, T::Entry::ZERO);
@@ -594,30 +622,6 @@ impl<'a, T: Cost> Problem<'a, T> {
                 value,
             })
     }
-}
-
-/// [`Entry::largest`] of a matrix to be minimised.
-#[inline(always)]
-fn largest_of_rows<E: Entry>(costs: &[E], stride: usize, rows: usize, cols: usize) -> f64 {
-    if rows == 0 || cols == 0 {
-        return 0.0;
-    }
-    if stride == cols {
-        return E::largest(&costs[..rows * cols], E::FORBIDDEN);
-    }
-    let larger = |top: f64, row: usize| {
-        let largest = E::largest(&costs[row * stride..][..cols], E::FORBIDDEN);
-        // NaN must not be lost.
-        if largest <= top { top } else { largest }
-    };
-    let mut top = 0.0;
-    for row in 0..rows {
-        top = larger(top, row);
-        if !top.is_finite() {
-            break;
-        }
-    }
-    top
 }
 
 impl<'a, E: Entry> Instance<'a, E> {

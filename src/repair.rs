@@ -20,7 +20,7 @@
 //! Nor does any pair of a row matter whose own pair would be the cheapest even if every v were at its ceiling: most rows of
 //! rectangles are like that.
 //!
-//! **Cost.** One sweep for each row, none of which waits for another, and a few rounds over the near-tight pairs.
+//! **Cost.** One sweep for each row, none of which waits for another, and as many raises as there are near-tight pairs, or a few times that.
 
 use std::collections::TryReserveError;
 use std::hint::select_unpredictable;
@@ -49,18 +49,24 @@ pub struct Repair {
     /// Rows, and where the quads of each end.
     ends: Vec<(u32, u32)>,
     pairs: Vec<NearTight>,
+    /// The last pair with each column, or [`NONE`].
+    first: Vec<u32>,
+    /// For each pair, the one before it with the same column.
+    next: Vec<u32>,
+    /// Columns that were raised, in that order.
+    raised: Vec<u32>,
     /// All of them were listed.
     is_complete: bool,
     /// δ.
     slack: f64,
 }
 
-/// Quads with near-tight pairs for each row, and near-tight pairs, at most. On average there are about two, one of them
-/// matched.
+/// Quads with near-tight pairs for each row, near-tight pairs, and raises, at most. On average there are about two pairs, one
+/// of them matched.
 const PAIRS_PER_ROW: usize = 8;
 
-/// Rounds in which v settles, or is given up.
-const ROUNDS: usize = 16;
+/// Stands for no pair.
+const NONE: u32 = u32::MAX;
 
 impl Repair {
     /// Makes room for instances of up to `rows` rows and `cols` columns.
@@ -72,6 +78,9 @@ impl Repair {
         let most = rows.saturating_mul(PAIRS_PER_ROW);
         make_room(&mut self.quads, most.saturating_add(cols + 1))?;
         make_room(&mut self.ends, rows)?;
+        make_room(&mut self.first, cols)?;
+        make_room(&mut self.next, most)?;
+        make_room(&mut self.raised, most)?;
         make_room(&mut self.pairs, most)
     }
 
@@ -150,29 +159,7 @@ impl Repair {
             }
             start = end as usize;
         }
-        // Whether a pair raises v could not be predicted, so no branch asks.
-        let mut raise = |pair: &NearTight| {
-            let offer = col_duals.get(pair.col as usize) + pair.cheaper;
-            let dual = col_duals.get(pair.matched as usize);
-            let raises = offer > dual;
-            let higher = select_unpredictable(raises, offer, dual);
-            col_duals.set(pair.matched as usize, higher);
-            raises
-        };
-        let mut settled = false;
-        for _ in 0..ROUNDS {
-            // There and back: a chain of pairs is as likely to run up the list as down.
-            settled = true;
-            for pair in &self.pairs {
-                settled &= !raise(pair);
-            }
-            if settled {
-                break;
-            }
-            for pair in self.pairs.iter().rev() {
-                raise(pair);
-            }
-        }
+        let settled = self.settle(instance.cols(), col_duals, most);
         let ceiling = if instance.is_balanced() {
             f64::INFINITY
         } else {
@@ -185,5 +172,61 @@ impl Repair {
             dual <= ceiling && dual - before <= 0.5 * self.slack
         };
         settled && self.ends.iter().all(is_fine)
+    }
+
+    /// Raises `col_duals` until no pair raises any more. False if that takes more than `most` times.
+    fn settle(&mut self, cols: usize, col_duals: &mut PerColumn<f64>, most: usize) -> bool {
+        let Repair {
+            pairs,
+            first,
+            next,
+            raised,
+            ..
+        } = self;
+        first.clear();
+        first.resize(cols, NONE);
+        next.clear();
+        raised.clear();
+        for (index, pair) in pairs.iter().enumerate() {
+            next.push(std::mem::replace(
+                &mut first[pair.col as usize],
+                index as u32,
+            ));
+            raised.push(pair.matched);
+            let left = raised.len() - usize::from(!pair.raise(col_duals));
+            raised.truncate(left);
+        }
+        // What was raised may raise others.
+        let mut place = 0;
+        while let Some(&col) = raised.get(place) {
+            place += 1;
+            let mut index = first[col as usize];
+            while index != NONE {
+                let pair = &pairs[index as usize];
+                if pair.raise(col_duals) {
+                    if raised.len() == most {
+                        return false;
+                    }
+                    raised.push(pair.matched);
+                }
+                index = next[index as usize];
+            }
+        }
+        true
+    }
+}
+
+impl NearTight {
+    /// Raises v_m if this pair would be cheaper. (Whether it does could not be predicted, so no branch asks.)
+    #[inline(always)]
+    fn raise(&self, col_duals: &mut PerColumn<f64>) -> bool {
+        let offer = col_duals.get(self.col as usize) + self.cheaper;
+        let dual = col_duals.get(self.matched as usize);
+        let raises = offer > dual;
+        col_duals.set(
+            self.matched as usize,
+            select_unpredictable(raises, offer, dual),
+        );
+        raises
     }
 }

@@ -47,6 +47,7 @@ use std::hint::select_unpredictable;
 use crate::arithmetic::Arithmetic;
 use crate::lanes::Lanes;
 use crate::problem::{Entry, Instance};
+use crate::survey::Survey;
 use crate::sweep::{self, ANY, BLOCK, Nearest, Paths, PerColumn, PerQuad, TwoNearest};
 
 /// Marks a row or a column without a partner, as in the op's outputs.
@@ -85,8 +86,6 @@ pub struct Solver<R> {
     row_least: Vec<R>,
     /// v.
     col_duals: PerColumn<R>,
-    /// Number of the row that has the least cost of each column.
-    holders: PerColumn<R>,
     /// Rows that augmenting row reduction is to try, and then nobody.
     untried: Vec<usize>,
     /// Rows that it left for augmentation.
@@ -154,7 +153,6 @@ impl<R: Arithmetic> Default for Solver<R> {
             row_duals: Vec::new(),
             row_least: Vec::new(),
             col_duals: PerColumn::default(),
-            holders: PerColumn::default(),
             untried: Vec::new(),
             pending: Vec::new(),
             phase: Phase::Done,
@@ -199,7 +197,6 @@ impl<R: Arithmetic> Solver<R> {
         make_room(&mut self.row_of_col, longer)?;
         make_room(&mut self.unmatched_cols, blocks)?;
         self.col_duals.try_reserve(longer)?;
-        self.holders.try_reserve(longer)?;
         self.quad_least.try_reserve(longer)?;
         self.search.paths.try_reserve(longer)?;
         // One for each row at most, and one more.
@@ -213,7 +210,7 @@ impl<R: Arithmetic> Solver<R> {
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
-        self.begin::<L, E, W, ANY>(lanes, instance)?;
+        self.begin(instance)?;
         self.go_on(lanes, instance)
     }
 
@@ -231,21 +228,14 @@ impl<R: Arithmetic> Solver<R> {
         Ok(())
     }
 
-    /// Begins: what needs no decisions. `Q` is the number of quads of a row (see [`sweep`]) if that is known when this is
-    /// compiled, else [`ANY`].
-    ///
-    /// Steps of [`Solver::sweep`] and [`Solver::act`] do the rest.
+    /// Begins, with what the first look at the instance found. Steps of [`Solver::sweep`] and [`Solver::act`] do the rest.
     #[inline(always)]
-    pub fn begin<L: Lanes<W, Number = R>, E: Entry, const W: usize, const Q: usize>(
-        &mut self,
-        lanes: L,
-        instance: &Instance<E>,
-    ) -> Result<(), Infeasible> {
+    pub fn begin<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
         self.reset(instance);
         if instance.is_balanced() {
-            self.reduce_columns(lanes, instance)?;
+            self.reduce_columns(instance)?;
         } else {
-            self.claim_columns::<L, E, W, Q>(lanes, instance)?;
+            self.claim_columns(instance)?;
         }
         self.untried.push(instance.rows());
         let tries = TRIES_PER_ROW * instance.rows() as u64;
@@ -347,7 +337,8 @@ impl<R: Arithmetic> Solver<R> {
         matches!(self.phase, Phase::Done)
     }
 
-    /// Sweeps the row that is next. It must not be done.
+    /// Sweeps the row that is next. It must not be done. `Q` is the number of quads of a row (see [`sweep`]) if that is known
+    /// when this is compiled, else [`ANY`].
     #[inline(always)]
     pub fn sweep<L: Lanes<W, Number = R>, E: Entry, const W: usize, const Q: usize>(
         &mut self,
@@ -437,33 +428,28 @@ impl<R: Arithmetic> Solver<R> {
     /// Column reduction: v_j = min_i c_ij. Only sound where all columns end up matched. A row takes the first column whose
     /// least cost it has, if it was the first to have it.
     #[inline(always)]
-    fn reduce_columns<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
-        &mut self,
-        lanes: L,
-        instance: &Instance<E>,
-    ) -> Result<(), Infeasible> {
+    fn reduce_columns<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
         let (rows, cols) = (instance.rows(), instance.cols());
-        self.col_duals.reset(cols, R::INFINITY);
-        self.holders.reset(cols, R::ZERO);
-        for row in 0..rows {
-            // Exact in f32 too: more than 2^24 rows and columns could not be addressed.
-            let number = R::round_from(row as f64);
-            let (least, holders) = (&mut self.col_duals, &mut self.holders);
-            sweep::lower_to_costs(lanes, instance.row(row), number, least, holders);
-            instance.prefetch_next(lanes, row);
-        }
+        let Survey {
+            col_least,
+            col_holders,
+            ..
+        } = instance.survey;
+        self.col_duals.reset(cols, R::NEG_INFINITY);
         let mut real = cols;
-        for block in self.col_duals.blocks_mut() {
-            let (real_part, padding) = block.0.split_at_mut(real.min(BLOCK));
-            if real_part.contains(&R::INFINITY) {
+        let blocks = self.col_duals.blocks_mut().iter_mut();
+        for (duals, least) in blocks.zip(col_least.blocks()) {
+            // Padding stays below all real ones, for when the largest is sought, and +inf less that is still +inf.
+            for (dual, least) in duals.0.iter_mut().zip(&least.0).take(real) {
+                *dual = R::round_from(least.widen());
+            }
+            if duals.0.contains(&R::INFINITY) {
                 return Err(Infeasible);
             }
-            // Below all real ones when the largest is sought, and +inf less this is still +inf.
-            padding.fill(R::NEG_INFINITY);
-            real -= real_part.len();
+            real = real.saturating_sub(BLOCK);
         }
         for col in 0..cols {
-            let row = self.holders.get(col).round_to_f64() as usize;
+            let row = col_holders.get(col).widen() as usize;
             let takes = self.col_of_row[row] == UNMATCHED;
             self.col_of_row[row] = select_unpredictable(takes, col as i32, self.col_of_row[row]);
             self.row_of_col[col] = select_unpredictable(takes, row as i32, UNMATCHED);
@@ -478,40 +464,26 @@ impl<R: Arithmetic> Solver<R> {
     /// Where columns may stay unmatched they all begin at their ceiling, and each row takes its cheapest column unless
     /// another was first.
     #[inline(always)]
-    fn claim_columns<L: Lanes<W, Number = R>, E: Entry, const W: usize, const Q: usize>(
-        &mut self,
-        lanes: L,
-        instance: &Instance<E>,
-    ) -> Result<(), Infeasible> {
+    fn claim_columns<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
         let limited = instance.half_limit.is_finite();
         let col_ceiling = if limited { self.row_ceiling } else { R::ZERO };
         self.col_duals.reset(instance.cols(), col_ceiling);
-        for row in 0..instance.rows() {
-            let (costs, unmatched) = (instance.row(row), self.unmatched_cols.as_slice());
-            let (col_duals, quad_least) = (&self.col_duals, &mut self.quad_least);
-            let mut nearest =
-                sweep::nearest_column::<L, E, W, Q>(lanes, costs, col_duals, quad_least, unmatched);
-            nearest.prefer_unmatched(lanes, costs, col_duals, unmatched);
-            let Nearest {
-                value,
-                col,
-                is_unmatched,
-                ..
-            } = nearest;
-            self.row_least.push(value);
-            if value > self.row_ceiling {
+        for (row, &(cost, col)) in instance.survey.row_least.iter().enumerate() {
+            let (least, col) = (R::round_from(cost.widen()) - col_ceiling, col as usize);
+            self.row_least.push(least);
+            if least > self.row_ceiling {
                 // Better off unmatched, for good.
                 continue;
             }
-            if value == R::INFINITY {
+            if least == R::INFINITY {
                 return Err(Infeasible);
             }
-            self.col_of_row[row] = select_unpredictable(is_unmatched, col as i32, UNMATCHED);
-            let taker = select_unpredictable(is_unmatched, row as i32, self.row_of_col[col]);
-            self.row_of_col[col] = taker;
+            let owner = self.row_of_col[col];
+            let takes = owner == UNMATCHED;
+            self.col_of_row[row] = select_unpredictable(takes, col as i32, UNMATCHED);
+            self.row_of_col[col] = select_unpredictable(takes, row as i32, owner);
             self.unmatched_cols[col / BLOCK] &= !(1 << (col % BLOCK));
-            put_if(&mut self.untried, row, !is_unmatched);
-            instance.prefetch_next(lanes, row);
+            put_if(&mut self.untried, row, !takes);
         }
         Ok(())
     }

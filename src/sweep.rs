@@ -461,7 +461,8 @@ fn nearest_of<L: Lanes<W>, const W: usize, const Q: usize>(
 fn bits_of_quad(bits: &[u64], quad: usize, width: usize) -> u64 {
     let first = quad * width;
     let mask = u64::MAX >> (BLOCK - width);
-    bits[first / BLOCK] >> (first % BLOCK) & mask
+    bits.get(first / BLOCK)
+        .map_or(0, |word| word >> (first % BLOCK) & mask)
 }
 
 /// Least and second least of the reduced costs of a row.
@@ -516,39 +517,66 @@ impl<L: Lanes<W>, E: Entry, const W: usize> Holders<L, W> for InReducedCosts<'_,
     }
 }
 
-/// Least c_j − v_j and its column.
+/// `widest` and the magnitudes of all costs, whichever is larger, lane by lane.
 #[inline(always)]
-pub fn nearest_column<L: Lanes<W>, E: Entry, const W: usize, const Q: usize>(
+pub fn wider<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    mut widest: L::Vector,
+    row: &[E],
+) -> L::Vector {
+    let (chunks, rest) = row.as_chunks::<W>();
+    let (quads, few) = chunks.as_chunks::<QUAD>();
+    for quad in quads {
+        widest = lanes.wider(widest, E::load(lanes, &quad[0]));
+        widest = lanes.wider(widest, E::load(lanes, &quad[1]));
+        widest = lanes.wider(widest, E::load(lanes, &quad[2]));
+        widest = lanes.wider(widest, E::load(lanes, &quad[3]));
+    }
+    for chunk in few {
+        widest = lanes.wider(widest, E::load(lanes, chunk));
+    }
+    if rest.is_empty() {
+        return widest;
+    }
+    if let Some(chunk) = row.last_chunk::<W>() {
+        // Some of it a second time, which does no harm.
+        return lanes.wider(widest, E::load(lanes, chunk));
+    }
+    let mut chunk = [E::ZERO; W];
+    chunk[..rest.len()].copy_from_slice(rest);
+    lanes.wider(widest, E::load(lanes, &chunk))
+}
+
+/// Where costs have a value.
+struct InCosts<'a, E>(&'a [E]);
+
+impl<L: Lanes<W>, E: Entry, const W: usize> Holders<L, W> for InCosts<'_, E> {
+    #[inline(always)]
+    fn of_quad(&self, lanes: L, quad: usize, value: L::Vector) -> u64 {
+        equal(lanes, load_part_of_costs(lanes, self.0, quad), value)
+    }
+}
+
+/// Least c_j and the first column that has it.
+#[inline(always)]
+pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     row: &[E],
-    col_duals: &PerColumn<L::Number>,
     quad_least: &mut PerQuad<L::Number>,
-    unmatched: &[u64],
-) -> Nearest<L::Number> {
-    let mut total = lanes.splat(L::Number::INFINITY);
-    if Q > 0 {
-        let mut values = [[total; QUAD]; Q];
-        for quad in 0..Q {
-            let costs = load_costs_of::<L, E, W, Q>(lanes, row, quad);
-            values[quad] = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
-            total = lanes.smaller(least_of_quad(lanes, values[quad]), total);
-        }
-        return nearest_of(lanes, lanes.least(total), &values, unmatched);
-    }
+) -> (L::Number, u32) {
     let quads = quads::<W>(row.len());
+    let mut total = lanes.splat(L::Number::INFINITY);
     for quad in 0..quads {
-        let costs = load_costs(lanes, row, quad);
-        let reduced = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
-        let least = least_of_quad(lanes, reduced);
+        let least = least_of_quad(lanes, load_costs(lanes, row, quad));
         lanes.store(least, &mut quad_least.vectors.quad_mut(quad)[0]);
         total = lanes.smaller(least, total);
     }
     let least = lanes.least(total);
-    let holders = InReducedCosts { row, col_duals };
-    nearest(lanes, least, quads, quad_least, unmatched, &holders)
+    let nearest = nearest(lanes, least, quads, quad_least, &[], &InCosts(row));
+    (least, nearest.col as u32)
 }
 
-/// As [`nearest_column`], with the second least.
+/// Least c_j − v_j and its column, and the second least.
 #[inline(always)]
 pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const Q: usize>(
     lanes: L,

@@ -1,0 +1,99 @@
+//! The first look at an instance: one pass over all costs, in their own type, of which no row waits for another.
+//!
+//! It judges the costs, and tells the solver where to begin. In a balanced instance that is the least cost of each column
+//! and the first row that has it; otherwise, where the columns' duals begin alike, the cheapest column of each row.
+
+use std::collections::TryReserveError;
+
+use crate::lanes::Lanes;
+use crate::problem::Entry;
+use crate::sweep::{self, PerColumn, PerQuad};
+
+/// What the first look found. Belongs to a worker and is reused.
+#[derive(Debug)]
+pub struct Survey<E> {
+    /// Least cost of each column, if the instance is balanced.
+    pub col_least: PerColumn<E>,
+    /// Number of the first row that has it.
+    pub col_holders: PerColumn<E>,
+    /// Least cost of each row and the first column that has it, if the instance is not balanced.
+    pub row_least: Vec<(E, u32)>,
+    quad_least: PerQuad<E>,
+}
+
+impl<E> Default for Survey<E> {
+    fn default() -> Self {
+        Survey {
+            col_least: PerColumn::default(),
+            col_holders: PerColumn::default(),
+            row_least: Vec::new(),
+            quad_least: PerQuad::default(),
+        }
+    }
+}
+
+impl<E: Entry> Survey<E> {
+    /// Makes room for problems of up to `rows × cols`, in either orientation.
+    pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
+        let longer = rows.max(cols);
+        self.col_least.try_reserve(longer)?;
+        self.col_holders.try_reserve(longer)?;
+        self.quad_least.try_reserve(longer)?;
+        self.row_least.clear();
+        self.row_least.try_reserve_exact(rows.min(cols))
+    }
+
+    /// Looks at all costs of a matrix to be minimised, which lie `stride` apart from row to row. Returns the largest
+    /// magnitude, as [`Entry::largest`].
+    #[inline(always)]
+    pub fn look<L: Lanes<W, Number = E>, const W: usize>(
+        &mut self,
+        lanes: L,
+        costs: &[E],
+        stride: usize,
+        (rows, cols): (usize, usize),
+        balanced: bool,
+    ) -> f64 {
+        self.row_least.clear();
+        if balanced {
+            self.col_least.reset(cols, E::INFINITY);
+            self.col_holders.reset(cols, E::ZERO);
+        } else {
+            self.quad_least.resize(cols);
+        }
+        if cols == 0 {
+            return 0.0;
+        }
+        let mut widest = lanes.splat(E::ZERO);
+        for row in 0..rows {
+            let costs = &costs[row * stride..][..cols];
+            widest = sweep::wider(lanes, widest, costs);
+            if balanced {
+                // Exact: a matrix of 2^24 rows and columns could not be addressed.
+                let number = E::round_from(row as f64);
+                let (least, holders) = (&mut self.col_least, &mut self.col_holders);
+                sweep::lower_to_costs(lanes, costs, number, least, holders);
+            } else {
+                let cheapest = sweep::cheapest_column(lanes, costs, &mut self.quad_least);
+                self.row_least.push(cheapest);
+            }
+        }
+        let mut numbers = [E::ZERO; W];
+        lanes.store(widest, &mut numbers);
+        let largest = numbers.into_iter().fold(E::ZERO, E::wider);
+        if largest < E::INFINITY {
+            return largest.widen();
+        }
+        // Some pairs are forbidden, or some costs invalid.
+        let mut largest: f64 = 0.0;
+        for row in 0..rows {
+            let of_row = E::largest(&costs[row * stride..][..cols], E::INFINITY);
+            // NaN must not be lost.
+            largest = if of_row <= largest { largest } else { of_row };
+            if !largest.is_finite() {
+                break;
+            }
+        }
+        largest
+    }
+}
