@@ -403,10 +403,7 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
                 if member < group && first + member < problems {
                     let problem = self.inputs.problem(self.shape, first + member);
                     prepared[member] = match problem.prepare(vectors, layout) {
-                        Ok(mut instance) => {
-                            instance.ahead = group;
-                            Some(instance)
-                        }
+                        Ok(instance) => Some(instance),
                         Err(Unprepared::Invalid(_)) => None,
                         Err(Unprepared::Memory(source)) => return Err(source),
                     };

@@ -226,7 +226,7 @@ impl<E: Entry, const Q: usize> Work for StartInSingle<'_, '_, E, Q> {
                 && feasible[index]
                 && starts_in_single(instance)
             {
-                let largest_dual = member.adopt_duals(instance);
+                let largest_dual = member.adopt_duals(lanes, instance);
                 let repair = &mut member.repair;
                 repair.list(lanes, instance, &member.single, largest_dual);
             }
@@ -318,11 +318,14 @@ impl Member {
     ///
     /// Duals as large as n/2·max|c| are left alone: from there sums might grow beyond what keeps arithmetic exact, which
     /// from zero they do not (see [`crate::solver`], "size of the numbers").
-    fn adopt_duals<E: Entry>(&mut self, instance: &Instance<E>) -> f64 {
+    #[inline(always)]
+    fn adopt_duals<L: Lanes<SINGLES, Number = f32>, E: Entry>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) -> f64 {
         let (rows, cols) = (instance.rows(), instance.cols());
-        let duals = self.single.col_duals().blocks().iter();
-        let duals = duals.flat_map(|block| &block.0).take(cols);
-        let largest = f64::from(duals.fold(0.0, |top: f32, dual| top.max(dual.abs())));
+        let largest = f64::from(self.single.col_duals().widest(lanes, cols));
         self.near = largest <= 0.5 * rows as f64 * instance.largest;
         // Costs that promise exact arithmetic are multiples of this.
         let sums = 2.0 * (rows + cols) as f64 * instance.largest;
@@ -345,7 +348,7 @@ impl Member {
                 return Ok(());
             }
             if instance.is_balanced() {
-                self.adopt_duals(instance);
+                self.adopt_duals(Portable::default(), instance);
                 self.double.begin_near(lanes, instance, &self.single);
                 return Ok(());
             }
@@ -383,7 +386,7 @@ impl Member {
     ) -> Result<Verdict<'_>, TryReserveError> {
         // As in the group, so that a verdict does not depend on the neighbours.
         if self.near {
-            self.adopt_duals(instance);
+            self.adopt_duals(Portable::default(), instance);
         }
         let exactness = Exactness::watch();
         let lanes = Portable::<f64>::default();

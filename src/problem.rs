@@ -390,8 +390,6 @@ pub struct Instance<'a, E> {
     pub scaling_is_exact: bool,
     /// max(|c|, |L|) over allowed pairs, in the instance's scale.
     pub largest: f64,
-    /// How many instances further on in the batch the next one of this worker may be.
-    pub ahead: usize,
     /// The instance's rows are the user's columns.
     pub transposed: bool,
     /// User's index of each of the instance's rows.
@@ -539,7 +537,6 @@ impl<'a, T: Cost> Problem<'a, T> {
             scaling_is_exact: scaling_is_exact
                 && (half_limit.is_infinite() || 2.0 * half_limit / factor == limit),
             largest: largest * scale,
-            ahead: 1,
             transposed,
             row_names,
             col_names,
@@ -661,17 +658,6 @@ impl<'a, E: Entry> Instance<'a, E> {
         debug_assert!(self.stride == COLS && self.width == COLS);
         let rows = self.costs.as_chunks().0;
         rows.first_chunk().expect("narrow instances are padded")
-    }
-
-    /// Asks for a row of the next instance, if instances are read in place.
-    #[inline(always)]
-    pub fn prefetch_next<L: Lanes<W>, const W: usize>(&self, lanes: L, row: usize) {
-        const LINE: usize = 64;
-        let ahead = (self.ahead * self.rows + row) * self.stride;
-        let next = self.costs.as_ptr().wrapping_add(ahead);
-        for col in (0..self.cols).step_by(LINE / size_of::<E>()) {
-            lanes.prefetch(next.wrapping_add(col));
-        }
     }
 
     /// Cost of one pair; +inf where it is forbidden.

@@ -245,6 +245,7 @@ impl<R: Arithmetic> Solver<R> {
 
     /// Takes over v from a solver of lesser precision, to start from with [`Solver::begin_near`], in multiples of `grid`, a
     /// power of two: costs that are multiples of it keep arithmetic exact then.
+    #[inline(always)]
     pub fn adopt_duals(&mut self, near: &Solver<f32>, cols: usize, grid: f64) {
         // Adding and subtracting this rounds to multiples of the grid. Far above it an f32 is one already.
         let shift = grid * 1.5 * (1u64 << 52) as f64;

@@ -66,6 +66,7 @@ impl<E: Entry> Survey<E> {
         }
         let mut widest = lanes.splat(E::ZERO);
         for row in 0..rows {
+            prefetch(lanes, &costs[row * stride..][..cols]);
             let costs = &costs[row * stride..][..cols];
             widest = sweep::wider(lanes, widest, costs);
             if balanced {
@@ -78,9 +79,7 @@ impl<E: Entry> Survey<E> {
                 self.row_least.push(cheapest);
             }
         }
-        let mut numbers = [E::ZERO; W];
-        lanes.store(widest, &mut numbers);
-        let largest = numbers.into_iter().fold(E::ZERO, E::wider);
+        let largest = sweep::widest_of_all(lanes, widest);
         if largest < E::INFINITY {
             return largest.widen();
         }
@@ -95,5 +94,16 @@ impl<E: Entry> Survey<E> {
             }
         }
         largest
+    }
+}
+
+/// Asks for costs some way behind those of a row. The processor does so by itself, but not beyond the page.
+#[inline(always)]
+fn prefetch<L: Lanes<W>, E, const W: usize>(lanes: L, row: &[E]) {
+    const AHEAD: usize = 4096;
+    const LINE: usize = 64;
+    let ahead = row.as_ptr().wrapping_byte_add(AHEAD);
+    for col in (0..row.len()).step_by(LINE / size_of::<E>()) {
+        lanes.prefetch(ahead.wrapping_add(col));
     }
 }

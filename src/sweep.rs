@@ -110,6 +110,19 @@ impl<R: Arithmetic> PerColumn<R> {
         lanes.store(vector, chunk);
     }
 
+    /// The largest magnitude of the first `cols` columns.
+    #[inline(always)]
+    pub fn widest<L: Lanes<W, Number = R>, const W: usize>(&self, lanes: L, cols: usize) -> R
+    where
+        R: Entry,
+    {
+        let mut widest = lanes.splat(R::ZERO);
+        for (block, first) in self.blocks.iter().zip((0..cols).step_by(BLOCK)) {
+            widest = wider(lanes, widest, &block.0[..BLOCK.min(cols - first)]);
+        }
+        widest_of_all(lanes, widest)
+    }
+
     /// The numbers of all columns, block by block; the last may hold padding.
     #[inline(always)]
     pub fn blocks(&self) -> &[Block<R>] {
@@ -545,6 +558,18 @@ pub fn wider<L: Lanes<W>, E: Entry, const W: usize>(
     let mut chunk = [E::ZERO; W];
     chunk[..rest.len()].copy_from_slice(rest);
     lanes.wider(widest, E::load(lanes, &chunk))
+}
+
+/// The largest magnitude of all lanes.
+#[inline(always)]
+pub fn widest_of_all<L: Lanes<W>, const W: usize>(lanes: L, widest: L::Vector) -> L::Number {
+    let mut numbers = [L::Number::ZERO; W];
+    lanes.store(widest, &mut numbers);
+    let mut largest = L::Number::ZERO;
+    for number in numbers {
+        largest = largest.wider(number);
+    }
+    largest
 }
 
 /// Where costs have a value.
