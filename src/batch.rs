@@ -181,19 +181,21 @@ impl std::fmt::Display for Shape {
     }
 }
 
-/// Processor cycles that one problem is expected to take, for a scheduler: one pass over the matrix, and some
-/// three sweeps for each row of the shorter side. Saturates at infinity.
+/// Processor cycles that one problem is expected to take, for a scheduler, as measured: one pass over the matrix, and sweeps
+/// that are many where all columns are wanted and few where there is a choice. Saturates at infinity.
 pub fn cycles_per_problem(rows: f64, cols: f64) -> f64 {
     const FIXED: f64 = 500.0;
-    const CYCLES_PER_ENTRY: f64 = 4.0;
-    const SWEEPS_PER_ROW: f64 = 3.0;
-    // Narrow problems, several at once, as measured.
+    const CYCLES_PER_ENTRY: f64 = 1.0;
+    const CYCLES_PER_ENTRY_OF_SQUARES: f64 = 7.0;
+    // Narrow problems, several at once.
     const FIXED_IF_NARROW: f64 = 100.0;
     const CYCLES_PER_ENTRY_IF_NARROW: f64 = 5.5;
-    if rows.max(cols) <= WIDEST as f64 {
+    let (shorter, longer) = (rows.min(cols), rows.max(cols));
+    if longer <= WIDEST as f64 {
         return FIXED_IF_NARROW + CYCLES_PER_ENTRY_IF_NARROW * rows * cols;
     }
-    FIXED + CYCLES_PER_ENTRY * rows * cols * (1.0 + SWEEPS_PER_ROW)
+    let sweeps = CYCLES_PER_ENTRY_OF_SQUARES * (shorter / longer).powi(2);
+    FIXED + rows * cols * (CYCLES_PER_ENTRY + sweeps)
 }
 
 impl<'a, T: Cost> Inputs<'a, T> {

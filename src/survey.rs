@@ -68,14 +68,14 @@ impl<E: Entry> Survey<E> {
         for row in 0..rows {
             prefetch(lanes, &costs[row * stride..][..cols]);
             let costs = &costs[row * stride..][..cols];
-            widest = sweep::wider(lanes, widest, costs);
             if balanced {
                 // Exact: a matrix of 2^24 rows and columns could not be addressed.
                 let number = E::round_from(row as f64);
                 let (least, holders) = (&mut self.col_least, &mut self.col_holders);
-                sweep::lower_to_costs(lanes, costs, number, least, holders);
+                sweep::lower_to_costs(lanes, costs, &mut widest, number, least, holders);
             } else {
-                let cheapest = sweep::cheapest_column(lanes, costs, &mut self.quad_least);
+                let cheapest =
+                    sweep::cheapest_column(lanes, costs, &mut widest, &mut self.quad_least);
                 self.row_least.push(cheapest);
             }
         }

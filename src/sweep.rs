@@ -487,11 +487,13 @@ pub struct TwoNearest<R> {
     pub second: R,
 }
 
-/// Column reduction: v_j = min_i c_ij, and in `holders` the number of the first row that has it.
+/// Column reduction: v_j = min_i c_ij, and in `holders` the number of the first row that has it. `widest` becomes that of
+/// [`wider`].
 #[inline(always)]
 pub fn lower_to_costs<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     row: &[E],
+    widest: &mut L::Vector,
     number: L::Number,
     col_duals: &mut PerColumn<L::Number>,
     holders: &mut PerColumn<L::Number>,
@@ -499,6 +501,7 @@ pub fn lower_to_costs<L: Lanes<W>, E: Entry, const W: usize>(
     let number = lanes.splat(number);
     for quad in 0..quads::<W>(row.len()) {
         let costs = load_costs(lanes, row, quad);
+        wider_by_quad(lanes, widest, row, quad, costs);
         let duals = col_duals.quad_mut(quad);
         let least = load(lanes, duals);
         let holders = holders.quad_mut(quad);
@@ -538,14 +541,7 @@ pub fn wider<L: Lanes<W>, E: Entry, const W: usize>(
     row: &[E],
 ) -> L::Vector {
     let (chunks, rest) = row.as_chunks::<W>();
-    let (quads, few) = chunks.as_chunks::<QUAD>();
-    for quad in quads {
-        widest = lanes.wider(widest, E::load(lanes, &quad[0]));
-        widest = lanes.wider(widest, E::load(lanes, &quad[1]));
-        widest = lanes.wider(widest, E::load(lanes, &quad[2]));
-        widest = lanes.wider(widest, E::load(lanes, &quad[3]));
-    }
-    for chunk in few {
+    for chunk in chunks {
         widest = lanes.wider(widest, E::load(lanes, chunk));
     }
     if rest.is_empty() {
@@ -558,6 +554,26 @@ pub fn wider<L: Lanes<W>, E: Entry, const W: usize>(
     let mut chunk = [E::ZERO; W];
     chunk[..rest.len()].copy_from_slice(rest);
     lanes.wider(widest, E::load(lanes, &chunk))
+}
+
+/// The same with a quad of a row, whose costs have been loaded.
+#[inline(always)]
+fn wider_by_quad<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    widest: &mut L::Vector,
+    row: &[E],
+    quad: usize,
+    costs: [L::Vector; QUAD],
+) {
+    let start = quad * QUAD * W;
+    if start + QUAD * W <= row.len() {
+        let low = lanes.wider(costs[0], costs[1]);
+        let high = lanes.wider(costs[2], costs[3]);
+        *widest = lanes.wider(*widest, lanes.wider(low, high));
+    } else {
+        // What is behind the end has been loaded as +inf.
+        *widest = wider(lanes, *widest, &row[start..]);
+    }
 }
 
 /// The largest magnitude of all lanes.
@@ -582,17 +598,20 @@ impl<L: Lanes<W>, E: Entry, const W: usize> Holders<L, W> for InCosts<'_, E> {
     }
 }
 
-/// Least c_j and the first column that has it.
+/// Least c_j and the first column that has it. `widest` becomes that of [`wider`].
 #[inline(always)]
 pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     row: &[E],
+    widest: &mut L::Vector,
     quad_least: &mut PerQuad<L::Number>,
 ) -> (L::Number, u32) {
     let quads = quads::<W>(row.len());
     let mut total = lanes.splat(L::Number::INFINITY);
     for quad in 0..quads {
-        let least = least_of_quad(lanes, load_costs(lanes, row, quad));
+        let costs = load_costs(lanes, row, quad);
+        wider_by_quad(lanes, widest, row, quad, costs);
+        let least = least_of_quad(lanes, costs);
         lanes.store(least, &mut quad_least.vectors.quad_mut(quad)[0]);
         total = lanes.smaller(least, total);
     }
@@ -617,10 +636,10 @@ pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const Q: usize
     };
     if Q > 0 {
         let mut values = [[infinite; QUAD]; Q];
-        for quad in 0..Q {
+        for (quad, values) in values.iter_mut().enumerate() {
             let costs = load_costs_of::<L, E, W, Q>(lanes, row, quad);
-            values[quad] = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
-            two.take(lanes, values[quad]);
+            *values = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
+            two.take(lanes, *values);
         }
         let (least, second) = two.of_all(lanes);
         return TwoNearest {
@@ -796,11 +815,11 @@ impl<R: Arithmetic> Paths<R> {
         let mut total = lanes.splat(R::INFINITY);
         if Q > 0 {
             let mut values = [[total; QUAD]; Q];
-            for quad in 0..Q {
+            for (quad, values) in values.iter_mut().enumerate() {
                 let costs = load_costs_of::<L, E, W, Q>(lanes, row, quad);
                 let duals = load(lanes, col_duals.quad(quad));
-                values[quad] = self.start_quad(lanes, costs, duals, quad);
-                total = lanes.smaller(least_of_quad(lanes, values[quad]), total);
+                *values = self.start_quad(lanes, costs, duals, quad);
+                total = lanes.smaller(least_of_quad(lanes, *values), total);
             }
             return nearest_of(lanes, lanes.least(total), &values, unmatched);
         }
@@ -844,10 +863,10 @@ impl<R: Arithmetic> Paths<R> {
         let mut total = lanes.splat(R::INFINITY);
         if Q > 0 {
             let mut values = [[total; QUAD]; Q];
-            for quad in 0..Q {
+            for (quad, values) in values.iter_mut().enumerate() {
                 let costs = load_costs_of::<L, E, W, Q>(lanes, row, quad);
-                values[quad] = self.relax_quad(lanes, costs, offset, quad);
-                total = lanes.smaller(least_of_quad(lanes, values[quad]), total);
+                *values = self.relax_quad(lanes, costs, offset, quad);
+                total = lanes.smaller(least_of_quad(lanes, *values), total);
             }
             return nearest_of(lanes, lanes.least(total), &values, unmatched);
         }
