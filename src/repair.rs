@@ -20,7 +20,8 @@
 //! Nor does any pair of a row matter whose own pair would be the cheapest even if every v were at its ceiling: most rows of
 //! rectangles are like that.
 //!
-//! **Cost.** One sweep for each row, none of which waits for another, and as many raises as there are near-tight pairs, or a few times that.
+//! **Cost.** One sweep for each row, none of which waits for another, and as many raises as there are near-tight pairs, or
+//! a few times that.
 
 use std::collections::TryReserveError;
 use std::hint::select_unpredictable;

@@ -19,10 +19,12 @@
 //! all columns end up matched. The *row ceiling* is L/2 with a limit, else +inf; a row whose cheapest
 //! reduced cost is above it is better off unmatched, and stays so because of (2).
 //!
-//! 1. **Column reduction** (squares only): v_j = min_i c_ij.
-//! 2. **Augmenting row reduction**: each row takes the column of its least reduced cost and lowers v there by as much
-//!    as keeps (1), that is by the gap to its second least. A row that loses its column tries again, at most
-//!    `2 · rows` tries in all. (Run over all rows, the first round is also JV's reduction transfer.)
+//! 1. **Start**, from what the first look found ([`crate::survey`]). Squares: column reduction, v_j = min_i c_ij, and a
+//!    row takes the first column whose minimum it was the first to have. Otherwise v begins at its ceiling, and a row takes
+//!    its cheapest column, the first of several, unless a row before it did. Either way (1) holds for rows that took one.
+//! 2. **Augmenting row reduction** of the other rows: each takes the column of its least reduced cost and lowers v there by
+//!    as much as keeps (1), that is by the gap to its second least. A row that loses its column tries again, at most
+//!    as many tries in all as there are rows. (With twice as many, augmentation saves no more sweeps than that costs.)
 //! 3. **Augmentation**: for each row still unmatched, Dijkstra's shortest path over reduced costs to an unmatched
 //!    column, or to a row that had better be unmatched; then v is updated so that (1) holds again, and the
 //!    path is flipped.
@@ -38,8 +40,10 @@
 //!
 //! **Cost.** Time O(rows² · columns); a sweep is one pass over a row. Workspace O(rows + columns).
 //!
-//! **Steps.** The solver advances by one sweep at a time and can be left between two, so that several may take turns. A
-//! step acts on what the last one found and then sweeps; see [`Solver::advance`].
+//! **Steps.** A step is a sweep over one row ([`Solver::sweep`]), and what follows from what it found ([`Solver::act`]).
+//! Several solvers make their sweeps together, then act: a sweep waits most of the time for a minimum to be known, and the
+//! processor fills that time with the others' sweeps, as long as it need not guess what a minimum leads to. A wrong guess
+//! throws all of it away, so a sweep has no branch that depends on costs, and augmenting row reduction has none either.
 
 use std::collections::TryReserveError;
 use std::hint::select_unpredictable;
