@@ -88,6 +88,16 @@ pub enum Verdict<'a> {
     InDoubleDouble(&'a Solver<DoubleDouble>),
 }
 
+/// Does work in a function of its own: one for rows of two quads, which fit the registers, and one for all others.
+macro_rules! run_by_quads {
+    ($vectors:expr, $quads:expr, $work:ident { $($field:ident),* }) => {
+        match $quads {
+            2 => $vectors.run_apart($work::<E, 2> { $($field),* }),
+            _ => $vectors.run_apart($work::<E, ANY> { $($field),* }),
+        }
+    };
+}
+
 impl ExactSolver {
     /// Makes room for problems of up to `rows × cols`, in either orientation.
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
@@ -110,17 +120,37 @@ impl ExactSolver {
         vectors: V,
         instances: &[Option<Instance<E>>; GROUP],
     ) -> Result<[Option<Verdict<'_>>; GROUP], TryReserveError> {
-        let mut feasible = instances.each_ref().map(Option::is_some);
+        let mut is_feasible = instances.each_ref().map(Option::is_some);
         if instances.iter().flatten().any(starts_in_single) {
-            self.start_in_single(vectors, instances, &mut feasible);
+            let quads = quads_of_all::<_, SINGLES>(instances);
+            let (members, feasible) = (&mut self.members, &mut is_feasible);
+            run_by_quads!(
+                vectors,
+                quads,
+                StartInSingle {
+                    members,
+                    instances,
+                    feasible
+                }
+            );
         }
         let exactness = Exactness::watch();
-        self.solve_in_double(vectors, instances, &mut feasible);
+        let quads = quads_of_all::<_, DOUBLES>(instances);
+        let (members, feasible) = (&mut self.members, &mut is_feasible);
+        run_by_quads!(
+            vectors,
+            quads,
+            SolveInDouble {
+                members,
+                instances,
+                feasible
+            }
+        );
         let exact = exactness.held(&mut self.members);
         let mut verdicts = [const { None }; GROUP];
         for (index, member) in self.members.iter_mut().enumerate() {
             if let Some(instance) = &instances[index] {
-                verdicts[index] = Some(if feasible[index] {
+                verdicts[index] = Some(if is_feasible[index] {
                     member.judge(vectors, instance, exact)?
                 } else {
                     Verdict::Infeasible
@@ -128,54 +158,6 @@ impl ExactSolver {
             }
         }
         Ok(verdicts)
-    }
-
-    /// Solves in f32 the instances that are to start there.
-    #[inline(always)]
-    fn start_in_single<V: Vectors, E: Entry>(
-        &mut self,
-        vectors: V,
-        instances: &[Option<Instance<E>>; GROUP],
-        feasible: &mut [bool; GROUP],
-    ) {
-        let members = &mut self.members;
-        macro_rules! of_quads {
-            ($quads:expr) => {
-                vectors.run_apart(StartInSingle::<E, { $quads }> {
-                    members,
-                    instances,
-                    feasible,
-                })
-            };
-        }
-        match quads_of_all::<_, SINGLES>(instances) {
-            2 => of_quads!(2),
-            _ => of_quads!(ANY),
-        }
-    }
-
-    /// Solves all instances in f64.
-    #[inline(always)]
-    fn solve_in_double<V: Vectors, E: Entry>(
-        &mut self,
-        vectors: V,
-        instances: &[Option<Instance<E>>; GROUP],
-        feasible: &mut [bool; GROUP],
-    ) {
-        let members = &mut self.members;
-        macro_rules! of_quads {
-            ($quads:expr) => {
-                vectors.run_apart(SolveInDouble::<E, { $quads }> {
-                    members,
-                    instances,
-                    feasible,
-                })
-            };
-        }
-        match quads_of_all::<_, DOUBLES>(instances) {
-            2 => of_quads!(2),
-            _ => of_quads!(ANY),
-        }
     }
 }
 
