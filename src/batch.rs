@@ -359,10 +359,12 @@ fn solve_any<T: Cost, U: Real>(
     }
     let mut layouts: [Layout<T::Entry>; GROUP] = Default::default();
     let mut solver = ExactSolver::default();
+    let group = group_of(rows, cols, size_of::<T::Entry>()).min(shape.problems);
     layouts
         .iter_mut()
+        .take(group)
         .try_for_each(|layout| layout.try_reserve(rows, cols))
-        .and_then(|()| solver.try_reserve(rows, cols))
+        .and_then(|()| solver.try_reserve(group, rows, cols))
         .map_err(out_of_memory)?;
 
     let _ieee = KeepDenormals::on_this_thread();
@@ -371,6 +373,7 @@ fn solve_any<T: Cost, U: Real>(
             shape,
             inputs,
             outputs,
+            group,
             layouts: &mut layouts,
             solver: &mut solver,
         })
@@ -382,6 +385,8 @@ struct SolveAll<'a, 'b, 'c, T: Cost, U> {
     shape: Shape,
     inputs: &'a Inputs<'b, T>,
     outputs: &'a mut Outputs<'c, U>,
+    /// How many problems take turns.
+    group: usize,
     layouts: &'a mut [Layout<T::Entry>; GROUP],
     solver: &'a mut ExactSolver,
 }
@@ -391,15 +396,11 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
 
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) -> Self::Output {
-        let Shape {
-            problems,
-            rows,
-            cols,
-        } = self.shape;
+        let problems = self.shape.problems;
         let outputs = self.outputs;
         let mut tally = Tally::default();
-        let group = group_of(rows, cols, size_of::<T::Entry>());
-        for first in (0..problems).step_by(group) {
+        let group = self.group;
+        for first in (0..problems).step_by(group.max(1)) {
             let mut prepared = [const { None }; GROUP];
             for (member, layout) in self.layouts.iter_mut().enumerate() {
                 if member < group && first + member < problems {

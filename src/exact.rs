@@ -99,11 +99,18 @@ macro_rules! run_by_quads {
 }
 
 impl ExactSolver {
-    /// Makes room for problems of up to `rows × cols`, in either orientation.
-    pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
-        self.members.iter_mut().try_for_each(|member| {
-            member.single.try_reserve(rows, cols)?;
-            member.repair.try_reserve(rows.min(cols), rows.max(cols))?;
+    /// Makes room for groups of up to `group` problems of up to `rows × cols`, in either orientation.
+    pub fn try_reserve(
+        &mut self,
+        group: usize,
+        rows: usize,
+        cols: usize,
+    ) -> Result<(), TryReserveError> {
+        self.members.iter_mut().take(group).try_for_each(|member| {
+            if rows.max(cols) >= SINGLE_FROM {
+                member.single.try_reserve(rows, cols)?;
+                member.repair.try_reserve(rows.min(cols), rows.max(cols))?;
+            }
             member.double.try_reserve(rows, cols)
         })
     }

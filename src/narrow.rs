@@ -272,7 +272,7 @@ impl<T: Cost, U: Real, const COLS: usize> Work for SolveAnyGroup<'_, '_, '_, '_,
                     answer.conclude_lane(&problem, instance, answers, lane, tally);
                     continue;
                 }
-                match solver.solve_again(instance)? {
+                match solver.solve_again(vectors, instance)? {
                     Again::Exact(answers) => {
                         tally.exact += 1;
                         answer.conclude_lane(&problem, instance, answers, 0, tally);

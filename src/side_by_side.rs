@@ -38,7 +38,7 @@ use std::collections::TryReserveError;
 
 use crate::arithmetic::DoubleDouble;
 use crate::float_environment::Exactness;
-use crate::lanes::{DOUBLES, LaneWise, Lanes, Level, Portable, Vectors, Work};
+use crate::lanes::{DOUBLES, LaneWise, Lanes, Portable, Vectors, Work};
 use crate::problem::{Entry, Instance};
 use crate::solver::{Infeasible, Solver};
 
@@ -295,8 +295,9 @@ impl<const COLS: usize> SideBySide<COLS> {
     /// What others of the group made inexact may be exact by itself; if not, twice the precision is needed.
     #[cold]
     #[inline(never)]
-    pub fn solve_again<E: Entry>(
+    pub fn solve_again<V: Vectors, E: Entry>(
         &mut self,
+        vectors: V,
         instance: &Instance<E>,
     ) -> Result<Again<'_, COLS>, TryReserveError> {
         let seat = Seat::of(instance);
@@ -305,7 +306,8 @@ impl<const COLS: usize> SideBySide<COLS> {
         self.alone.clear();
         self.alone.try_reserve_exact(1)?;
         self.alone.push(Octet::EMPTY);
-        let exact = Level::PORTABLE.run(SolveGroup {
+        // By the same code as the group, which rounds where that does and nowhere else.
+        let exact = vectors.run_apart(SolveGroup {
             seats: &[seats],
             octets: &mut self.alone,
         });
