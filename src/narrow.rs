@@ -239,8 +239,14 @@ impl<T: Cost, U: Real, const COLS: usize> Work for SolveAnyGroup<'_, '_, '_, '_,
         for octet in 0..octets {
             let instances = &instances.as_chunks::<DOUBLES>().0[octet];
             let mut proven = 0;
+            // Exact answers to scaled problems are not exact if scaling was not: those need the proof, too, whatever their
+            // neighbours are.
+            let are_scaled_exactly = instances
+                .iter()
+                .flatten()
+                .all(|instance| instance.scaling_is_exact);
             if let Some(seats) = &seats
-                && !exact
+                && !(exact && are_scaled_exactly)
             {
                 let mut largest = [0.0; DOUBLES];
                 for (largest, instance) in largest.iter_mut().zip(instances) {
