@@ -29,8 +29,8 @@ class Explanation:
       pair_cost: ``[p]``.
       runner_up: ``[p]``, the predicted object that would replace ``pred_index`` first; −1 where the true object would
         rather stay alone, or there is no other way.
-      margin: ``[p]``, the runner-up's reduced cost c − u − v: by the duals, a matching without this pair costs at
-        least that much more. +inf where there is no other way.
+      margin: ``[p]``, the least reduced cost c − u − v of the true object's other ways, and that of the predicted
+        object's: by the duals, a matching without this pair costs at least their sum more. +inf where there is no other way.
       rise: ``[p]``, how much more it really costs: the pair forbidden and the sample solved again. Never less than
         ``margin``, up to rounding; 0 at a tie, +inf where nothing else can be matched.
       total_cost: Sum of the pairs' costs; NaN if invalid, +inf if infeasible.
@@ -113,8 +113,7 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: HungarianLoss | 
     pred_index = row_to_col[true_index]
     row_duals = assignment.row_duals.numpy()[0].astype(np.float64)
     col_duals = assignment.col_duals.numpy()[0].astype(np.float64)
-    row_may_be_alone = bool(row_exists.sum() > col_exists.sum())
-    runner_up, margin = _runners_up(cost, row_duals, col_duals, true_index, pred_index, col_exists, row_may_be_alone)
+    runner_up, margin = _runners_up(cost, row_duals, col_duals, true_index, pred_index, row_exists, col_exists)
     return Explanation(
         status=int(assignment.status.numpy()[0]),
         cost=cost,
@@ -141,25 +140,29 @@ def _runners_up(
     col_duals: Any,
     true_index: Any,
     pred_index: Any,
+    row_exists: Any,
     col_exists: Any,
-    row_may_be_alone: bool,
 ) -> tuple[Any, Any]:
-    """Least reduced cost c − u − v of each matched row among its other ways, and the column of that way.
+    """Column of the least reduced cost c − u − v of each matched row among its other ways, and the margin of the pair.
 
     A matching without pair (i, j) matches i elsewhere, which by the duals costs at least that much more; or, where u_i
-    could be 0, not at all, which costs at least −u_i more.
+    could be 0, not at all, which costs at least −u_i more. So it is with j, in another pair: the margins add up.
     """
+    rows_may_be_alone = row_exists.sum() > col_exists.sum()
+    cols_may_be_alone = col_exists.sum() > row_exists.sum()
     runner_up = np.full(len(true_index), -1)
     margin = np.full(len(true_index), np.inf)
     for place, (row, col) in enumerate(zip(true_index, pred_index, strict=True)):
-        reduced = np.where(col_exists, cost[row] - row_duals[row] - col_duals, np.inf)
-        reduced[col] = np.inf
-        best = reduced.argmin()
-        alone = -row_duals[row] if row_may_be_alone else np.inf
-        if reduced[best] <= alone and np.isfinite(reduced[best]):
+        of_row = np.where(col_exists, cost[row] - row_duals[row] - col_duals, np.inf)
+        of_col = np.where(row_exists, cost[:, col] - row_duals - col_duals[col], np.inf)
+        of_row[col] = of_col[row] = np.inf
+        best = of_row.argmin()
+        row_alone = -row_duals[row] if rows_may_be_alone else np.inf
+        col_alone = -col_duals[col] if cols_may_be_alone else np.inf
+        if of_row[best] <= row_alone and np.isfinite(of_row[best]):
             runner_up[place] = best
         # Rounding of the duals may leave a tie an ulp below zero.
-        margin[place] = max(min(reduced[best], alone), 0.0)
+        margin[place] = max(0.0, min(of_row[best], row_alone)) + max(0.0, min(of_col.min(), col_alone))
     return runner_up, margin
 
 

@@ -144,8 +144,12 @@ def test_the_margin_and_the_runner_up_are_those_of_the_duals():
                 ways[-1] = -solved.row_duals.numpy()[i]
             ways = ways or {-1: INF}
             best = min(ways, key=ways.get)
+            others = [reduced[row, j] for row in range(rows) if row != i]
+            if cols > rows:
+                others.append(-solved.col_duals.numpy()[j])
             assert explanation.runner_up[place] == best
-            assert explanation.margin[place] == pytest.approx(max(ways[best], 0), abs=1e-15)
+            margin = max(ways[best], 0) + max(min(others, default=INF), 0)
+            assert explanation.margin[place] == pytest.approx(margin, abs=1e-15)
 
 
 def test_an_example_by_hand():
