@@ -451,6 +451,12 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
     }
 }
 
+/// Outputs of one side: the rows' or the columns'.
+pub(crate) struct Side<'a, U> {
+    pub partners: &'a mut [i32],
+    pub duals: &'a mut [U],
+}
+
 impl<U: Real> Outputs<'_, U> {
     /// The part that belongs to one problem.
     #[inline(always)]
@@ -482,6 +488,24 @@ impl<U: Real> Outputs<'_, U> {
         self.col_duals.fill(U::round_from(0.0));
     }
 
+    /// What is written of the solver's rows and of its columns.
+    #[inline(always)]
+    pub(crate) fn sides(&mut self, transposed: bool) -> [Side<'_, U>; 2] {
+        let rows = Side {
+            partners: &mut *self.row_to_col,
+            duals: &mut *self.row_duals,
+        };
+        let cols = Side {
+            partners: &mut *self.col_to_row,
+            duals: &mut *self.col_duals,
+        };
+        if transposed {
+            [cols, rows]
+        } else {
+            [rows, cols]
+        }
+    }
+
     /// Writes the solver's answer in the user's orientation, order, sense and scale.
     #[inline(always)]
     pub(crate) fn write<R: Arithmetic, E: Entry>(
@@ -489,32 +513,19 @@ impl<U: Real> Outputs<'_, U> {
         instance: &Instance<E>,
         solver: &Solver<R>,
     ) {
-        let (to_col, to_row, row_duals, col_duals) = if instance.transposed {
-            (
-                &mut *self.col_to_row,
-                &mut *self.row_to_col,
-                &mut *self.col_duals,
-                &mut *self.row_duals,
-            )
-        } else {
-            (
-                &mut *self.row_to_col,
-                &mut *self.col_to_row,
-                &mut *self.row_duals,
-                &mut *self.col_duals,
-            )
-        };
+        let [of_rows, of_cols] = self.sides(instance.transposed);
         let Instance {
             row_names,
             col_names,
             ..
         } = *instance;
-        write_partners(to_col, solver.col_of_row(), row_names, col_names);
-        write_partners(to_row, solver.row_of_col(), col_names, row_names);
+        write_partners(of_rows.partners, solver.col_of_row(), row_names, col_names);
+        write_partners(of_cols.partners, solver.row_of_col(), col_names, row_names);
         let factor = instance.dual_factor();
         // Adding zero turns -0.0 into 0.0.
         let round = |dual: R| U::round_from(dual.round_to_f64() * factor + 0.0);
-        write_duals(row_duals, solver.row_duals(), row_names, round);
+        write_duals(of_rows.duals, solver.row_duals(), row_names, round);
+        let col_duals = of_cols.duals;
         if col_names.len() == col_duals.len() {
             let blocks = solver.col_duals().blocks().iter();
             for (outputs, block) in col_duals.chunks_mut(BLOCK).zip(blocks) {

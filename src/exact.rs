@@ -59,11 +59,17 @@ fn starts_in_single<E: Entry>(instance: &Instance<E>) -> bool {
     // Within this range no sum of f32 overflows, and rounding is relative.
     const RANGE: std::ops::Range<f64> = 1e-30..1e30;
     let has_limit = instance.half_limit.is_finite();
-    instance.cols() >= SINGLE_FROM && !has_limit && RANGE.contains(&instance.largest)
+    instance.cols() >= SINGLE_FROM
+        && instance.rows() > instance.cols() / COLUMNS_PER_ROW
+        && !has_limit
+        && RANGE.contains(&instance.largest)
 }
 
 /// Columns from which f32 leads.
 const SINGLE_FROM: usize = 65;
+
+/// But not where there are as many columns for each row: few rows want the same one, so there are too few sweeps to save on.
+const COLUMNS_PER_ROW: usize = 8;
 
 /// How many problems of this size make a group, and take turns: as many as it takes to fill the time in which each waits
 /// for its minimum, but no more than fit the cache together.
@@ -72,7 +78,7 @@ pub fn group_of(rows: usize, cols: usize, size_of_cost: usize) -> usize {
     let bytes = rows.saturating_mul(cols).saturating_mul(size_of_cost);
     match CACHE / bytes.max(1) {
         0 | 1 => 1,
-        2..8 => 2,
+        2..4 => 2,
         _ => GROUP,
     }
 }

@@ -322,34 +322,20 @@ impl<U: Real> Outputs<'_, U> {
         lane: usize,
         tally: &mut Tally,
     ) {
-        let (to_col, to_row, row_duals, col_duals) = if instance.transposed {
-            (
-                &mut *self.col_to_row,
-                &mut *self.row_to_col,
-                &mut *self.col_duals,
-                &mut *self.row_duals,
-            )
-        } else {
-            (
-                &mut *self.row_to_col,
-                &mut *self.col_to_row,
-                &mut *self.row_duals,
-                &mut *self.col_duals,
-            )
-        };
+        let [of_rows, of_cols] = self.sides(instance.transposed);
         let (rows, cols) = (instance.row_names, instance.col_names);
         let factor = instance.dual_factor();
         write_line(
-            to_col,
-            row_duals,
+            of_rows.partners,
+            of_rows.duals,
             rows,
             cols,
             octet.col_of_row(lane),
             |row| octet.row_duals(lane)[row] * factor,
         );
         write_line(
-            to_row,
-            col_duals,
+            of_cols.partners,
+            of_cols.duals,
             cols,
             rows,
             octet.row_of_col(lane),

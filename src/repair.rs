@@ -45,7 +45,7 @@ struct NearTight {
 /// The near-tight pairs of an instance. A worker owns one and reuses it.
 #[derive(Debug, Default)]
 pub struct Repair {
-    /// Quads with near-tight pairs, row by row, and one bit for each pair, that of the matched pair among them.
+    /// Quads with near-tight pairs, row by row, and one bit for each pair.
     quads: Vec<(u32, u64)>,
     /// Rows, and where the quads of each end.
     ends: Vec<(u32, u32)>,
@@ -62,8 +62,7 @@ pub struct Repair {
     slack: f64,
 }
 
-/// Quads with near-tight pairs for each row, near-tight pairs, and raises, at most. On average there are about two pairs, one
-/// of them matched.
+/// Quads with near-tight pairs for each row, near-tight pairs, and raises, at most. On average there is about one pair.
 const PAIRS_PER_ROW: usize = 8;
 
 /// Stands for no pair.
@@ -119,7 +118,7 @@ impl Repair {
             let u = instance.cost(row, matched) as f32 - col_duals.get(matched);
             let bound = u + self.slack as f32;
             let (costs, quads) = (instance.row(row), &mut self.quads[count..]);
-            count += sweep::columns_below(lanes, costs, col_duals, bound, quads);
+            count += sweep::columns_below(lanes, costs, col_duals, matched, bound, quads);
             self.ends.push((row as u32, count as u32));
         }
     }
@@ -143,9 +142,9 @@ impl Repair {
             let own = instance.cost(row as usize, matched);
             for &(quad, bits) in &self.quads[start..end as usize] {
                 let first = quad as usize * WIDTH;
-                let own_bit = u64::from(matched / WIDTH == quad as usize) << (matched % WIDTH);
-                let mut bits = bits & !own_bit;
-                while bits != 0 {
+                let mut bits = bits;
+                // At least one, and seldom more: a branch that can be predicted.
+                loop {
                     if self.pairs.len() == most {
                         return false;
                     }
@@ -156,6 +155,9 @@ impl Repair {
                         matched: matched as u32,
                         cheaper: own - instance.cost(row as usize, col),
                     });
+                    if bits == 0 {
+                        break;
+                    }
                 }
             }
             start = end as usize;

@@ -65,15 +65,20 @@ impl<E: Entry> Survey<E> {
             return 0.0;
         }
         let mut widest = lanes.splat(E::ZERO);
-        for row in 0..rows {
-            prefetch(lanes, &costs[row * stride..][..cols]);
-            let costs = &costs[row * stride..][..cols];
-            if balanced {
-                // Exact: a matrix of 2^24 rows and columns could not be addressed.
-                let number = E::round_from(row as f64);
-                let (least, holders) = (&mut self.col_least, &mut self.col_holders);
-                sweep::lower_to_costs(lanes, costs, &mut widest, number, least, holders);
-            } else {
+        if balanced {
+            let (least, holders) = (&mut self.col_least, &mut self.col_holders);
+            sweep::reduce_columns(
+                lanes,
+                costs,
+                stride,
+                (rows, cols),
+                &mut widest,
+                least,
+                holders,
+            );
+        } else {
+            for row in 0..rows {
+                let costs = &costs[row * stride..][..cols];
                 let cheapest =
                     sweep::cheapest_column(lanes, costs, &mut widest, &mut self.quad_least);
                 self.row_least.push(cheapest);
@@ -94,16 +99,5 @@ impl<E: Entry> Survey<E> {
             }
         }
         largest
-    }
-}
-
-/// Asks for costs some way behind those of a row. The processor does so by itself, but not beyond the page.
-#[inline(always)]
-fn prefetch<L: Lanes<W>, E, const W: usize>(lanes: L, row: &[E]) {
-    const AHEAD: usize = 4096;
-    const LINE: usize = 64;
-    let ahead = row.as_ptr().wrapping_byte_add(AHEAD);
-    for col in (0..row.len()).step_by(LINE / size_of::<E>()) {
-        lanes.prefetch(ahead.wrapping_add(col));
     }
 }

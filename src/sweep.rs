@@ -172,19 +172,27 @@ fn load_costs<L: Lanes<W>, E: Entry, const W: usize>(
     row: &[E],
     quad: usize,
 ) -> [L::Vector; QUAD] {
-    let start = quad * QUAD * W;
-    match row.get(start..start + QUAD * W) {
-        Some(costs) => {
-            let chunks = costs.as_chunks::<W>().0;
-            [
-                E::load(lanes, &chunks[0]),
-                E::load(lanes, &chunks[1]),
-                E::load(lanes, &chunks[2]),
-                E::load(lanes, &chunks[3]),
-            ]
-        }
+    match load_costs_from(lanes, row, quad * QUAD * W) {
+        Some(costs) => costs,
         None => load_part_of_costs(lanes, row, quad),
     }
+}
+
+/// A quad of costs from column `start` on, if the row has as many.
+#[inline(always)]
+fn load_costs_from<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    row: &[E],
+    start: usize,
+) -> Option<[L::Vector; QUAD]> {
+    let costs = row.get(start..start + QUAD * W)?;
+    let chunks = costs.as_chunks::<W>().0;
+    Some([
+        E::load(lanes, &chunks[0]),
+        E::load(lanes, &chunks[1]),
+        E::load(lanes, &chunks[2]),
+        E::load(lanes, &chunks[3]),
+    ])
 }
 
 /// The same where the row ends within the quad; a little slower.
@@ -201,6 +209,26 @@ fn load_part_of_costs<L: Lanes<W>, E: Entry, const W: usize>(
         E::load_part(lanes, row, start + 2 * W),
         E::load_part(lanes, row, start + 3 * W),
     ]
+}
+
+/// A quad of a row, of which the last ends where the row ends, and holds some columns of the one before again: so it needs
+/// no masks. Only a row shorter than a quad is read as [`load_part_of_costs`] does.
+#[inline(always)]
+fn load_overlapping<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    row: &[E],
+    quad: usize,
+) -> [L::Vector; QUAD] {
+    match load_costs_from(lanes, row, start_of_overlapping::<W>(row.len(), quad)) {
+        Some(costs) => costs,
+        None => load_part_of_costs(lanes, row, 0),
+    }
+}
+
+/// The first column of such a quad.
+#[inline(always)]
+fn start_of_overlapping<const W: usize>(cols: usize, quad: usize) -> usize {
+    (quad * QUAD * W).min(cols.saturating_sub(QUAD * W))
 }
 
 /// Quad `quad` of a row of `Q` quads, of which the last may be a part.
@@ -487,34 +515,76 @@ pub struct TwoNearest<R> {
     pub second: R,
 }
 
-/// Column reduction: v_j = min_i c_ij, and in `holders` the number of the first row that has it. `widest` becomes that of
-/// [`wider`].
+/// Column reduction of a matrix whose rows lie `stride` apart: `least` becomes min_i c_ij, and `holders` the number of the
+/// first row that has it. `widest` becomes that of [`wider`].
 #[inline(always)]
-pub fn lower_to_costs<L: Lanes<W>, E: Entry, const W: usize>(
+pub fn reduce_columns<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
-    row: &[E],
+    costs: &[E],
+    stride: usize,
+    (rows, cols): (usize, usize),
     widest: &mut L::Vector,
-    number: L::Number,
-    col_duals: &mut PerColumn<L::Number>,
+    least: &mut PerColumn<L::Number>,
     holders: &mut PerColumn<L::Number>,
 ) {
-    let number = lanes.splat(number);
-    for quad in 0..quads::<W>(row.len()) {
-        let costs = load_costs(lanes, row, quad);
-        wider_by_quad(lanes, widest, row, quad, costs);
-        let duals = col_duals.quad_mut(quad);
-        let least = load(lanes, duals);
-        let holders = holders.quad_mut(quad);
-        let held = load(lanes, holders);
-        store(lanes, smaller(lanes, costs, least), duals);
-        let held = [
-            lanes.where_less(costs[0], least[0], number, held[0]),
-            lanes.where_less(costs[1], least[1], number, held[1]),
-            lanes.where_less(costs[2], least[2], number, held[2]),
-            lanes.where_less(costs[3], least[3], number, held[3]),
-        ];
-        store(lanes, held, holders);
+    // So many rows of a quad one after the other, while what is known of its columns stays in registers.
+    const ROWS: usize = 8;
+    for first in (0..rows).step_by(ROWS) {
+        for quad in 0..quads::<W>(cols) {
+            let mut low = load(lanes, least.quad(quad));
+            let mut held = load(lanes, holders.quad(quad));
+            let mut wide = [lanes.splat(L::Number::ZERO); QUAD];
+            for row in first..rows.min(first + ROWS) {
+                // The processor foresees a row, but not a jump to the rows behind these.
+                let ahead = costs
+                    .as_ptr()
+                    .wrapping_add((row + ROWS) * stride + quad * QUAD * W);
+                for vector in 0..QUAD {
+                    lanes.prefetch(ahead.wrapping_add(vector * W));
+                }
+                let costs = load_costs(lanes, &costs[row * stride..][..cols], quad);
+                // Exact: a matrix of 2^24 rows and columns could not be addressed.
+                let number = lanes.splat(L::Number::round_from(row as f64));
+                held = [
+                    lanes.where_less(costs[0], low[0], number, held[0]),
+                    lanes.where_less(costs[1], low[1], number, held[1]),
+                    lanes.where_less(costs[2], low[2], number, held[2]),
+                    lanes.where_less(costs[3], low[3], number, held[3]),
+                ];
+                low = smaller(lanes, costs, low);
+                wide = [
+                    lanes.wider(wide[0], costs[0]),
+                    lanes.wider(wide[1], costs[1]),
+                    lanes.wider(wide[2], costs[2]),
+                    lanes.wider(wide[3], costs[3]),
+                ];
+            }
+            store(lanes, low, least.quad_mut(quad));
+            store(lanes, held, holders.quad_mut(quad));
+            *widest = wider_within(lanes, *widest, wide, cols - quad * QUAD * W);
+        }
     }
+}
+
+/// `widest` and the first `cols` columns of a quad, whichever is larger, lane by lane.
+#[inline(always)]
+fn wider_within<L: Lanes<W>, const W: usize>(
+    lanes: L,
+    widest: L::Vector,
+    quad: [L::Vector; QUAD],
+    cols: usize,
+) -> L::Vector {
+    let mut quad = quad;
+    if cols < QUAD * W {
+        // What is behind the end was loaded as +inf.
+        let mut numbers = [[L::Number::ZERO; W]; QUAD];
+        store(lanes, quad, &mut numbers);
+        numbers.as_flattened_mut()[cols..].fill(L::Number::ZERO);
+        quad = load(lanes, &numbers);
+    }
+    let low = lanes.wider(quad[0], quad[1]);
+    let high = lanes.wider(quad[2], quad[3]);
+    lanes.wider(widest, lanes.wider(low, high))
 }
 
 /// Where c_j − v_j has a value.
@@ -556,26 +626,6 @@ pub fn wider<L: Lanes<W>, E: Entry, const W: usize>(
     lanes.wider(widest, E::load(lanes, &chunk))
 }
 
-/// The same with a quad of a row, whose costs have been loaded.
-#[inline(always)]
-fn wider_by_quad<L: Lanes<W>, E: Entry, const W: usize>(
-    lanes: L,
-    widest: &mut L::Vector,
-    row: &[E],
-    quad: usize,
-    costs: [L::Vector; QUAD],
-) {
-    let start = quad * QUAD * W;
-    if start + QUAD * W <= row.len() {
-        let low = lanes.wider(costs[0], costs[1]);
-        let high = lanes.wider(costs[2], costs[3]);
-        *widest = lanes.wider(*widest, lanes.wider(low, high));
-    } else {
-        // What is behind the end has been loaded as +inf.
-        *widest = wider(lanes, *widest, &row[start..]);
-    }
-}
-
 /// The largest magnitude of all lanes.
 #[inline(always)]
 pub fn widest_of_all<L: Lanes<W>, const W: usize>(lanes: L, widest: L::Vector) -> L::Number {
@@ -586,16 +636,6 @@ pub fn widest_of_all<L: Lanes<W>, const W: usize>(lanes: L, widest: L::Vector) -
         largest = largest.wider(number);
     }
     largest
-}
-
-/// Where costs have a value.
-struct InCosts<'a, E>(&'a [E]);
-
-impl<L: Lanes<W>, E: Entry, const W: usize> Holders<L, W> for InCosts<'_, E> {
-    #[inline(always)]
-    fn of_quad(&self, lanes: L, quad: usize, value: L::Vector) -> u64 {
-        equal(lanes, load_part_of_costs(lanes, self.0, quad), value)
-    }
 }
 
 /// Least c_j and the first column that has it. `widest` becomes that of [`wider`].
@@ -609,15 +649,26 @@ pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
     let quads = quads::<W>(row.len());
     let mut total = lanes.splat(L::Number::INFINITY);
     for quad in 0..quads {
-        let costs = load_costs(lanes, row, quad);
-        wider_by_quad(lanes, widest, row, quad, costs);
+        let costs = load_overlapping(lanes, row, quad);
+        *widest = wider_within(lanes, *widest, costs, row.len());
         let least = least_of_quad(lanes, costs);
         lanes.store(least, &mut quad_least.vectors.quad_mut(quad)[0]);
         total = lanes.smaller(least, total);
     }
     let least = lanes.least(total);
-    let nearest = nearest(lanes, least, quads, quad_least, &[], &InCosts(row));
-    (least, nearest.col as u32)
+    let value = lanes.splat(least);
+    // From the back, so that the first one stays.
+    let mut first = quads - 1;
+    for quad in (0..quads).rev() {
+        let holding = lanes.equal(lanes.load(&quad_least.vectors.quad(quad)[0]), value);
+        first = select_unpredictable(holding != 0, quad, first);
+    }
+    let holding = equal(lanes, load_overlapping(lanes, row, first), value);
+    let place = holding.trailing_zeros() as usize % (QUAD * W);
+    (
+        least,
+        (start_of_overlapping::<W>(row.len(), first) + place) as u32,
+    )
 }
 
 /// Least c_j − v_j and its column, and the second least.
@@ -718,13 +769,14 @@ pub fn least_reduced_cost<L: Lanes<W>, E: Entry, const W: usize>(
     lanes.least(total)
 }
 
-/// Puts the columns with c_j − v_j < `bound` into `found`: for each quad that has some, its number and one bit for each
-/// column. Returns how many those quads are. There must be room for all quads, and one more.
+/// Puts the columns other than `own` with c_j − v_j < `bound` into `found`: for each quad that has some, its number and one
+/// bit for each column. Returns how many those quads are. There must be room for all quads, and one more.
 #[inline(always)]
 pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     row: &[E],
     col_duals: &PerColumn<L::Number>,
+    own: usize,
     bound: L::Number,
     found: &mut [(u32, u64)],
 ) -> usize {
@@ -733,7 +785,8 @@ pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize>(
     for quad in 0..quads::<W>(row.len()) {
         let costs = load_costs(lanes, row, quad);
         let reduced = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
-        let bits = below(lanes, reduced, bound);
+        let own_bit = u64::from(own / (QUAD * W) == quad) << (own % (QUAD * W));
+        let bits = below(lanes, reduced, bound) & !own_bit;
         found[count] = (quad as u32, bits);
         count += usize::from(bits != 0);
     }

@@ -128,7 +128,16 @@ proptest! {
                 continue;
             };
             prop_assert_eq!(status[index], 0);
-            prop_assert_eq!(doubled_objective(problem, &answer) as f32, optimum as f32);
+            let objective = doubled_objective(problem, &answer);
+            // What the contract allows where the digits of the costs do not fit f64.
+            let allowed = match kind {
+                Kind::Inexact => 2.0 * rows.min(cols) as f64 * 40.0 / (1u64 << 50) as f64,
+                _ => 0.0,
+            };
+            prop_assert!(
+                objective as f32 == optimum as f32 || (objective - optimum).abs() <= allowed,
+                "objective {objective:e}, optimum {optimum:e}"
+            );
             let proof = check(&problem.view(), &answer, F32_ROUNDOFF);
             prop_assert!(proof.is_ok(), "{}", proof.unwrap_err());
         }
