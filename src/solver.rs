@@ -326,11 +326,6 @@ impl<R: Arithmetic> Solver<R> {
         self.sweeps = Sweeps::default();
     }
 
-    /// x
-    pub fn fake<E: Entry>(&mut self, i: &Instance<E>) {
-        self.reset(i);
-        self.col_duals.reset(i.cols(), R::ZERO);
-    }
     /// There is nothing to do.
     pub fn rest(&mut self) {
         self.phase = Phase::Done;
