@@ -8,7 +8,7 @@ OP := $(PACKAGE)/_hungarian.so
 # A folder of its own: a plain `cargo build --release` makes an archive of the same name without the op.
 TARGET := target/op
 ARCHIVE = $(TARGET)/release/libhungarian_loss.a
-FEATURES := tensorflow-op
+FEATURES := tensorflow-op,cuda
 LINKING := build/tensorflow
 DEMO := build/demo
 SERVING_MODEL := build/serving_model
@@ -39,7 +39,7 @@ $(VENV)/.complete: $(REQUIREMENTS) python_shim/pyproject.toml
 	touch $@
 
 # The static library: solver, bridge and TensorFlow shim.
-$(ARCHIVE): Cargo.toml Cargo.lock build.rs $(wildcard src/*.rs tf_op/*.cc tf_op/*.h) tf_op/flags.py $(VENV)/.complete
+$(ARCHIVE): Cargo.toml Cargo.lock build.rs $(wildcard src/*.rs src/cuda/*.rs cuda/*.ptx tf_op/*.cc tf_op/*.h) tf_op/flags.py $(VENV)/.complete
 	CARGO_TARGET_DIR=$(TARGET) cargo build --release --locked --features $(FEATURES)
 	touch $@
 
@@ -166,7 +166,7 @@ $(BOUNDARY)/sanitized: tests/cpp/boundary.cc $(SANITIZED_ARCHIVE)
 	$(COMPILE_BOUNDARY) -fsanitize=address,undefined -fno-sanitize-recover=all \
 	  -I$(INSTRUMENTED)/$(HOST)/cxxbridge $(SANITIZED_ARCHIVE) -o $@ -pthread -ldl -lm
 
-$(SANITIZED_ARCHIVE): Cargo.toml Cargo.lock build.rs $(wildcard src/*.rs)
+$(SANITIZED_ARCHIVE): Cargo.toml Cargo.lock build.rs $(wildcard src/*.rs src/cuda/*.rs)
 	$(SANITIZE) cargo build --locked --profile test --target $(HOST)
 	touch $@
 
@@ -176,7 +176,7 @@ FAULTY_OP := $(FAULTS)/_hungarian_with_faults.so
 
 test-faults: build
 	mkdir -p $(FAULTS)
-	$(MAKE) FEATURES=tensorflow-op,fault-injection PACKAGE=$(FAULTS) TARGET=$(FAULTS)/target OP=$(FAULTY_OP) $(FAULTY_OP)
+	$(MAKE) FEATURES=tensorflow-op,cuda,fault-injection PACKAGE=$(FAULTS) TARGET=$(FAULTS)/target OP=$(FAULTY_OP) $(FAULTY_OP)
 	HUNGARIAN_FAULTY_OP=$(abspath $(FAULTY_OP)) $(BIN)/python -m pytest tests/faults
 
 # Coverage-guided fuzzing. Both start from what is kept in tests/fuzz/corpus, which is replayed first; the long search
