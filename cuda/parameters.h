@@ -33,5 +33,8 @@ struct Parameters {
 // The same numbers are in a test of src/cuda/parameters.rs.
 static_assert(sizeof(DeviceBatch) == 120, "DeviceBatch");
 static_assert(sizeof(Parameters) == 136, "Parameters");
+static_assert(__builtin_offsetof(DeviceBatch, problems) == 80, "problems");
+static_assert(__builtin_offsetof(DeviceBatch, maximize) == 112, "maximize");
+static_assert(__builtin_offsetof(Parameters, workspace) == 120, "workspace");
 
 #endif  // CUDA_PARAMETERS_H_

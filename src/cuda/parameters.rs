@@ -55,3 +55,19 @@ pub struct Parameters {
     /// Bytes of it for each block.
     pub workspace_per_block: i64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::offset_of;
+
+    /// The same numbers are asserted in `cuda/parameters.h`.
+    #[test]
+    fn kernels_see_the_same_layout() {
+        assert_eq!(size_of::<DeviceBatch>(), 120);
+        assert_eq!(size_of::<Parameters>(), 136);
+        assert_eq!(offset_of!(DeviceBatch, problems), 80);
+        assert_eq!(offset_of!(DeviceBatch, maximize), 112);
+        assert_eq!(offset_of!(Parameters, workspace), 120);
+    }
+}

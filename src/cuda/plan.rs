@@ -49,7 +49,51 @@ pub struct Launch {
 
 /// Why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {}
+pub enum PlanError {
+    /// A size is negative.
+    #[error("a size is negative: got {0}, expected 0 or more")]
+    NegativeSize(i64),
+    /// Too many rows or columns.
+    #[error(
+        "got problems of {rows} x {cols}, expected at most {LONGEST} rows and columns on a GPU"
+    )]
+    TooLarge {
+        /// Rows of the problems.
+        rows: i64,
+        /// Columns of the problems.
+        cols: i64,
+    },
+    /// The batch has more entries than an address can count.
+    #[error("got {problems} problems of {rows} x {cols}, expected at most 2^60 entries in all")]
+    TooMany {
+        /// Number of problems.
+        problems: i64,
+        /// Rows of each.
+        rows: i64,
+        /// Columns of each.
+        cols: i64,
+    },
+    /// The kernels are not made for such devices.
+    #[error(
+        "got a GPU of compute capability {}.{}, expected 7.0 (Volta) or later",
+        .0 / 10, .0 % 10
+    )]
+    TooOld(u32),
+}
+
+/// Rows and columns, at most: the largest block's threads hold four columns each.
+pub const LONGEST: i64 = 4096;
+
+/// The oldest devices that the kernels are made for.
+pub const OLDEST_CAPABILITY: u32 = 70;
+
+/// Columns up to which a warp solves a problem by itself.
+const WIDEST_FOR_WARP: u64 = 128;
+
+/// Workspace that the plan does not exceed unless one block needs more: it makes the grid smaller.
+const MOST_WORKSPACE: u64 = 512 << 20;
+
+const WARP: u64 = 32;
 
 /// How a batch is solved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,12 +111,65 @@ impl Plan {
     /// # Errors
     ///
     /// The problem is too large for the kernels, or the device too old.
-    pub fn new(
-        _device: &Device,
-        _costs: CostType,
-        _batch: &DeviceBatch,
-    ) -> Result<Self, PlanError> {
-        todo!()
+    pub fn new(device: &Device, costs: CostType, batch: &DeviceBatch) -> Result<Self, PlanError> {
+        let DeviceBatch {
+            problems,
+            rows,
+            cols,
+            ..
+        } = *batch;
+        if device.compute_capability < OLDEST_CAPABILITY {
+            return Err(PlanError::TooOld(device.compute_capability));
+        }
+        if let Some(&size) = [problems, rows, cols].iter().find(|&&size| size < 0) {
+            return Err(PlanError::NegativeSize(size));
+        }
+        if rows.max(cols) > LONGEST {
+            return Err(PlanError::TooLarge { rows, cols });
+        }
+        if problems.checked_mul(LONGEST * LONGEST).is_none()
+            && problems > (1 << 60) / (rows * cols).max(1)
+        {
+            return Err(PlanError::TooMany {
+                problems,
+                rows,
+                cols,
+            });
+        }
+        if problems == 0 {
+            return Ok(Plan {
+                workspace_bytes: 0,
+                launches: Vec::new(),
+                workspace_per_block: 0,
+            });
+        }
+        let kernels = [
+            Kernel::search(device, costs, batch),
+            Kernel::prove(device, costs, batch),
+        ];
+        let per_block = kernels.iter().map(|kernel| kernel.workspace).max();
+        let per_block = per_block.unwrap_or(0).next_multiple_of(256);
+        let affordable = MOST_WORKSPACE.checked_div(per_block).unwrap_or(u64::MAX);
+        let launches = kernels.map(|kernel| {
+            let resident =
+                u64::from(device.multiprocessors) * kernel.blocks_per_multiprocessor(device);
+            let grid = resident
+                .min(problems as u64)
+                .min(affordable)
+                .min(u64::from(device.grid_limit));
+            Launch {
+                kernel: kernel.symbol,
+                grid: grid.max(1) as u32,
+                threads: kernel.threads as u32,
+                shared_bytes: kernel.shared as u32,
+            }
+        });
+        let largest_grid = launches.iter().map(|launch| u64::from(launch.grid)).max();
+        Ok(Plan {
+            workspace_bytes: per_block * largest_grid.unwrap_or(0),
+            launches: launches.to_vec(),
+            workspace_per_block: per_block as i64,
+        })
     }
 
     /// What each of the launches is given.
@@ -82,5 +179,200 @@ impl Plan {
             workspace,
             workspace_per_block: self.workspace_per_block,
         }
+    }
+}
+
+/// A kernel and what a block of it takes.
+#[derive(Clone, Copy, Debug)]
+struct Kernel {
+    symbol: &'static str,
+    threads: u64,
+    shared: u64,
+    workspace: u64,
+    /// Registers that a thread may have at most, by the kernel's launch bounds.
+    registers: u64,
+}
+
+/// Makes the same sums as `Arena` in `cuda/problem.h`: shared memory while there is room, then workspace.
+struct Arena {
+    shared_left: u64,
+    workspace: u64,
+}
+
+impl Arena {
+    fn new(shared: u64) -> Self {
+        Arena {
+            shared_left: shared,
+            workspace: 0,
+        }
+    }
+
+    fn take(&mut self, bytes: u64) {
+        let bytes = aligned(bytes);
+        if bytes <= self.shared_left {
+            self.shared_left -= bytes;
+        } else {
+            self.workspace += bytes;
+        }
+    }
+
+    fn take_all(mut self, sizes: &[u64]) -> u64 {
+        sizes.iter().for_each(|&bytes| self.take(bytes));
+        self.workspace
+    }
+}
+
+fn aligned(bytes: u64) -> u64 {
+    bytes.next_multiple_of(16)
+}
+
+/// Bytes that a team needs to exchange values: `kTeamBytes`.
+const TEAM: u64 = 2 * 32 * 32;
+
+/// The arrays of a `State` whose numbers have so many bytes.
+fn state(size: u64, number: u64) -> [u64; 6] {
+    let indices = 2 * size;
+    [
+        number * size,
+        number * size,
+        4 * size,
+        indices,
+        indices,
+        indices,
+    ]
+}
+
+/// The longer side of the problems.
+fn size(batch: &DeviceBatch) -> u64 {
+    batch.rows.max(batch.cols) as u64
+}
+
+/// Entries of a copy of one problem's costs: `PackedCount`.
+fn packed(batch: &DeviceBatch) -> u64 {
+    let (rows, cols) = (batch.rows as u64, batch.cols as u64);
+    (rows * (cols | 1)).max(cols * (rows | 1))
+}
+
+/// Can a problem have more existing rows than columns? `MayBeTransposed`.
+fn may_be_transposed(batch: &DeviceBatch) -> bool {
+    batch.rows > batch.cols || batch.row_mask_is_uniform == 0 || batch.col_mask_is_uniform == 0
+}
+
+fn sum(sizes: &[u64]) -> u64 {
+    sizes.iter().copied().map(aligned).sum()
+}
+
+impl Kernel {
+    /// The kernel that searches in f32.
+    fn search(device: &Device, costs: CostType, batch: &DeviceBatch) -> Self {
+        let size = size(batch);
+        let is_block = size > WIDEST_FOR_WARP;
+        let symbol = match (is_block, costs) {
+            (false, CostType::Half) => "search_by_warp_half",
+            (false, CostType::Bfloat16) => "search_by_warp_bfloat16",
+            (false, CostType::Float) => "search_by_warp_float",
+            (false, CostType::Double) => "search_by_warp_double",
+            (true, CostType::Half) => "search_by_block_half",
+            (true, CostType::Bfloat16) => "search_by_block_bfloat16",
+            (true, CostType::Float) => "search_by_block_float",
+            (true, CostType::Double) => "search_by_block_double",
+        };
+        // Few warps wait less for each other; four columns a thread are all that registers hold.
+        let columns_per_thread = if size <= 1024 { 2 } else { 4 };
+        let threads = match is_block {
+            false => WARP,
+            true => size.div_ceil(columns_per_thread).next_multiple_of(WARP),
+        };
+        let team = if is_block { TEAM } else { 0 };
+        let sizes = [&[team], state(size, 4).as_slice()].concat();
+        let copy = 4 * packed(batch);
+        let most = u64::from(device.shared_bytes_per_block_optin);
+        let kernel = |shared: u64| {
+            let mut arena = Arena::new(shared);
+            sizes.iter().for_each(|&bytes| arena.take(bytes));
+            if arena.shared_left >= aligned(copy) || may_be_transposed(batch) {
+                arena.take(copy);
+            }
+            Kernel {
+                symbol,
+                threads,
+                shared,
+                workspace: arena.workspace,
+                registers: if is_block { 64 } else { 128 },
+            }
+        };
+        let without = kernel(sum(&sizes).min(most));
+        let shared = sum(&sizes) + aligned(copy);
+        if shared > most {
+            return without;
+        }
+        // Costs in shared memory make steps about twice as fast, but leave room for fewer blocks.
+        let with = kernel(shared);
+        let needed = (batch.problems as u64).div_ceil(u64::from(device.multiprocessors.max(1)));
+        let (few, many) = (
+            with.blocks_per_multiprocessor(device),
+            without.blocks_per_multiprocessor(device),
+        );
+        if 2 * few >= many.min(needed) {
+            with
+        } else {
+            without
+        }
+    }
+
+    /// The kernel that proves in f64.
+    fn prove(device: &Device, costs: CostType, batch: &DeviceBatch) -> Self {
+        let size = size(batch);
+        let (symbol, exact) = match costs {
+            CostType::Half => ("prove_half", 4),
+            CostType::Bfloat16 => ("prove_bfloat16", 4),
+            CostType::Float => ("prove_float", 4),
+            CostType::Double => ("prove_double", 8),
+        };
+        // Its passes over all costs gain by more threads than a search's steps do.
+        let threads = match size {
+            0..=32 => 32,
+            33..=64 => 64,
+            65..=128 => 128,
+            129..=512 => 256,
+            _ => 512,
+        };
+        let sizes = [
+            &[TEAM],
+            state(size, 8).as_slice(),
+            &[8 * size, 4 * size, 4 * size],
+        ]
+        .concat();
+        let shared = sum(&sizes).min(u64::from(device.shared_bytes_per_block_optin));
+        let copy = if may_be_transposed(batch) {
+            exact * packed(batch)
+        } else {
+            0
+        };
+        let wide = [state(size, 16).as_slice(), &[16 * size]].concat();
+        let all = [sizes, vec![copy], wide].concat();
+        Kernel {
+            symbol,
+            threads,
+            shared,
+            workspace: Arena::new(shared).take_all(&all),
+            registers: 128,
+        }
+    }
+
+    fn blocks_per_multiprocessor(&self, device: &Device) -> u64 {
+        let most = match device.compute_capability {
+            75 => 16,
+            86..=89 => 24,
+            _ => 32,
+        };
+        const REGISTERS: u64 = 65536;
+        // What the system takes of each block's share from 8.0 on.
+        const RESERVED: u64 = 1024;
+        let by_shared =
+            u64::from(device.shared_bytes_per_multiprocessor) / (self.shared + RESERVED);
+        let by_threads = u64::from(device.threads_per_multiprocessor) / self.threads;
+        let by_registers = REGISTERS / (self.registers * self.threads);
+        by_shared.min(by_threads).min(by_registers).clamp(1, most)
     }
 }
