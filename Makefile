@@ -193,3 +193,29 @@ fuzz:
 
 fuzz-smoke:
 	$(MAKE) fuzz FUZZ_SECONDS=20 FUZZ=build/fuzz-smoke
+
+# ---- CUDA path ----
+
+.PHONY: test-gpu-path
+
+# The path to a GPU on machines that have none: TensorFlow's kernel, the launch, and the kernels' host twin behind a
+# libcuda.so.1 of our own. All of it stays in this folder; no package has it.
+GPU_PATH := build/gpu_path
+TWIN := $(GPU_PATH)/libhungarian_twin.so
+STAND_IN_DRIVER := $(GPU_PATH)/driver/libcuda.so.1
+HOST_DEVICE := $(GPU_PATH)/host_device.so
+COMPILE_STAND_IN = mkdir -p $(@D) && $(CXX) -std=c++17 -g -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -shared
+
+test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE)
+	HUNGARIAN_GPU_PATH=$(abspath $(GPU_PATH)) $(BIN)/python -m pytest tests/gpu
+
+$(TWIN): $(wildcard cuda/*.cu cuda/*.h cuda/twin/*)
+	@mkdir -p $(@D)
+	cuda/twin/build.sh $@
+
+$(STAND_IN_DRIVER): tests/gpu/stand_in_driver.cc $(TWIN)
+	$(COMPILE_STAND_IN) -I. $< -o $@ -Wl,-soname,libcuda.so.1 -Wl,-z,defs $(TWIN) -Wl,-rpath,'$$ORIGIN/..'
+
+$(HOST_DEVICE): tests/gpu/host_device.cc $(VENV)/.complete
+	folder=$$($(BIN)/python -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("tensorflow").origin))') && \
+	$(COMPILE_STAND_IN) -isystem "$$folder/include" $< -o $@ -L"$$folder" -l:libtensorflow_framework.so.2 -Wl,-z,defs

@@ -7,7 +7,7 @@ use crate::bridge::{Failure, guard};
 use super::driver::{Cause, DriverError, Stream};
 use super::launch::{self, LaunchError, Workspace};
 use super::parameters::DeviceBatch;
-use super::plan::CostType;
+use super::plan::{CostType, PlanError};
 
 /// What both sides agree on. The C++ half is generated from this by cxx.
 #[allow(missing_docs)] // cxx generates undocumented items beside ours.
@@ -141,8 +141,8 @@ fn unpack(batch: &CudaBatch) -> DeviceBatch {
 impl Failure for LaunchError {
     fn kind(&self) -> ErrorKind {
         match self {
+            LaunchError::Plan(PlanError::TooOld(_)) => ErrorKind::FailedPrecondition,
             LaunchError::Plan(_) => ErrorKind::InvalidArgument,
-            LaunchError::TooOld(..) => ErrorKind::FailedPrecondition,
             LaunchError::Workspace { .. } => ErrorKind::Internal,
             LaunchError::Driver(
                 DriverError::Missing | DriverError::TooOld(_) | DriverError::MissingFunction(_),

@@ -11,13 +11,15 @@ use cudarc::driver::sys::CUdevice_attribute as Attribute;
 
 use super::driver::{Context, Driver, DriverError, Extent, Function, Module, Ordinal, Stream};
 use super::parameters::{DeviceAddress, DeviceBatch};
-use super::plan::{CostType, Device, Plan, PlanError};
+use super::plan::{CostType, Device, OLDEST_CAPABILITY, Plan, PlanError};
 
 /// PTX, and the compute capability (10·major + minor) from which on it can be had; the best one first.
 pub const IMAGES: [(u32, &CStr); 1] = [(70, image(concat!(
     include_str!("../../cuda/assignment.ptx"),
     "\0"
 )))];
+
+const _: () = assert!(IMAGES[IMAGES.len() - 1].0 == OLDEST_CAPABILITY);
 
 const fn image(ptx: &str) -> &CStr {
     match CStr::from_bytes_with_nul(ptx.as_bytes()) {
@@ -38,15 +40,9 @@ pub enum LaunchError {
     /// The driver said no.
     #[error(transparent)]
     Driver(#[from] DriverError),
-    /// The kernels cannot solve it.
-    #[error(transparent)]
+    /// The kernels cannot solve it, or not on this device.
+    #[error("{0}; place the op on the CPU")]
     Plan(#[from] PlanError),
-    /// There is no image for this device.
-    #[error(
-        "the GPU is too old: got compute capability {}.{}, expected {}.{} or later: place the op on the CPU",
-        .0 / 10, .0 % 10, .1 / 10, .1 % 10
-    )]
-    TooOld(u32, u32),
     /// The workspace is not what [`workspace_bytes`] asked for.
     #[error("got {got} bytes of workspace, expected {expected}; please report it")]
     Workspace {
@@ -176,11 +172,10 @@ impl Prepared {
     fn new(driver: &Driver) -> Result<Self, LaunchError> {
         let device = describe(driver, driver.current_device()?)?;
         let capability = device.compute_capability;
-        let oldest = IMAGES[IMAGES.len() - 1].0;
         let (_, ptx) = IMAGES
             .into_iter()
             .find(|&(from, _)| capability >= from)
-            .ok_or(LaunchError::TooOld(capability, oldest))?;
+            .ok_or(PlanError::TooOld(capability))?;
         Ok(Prepared {
             device,
             module: driver.load(ptx)?,
