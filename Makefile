@@ -207,7 +207,8 @@ HOST_DEVICE := $(GPU_PATH)/host_device.so
 COMPILE_STAND_IN = mkdir -p $(@D) && $(CXX) -std=c++17 -g -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -shared
 
 test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE)
-	HUNGARIAN_GPU_PATH=$(abspath $(GPU_PATH)) $(BIN)/python -m pytest tests/gpu
+	LD_LIBRARY_PATH=$(abspath $(dir $(STAND_IN_DRIVER))) HUNGARIAN_STAND_IN_CUDA=1 HUNGARIAN_GPU_PATH=$(abspath $(GPU_PATH)) \
+	  $(BIN)/python -m pytest tests/gpu
 
 $(TWIN): $(wildcard cuda/*.cu cuda/*.h cuda/twin/*)
 	@mkdir -p $(@D)

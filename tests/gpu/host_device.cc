@@ -138,12 +138,10 @@ void CreateExecutor(const SP_Platform* /*platform*/,
     ++copies_to_device;
     Copy(to->opaque, from, bytes, status);
   };
-  executor->memcpy_dtod = [](const SP_Device*, SP_Stream,
-                             SP_DeviceMemoryBase* to,
-                             const SP_DeviceMemoryBase* from, uint64_t bytes,
-                             TF_Status* status) {
-    Copy(to->opaque, from->opaque, bytes, status);
-  };
+  executor->memcpy_dtod =
+      [](const SP_Device*, SP_Stream, SP_DeviceMemoryBase* to,
+         const SP_DeviceMemoryBase* from, uint64_t bytes,
+         TF_Status* status) { Copy(to->opaque, from->opaque, bytes, status); };
   executor->sync_memcpy_dtoh = [](const SP_Device*, void* to,
                                   const SP_DeviceMemoryBase* from,
                                   uint64_t bytes, TF_Status* status) {
@@ -209,14 +207,13 @@ EXPORT void SE_InitPlugin(SE_PlatformRegistrationParams* params,
     *count = 1;
     Succeed(status);
   };
-  functions->create_device = [](const SP_Platform*,
-                                SE_CreateDeviceParams* params,
-                                TF_Status* status) {
-    params->device->struct_size = SP_DEVICE_STRUCT_SIZE;
-    params->device->ordinal = params->ordinal;
-    params->device->hardware_name = "hungarian-loss stand-in (no GPU)";
-    Succeed(status);
-  };
+  functions->create_device =
+      [](const SP_Platform*, SE_CreateDeviceParams* params, TF_Status* status) {
+        params->device->struct_size = SP_DEVICE_STRUCT_SIZE;
+        params->device->ordinal = params->ordinal;
+        params->device->hardware_name = "hungarian-loss stand-in (no GPU)";
+        Succeed(status);
+      };
   functions->destroy_device = [](const SP_Platform*, SP_Device*) {};
   functions->create_device_fns = [](const SP_Platform*,
                                     SE_CreateDeviceFnsParams* params,

@@ -7,7 +7,8 @@
 //
 //   STAND_IN_CUDA_FAIL="cuModuleLoadData=218,cuInit=100"
 //                               what these calls return instead of being done
-//   STAND_IN_CUDA_LOG=path      a line for each call, with its result
+//   STAND_IN_CUDA_LOG=path      a line for each call, with its result; launches
+//                               name their kernel
 //   STAND_IN_CUDA_VERSION=11080 what cuDriverGetVersion says
 //   STAND_IN_CUDA_CAPABILITY=61 compute capability, 10·major + minor
 //   STAND_IN_CUDA_SEED=1        of the twin's schedules
@@ -103,12 +104,11 @@ int Ordered(const char* call) {
   const std::string all = std::string(",") + orders;
   const std::string order = std::string(",") + call + "=";
   const size_t at = all.find(order);
-  return at == std::string::npos
-             ? kSuccess
-             : std::atoi(all.c_str() + at + order.size());
+  return at == std::string::npos ? kSuccess
+                                 : std::atoi(all.c_str() + at + order.size());
 }
 
-void Log(const char* call, int result) {
+void Log(const std::string& call, int result) {
   static const char* const path = std::getenv("STAND_IN_CUDA_LOG");
   if (path == nullptr) return;
   static std::mutex mutex;
@@ -141,14 +141,15 @@ constexpr int kSharedBytesOptin = 163 * 1024;
 // Does `work` and says what became of it, unless the test wants it to fail or
 // the driver would refuse to do anything.
 template <typename Work>
-int Do(const char* call, bool needs_context, const Work& work) {
+int Do(const char* call, bool needs_context, const Work& work,
+       const std::string& detail = "") {
   int result = Ordered(call);
   if (result == kSuccess && !initialized) result = kNotInitialized;
   if (result == kSuccess && needs_context && current.empty()) {
     result = kInvalidContext;
   }
   if (result == kSuccess) result = work();
-  Log(call, result);
+  Log(call + detail, result);
   return result;
 }
 
@@ -379,13 +380,16 @@ EXPORT int cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y,
                           unsigned threads_y, unsigned threads_z,
                           unsigned shared_bytes, Stream* /*stream*/,
                           void** arguments, void** /*extra*/) {
-  return Do("cuLaunchKernel", true, [&] {
-    if (grid_y != 1 || grid_z != 1 || threads_y != 1 || threads_z != 1) {
-      return static_cast<int>(kInvalidValue);
-    }
-    return Launch(*function, grid_x, threads_x, shared_bytes,
-                  static_cast<const Parameters*>(arguments[0]));
-  });
+  return Do(
+      "cuLaunchKernel", true,
+      [&] {
+        if (grid_y != 1 || grid_z != 1 || threads_y != 1 || threads_z != 1) {
+          return static_cast<int>(kInvalidValue);
+        }
+        return Launch(*function, grid_x, threads_x, shared_bytes,
+                      static_cast<const Parameters*>(arguments[0]));
+      },
+      ' ' + function->symbol);
 }
 
 // Streams and events.
@@ -419,7 +423,8 @@ EXPORT int cuStreamGetCtx(Stream* /*stream*/, Context** context) {
 }
 
 EXPORT int cuEventCreate(Event** event, unsigned /*flags*/) {
-  return Do("cuEventCreate", true, [&] { return *event = new Event, kSuccess; });
+  return Do("cuEventCreate", true,
+            [&] { return *event = new Event, kSuccess; });
 }
 
 EXPORT int cuEventDestroy_v2(Event* event) {
@@ -479,14 +484,12 @@ EXPORT int cuMemsetD8Async(uintptr_t address, unsigned char value, size_t count,
 
 EXPORT int cuMemcpyHtoDAsync_v2(uintptr_t to, const void* from, size_t bytes,
                                 Stream* /*stream*/) {
-  return Do("cuMemcpyHtoDAsync_v2", true, [&] {
-    return Copy(to, reinterpret_cast<uintptr_t>(from), bytes);
-  });
+  return Do("cuMemcpyHtoDAsync_v2", true,
+            [&] { return Copy(to, reinterpret_cast<uintptr_t>(from), bytes); });
 }
 
 EXPORT int cuMemcpyDtoHAsync_v2(void* to, uintptr_t from, size_t bytes,
                                 Stream* /*stream*/) {
-  return Do("cuMemcpyDtoHAsync_v2", true, [&] {
-    return Copy(reinterpret_cast<uintptr_t>(to), from, bytes);
-  });
+  return Do("cuMemcpyDtoHAsync_v2", true,
+            [&] { return Copy(reinterpret_cast<uintptr_t>(to), from, bytes); });
 }
