@@ -204,9 +204,11 @@ GPU_PATH := build/gpu_path
 TWIN := $(GPU_PATH)/libhungarian_twin.so
 STAND_IN_DRIVER := $(GPU_PATH)/driver/libcuda.so.1
 HOST_DEVICE := $(GPU_PATH)/host_device.so
+# A library of that name which is no driver.
+NO_DRIVER := $(GPU_PATH)/no_driver/libcuda.so.1
 COMPILE_STAND_IN = mkdir -p $(@D) && $(CXX) -std=c++17 -g -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -shared
 
-test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE)
+test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(NO_DRIVER)
 	LD_LIBRARY_PATH=$(abspath $(dir $(STAND_IN_DRIVER))) HUNGARIAN_STAND_IN_CUDA=1 HUNGARIAN_GPU_PATH=$(abspath $(GPU_PATH)) \
 	  $(BIN)/python -m pytest tests/gpu
 
@@ -216,6 +218,10 @@ $(TWIN): $(wildcard cuda/*.cu cuda/*.h cuda/twin/*)
 
 $(STAND_IN_DRIVER): tests/gpu/stand_in_driver.cc $(TWIN)
 	$(COMPILE_STAND_IN) -I. $< -o $@ -Wl,-soname,libcuda.so.1 -Wl,-z,defs $(TWIN) -Wl,-rpath,'$$ORIGIN/..'
+
+$(NO_DRIVER):
+	@mkdir -p $(@D)
+	echo 'int nothing;' | $(CXX) -shared -fPIC -x c++ - -o $@
 
 $(HOST_DEVICE): tests/gpu/host_device.cc $(VENV)/.complete
 	folder=$$($(BIN)/python -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("tensorflow").origin))') && \

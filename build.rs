@@ -48,7 +48,10 @@ fn compile_shim(with_cuda: bool) -> anyhow::Result<()> {
     if env::var_os("CARGO_FEATURE_FAULT_INJECTION").is_some() {
         shim.define("HUNGARIAN_FAULT_INJECTION", None);
     }
-    for source in SHIM_SOURCES.into_iter().chain(with_cuda.then_some(CUDA_SHIM_SOURCE)) {
+    for source in SHIM_SOURCES
+        .into_iter()
+        .chain(with_cuda.then_some(CUDA_SHIM_SOURCE))
+    {
         shim.file(PathBuf::from("tf_op").join(source));
     }
     shim.try_compile("hungarian_tf_op")?;

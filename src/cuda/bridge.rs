@@ -87,14 +87,7 @@ unsafe fn cuda_launch(batch: &CudaBatch, workspace: usize, bytes: u64) -> Outcom
             bytes,
         };
         // SAFETY: the caller's promise.
-        unsafe {
-            launch::launch(
-                stream_of(batch),
-                costs_of(batch),
-                unpack(batch),
-                workspace,
-            )
-        }
+        unsafe { launch::launch(stream_of(batch), costs_of(batch), unpack(batch), workspace) }
     })
 }
 

@@ -337,7 +337,12 @@ impl Driver {
     pub fn function(&self, module: Module, symbol: &CStr) -> Result<Function, DriverError> {
         let mut function = null_mut();
         // SAFETY: the module is loaded and stays so; the symbol ends with a zero; the pointer is to a local.
-        unsafe { call!(self, cuModuleGetFunction(&mut function, module.0, symbol.as_ptr()))? };
+        unsafe {
+            call!(
+                self,
+                cuModuleGetFunction(&mut function, module.0, symbol.as_ptr())
+            )?
+        };
         Ok(Function(function))
     }
 
@@ -432,7 +437,9 @@ fn check(call: &'static str, code: c_int) -> Result<(), DriverError> {
 /// "CUDA_ERROR_INVALID_VALUE (1), invalid argument", in the driver's words.
 fn meaning(code: c_int) -> String {
     match (text("cuGetErrorName", code), text("cuGetErrorString", code)) {
-        (Some(name), Some(words)) => format!("{name} ({code}), {words}"),
+        (Some(name), Some(words)) => {
+            format!("{name} ({code}), {}", words.trim_end_matches('.'))
+        }
         _ => format!("result {code}, which the driver has no name for"),
     }
 }
