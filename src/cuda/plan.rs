@@ -81,7 +81,7 @@ pub enum PlanError {
     TooOld(u32),
 }
 
-/// Rows and columns, at most: the largest block's threads hold four columns each.
+/// Rows and columns, at most: 512 threads hold eight columns each.
 pub const LONGEST: i64 = 4096;
 
 /// The oldest devices that the kernels are made for.
@@ -253,9 +253,12 @@ fn packed(batch: &DeviceBatch) -> u64 {
     (rows * (cols | 1)).max(cols * (rows | 1))
 }
 
-/// Can a problem have more existing rows than columns? `MayBeTransposed`.
-fn may_be_transposed(batch: &DeviceBatch) -> bool {
-    batch.rows > batch.cols || batch.row_mask_is_uniform == 0 || batch.col_mask_is_uniform == 0
+/// May costs have to be copied? `MayNeedCopy`. `in_place`: the kernel reads costs of that type.
+fn may_need_copy(batch: &DeviceBatch, in_place: bool) -> bool {
+    !in_place
+        || batch.rows > batch.cols
+        || batch.row_mask_is_uniform == 0
+        || batch.col_mask_is_uniform == 0
 }
 
 fn sum(sizes: &[u64]) -> u64 {
@@ -277,8 +280,8 @@ impl Kernel {
             (true, CostType::Float) => "search_by_block_float",
             (true, CostType::Double) => "search_by_block_double",
         };
-        // Few warps wait less for each other; four columns a thread are all that registers hold.
-        let columns_per_thread = if size <= 1024 { 2 } else { 4 };
+        // Few warps wait less for each other; registers hold up to eight columns for each thread.
+        let columns_per_thread = if size <= 1024 { 2 } else { 8 };
         let threads = match is_block {
             false => WARP,
             true => size.div_ceil(columns_per_thread).next_multiple_of(WARP),
@@ -290,7 +293,8 @@ impl Kernel {
         let kernel = |shared: u64| {
             let mut arena = Arena::new(shared);
             sizes.iter().for_each(|&bytes| arena.take(bytes));
-            if arena.shared_left >= aligned(copy) || may_be_transposed(batch) {
+            if arena.shared_left >= aligned(copy) || may_need_copy(batch, costs == CostType::Float)
+            {
                 arena.take(copy);
             }
             Kernel {
@@ -298,7 +302,7 @@ impl Kernel {
                 threads,
                 shared,
                 workspace: arena.workspace,
-                registers: if is_block { 64 } else { 128 },
+                registers: 128,
             }
         };
         let without = kernel(sum(&sizes).min(most));
@@ -344,7 +348,8 @@ impl Kernel {
         ]
         .concat();
         let shared = sum(&sizes).min(u64::from(device.shared_bytes_per_block_optin));
-        let copy = if may_be_transposed(batch) {
+        let in_place = matches!(costs, CostType::Float | CostType::Double);
+        let copy = if may_need_copy(batch, in_place) {
             exact * packed(batch)
         } else {
             0
