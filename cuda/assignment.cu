@@ -4,18 +4,18 @@
 
 #include "prove.h"
 
-#define INSTANTIATE(name, T)                                              \
-  extern "C" __global__ void __launch_bounds__(Team<false>::kMostThreads) \
-      search_by_warp_##name(Parameters parameters) {                      \
-    Search<T, false>(parameters);                                         \
-  }                                                                       \
-  extern "C" __global__ void __launch_bounds__(Team<true>::kMostThreads)  \
-      search_by_block_##name(Parameters parameters) {                     \
-    Search<T, true>(parameters);                                          \
-  }                                                                       \
-  extern "C" __global__ void __launch_bounds__(Team<true>::kMostThreads)  \
-      prove_##name(Parameters parameters) {                               \
-    Prove<T>(parameters);                                                 \
+#define INSTANTIATE(name, T)                                                 \
+  extern "C" __global__ void __launch_bounds__(Team<false>::kMostThreads, 1) \
+      search_by_warp_##name(Parameters parameters) {                         \
+    Search<T, false>(parameters);                                            \
+  }                                                                          \
+  extern "C" __global__ void __launch_bounds__(Team<true>::kMostThreads, 1)  \
+      search_by_block_##name(Parameters parameters) {                        \
+    Search<T, true>(parameters);                                             \
+  }                                                                          \
+  extern "C" __global__ void __launch_bounds__(Team<true>::kMostThreads, 1)  \
+      prove_##name(Parameters parameters) {                                  \
+    Prove<T>(parameters);                                                    \
   }
 
 INSTANTIATE(half, Half)

@@ -41,15 +41,18 @@ constexpr int kRaiseRounds = 32;
 // The memory of a prover.
 struct ProofMemory {
   State<double> state;
-  // Distances of a search; while v is raised, what it becomes.
-  double* distances;
-  // v in f32, and what it becomes.
+  // v while it is raised, and what it becomes; of a search, v and the
+  // distances.
+  double* duals;
+  double* next;
+  // The same in f32.
   float* narrow;
   float* next_narrow;
 
   __device__ ProofMemory(Arena& arena, int size)
       : state(arena, size),
-        distances(arena.Take<double>(size)),
+        duals(arena.Take<double>(size)),
+        next(arena.Take<double>(size)),
         narrow(arena.Take<float>(size)),
         next_narrow(arena.Take<float>(size)) {}
 };
@@ -80,7 +83,7 @@ class Prover {
   __device__ bool Adopt(const Answer<Real>& answer) {
     for (int row = team_.thread(); row < frame_.rows; row += team_.threads()) {
       const int col = answer.col_of_row[row];
-      state_.col_of_row[row] = static_cast<short>(col >= 0 ? col : kOut);
+      state_.ColOfRow(row) = static_cast<short>(col >= 0 ? col : kOut);
     }
     double largest_dual = 0.0;
     for (int col = team_.thread(); col < frame_.cols; col += team_.threads()) {
@@ -122,7 +125,7 @@ class Prover {
           }
           largest_row_dual = Larger(largest_row_dual, fabs(dual));
           if (col >= 0) {
-            state_.row_duals_by_col[col] = dual;
+            state_.RowDualByCol(col) = dual;
           }
         });
     distance =
@@ -148,7 +151,7 @@ class Prover {
       R top = lowest;
       for (int col = team_.thread(); col < frame_.cols;
            col += team_.threads()) {
-        top = Larger(top, state.col_duals[col]);
+        top = Larger(top, state.ColDual(col));
       }
       shift = team_.Reduce(top, lowest, LargerOf());
     }
@@ -158,27 +161,27 @@ class Prover {
       return static_cast<Real>(Number<R>::ToDouble(dual) * factor + 0.0);
     };
     for (int row = team_.thread(); row < frame_.rows; row += team_.threads()) {
-      const int col = state.col_of_row[row];
+      const int col = state.ColOfRow(row);
       answer.col_of_row[row] = col >= 0 ? col : kUnmatched;
       Real dual = 0;
       if (col >= 0) {
-        dual = round(state.row_duals_by_col[col] + shift);
+        dual = round(state.RowDualByCol(col) + shift);
       } else if (frame_.row_mask.Exists(row)) {
         dual = round(Number<R>::From(frame_.RowCeiling()));
       }
       answer.row_duals[row] = dual;
     }
     for (int col = team_.thread(); col < frame_.cols; col += team_.threads()) {
-      answer.row_of_col[col] = state.row_of_col[col];
+      answer.row_of_col[col] = state.RowOfCol(col);
       answer.col_duals[col] = frame_.col_mask.Exists(col)
-                                  ? round(state.col_duals[col] - shift)
+                                  ? round(state.ColDual(col) - shift)
                                   : Real(0);
     }
-    double total = Total(state.col_of_row, 1.0);
+    double total = Total(state, 1.0);
     if (!(fabs(total) < InfinityOfDouble())) {
       // A partial sum left the range of f64; the total need not.
       const double scale = 1.0 / static_cast<double>(1LL << 40);
-      total = Total(state.col_of_row, scale) / scale;
+      total = Total(state, scale) / scale;
     }
     if (team_.thread() == 0) {
       *answer.total_cost = static_cast<Real>(total);
@@ -215,15 +218,15 @@ class Prover {
         const double rounded = fabs(near) < far ? (near + shift) - shift : near;
         dual = row >= 0 ? Smaller(rounded, ceiling) : ceiling;
       }
-      state_.row_of_col[col] = static_cast<short>(row);
+      state_.RowOfCol(col) = static_cast<short>(row);
       // What is not matched is never raised: it is the same before and after
       // each round.
-      state_.col_duals[col] = dual;
-      memory_.distances[col] = dual;
+      memory_.duals[col] = dual;
+      memory_.next[col] = dual;
       memory_.narrow[col] = static_cast<float>(dual);
       memory_.next_narrow[col] = static_cast<float>(dual);
     }
-    duals_ = state_.col_duals;
+    duals_ = memory_.duals;
     narrow_ = memory_.narrow;
     team_.Sync();
   }
@@ -242,7 +245,7 @@ class Prover {
     SetSlack(largest_dual);
     const double most = 2.0 * (largest_ + largest_dual);
     const double ceiling = frame_.IsBalanced() ? most : frame_.ColumnCeiling();
-    double* next = memory_.distances;
+    double* next = memory_.next;
     float* next_narrow = memory_.next_narrow;
     bool is_settled = false;
     bool has_failed = false;
@@ -273,13 +276,8 @@ class Prover {
       next = duals;
       next_narrow = narrow;
     }
-    if (duals_ != state_.col_duals) {
-      for (int col = team_.thread(); col < frame_.cols;
-           col += team_.threads()) {
-        state_.col_duals[col] = duals_[col];
-      }
-      team_.Sync();
-      duals_ = state_.col_duals;
+    for (int col = team_.thread(); col < frame_.cols; col += team_.threads()) {
+      state_.ColDual(col) = duals_[col];
     }
     return is_settled && !has_failed;
   }
@@ -289,8 +287,8 @@ class Prover {
     ForEachRow(
         [&](int row, int col, double cost, double /*dual*/, double least) {
           if (duals_[col] < cost - least) {
-            state_.col_of_row[row] = kUnmatched;
-            state_.row_of_col[col] = kUnmatched;
+            state_.ColOfRow(row) = kUnmatched;
+            state_.RowOfCol(col) = kUnmatched;
           }
         });
     team_.Sync();
@@ -300,7 +298,7 @@ class Prover {
   __device__ bool SolveFrom(const State<double>& state) {
     COUNT(kSearchesInDouble);
     using Columns = ColumnsInMemory<double>;
-    Columns columns = {memory_.distances, state.col_duals};
+    Columns columns = {memory_.next, memory_.duals};
     Solver<double, TeamType, CostsType, Columns> solver(team_, frame_, costs_,
                                                         state);
     return kHasBegun ? solver.AugmentOpenRows(columns) : solver.Solve(columns);
@@ -308,10 +306,11 @@ class Prover {
 
   // v in f32; returns max|v|.
   __device__ double NarrowDuals() {
-    duals_ = state_.col_duals;
+    duals_ = memory_.duals;
     narrow_ = memory_.narrow;
     double largest_dual = 0.0;
     for (int col = team_.thread(); col < frame_.cols; col += team_.threads()) {
+      duals_[col] = state_.ColDual(col);
       narrow_[col] = static_cast<float>(duals_[col]);
       if (frame_.col_mask.Exists(col)) {
         largest_dual = Larger(largest_dual, fabs(duals_[col]));
@@ -332,7 +331,7 @@ class Prover {
       if (!frame_.row_mask.Exists(row)) {
         continue;
       }
-      const int own = state_.col_of_row[row];
+      const int own = state_.ColOfRow(row);
       const double cost =
           own >= 0 ? costs_.template Get<double>(row, own) : 0.0;
       const double dual = own >= 0 ? cost - duals_[own] : row_ceiling;
@@ -387,10 +386,11 @@ class Prover {
   }
 
   // Sum over the matched pairs of the user's costs times `scale`.
-  __device__ double Total(const short* col_of_row, double scale) {
+  template <typename R>
+  __device__ double Total(const State<R>& state, double scale) {
     DoubleDouble sum = {0.0, 0.0};
     for (int row = team_.thread(); row < frame_.rows; row += team_.threads()) {
-      const long long col = col_of_row[row];
+      const long long col = state.ColOfRow(row);
       if (col >= 0) {
         const long long place =
             frame_.is_transposed
@@ -425,7 +425,8 @@ __device__ void ProveProblem(TeamType& team, const DeviceBatch& batch,
                              long long problem, const ProofMemory& memory,
                              typename TypesOf<T>::Exact* copy,
                              const State<DoubleDouble>& wide,
-                             DoubleDouble* wide_distances) {
+                             DoubleDouble* wide_distances,
+                             DoubleDouble* wide_duals) {
   using Real = typename TypesOf<T>::Real;
   const int status = batch.status[problem];
   if (status >= 0) {
@@ -462,7 +463,7 @@ __device__ void ProveProblem(TeamType& team, const DeviceBatch& batch,
   if (is_feasible) {
     COUNT(kSolvedInDoubleDouble);
     using Columns = ColumnsInMemory<DoubleDouble>;
-    Columns columns = {wide_distances, wide.col_duals};
+    Columns columns = {wide_distances, wide_duals};
     Solver<DoubleDouble, TeamType, Costs<Entry>, Columns> solver(team, frame,
                                                                  costs, wide);
     is_feasible = solver.Solve(columns);
@@ -487,10 +488,12 @@ __device__ void Prove(const Parameters& parameters) {
   }
   const State<DoubleDouble> wide(arena, size);
   DoubleDouble* const wide_distances = arena.Take<DoubleDouble>(size);
+  DoubleDouble* const wide_duals = arena.Take<DoubleDouble>(size);
   for (long long problem = blockIdx.x; problem < batch.problems;
        problem += gridDim.x) {
     BEGIN_PROBLEM();
-    ProveProblem<T>(team, batch, problem, memory, copy, wide, wide_distances);
+    ProveProblem<T>(team, batch, problem, memory, copy, wide, wide_distances,
+                    wide_duals);
     team.Sync();
   }
 }

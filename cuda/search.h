@@ -35,7 +35,6 @@ __device__ void SearchProblem(TeamType& team, const DeviceBatch& batch,
                               float* copy, bool copies_all) {
   using Real = typename TypesOf<T>::Real;
   const Frame frame = FrameOf<Real>(team, batch, problem);
-  const Answer<Real> answer(batch, frame);
   const double sign = batch.maximize != 0 ? -1.0 : 1.0;
   const T* const user =
       static_cast<const T*>(batch.cost) + problem * batch.rows * batch.cols;
@@ -49,14 +48,14 @@ __device__ void SearchProblem(TeamType& team, const DeviceBatch& batch,
              : Costs<float>{reinterpret_cast<const float*>(user), batch.cols,
                             static_cast<float>(sign)};
   if (!survey.is_valid || !(frame.limit == frame.limit)) {
-    WriteBad(team, frame, answer, kInvalid,
+    WriteBad(team, frame, Answer<Real>(batch, frame), kInvalid,
              InfinityOfDouble() - InfinityOfDouble());
     return;
   }
   const double largest = frame.HasLimit()
                              ? Larger(survey.largest, fabs(frame.limit))
                              : survey.largest;
-  Status status = kNotSearched;
+  bool is_searched = false;
   if (IsSafeInSingle(largest)) {
     using Columns = ColumnsInRegisters<
         float, TeamType::kMostThreads == kWarp ? kSlotsOfWarp : kSlotsOfBlock>;
@@ -64,22 +63,26 @@ __device__ void SearchProblem(TeamType& team, const DeviceBatch& batch,
     Solver<float, TeamType, Costs<float>, Columns> solver(team, frame, costs,
                                                           state);
     if (!solver.Solve(columns)) {
-      WriteBad(team, frame, answer, kInfeasible, sign * InfinityOfDouble());
+      WriteBad(team, frame, Answer<Real>(batch, frame), kInfeasible,
+               sign * InfinityOfDouble());
       return;
     }
-    status = kSearched;
+    is_searched = true;
+  }
+  const Answer<Real> answer(batch, frame);
+  if (is_searched) {
     for (int row = team.thread(); row < frame.rows; row += team.threads()) {
-      answer.col_of_row[row] = state.col_of_row[row];
+      answer.col_of_row[row] = state.ColOfRow(row);
     }
     for (int col = team.thread(); col < frame.cols; col += team.threads()) {
-      answer.row_of_col[col] = state.row_of_col[col];
-      answer.col_duals[col] = state.col_duals[col];
+      answer.row_of_col[col] = state.RowOfCol(col);
+      answer.col_duals[col] = state.ColDual(col);
     }
   }
   if (team.thread() == 0) {
     // The prover wants to know it, and writes the total in its place.
     *answer.total_cost = static_cast<Real>(largest);
-    *answer.status = status;
+    *answer.status = is_searched ? kSearched : kNotSearched;
   }
 }
 

@@ -33,29 +33,52 @@
 
 #include "problem.h"
 
-// What a team knows while it solves, in shared memory or in workspace. `size`
-// is the longer side.
+// What a team knows of the row and of the column of one index. Side by side,
+// for one address is then enough for all.
 template <typename R>
-struct State {
-  // v; -inf where a column does not exist.
-  R* col_duals;
-  // u of the row that a column is matched with.
-  R* row_duals_by_col;
-  // Bids for a column in row reduction; see there.
-  unsigned* bids;
+struct Node {
+  // v; -inf where the column does not exist.
+  R col_dual;
+  // u of the row that the column is matched with; in row reduction, by how much
+  // the row's bid lowers v.
+  R row_dual;
+  // The best bid for the column.
+  unsigned bid;
   // Partners; see enum Partner.
-  short* col_of_row;
-  short* row_of_col;
-  // The row from which a search reaches a column.
-  short* predecessors;
+  short col_of_row;
+  short row_of_col;
+  // The row from which a search reaches the column; in row reduction, the
+  // column that the row bids for.
+  short predecessor;
+};
 
+// The plan, src/cuda/plan.rs, has the same numbers.
+static_assert(sizeof(Node<float>) == 20, "a node");
+static_assert(sizeof(Node<double>) == 32, "a node");
+static_assert(sizeof(Node<DoubleDouble>) == 48, "a node");
+
+// A node for each index up to the longer side, in shared memory or in
+// workspace.
+template <typename R>
+class State {
+ public:
   __device__ State(Arena& arena, int size)
-      : col_duals(arena.Take<R>(size)),
-        row_duals_by_col(arena.Take<R>(size)),
-        bids(arena.Take<unsigned>(size)),
-        col_of_row(arena.Take<short>(size)),
-        row_of_col(arena.Take<short>(size)),
-        predecessors(arena.Take<short>(size)) {}
+      : nodes_(arena.Take<Node<R>>(size)) {}
+
+  __device__ R& ColDual(int col) const { return nodes_[col].col_dual; }
+  __device__ R& RowDualByCol(int col) const { return nodes_[col].row_dual; }
+  __device__ short& ColOfRow(int row) const { return nodes_[row].col_of_row; }
+  __device__ short& RowOfCol(int col) const { return nodes_[col].row_of_col; }
+  __device__ short& Predecessor(int col) const {
+    return nodes_[col].predecessor;
+  }
+  __device__ unsigned& Bid(int col) const { return nodes_[col].bid; }
+  // Of a row's bid: by how much it lowers v, and where.
+  __device__ R& BidGap(int row) const { return nodes_[row].row_dual; }
+  __device__ short& BidCol(int row) const { return nodes_[row].predecessor; }
+
+ private:
+  Node<R>* nodes_;
 };
 
 // What a thread holds of its columns during augmentation. Its columns are
@@ -126,17 +149,17 @@ class Solver {
   __device__ void Begin() {
     const bool is_balanced = frame_.IsBalanced();
     for (int row = team_.thread(); row < frame_.rows; row += team_.threads()) {
-      state_.col_of_row[row] = frame_.row_mask.Exists(row) ? kUnmatched : kOut;
-      state_.predecessors[row] = kUnmatched;
+      state_.ColOfRow(row) = frame_.row_mask.Exists(row) ? kUnmatched : kOut;
+      state_.BidCol(row) = kUnmatched;
     }
     for (int col = team_.thread(); col < frame_.cols; col += team_.threads()) {
       R dual = -Number<R>::Infinity();
       if (frame_.col_mask.Exists(col)) {
         dual = is_balanced ? LeastCost(col) : col_ceiling_;
       }
-      state_.col_duals[col] = dual;
-      state_.row_of_col[col] = kUnmatched;
-      state_.bids[col] = 0;
+      state_.ColDual(col) = dual;
+      state_.RowOfCol(col) = kUnmatched;
+      state_.Bid(col) = 0;
     }
     team_.Sync();
   }
@@ -159,11 +182,11 @@ class Solver {
   __device__ unsigned OpenRows(int first) const {
     const int row = first + team_.lane();
     return __ballot_sync(
-        kAllLanes, row < frame_.rows && state_.col_of_row[row] == kUnmatched);
+        kAllLanes, row < frame_.rows && state_.ColOfRow(row) == kUnmatched);
   }
 
   __device__ Nearest<R> NearestAt(int col, R value) const {
-    const unsigned is_matched = state_.row_of_col[col] >= 0 ? kIsMatched : 0;
+    const unsigned is_matched = state_.RowOfCol(col) >= 0 ? kIsMatched : 0;
     return {value, is_matched | static_cast<unsigned>(col)};
   }
 
@@ -173,7 +196,7 @@ class Solver {
     TwoNearest<R> found = {{infinity, kNoColumn}, infinity};
 #pragma unroll 4
     for (int col = team_.lane(); col < frame_.cols; col += kWarp) {
-      const R value = costs_.template Get<R>(row, col) - state_.col_duals[col];
+      const R value = costs_.template Get<R>(row, col) - state_.ColDual(col);
       // False for NaN too, which may be what does not exist.
       if (value < infinity) {
         found = Merge(found, {NearestAt(col, value), infinity});
@@ -219,7 +242,7 @@ class Solver {
     const R least = found.first.value;
     if (row_ceiling_ < least) {
       // Better off unmatched, for good.
-      state_.predecessors[row] = kOut;
+      state_.BidCol(row) = kOut;
       return;
     }
     if (!(least < infinity)) {
@@ -236,9 +259,9 @@ class Solver {
     if (is_free || (is_bounded && zero < gap)) {
       const int col = static_cast<int>(found.first.rank);
       const R lowered = is_bounded && round > 0 ? gap : zero;
-      state_.row_duals_by_col[row] = lowered;
-      state_.predecessors[row] = static_cast<short>(col & (kIsMatched - 1));
-      atomicMax(&state_.bids[col & (kIsMatched - 1)], Bid(round, lowered, row));
+      state_.BidGap(row) = lowered;
+      state_.BidCol(row) = static_cast<short>(col & (kIsMatched - 1));
+      atomicMax(&state_.Bid(col & (kIsMatched - 1)), Bid(round, lowered, row));
     }
   }
 
@@ -247,27 +270,27 @@ class Solver {
   __device__ bool AcceptBids(unsigned round) const {
     bool has_changed = false;
     for (int row = team_.thread(); row < frame_.rows; row += team_.threads()) {
-      const int col = state_.predecessors[row];
+      const int col = state_.BidCol(row);
       if (col == kUnmatched) {
         continue;
       }
-      state_.predecessors[row] = kUnmatched;
+      state_.BidCol(row) = kUnmatched;
       if (col == kOut) {
-        state_.col_of_row[row] = kOut;
+        state_.ColOfRow(row) = kOut;
         continue;
       }
-      const R lowered = state_.row_duals_by_col[row];
-      if (state_.bids[col] != Bid(round, lowered, row)) {
+      const R lowered = state_.BidGap(row);
+      if (state_.Bid(col) != Bid(round, lowered, row)) {
         continue;
       }
-      const int loser = state_.row_of_col[col];
+      const int loser = state_.RowOfCol(col);
       if (loser >= 0) {
         // It was matched, so it made no bid, and its thread leaves it alone.
-        state_.col_of_row[loser] = kUnmatched;
+        state_.ColOfRow(loser) = kUnmatched;
       }
-      state_.col_of_row[row] = static_cast<short>(col);
-      state_.row_of_col[col] = static_cast<short>(row);
-      state_.col_duals[col] = state_.col_duals[col] - lowered;
+      state_.ColOfRow(row) = static_cast<short>(col);
+      state_.RowOfCol(col) = static_cast<short>(row);
+      state_.ColDual(col) = state_.ColDual(col) - lowered;
       has_changed = true;
     }
     return has_changed;
@@ -292,12 +315,12 @@ class Solver {
   __device__ bool Augment(Columns& columns) {
     is_matched_ = 0;
     ForEachColumn([&](int slot, int col) {
-      columns.Dual(slot, col) = state_.col_duals[col];
-      const int row = state_.row_of_col[col];
+      columns.Dual(slot, col) = state_.ColDual(col);
+      const int row = state_.RowOfCol(col);
       if (row >= 0) {
         is_matched_ |= 1u << slot;
-        state_.row_duals_by_col[col] =
-            costs_.template Get<R>(row, col) - state_.col_duals[col];
+        state_.RowDualByCol(col) =
+            costs_.template Get<R>(row, col) - state_.ColDual(col);
       }
     });
     for (int first = 0; first < frame_.rows; first += kWarp) {
@@ -311,7 +334,7 @@ class Solver {
       }
     }
     ForEachColumn([&](int slot, int col) {
-      state_.col_duals[col] = columns.Dual(slot, col);
+      state_.ColDual(col) = columns.Dual(slot, col);
     });
     team_.Sync();
     return true;
@@ -329,7 +352,7 @@ class Solver {
       columns.Distance(slot, col) = distance < infinity ? distance : infinity;
     });
     ForEachColumn([&](int /*slot*/, int col) {
-      state_.predecessors[col] = static_cast<short>(start);
+      state_.Predecessor(col) = static_cast<short>(start);
     });
     // The cheapest way to end at a row, which loses its column and stays
     // unmatched: that column, or none for the start.
@@ -350,8 +373,8 @@ class Solver {
         break;
       }
       // The column is settled, and the row that it is matched with is reached.
-      const int row = state_.row_of_col[col];
-      const R offset = state_.row_duals_by_col[col] - nearest.value;
+      const int row = state_.RowOfCol(col);
+      const R offset = state_.RowDualByCol(col) - nearest.value;
       if (row_ceiling_ - offset < exit) {
         exit = row_ceiling_ - offset;
         exit_col = col;
@@ -401,7 +424,7 @@ class Solver {
     });
     ForEachColumn([&](int slot, int col) {
       if ((is_shorter >> slot & 1) != 0) {
-        state_.predecessors[col] = static_cast<short>(row);
+        state_.Predecessor(col) = static_cast<short>(row);
       }
     });
   }
@@ -410,18 +433,18 @@ class Solver {
   // before.
   __device__ void FlipPath(int start, int end, bool ends_at_row) const {
     if (ends_at_row) {
-      const int row = end < 0 ? start : state_.row_of_col[end];
-      state_.col_of_row[row] = kOut;
+      const int row = end < 0 ? start : state_.RowOfCol(end);
+      state_.ColOfRow(row) = kOut;
       if (end < 0) {
         return;
       }
     }
     int col = end;
     while (true) {
-      const int row = state_.predecessors[col];
-      const int lost = state_.col_of_row[row];
-      state_.col_of_row[row] = static_cast<short>(col);
-      state_.row_of_col[col] = static_cast<short>(row);
+      const int row = state_.Predecessor(col);
+      const int lost = state_.ColOfRow(row);
+      state_.ColOfRow(row) = static_cast<short>(col);
+      state_.RowOfCol(col) = static_cast<short>(row);
       if (row == start) {
         return;
       }
@@ -442,8 +465,8 @@ class Solver {
         is_matched_ |= 1u << slot;
       }
       if (is_settled || col == newly_matched) {
-        const int row = state_.row_of_col[col];
-        state_.row_duals_by_col[col] =
+        const int row = state_.RowOfCol(col);
+        state_.RowDualByCol(col) =
             costs_.template Get<R>(row, col) - columns.Dual(slot, col);
       }
     });
@@ -456,7 +479,7 @@ class Solver {
   TeamType& team_;
   const Frame& frame_;
   const CostsType& costs_;
-  const State<R>& state_;
+  const State<R> state_;
   const R row_ceiling_;
   const R col_ceiling_;
 };

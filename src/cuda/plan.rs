@@ -229,18 +229,10 @@ fn aligned(bytes: u64) -> u64 {
 /// Bytes that a team needs to exchange values: `kTeamBytes`.
 const TEAM: u64 = 2 * 32 * 32;
 
-/// The arrays of a `State` whose numbers have so many bytes.
-fn state(size: u64, number: u64) -> [u64; 6] {
-    let indices = 2 * size;
-    [
-        number * size,
-        number * size,
-        4 * size,
-        indices,
-        indices,
-        indices,
-    ]
-}
+/// Bytes of a `Node` whose numbers are f32, f64, and two f64.
+const NODE: u64 = 20;
+const NODE_IN_DOUBLE: u64 = 32;
+const NODE_IN_DOUBLE_DOUBLE: u64 = 48;
 
 /// The longer side of the problems.
 fn size(batch: &DeviceBatch) -> u64 {
@@ -287,7 +279,7 @@ impl Kernel {
             true => size.div_ceil(columns_per_thread).next_multiple_of(WARP),
         };
         let team = if is_block { TEAM } else { 0 };
-        let sizes = [&[team], state(size, 4).as_slice()].concat();
+        let sizes = [team, NODE * size];
         let copy = 4 * packed(batch);
         let most = u64::from(device.shared_bytes_per_block_optin);
         let kernel = |shared: u64| {
@@ -342,11 +334,13 @@ impl Kernel {
             _ => 512,
         };
         let sizes = [
-            &[TEAM],
-            state(size, 8).as_slice(),
-            &[8 * size, 4 * size, 4 * size],
-        ]
-        .concat();
+            TEAM,
+            NODE_IN_DOUBLE * size,
+            8 * size,
+            8 * size,
+            4 * size,
+            4 * size,
+        ];
         let shared = sum(&sizes).min(u64::from(device.shared_bytes_per_block_optin));
         let in_place = matches!(costs, CostType::Float | CostType::Double);
         let copy = if may_need_copy(batch, in_place) {
@@ -354,8 +348,8 @@ impl Kernel {
         } else {
             0
         };
-        let wide = [state(size, 16).as_slice(), &[16 * size]].concat();
-        let all = [sizes, vec![copy], wide].concat();
+        let wide = [NODE_IN_DOUBLE_DOUBLE * size, 16 * size, 16 * size];
+        let all = [sizes.as_slice(), &[copy], &wide].concat();
         Kernel {
             symbol,
             threads,
