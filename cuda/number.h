@@ -1,11 +1,13 @@
-// Numbers: the types of costs, and the arithmetics that the solver is written in.
+// Numbers: the types of costs, and the arithmetics that the solver is written
+// in.
 
 #ifndef CUDA_NUMBER_H_
 #define CUDA_NUMBER_H_
 
 #include "platform.h"
 
-// The 16-bit types, as bits. Both are converted here, exactly, for the toolkit's headers are not to be had everywhere.
+// The 16-bit types, as bits. Both are converted here, exactly, for the
+// toolkit's headers are not to be had everywhere.
 struct Half {
   unsigned short bits;
 };
@@ -13,14 +15,24 @@ struct Bfloat16 {
   unsigned short bits;
 };
 
-// About twice the precision of f64: an unevaluated sum. See Dekker, "A floating-point technique for extending the
-// available precision", Numer. Math. 18 (1971). Contraction to fused multiply-adds is off for all kernels.
+// About twice the precision of f64: an unevaluated sum. See Dekker, "A
+// floating-point technique for extending the available precision", Numer. Math.
+// 18 (1971). Contraction to fused multiply-adds is off for all kernels.
 struct DoubleDouble {
   double high;
   double low;
 };
 
-// The output type, and that of a copy of costs which loses nothing.
+template <typename A, typename B>
+struct IsSame {
+  static constexpr bool value = false;
+};
+template <typename A>
+struct IsSame<A, A> {
+  static constexpr bool value = true;
+};
+
+// The output type, and that which costs are widened to.
 template <typename T>
 struct TypesOf {
   using Real = float;
@@ -32,7 +44,9 @@ struct TypesOf<double> {
   using Exact = double;
 };
 
-__device__ inline double InfinityOfDouble() { return __longlong_as_double(0x7ff0000000000000LL); }
+__device__ inline double InfinityOfDouble() {
+  return __longlong_as_double(0x7ff0000000000000LL);
+}
 
 // ---- Conversions ----
 
@@ -49,7 +63,8 @@ __device__ inline float Load(const Half* cost) {
   const unsigned fraction = bits & 0x3ffu;
   if (exponent == 0) {
     // Zero or denormal: a whole multiple of 2^-24.
-    const float magnitude = static_cast<float>(fraction) * __uint_as_float((127u - 24u) << 23);
+    const float magnitude =
+        static_cast<float>(fraction) * __uint_as_float((127u - 24u) << 23);
     return __uint_as_float(__float_as_uint(magnitude) | sign);
   }
   const unsigned widened = exponent == 0x1fu ? 0xffu : exponent + (127u - 15u);
@@ -62,7 +77,9 @@ struct Number;
 
 template <>
 struct Number<float> {
-  __device__ static float From(double value) { return static_cast<float>(value); }
+  __device__ static float From(double value) {
+    return static_cast<float>(value);
+  }
   __device__ static float From(float value) { return value; }
   __device__ static double ToDouble(float value) { return value; }
   __device__ static float Infinity() { return __uint_as_float(0x7f800000u); }
@@ -79,7 +96,9 @@ template <>
 struct Number<DoubleDouble> {
   __device__ static DoubleDouble From(double value) { return {value, 0.0}; }
   __device__ static double ToDouble(DoubleDouble value) { return value.high; }
-  __device__ static DoubleDouble Infinity() { return {InfinityOfDouble(), 0.0}; }
+  __device__ static DoubleDouble Infinity() {
+    return {InfinityOfDouble(), 0.0};
+  }
 };
 
 // ---- DoubleDouble ----
@@ -106,12 +125,18 @@ __device__ inline DoubleDouble operator+(DoubleDouble a, DoubleDouble b) {
   const DoubleDouble sum = QuickTwoSum(highs.high, highs.low + lows.high);
   return QuickTwoSum(sum.high, sum.low + lows.low);
 }
-__device__ inline DoubleDouble operator-(DoubleDouble a) { return {-a.high, -a.low}; }
-__device__ inline DoubleDouble operator-(DoubleDouble a, DoubleDouble b) { return a + -b; }
+__device__ inline DoubleDouble operator-(DoubleDouble a) {
+  return {-a.high, -a.low};
+}
+__device__ inline DoubleDouble operator-(DoubleDouble a, DoubleDouble b) {
+  return a + -b;
+}
 __device__ inline bool operator<(DoubleDouble a, DoubleDouble b) {
   return a.high < b.high || (a.high == b.high && a.low < b.low);
 }
-__device__ inline bool operator==(DoubleDouble a, DoubleDouble b) { return a.high == b.high && a.low == b.low; }
+__device__ inline bool operator==(DoubleDouble a, DoubleDouble b) {
+  return a.high == b.high && a.low == b.low;
+}
 
 // ---- Small things ----
 
@@ -124,10 +149,12 @@ __device__ inline V Larger(V a, V b) {
   return a < b ? b : a;
 }
 
-// The least power of two that is not below `value`, which is positive and normal; 0 for 0.
+// The least power of two that is not below `value`, which is positive and
+// normal; 0 for 0.
 __device__ inline double PowerOfTwoFrom(double value) {
   const long long fraction = (1LL << 52) - 1;
-  return __longlong_as_double((__double_as_longlong(value) + fraction) & ~fraction);
+  return __longlong_as_double((__double_as_longlong(value) + fraction) &
+                              ~fraction);
 }
 
 // The largest power of two that divides `value`, which is finite and not 0.
@@ -141,8 +168,10 @@ __device__ inline double PowerOfTwoIn(double value) {
   const int unit = (exponent == 0 ? 1 : exponent) - 1075;
   // In two steps, each within range.
   const int half = unit / 2;
-  const double first = __longlong_as_double(static_cast<long long>(1023 + half) << 52);
-  const double second = __longlong_as_double(static_cast<long long>(1023 + unit - half) << 52);
+  const double first =
+      __longlong_as_double(static_cast<long long>(1023 + half) << 52);
+  const double second =
+      __longlong_as_double(static_cast<long long>(1023 + unit - half) << 52);
   return lowest * first * second;
 }
 

@@ -1,12 +1,15 @@
-// What every kernel is given: one structure, by value. The host's half is src/cuda/parameters.rs.
+// What every kernel is given: one structure, by value. The host's half is
+// src/cuda/parameters.rs.
 
 #ifndef CUDA_PARAMETERS_H_
 #define CUDA_PARAMETERS_H_
 
-// A batch in device memory: the op's inputs and outputs. T is the type of costs; U is double where T is, else float.
+// A batch in device memory: the op's inputs and outputs. T is the type of
+// costs; U is double where T is, else float.
 struct DeviceBatch {
   const void* cost;               // T [problems, rows, cols]
-  const unsigned char* row_mask;  // [problems, rows], or one flag for all; any byte but 0 is true
+  const unsigned char* row_mask;  // [problems, rows], or one flag for all; any
+                                  // byte but 0 is true
   const unsigned char* col_mask;  // [problems, cols], or one flag for all
   const void* cost_limit;         // U, one
   void* total_cost;               // U [problems]
@@ -33,8 +36,5 @@ struct Parameters {
 // The same numbers are in a test of src/cuda/parameters.rs.
 static_assert(sizeof(DeviceBatch) == 120, "DeviceBatch");
 static_assert(sizeof(Parameters) == 136, "Parameters");
-static_assert(__builtin_offsetof(DeviceBatch, problems) == 80, "problems");
-static_assert(__builtin_offsetof(DeviceBatch, maximize) == 112, "maximize");
-static_assert(__builtin_offsetof(Parameters, workspace) == 120, "workspace");
 
 #endif  // CUDA_PARAMETERS_H_

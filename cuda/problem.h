@@ -1,7 +1,10 @@
-// One problem of a batch, as the solver sees it: a minimisation with no more rows than columns.
+// One problem of a batch, as the solver sees it: a minimisation with no more
+// rows than columns.
 //
-// Nothing is renumbered. Where more rows exist than columns the two change places; what a mask leaves out stays where it
-// is, and takes no part: its row is never tried, its column's dual is -inf, so that no pair with it is ever cheap.
+// Nothing is renumbered. Where more rows exist than columns the two change
+// places; what a mask leaves out stays where it is, and takes no part: its row
+// is never tried, its column's dual is -inf, so that no pair with it is ever
+// cheap.
 
 #ifndef CUDA_PROBLEM_H_
 #define CUDA_PROBLEM_H_
@@ -24,18 +27,21 @@ enum Status : int {
 enum Partner : short {
   // The row is to be matched, the column is free.
   kUnmatched = -1,
-  // The row takes no part: it does not exist, or it is better off unmatched, for good.
+  // The row takes no part: it does not exist, or it is better off unmatched,
+  // for good.
   kOut = -2,
 };
 
-// Hands out memory: the block's shared memory as long as there is room, then its part of the workspace. The plan (in
-// src/cuda/plan.rs) makes the same sums.
+// Hands out memory: the block's shared memory as long as there is room, then
+// its part of the workspace. The plan (in src/cuda/plan.rs) makes the same
+// sums.
 class Arena {
  public:
   __device__ explicit Arena(const Parameters& parameters)
       : shared_(SharedMemory()),
         shared_left_(SharedMemorySize()),
-        workspace_(parameters.workspace + blockIdx.x * parameters.workspace_per_block) {}
+        workspace_(parameters.workspace +
+                   blockIdx.x * parameters.workspace_per_block) {}
 
   template <typename V>
   __device__ V* Take(long long count) {
@@ -74,7 +80,9 @@ struct Mask {
   const unsigned char* flags;
   bool is_uniform;
 
-  __device__ bool Exists(int index) const { return flags[is_uniform ? 0 : index] != 0; }
+  __device__ bool Exists(int index) const {
+    return flags[is_uniform ? 0 : index] != 0;
+  }
 };
 
 // A problem's shape, seen so that no more rows exist than columns.
@@ -94,15 +102,22 @@ struct Frame {
 
   __device__ bool HasLimit() const { return limit < InfinityOfDouble(); }
   // Do all columns end up matched?
-  __device__ bool IsBalanced() const { return existing_rows == existing_cols && !HasLimit(); }
+  __device__ bool IsBalanced() const {
+    return existing_rows == existing_cols && !HasLimit();
+  }
   // What v may not exceed, and has where a column is unmatched; see solver.h.
-  __device__ double ColumnCeiling() const { return HasLimit() ? limit / 2.0 : 0.0; }
-  __device__ double RowCeiling() const { return HasLimit() ? limit / 2.0 : InfinityOfDouble(); }
+  __device__ double ColumnCeiling() const {
+    return HasLimit() ? limit / 2.0 : 0.0;
+  }
+  __device__ double RowCeiling() const {
+    return HasLimit() ? limit / 2.0 : InfinityOfDouble();
+  }
 };
 
 template <typename Real>
 __device__ inline double LimitOf(const DeviceBatch& batch) {
-  const double limit = *static_cast<const Real*>(batch.cost_limit) * (batch.maximize != 0 ? -1.0 : 1.0);
+  const double limit = *static_cast<const Real*>(batch.cost_limit) *
+                       (batch.maximize != 0 ? -1.0 : 1.0);
   // Either infinity means that there is none.
   return limit == -InfinityOfDouble() ? InfinityOfDouble() : limit;
 }
@@ -120,20 +135,25 @@ __device__ int CountExisting(TeamType& team, const Mask& mask, int length) {
 }
 
 template <typename Real, class TeamType>
-__device__ Frame FrameOf(TeamType& team, const DeviceBatch& batch, long long problem) {
+__device__ Frame FrameOf(TeamType& team, const DeviceBatch& batch,
+                         long long problem) {
   const int rows = static_cast<int>(batch.rows);
   const int cols = static_cast<int>(batch.cols);
   const bool one_for_rows = batch.row_mask_is_uniform != 0;
   const bool one_for_cols = batch.col_mask_is_uniform != 0;
-  const Mask row_mask = {batch.row_mask + (one_for_rows ? 0 : problem * batch.rows), one_for_rows};
-  const Mask col_mask = {batch.col_mask + (one_for_cols ? 0 : problem * batch.cols), one_for_cols};
+  const Mask row_mask = {
+      batch.row_mask + (one_for_rows ? 0 : problem * batch.rows), one_for_rows};
+  const Mask col_mask = {
+      batch.col_mask + (one_for_cols ? 0 : problem * batch.cols), one_for_cols};
   const int existing_rows = CountExisting(team, row_mask, rows);
   const int existing_cols = CountExisting(team, col_mask, cols);
   const double limit = LimitOf<Real>(batch);
   if (existing_rows > existing_cols) {
-    return {problem, cols, rows, existing_cols, existing_rows, col_mask, row_mask, true, limit};
+    return {problem,  cols,     rows, existing_cols, existing_rows,
+            col_mask, row_mask, true, limit};
   }
-  return {problem, rows, cols, existing_rows, existing_cols, row_mask, col_mask, false, limit};
+  return {problem,  rows,     cols,  existing_rows, existing_cols,
+          row_mask, col_mask, false, limit};
 }
 
 // The outputs of a problem, rows and columns as in its frame.
@@ -168,7 +188,8 @@ struct Answer {
 
 // Nothing is matched: what a problem without an answer answers.
 template <typename Real, class TeamType>
-__device__ void WriteBad(const TeamType& team, const Frame& frame, const Answer<Real>& answer, Status status,
+__device__ void WriteBad(const TeamType& team, const Frame& frame,
+                         const Answer<Real>& answer, Status status,
                          double total) {
   for (int row = team.thread(); row < frame.rows; row += team.threads()) {
     answer.col_of_row[row] = kUnmatched;
@@ -184,44 +205,32 @@ __device__ void WriteBad(const TeamType& team, const Frame& frame, const Answer<
   }
 }
 
-// The costs of one problem, to be minimised: read where they lie, or from a copy in Packed, which is float or double.
-template <typename T, typename Packed>
+// The costs of one problem as the solver reads them, rows and columns as in its
+// frame: the user's where they lie, or a copy in another order or type.
+template <typename Entry>
 struct Costs {
-  // Where the user's are. Rows lie `stride` apart.
-  const T* user;
+  const Entry* first;
+  // From a row to the next.
   long long stride;
-  // Null: there is none. In the copy rows lie `packed_stride` apart, and are those of the frame.
-  Packed* packed;
-  long long packed_stride;
-  // What turns the user's costs into those to be minimised: 1, -1, and a power of two.
-  double factor;
+  // What turns them into costs to be minimised: 1, -1, or that times a power of
+  // two.
+  Entry factor;
 
-  // Without a copy the problem is not transposed.
   template <typename R>
   __device__ R Get(int row, int col) const {
-    if (packed != nullptr) {
-      return Number<R>::From(packed[row * packed_stride + col]);
-    }
-    return Convert<R>(Load(user + row * stride + col));
-  }
-
-  // The cost of a pair as the user gave it.
-  __device__ double OfUser(const Frame& frame, int row, int col) const {
-    return Load(user + (frame.is_transposed ? col * stride + row : row * stride + col));
-  }
-
- private:
-  template <typename R>
-  __device__ R Convert(float cost) const {
-    return Number<R>::From(cost * static_cast<float>(factor));
-  }
-  template <typename R>
-  __device__ R Convert(double cost) const {
-    return Number<R>::From(cost * factor);
+    return Number<R>::From(first[row * stride + col] * factor);
   }
 };
 
-// A stride that is odd: then both rows and columns of a copy spread over all banks of shared memory.
+// The user's costs may be read where they lie if they are of that type, and
+// rows are rows.
+template <typename T, typename Entry>
+__device__ inline bool AreReadInPlace(const Frame& frame) {
+  return IsSame<T, Entry>::value && !frame.is_transposed;
+}
+
+// A stride that is odd: then both rows and columns of a copy spread over all
+// banks of shared memory.
 __device__ inline long long PackedStride(int cols) { return cols | 1; }
 
 __device__ inline long long PackedCount(const DeviceBatch& batch) {
@@ -238,41 +247,47 @@ struct Survey {
   double largest;
 };
 
-// Looks at all existing costs, and copies them if there is a place for that. Costs are read in the order in which they lie.
-template <typename T, typename Packed, class TeamType>
-__device__ Survey Look(TeamType& team, const Frame& frame, const Costs<T, Packed>& costs) {
-  const int user_rows = frame.is_transposed ? frame.cols : frame.rows;
-  const int user_cols = frame.is_transposed ? frame.rows : frame.cols;
+// Looks at all existing costs, in the order in which they lie, and copies them,
+// times `factor`, if there is a place for that.
+template <typename T, typename Entry, class TeamType>
+__device__ Survey Look(TeamType& team, const Frame& frame, const T* user,
+                       double factor, Entry* copy) {
+  const int rows = frame.is_transposed ? frame.cols : frame.rows;
+  const int cols = frame.is_transposed ? frame.rows : frame.cols;
   const Mask row_mask = frame.is_transposed ? frame.col_mask : frame.row_mask;
   const Mask col_mask = frame.is_transposed ? frame.row_mask : frame.col_mask;
-  const long long row_step = frame.is_transposed ? 1 : costs.packed_stride;
-  const long long col_step = frame.is_transposed ? costs.packed_stride : 1;
+  const long long stride = PackedStride(frame.cols);
+  const long long row_step = frame.is_transposed ? 1 : stride;
+  const long long col_step = frame.is_transposed ? stride : 1;
   // f64 only where costs are: it is slow on most cards.
   using Wide = typename TypesOf<T>::Exact;
+  const Wide narrow_factor = static_cast<Wide>(factor);
   bool is_valid = true;
   double largest = 0.0;
-  for (int row = team.warp(); row < user_rows; row += team.warps()) {
+  for (int row = team.warp(); row < rows; row += team.warps()) {
     if (!row_mask.Exists(row)) {
       continue;
     }
     Wide largest_of_row = 0;
-    const T* const line = costs.user + row * costs.stride;
-#pragma unroll 8
-    for (int col = team.lane(); col < user_cols; col += kWarp) {
-      const Wide cost = Load(line + col) * static_cast<Wide>(costs.factor);
+    const T* const line = user + static_cast<long long>(row) * cols;
+#pragma unroll 4
+    for (int col = team.lane(); col < cols; col += kWarp) {
+      const Wide cost = Load(line + col) * narrow_factor;
       if (col_mask.Exists(col)) {
         const Wide magnitude = cost < 0 ? -cost : cost;
         const bool is_finite = magnitude < Number<Wide>::Infinity();
         is_valid = is_valid && (is_finite || cost > 0);
-        largest_of_row = is_finite ? Larger(largest_of_row, magnitude) : largest_of_row;
+        largest_of_row =
+            is_finite ? Larger(largest_of_row, magnitude) : largest_of_row;
       }
-      if (costs.packed != nullptr) {
-        costs.packed[row * row_step + col * col_step] = static_cast<Packed>(cost);
+      if (copy != nullptr) {
+        copy[row * row_step + col * col_step] = static_cast<Entry>(cost);
       }
     }
     largest = Larger(largest, static_cast<double>(largest_of_row));
   }
-  const double all = team.Reduce(largest, 0.0, [](double a, double b) { return Larger(a, b); });
+  const double all = team.Reduce(
+      largest, 0.0, [](double a, double b) { return Larger(a, b); });
   return {!team.Any(!is_valid), all};
 }
 

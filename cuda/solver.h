@@ -1,59 +1,94 @@
-// The assignment problem by shortest augmenting paths, made by a team of threads.
+// The assignment problem by shortest augmenting paths, made by a team of
+// threads.
 //
-// Jonker & Volgenant, "A shortest augmenting path algorithm for dense and sparse linear assignment problems", Computing 38
-// (1987), in the rectangular form of Crouse, "On implementing 2D rectangular assignment algorithms", IEEE Trans. Aerosp.
-// Electron. Syst. 52 (2016), as on the CPU: src/solver.rs has it in words. Only column duals v are held; u of a matched
-// row is what its pair costs less v there. Throughout,
+// Jonker & Volgenant, "A shortest augmenting path algorithm for dense and
+// sparse linear assignment problems", Computing 38 (1987), in the rectangular
+// form of Crouse, "On implementing 2D rectangular assignment algorithms", IEEE
+// Trans. Aerosp. Electron. Syst. 52 (2016), as on the CPU: src/solver.rs has it
+// in words. Only column duals v are held; u of a matched row is what its pair
+// costs less v there. Throughout,
 //
 //   (1) every matched pair is the cheapest of its row under c - v;
-//   (2) v never rises, and stays at the column ceiling while a column is unmatched. The ceiling is 0, or L/2 with a limit.
-//       Where all columns end up matched there is none, and v begins at the column's least cost.
+//   (2) v never rises, and stays at the column ceiling while a column is
+//   unmatched. The ceiling is 0, or L/2 with a limit.
+//       Where all columns end up matched there is none, and v begins at the
+//       column's least cost.
 //
-// 1. Row reduction: all open rows at once find their cheapest column, a warp for each row. Of those that want the same
-//    one, the row takes it that is most eager (the gap to its second cheapest is largest; then the lowest row). v falls
-//    by that gap, which keeps (1), and a row that had the column is open again. In the first round, where all
-//    columns are free, v stays. This is the augmenting row reduction of Jonker & Volgenant, or an auction without
-//    epsilon, in rounds. Their number is capped: what is open then is left to
-// 2. Augmentation: for one open row after the other Dijkstra's shortest path over reduced costs to a free column, or to a
-//    row that had better be unmatched. Each thread holds some columns; a step finds the nearest column of all and relaxes
-//    one row of costs, which is one exchange among the threads.
+// 1. Row reduction: all open rows at once find their cheapest column, a warp
+// for each row. Of those that want the same
+//    one, the row takes it that is most eager (the gap to its second cheapest
+//    is largest; then the lowest row). v falls by that gap, which keeps (1),
+//    and a row that had the column is open again. In the first round, where all
+//    columns are free, v stays. This is the augmenting row reduction of Jonker
+//    & Volgenant, or an auction without epsilon, in rounds. Their number is
+//    capped: what is open then is left to
+// 2. Augmentation: for one open row after the other Dijkstra's shortest path
+// over reduced costs to a free column, or to a
+//    row that had better be unmatched. Each thread holds some columns; a step
+//    finds the nearest column of all and relaxes one row of costs, which is one
+//    exchange among the threads.
 
 #ifndef CUDA_SOLVER_H_
 #define CUDA_SOLVER_H_
 
 #include "problem.h"
 
-// What a team knows while it solves, in shared memory or in workspace. `size` is the longer side.
+// What a team knows of the row and of the column of one index. Side by side,
+// for one address is then enough for all.
 template <typename R>
-struct State {
-  // v; -inf where a column does not exist.
-  R* col_duals;
-  // u of the row that a column is matched with.
-  R* row_duals_by_col;
-  // Bids for a column in row reduction; see there.
-  unsigned* bids;
+struct Node {
+  // v; -inf where the column does not exist.
+  R col_dual;
+  // u of the row that the column is matched with; in row reduction, by how much
+  // the row's bid lowers v.
+  R row_dual;
+  // The best bid for the column.
+  unsigned bid;
   // Partners; see enum Partner.
-  short* col_of_row;
-  short* row_of_col;
-  // The row from which a search reaches a column.
-  short* predecessors;
-
-  __device__ State(Arena& arena, int size)
-      : col_duals(arena.Take<R>(size)),
-        row_duals_by_col(arena.Take<R>(size)),
-        bids(arena.Take<unsigned>(size)),
-        col_of_row(arena.Take<short>(size)),
-        row_of_col(arena.Take<short>(size)),
-        predecessors(arena.Take<short>(size)) {}
+  short col_of_row;
+  short row_of_col;
+  // The row from which a search reaches the column; in row reduction, the
+  // column that the row bids for.
+  short predecessor;
 };
 
-// What a thread holds of its columns during augmentation. Its columns are thread, thread + threads, ...: slots 0, 1, ...
+// The plan, src/cuda/plan.rs, has the same numbers.
+static_assert(sizeof(Node<float>) == 20, "a node");
+static_assert(sizeof(Node<double>) == 32, "a node");
+static_assert(sizeof(Node<DoubleDouble>) == 48, "a node");
+
+// A node for each index up to the longer side, in shared memory or in
+// workspace.
+template <typename R>
+class State {
+ public:
+  __device__ State(Arena& arena, int size)
+      : nodes_(arena.Take<Node<R>>(size)) {}
+
+  __device__ R& ColDual(int col) const { return nodes_[col].col_dual; }
+  __device__ R& RowDualByCol(int col) const { return nodes_[col].row_dual; }
+  __device__ short& ColOfRow(int row) const { return nodes_[row].col_of_row; }
+  __device__ short& RowOfCol(int col) const { return nodes_[col].row_of_col; }
+  __device__ short& Predecessor(int col) const {
+    return nodes_[col].predecessor;
+  }
+  __device__ unsigned& Bid(int col) const { return nodes_[col].bid; }
+  // Of a row's bid: by how much it lowers v, and where.
+  __device__ R& BidGap(int row) const { return nodes_[row].row_dual; }
+  __device__ short& BidCol(int row) const { return nodes_[row].predecessor; }
+
+ private:
+  Node<R>* nodes_;
+};
+
+// What a thread holds of its columns during augmentation. Its columns are
+// thread, thread + threads, ...: slots 0, 1, ...
 //
 // Here in registers: loops over slots must be unrolled.
-template <typename R>
+template <typename R, int kMostSlots>
 struct ColumnsInRegisters {
-  static constexpr int kSlots = 4;
-  static constexpr int kUnroll = kSlots;
+  static constexpr int kSlots = kMostSlots;
+  static constexpr int kUnroll = kMostSlots;
   R distances[kSlots];
   R duals[kSlots];
 
@@ -79,7 +114,8 @@ constexpr unsigned kReductionRounds = 16;
 template <typename R, class TeamType, class CostsType, class Columns>
 class Solver {
  public:
-  __device__ Solver(TeamType& team, const Frame& frame, const CostsType& costs, const State<R>& state)
+  __device__ Solver(TeamType& team, const Frame& frame, const CostsType& costs,
+                    const State<R>& state)
       : team_(team),
         frame_(frame),
         costs_(costs),
@@ -105,24 +141,25 @@ class Solver {
     return Augment(columns);
   }
 
-  // Matches the rows that are open. The state must be one that (1) and (2) hold in, row_duals_by_col included.
+  // Matches the rows that are open. The state must be one that (1) and (2) hold
+  // in, row_duals_by_col included.
   __device__ bool AugmentOpenRows(Columns& columns) { return Augment(columns); }
 
  private:
   __device__ void Begin() {
     const bool is_balanced = frame_.IsBalanced();
     for (int row = team_.thread(); row < frame_.rows; row += team_.threads()) {
-      state_.col_of_row[row] = frame_.row_mask.Exists(row) ? kUnmatched : kOut;
-      state_.predecessors[row] = kUnmatched;
+      state_.ColOfRow(row) = frame_.row_mask.Exists(row) ? kUnmatched : kOut;
+      state_.BidCol(row) = kUnmatched;
     }
     for (int col = team_.thread(); col < frame_.cols; col += team_.threads()) {
       R dual = -Number<R>::Infinity();
       if (frame_.col_mask.Exists(col)) {
         dual = is_balanced ? LeastCost(col) : col_ceiling_;
       }
-      state_.col_duals[col] = dual;
-      state_.row_of_col[col] = kUnmatched;
-      state_.bids[col] = 0;
+      state_.ColDual(col) = dual;
+      state_.RowOfCol(col) = kUnmatched;
+      state_.Bid(col) = 0;
     }
     team_.Sync();
   }
@@ -130,7 +167,7 @@ class Solver {
   // Column reduction: the least cost of a column.
   __device__ R LeastCost(int col) const {
     R least = Number<R>::Infinity();
-#pragma unroll 8
+#pragma unroll 4
     for (int row = 0; row < frame_.rows; ++row) {
       const R cost = costs_.template Get<R>(row, col);
       if (frame_.row_mask.Exists(row) && cost < least) {
@@ -140,14 +177,16 @@ class Solver {
     return least;
   }
 
-  // The open rows among 32 from `first` on, a bit for each. All lanes of a warp must ask.
+  // The open rows among 32 from `first` on, a bit for each. All lanes of a warp
+  // must ask.
   __device__ unsigned OpenRows(int first) const {
     const int row = first + team_.lane();
-    return __ballot_sync(kAllLanes, row < frame_.rows && state_.col_of_row[row] == kUnmatched);
+    return __ballot_sync(
+        kAllLanes, row < frame_.rows && state_.ColOfRow(row) == kUnmatched);
   }
 
   __device__ Nearest<R> NearestAt(int col, R value) const {
-    const unsigned is_matched = state_.row_of_col[col] >= 0 ? kIsMatched : 0;
+    const unsigned is_matched = state_.RowOfCol(col) >= 0 ? kIsMatched : 0;
     return {value, is_matched | static_cast<unsigned>(col)};
   }
 
@@ -157,24 +196,30 @@ class Solver {
     TwoNearest<R> found = {{infinity, kNoColumn}, infinity};
 #pragma unroll 4
     for (int col = team_.lane(); col < frame_.cols; col += kWarp) {
-      const R value = costs_.template Get<R>(row, col) - state_.col_duals[col];
+      const R value = costs_.template Get<R>(row, col) - state_.ColDual(col);
       // False for NaN too, which may be what does not exist.
       if (value < infinity) {
         found = Merge(found, {NearestAt(col, value), infinity});
       }
     }
-    return ReduceWarp(found, [](const TwoNearest<R>& a, const TwoNearest<R>& b) { return Merge(a, b); });
+    return ReduceWarp(found,
+                      [](const TwoNearest<R>& a, const TwoNearest<R>& b) {
+                        return Merge(a, b);
+                      });
   }
 
-  // A bid is a number of which the largest wins: round, gap and row. Bids of earlier rounds need not be cleared.
-  // The gap, not negative, is cut to 15 bits: any winner will do, if it only is the same one every time.
+  // A bid is a number of which the largest wins: round, gap and row. Bids of
+  // earlier rounds need not be cleared. The gap, not negative, is cut to 15
+  // bits: any winner will do, if it only is the same one every time.
   __device__ static unsigned Bid(unsigned round, R gap, int row) {
     const float rounded = static_cast<float>(Number<R>::ToDouble(gap));
     const unsigned eagerness = round == 0 ? 0 : __float_as_uint(rounded) >> 16;
-    return (round << 27) | (eagerness << 12) | (4095u - static_cast<unsigned>(row));
+    return (round << 27) | (eagerness << 12) |
+           (4095u - static_cast<unsigned>(row));
   }
 
-  // The bid of a row stands, with its gap in row_duals_by_col and its column in predecessors, at the row's place.
+  // The bid of a row stands, with its gap in row_duals_by_col and its column in
+  // predecessors, at the row's place.
   __device__ void PlaceBids(unsigned round, bool* is_infeasible) const {
     int ordinal = 0;
     for (int first = 0; first < frame_.rows; first += kWarp) {
@@ -191,12 +236,13 @@ class Solver {
     }
   }
 
-  __device__ void PlaceBid(unsigned round, int row, const TwoNearest<R>& found, bool* is_infeasible) const {
+  __device__ void PlaceBid(unsigned round, int row, const TwoNearest<R>& found,
+                           bool* is_infeasible) const {
     const R infinity = Number<R>::Infinity();
     const R least = found.first.value;
     if (row_ceiling_ < least) {
       // Better off unmatched, for good.
-      state_.predecessors[row] = kOut;
+      state_.BidCol(row) = kOut;
       return;
     }
     if (!(least < infinity)) {
@@ -204,45 +250,47 @@ class Solver {
       return;
     }
     const R gap = Smaller(found.second, row_ceiling_) - least;
-    // Without a gap the loser would only take the column back. Without a second column the gap is unbounded, and v would
-    // be lost. Both are left to the exact search, unless the column is free.
+    // Without a gap the loser would only take the column back. Without a second
+    // column the gap is unbounded, and v would be lost. Both are left to the
+    // exact search, unless the column is free.
     const bool is_bounded = gap < infinity;
     const bool is_free = (found.first.rank & kIsMatched) == 0;
     const R zero = Number<R>::From(0.0);
     if (is_free || (is_bounded && zero < gap)) {
       const int col = static_cast<int>(found.first.rank);
       const R lowered = is_bounded && round > 0 ? gap : zero;
-      state_.row_duals_by_col[row] = lowered;
-      state_.predecessors[row] = static_cast<short>(col & (kIsMatched - 1));
-      atomicMax(&state_.bids[col & (kIsMatched - 1)], Bid(round, lowered, row));
+      state_.BidGap(row) = lowered;
+      state_.BidCol(row) = static_cast<short>(col & (kIsMatched - 1));
+      atomicMax(&state_.Bid(col & (kIsMatched - 1)), Bid(round, lowered, row));
     }
   }
 
-  // The bids that won are carried out, by a thread for each row. True if there were any.
+  // The bids that won are carried out, by a thread for each row. True if there
+  // were any.
   __device__ bool AcceptBids(unsigned round) const {
     bool has_changed = false;
     for (int row = team_.thread(); row < frame_.rows; row += team_.threads()) {
-      const int col = state_.predecessors[row];
+      const int col = state_.BidCol(row);
       if (col == kUnmatched) {
         continue;
       }
-      state_.predecessors[row] = kUnmatched;
+      state_.BidCol(row) = kUnmatched;
       if (col == kOut) {
-        state_.col_of_row[row] = kOut;
+        state_.ColOfRow(row) = kOut;
         continue;
       }
-      const R lowered = state_.row_duals_by_col[row];
-      if (state_.bids[col] != Bid(round, lowered, row)) {
+      const R lowered = state_.BidGap(row);
+      if (state_.Bid(col) != Bid(round, lowered, row)) {
         continue;
       }
-      const int loser = state_.row_of_col[col];
+      const int loser = state_.RowOfCol(col);
       if (loser >= 0) {
         // It was matched, so it made no bid, and its thread leaves it alone.
-        state_.col_of_row[loser] = kUnmatched;
+        state_.ColOfRow(loser) = kUnmatched;
       }
-      state_.col_of_row[row] = static_cast<short>(col);
-      state_.row_of_col[col] = static_cast<short>(row);
-      state_.col_duals[col] = state_.col_duals[col] - lowered;
+      state_.ColOfRow(row) = static_cast<short>(col);
+      state_.RowOfCol(col) = static_cast<short>(row);
+      state_.ColDual(col) = state_.ColDual(col) - lowered;
       has_changed = true;
     }
     return has_changed;
@@ -253,7 +301,11 @@ class Solver {
   __device__ void ForEachColumn(Action action) const {
 #pragma unroll Columns::kUnroll
     for (int slot = 0; slot < Columns::kSlots; ++slot) {
-      const int col = slot * team_.threads() + team_.thread();
+      const int first = slot * team_.threads();
+      if (first >= frame_.cols) {
+        break;
+      }
+      const int col = first + team_.thread();
       if (col < frame_.cols) {
         action(slot, col);
       }
@@ -263,15 +315,17 @@ class Solver {
   __device__ bool Augment(Columns& columns) {
     is_matched_ = 0;
     ForEachColumn([&](int slot, int col) {
-      columns.Dual(slot, col) = state_.col_duals[col];
-      const int row = state_.row_of_col[col];
+      columns.Dual(slot, col) = state_.ColDual(col);
+      const int row = state_.RowOfCol(col);
       if (row >= 0) {
         is_matched_ |= 1u << slot;
-        state_.row_duals_by_col[col] = costs_.template Get<R>(row, col) - state_.col_duals[col];
+        state_.RowDualByCol(col) =
+            costs_.template Get<R>(row, col) - state_.ColDual(col);
       }
     });
     for (int first = 0; first < frame_.rows; first += kWarp) {
-      // All warps see the same; rows that are left out by the way are no longer open.
+      // All warps see the same; rows that are left out by the way are no longer
+      // open.
       for (unsigned open = OpenRows(first); open != 0; open &= open - 1) {
         const int row = first + __ffs(static_cast<int>(open)) - 1;
         if (!MatchRow(columns, row)) {
@@ -279,22 +333,29 @@ class Solver {
         }
       }
     }
-    ForEachColumn([&](int slot, int col) { state_.col_duals[col] = columns.Dual(slot, col); });
+    ForEachColumn([&](int slot, int col) {
+      state_.ColDual(col) = columns.Dual(slot, col);
+    });
     team_.Sync();
     return true;
   }
 
-  // Dijkstra's search from `start`, with u taken as 0 there. False if it leads nowhere.
+  // Dijkstra's search from `start`, with u taken as 0 there. False if it leads
+  // nowhere.
   __device__ bool MatchRow(Columns& columns, int start) {
     const R infinity = Number<R>::Infinity();
     is_settled_ = 0;
     ForEachColumn([&](int slot, int col) {
-      const R distance = costs_.template Get<R>(start, col) - columns.Dual(slot, col);
+      const R distance =
+          costs_.template Get<R>(start, col) - columns.Dual(slot, col);
       // NaN may be what does not exist.
       columns.Distance(slot, col) = distance < infinity ? distance : infinity;
-      state_.predecessors[col] = static_cast<short>(start);
     });
-    // The cheapest way to end at a row, which loses its column and stays unmatched: that column, or none for the start.
+    ForEachColumn([&](int /*slot*/, int col) {
+      state_.Predecessor(col) = static_cast<short>(start);
+    });
+    // The cheapest way to end at a row, which loses its column and stays
+    // unmatched: that column, or none for the start.
     R exit = row_ceiling_;
     int exit_col = kUnmatched;
     Nearest<R> nearest;
@@ -312,8 +373,8 @@ class Solver {
         break;
       }
       // The column is settled, and the row that it is matched with is reached.
-      const int row = state_.row_of_col[col];
-      const R offset = state_.row_duals_by_col[col] - nearest.value;
+      const int row = state_.RowOfCol(col);
+      const R offset = state_.RowDualByCol(col) - nearest.value;
       if (row_ceiling_ - offset < exit) {
         exit = row_ceiling_ - offset;
         exit_col = col;
@@ -326,15 +387,18 @@ class Solver {
       FlipPath(start, end, ends_at_row);
     }
     team_.Sync();
-    UpdateDuals(columns, ends_at_row ? exit : nearest.value, ends_at_row ? kUnmatched : end);
+    UpdateDuals(columns, ends_at_row ? exit : nearest.value,
+                ends_at_row ? kUnmatched : end);
     return true;
   }
 
   __device__ Nearest<R> FindNearest(Columns& columns) {
     Nearest<R> nearest = {Number<R>::Infinity(), kNoColumn};
     ForEachColumn([&](int slot, int col) {
-      const unsigned is_matched = (is_matched_ >> slot & 1) != 0 ? kIsMatched : 0;
-      const Nearest<R> one = {columns.Distance(slot, col), is_matched | static_cast<unsigned>(col)};
+      const unsigned is_matched =
+          (is_matched_ >> slot & 1) != 0 ? kIsMatched : 0;
+      const Nearest<R> one = {columns.Distance(slot, col),
+                              is_matched | static_cast<unsigned>(col)};
       if ((is_settled_ >> slot & 1) == 0 && one < nearest) {
         nearest = one;
       }
@@ -342,35 +406,45 @@ class Solver {
     return team_.Least(nearest);
   }
 
-  // Settles `settled`, and looks for shorter ways by way of `row`.
+  // Settles `settled`, and looks for shorter ways by way of `row`. What it
+  // finds is stored behind all loads, which need not wait for each other then.
   __device__ void Relax(Columns& columns, int settled, int row, R offset) {
+    unsigned is_shorter = 0;
     ForEachColumn([&](int slot, int col) {
       if (col == settled) {
         is_settled_ |= 1u << slot;
       }
-      const R distance = costs_.template Get<R>(row, col) - columns.Dual(slot, col) - offset;
-      if ((is_settled_ >> slot & 1) == 0 && distance < columns.Distance(slot, col)) {
+      const R distance =
+          costs_.template Get<R>(row, col) - columns.Dual(slot, col) - offset;
+      if ((is_settled_ >> slot & 1) == 0 &&
+          distance < columns.Distance(slot, col)) {
         columns.Distance(slot, col) = distance;
-        state_.predecessors[col] = static_cast<short>(row);
+        is_shorter |= 1u << slot;
+      }
+    });
+    ForEachColumn([&](int slot, int col) {
+      if ((is_shorter >> slot & 1) != 0) {
+        state_.Predecessor(col) = static_cast<short>(row);
       }
     });
   }
 
-  // From its end back to its start. One thread does it: each step needs the one before.
+  // From its end back to its start. One thread does it: each step needs the one
+  // before.
   __device__ void FlipPath(int start, int end, bool ends_at_row) const {
     if (ends_at_row) {
-      const int row = end < 0 ? start : state_.row_of_col[end];
-      state_.col_of_row[row] = kOut;
+      const int row = end < 0 ? start : state_.RowOfCol(end);
+      state_.ColOfRow(row) = kOut;
       if (end < 0) {
         return;
       }
     }
     int col = end;
     while (true) {
-      const int row = state_.predecessors[col];
-      const int lost = state_.col_of_row[row];
-      state_.col_of_row[row] = static_cast<short>(col);
-      state_.row_of_col[col] = static_cast<short>(row);
+      const int row = state_.Predecessor(col);
+      const int lost = state_.ColOfRow(row);
+      state_.ColOfRow(row) = static_cast<short>(col);
+      state_.RowOfCol(col) = static_cast<short>(row);
       if (row == start) {
         return;
       }
@@ -378,19 +452,22 @@ class Solver {
     }
   }
 
-  // Restores (1) after a search of that length: a column settled at distance d becomes dearer by length - d, never cheaper.
+  // Restores (1) after a search of that length: a column settled at distance d
+  // becomes dearer by length - d, never cheaper.
   __device__ void UpdateDuals(Columns& columns, R length, int newly_matched) {
     ForEachColumn([&](int slot, int col) {
       const bool is_settled = (is_settled_ >> slot & 1) != 0;
       if (is_settled && columns.Distance(slot, col) < length) {
-        columns.Dual(slot, col) = columns.Dual(slot, col) + (columns.Distance(slot, col) - length);
+        columns.Dual(slot, col) =
+            columns.Dual(slot, col) + (columns.Distance(slot, col) - length);
       }
       if (col == newly_matched) {
         is_matched_ |= 1u << slot;
       }
       if (is_settled || col == newly_matched) {
-        const int row = state_.row_of_col[col];
-        state_.row_duals_by_col[col] = costs_.template Get<R>(row, col) - columns.Dual(slot, col);
+        const int row = state_.RowOfCol(col);
+        state_.RowDualByCol(col) =
+            costs_.template Get<R>(row, col) - columns.Dual(slot, col);
       }
     });
   }
@@ -402,7 +479,7 @@ class Solver {
   TeamType& team_;
   const Frame& frame_;
   const CostsType& costs_;
-  const State<R>& state_;
+  const State<R> state_;
   const R row_ceiling_;
   const R col_ceiling_;
 };

@@ -1,6 +1,8 @@
-// What a CUDA compiler provides and the kernels use, for the host: a thread is a fiber (runtime.cc).
+// What a CUDA compiler provides and the kernels use, for the host: a thread is
+// a fiber (runtime.cc).
 //
-// Only barriers order memory, as on a device: what shuffles and votes exchange says nothing about other memory.
+// Only barriers order memory, as on a device: what shuffles and votes exchange
+// says nothing about other memory.
 
 #ifndef CUDA_TWIN_DEVICE_H_
 #define CUDA_TWIN_DEVICE_H_
@@ -10,7 +12,7 @@
 
 #define __device__
 #define __global__
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
 
 using std::fabs;
 
@@ -41,7 +43,8 @@ struct TwinThread {
 };
 extern const TwinThread* twin_current;
 
-// Waits for all lanes of the warp. Returns what each of them brought; valid until the lane's next exchange but one.
+// Waits for all lanes of the warp. Returns what each of them brought; valid
+// until the lane's next exchange but one.
 const unsigned long long* twin_exchange(unsigned long long mine);
 // Barriers.
 void twin_sync_warp();
@@ -73,10 +76,16 @@ inline To TwinBits(From from) {
   std::memcpy(&to, &from, sizeof(to));
   return to;
 }
-inline unsigned __float_as_uint(float value) { return TwinBits<unsigned>(value); }
+inline unsigned __float_as_uint(float value) {
+  return TwinBits<unsigned>(value);
+}
 inline float __uint_as_float(unsigned bits) { return TwinBits<float>(bits); }
-inline long long __double_as_longlong(double value) { return TwinBits<long long>(value); }
-inline double __longlong_as_double(long long bits) { return TwinBits<double>(bits); }
+inline long long __double_as_longlong(double value) {
+  return TwinBits<long long>(value);
+}
+inline double __longlong_as_double(long long bits) {
+  return TwinBits<double>(bits);
+}
 inline int __ffs(int bits) { return __builtin_ffs(bits); }
 
 template <typename V>
@@ -87,7 +96,8 @@ inline V __ldg(const V* address) {
 inline unsigned atomicMax(unsigned* address, unsigned value) {
   unsigned before = __atomic_load_n(address, __ATOMIC_RELAXED);
   while (before < value &&
-         !__atomic_compare_exchange_n(address, &before, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+         !__atomic_compare_exchange_n(address, &before, value, false,
+                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
   return before;
 }
@@ -97,7 +107,8 @@ inline unsigned atomicMax(unsigned* address, unsigned value) {
 inline void __syncwarp() { twin_sync_warp(); }
 
 inline unsigned long long TwinOther(unsigned long long mine, int bit) {
-  return twin_exchange(mine)[(twin_current->thread % 32) ^ static_cast<unsigned>(bit)];
+  return twin_exchange(
+      mine)[(twin_current->thread % 32) ^ static_cast<unsigned>(bit)];
 }
 inline int __shfl_xor_sync(unsigned, int value, int bit) {
   return static_cast<int>(TwinOther(static_cast<unsigned>(value), bit));
@@ -106,7 +117,8 @@ inline unsigned __shfl_xor_sync(unsigned, unsigned value, int bit) {
   return static_cast<unsigned>(TwinOther(value, bit));
 }
 inline float __shfl_xor_sync(unsigned, float value, int bit) {
-  return __uint_as_float(static_cast<unsigned>(TwinOther(__float_as_uint(value), bit)));
+  return __uint_as_float(
+      static_cast<unsigned>(TwinOther(__float_as_uint(value), bit)));
 }
 inline double __shfl_xor_sync(unsigned, double value, int bit) {
   return TwinBits<double>(TwinOther(TwinBits<unsigned long long>(value), bit));
@@ -120,7 +132,9 @@ inline unsigned __ballot_sync(unsigned, int predicate) {
   }
   return bits;
 }
-inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0 ? 1 : 0; }
+inline int __any_sync(unsigned mask, int predicate) {
+  return __ballot_sync(mask, predicate) != 0 ? 1 : 0;
+}
 
 inline unsigned __reduce_min_sync(unsigned, unsigned value) {
   const unsigned long long* const all = twin_exchange(value);
@@ -134,6 +148,8 @@ inline unsigned __reduce_min_sync(unsigned, unsigned value) {
 // ---- Blocks ----
 
 inline void __syncthreads() { twin_sync_block(0); }
-inline int __syncthreads_or(int predicate) { return twin_sync_block(predicate); }
+inline int __syncthreads_or(int predicate) {
+  return twin_sync_block(predicate);
+}
 
 #endif  // CUDA_TWIN_DEVICE_H_

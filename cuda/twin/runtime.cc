@@ -1,5 +1,7 @@
-// Runs kernels: a fiber for each thread of a block, one block after the other. Which fiber runs is drawn at random each
-// time that one has to wait. ThreadSanitizer, if it is there, is told about fibers and about what orders memory: barriers.
+// Runs kernels: a fiber for each thread of a block, one block after the other.
+// Which fiber runs is drawn at random each time that one has to wait.
+// ThreadSanitizer, if it is there, is told about fibers and about what orders
+// memory: barriers.
 
 #include <sys/mman.h>
 
@@ -56,7 +58,8 @@ void Release(void* address) {
 #ifdef __x86_64__
 using Context = void*;
 
-// Saves what a function must preserve on the stack, and goes on where `to` was saved.
+// Saves what a function must preserve on the stack, and goes on where `to` was
+// saved.
 extern "C" void twin_switch(Context* from, Context to);
 asm(R"(
 .text
@@ -83,7 +86,8 @@ twin_switch:
 )");
 
 void Prepare(Context* context, unsigned char* stack, void (*entry)()) {
-  // Six registers, the address to return to, and one word more: a function expects the stack to be off by 8.
+  // Six registers, the address to return to, and one word more: a function
+  // expects the stack to be off by 8.
   void** top = reinterpret_cast<void**>(stack + kStackBytes) - 8;
   std::memset(top, 0, 8 * sizeof(void*));
   top[6] = reinterpret_cast<void*>(entry);
@@ -101,7 +105,13 @@ void Prepare(Context* context, unsigned char* stack, void (*entry)()) {
 }
 #endif
 
-enum class State { kRunnable, kInExchange, kInWarpBarrier, kInBlockBarrier, kDone };
+enum class State {
+  kRunnable,
+  kInExchange,
+  kInWarpBarrier,
+  kInBlockBarrier,
+  kDone
+};
 
 struct Fiber {
   TwinThread thread = {};
@@ -177,7 +187,8 @@ struct Machine {
 
   void FoldCounts() {
     for (int counter = 0; counter < kCounters; ++counter) {
-      most[counter] = counts[counter] > most[counter] ? counts[counter] : most[counter];
+      most[counter] =
+          counts[counter] > most[counter] ? counts[counter] : most[counter];
       counts[counter] = 0;
     }
   }
@@ -233,19 +244,26 @@ bool RunBlock(unsigned block, unsigned grid, unsigned shared_bytes) {
   Release(&machine.launch_order);
   for (unsigned thread = 0; thread < machine.threads; ++thread) {
     Fiber& fiber = *machine.fibers[thread];
-    fiber.thread = {thread, block, machine.threads, grid, static_cast<unsigned char*>(shared), shared_bytes};
+    fiber.thread = {thread,
+                    block,
+                    machine.threads,
+                    grid,
+                    static_cast<unsigned char*>(shared),
+                    shared_bytes};
     fiber.exchanges = 0;
     machine.Wake(thread);
   }
   while (!machine.runnable.empty() && !machine.has_failed) {
-    const unsigned place = machine.Draw(static_cast<unsigned>(machine.runnable.size()));
+    const unsigned place =
+        machine.Draw(static_cast<unsigned>(machine.runnable.size()));
     const unsigned thread = machine.runnable[place];
     machine.runnable[place] = machine.runnable.back();
     machine.runnable.pop_back();
     machine.Resume(*machine.fibers[thread]);
   }
   for (unsigned thread = 0; thread < machine.threads; ++thread) {
-    machine.has_failed = machine.has_failed || machine.fibers[thread]->state != State::kDone;
+    machine.has_failed =
+        machine.has_failed || machine.fibers[thread]->state != State::kDone;
   }
   Acquire(&machine.launch_order);
   std::free(shared);
@@ -259,7 +277,9 @@ extern "C" {
 
 const unsigned long long* twin_exchange(unsigned long long mine) {
   Fiber& fiber = *machine.current;
-  unsigned long long* const board = machine.warps[fiber.thread.thread / kWarpSize].boards[fiber.exchanges++ % 2];
+  unsigned long long* const board =
+      machine.warps[fiber.thread.thread / kWarpSize]
+          .boards[fiber.exchanges++ % 2];
   board[fiber.thread.thread % kWarpSize] = mine;
   machine.WaitForWarp(State::kInExchange);
   return board;
@@ -309,15 +329,19 @@ void twin_take_counts(long long* counts, int count) {
   }
 }
 
-int twin_has_kernel(const char* kernel) { return twin_find_kernel(kernel) != nullptr ? 1 : 0; }
+int twin_has_kernel(const char* kernel) {
+  return twin_find_kernel(kernel) != nullptr ? 1 : 0;
+}
 
-int twin_launch(const char* kernel, unsigned grid, unsigned threads, unsigned shared_bytes, const Parameters* parameters,
+int twin_launch(const char* kernel, unsigned grid, unsigned threads,
+                unsigned shared_bytes, const Parameters* parameters,
                 unsigned long long seed) {
   machine.kernel = twin_find_kernel(kernel);
   if (machine.kernel == nullptr) {
     return kTwinUnknownKernel;
   }
-  if (grid == 0 || threads == 0 || threads > kMostThreads || threads % kWarpSize != 0) {
+  if (grid == 0 || threads == 0 || threads > kMostThreads ||
+      threads % kWarpSize != 0) {
     return kTwinBadLaunch;
   }
   machine.parameters = *parameters;
@@ -330,7 +354,8 @@ int twin_launch(const char* kernel, unsigned grid, unsigned threads, unsigned sh
   }
   while (machine.fibers.size() < threads) {
     auto fiber = std::make_unique<Fiber>();
-    void* const stack = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* const stack = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (stack == MAP_FAILED) {
       return kTwinBadLaunch;
     }

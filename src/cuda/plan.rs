@@ -81,7 +81,7 @@ pub enum PlanError {
     TooOld(u32),
 }
 
-/// Rows and columns, at most: the largest block's threads hold four columns each.
+/// Rows and columns, at most: 512 threads hold eight columns each.
 pub const LONGEST: i64 = 4096;
 
 /// The oldest devices that the kernels are made for.
@@ -229,18 +229,10 @@ fn aligned(bytes: u64) -> u64 {
 /// Bytes that a team needs to exchange values: `kTeamBytes`.
 const TEAM: u64 = 2 * 32 * 32;
 
-/// The arrays of a `State` whose numbers have so many bytes.
-fn state(size: u64, number: u64) -> [u64; 6] {
-    let indices = 2 * size;
-    [
-        number * size,
-        number * size,
-        4 * size,
-        indices,
-        indices,
-        indices,
-    ]
-}
+/// Bytes of a `Node` whose numbers are f32, f64, and two f64.
+const NODE: u64 = 20;
+const NODE_IN_DOUBLE: u64 = 32;
+const NODE_IN_DOUBLE_DOUBLE: u64 = 48;
 
 /// The longer side of the problems.
 fn size(batch: &DeviceBatch) -> u64 {
@@ -253,9 +245,12 @@ fn packed(batch: &DeviceBatch) -> u64 {
     (rows * (cols | 1)).max(cols * (rows | 1))
 }
 
-/// Can a problem have more existing rows than columns? `MayBeTransposed`.
-fn may_be_transposed(batch: &DeviceBatch) -> bool {
-    batch.rows > batch.cols || batch.row_mask_is_uniform == 0 || batch.col_mask_is_uniform == 0
+/// May costs have to be copied? `MayNeedCopy`. `in_place`: the kernel reads costs of that type.
+fn may_need_copy(batch: &DeviceBatch, in_place: bool) -> bool {
+    !in_place
+        || batch.rows > batch.cols
+        || batch.row_mask_is_uniform == 0
+        || batch.col_mask_is_uniform == 0
 }
 
 fn sum(sizes: &[u64]) -> u64 {
@@ -277,20 +272,21 @@ impl Kernel {
             (true, CostType::Float) => "search_by_block_float",
             (true, CostType::Double) => "search_by_block_double",
         };
-        // Few warps wait less for each other; four columns a thread are all that registers hold.
-        let columns_per_thread = if size <= 1024 { 2 } else { 4 };
+        // Few warps wait less for each other; registers hold up to eight columns for each thread.
+        let columns_per_thread = if size <= 1024 { 2 } else { 8 };
         let threads = match is_block {
             false => WARP,
             true => size.div_ceil(columns_per_thread).next_multiple_of(WARP),
         };
         let team = if is_block { TEAM } else { 0 };
-        let sizes = [&[team], state(size, 4).as_slice()].concat();
+        let sizes = [team, NODE * size];
         let copy = 4 * packed(batch);
         let most = u64::from(device.shared_bytes_per_block_optin);
         let kernel = |shared: u64| {
             let mut arena = Arena::new(shared);
             sizes.iter().for_each(|&bytes| arena.take(bytes));
-            if arena.shared_left >= aligned(copy) || may_be_transposed(batch) {
+            if arena.shared_left >= aligned(copy) || may_need_copy(batch, costs == CostType::Float)
+            {
                 arena.take(copy);
             }
             Kernel {
@@ -298,7 +294,7 @@ impl Kernel {
                 threads,
                 shared,
                 workspace: arena.workspace,
-                registers: if is_block { 64 } else { 128 },
+                registers: 128,
             }
         };
         let without = kernel(sum(&sizes).min(most));
@@ -338,19 +334,22 @@ impl Kernel {
             _ => 512,
         };
         let sizes = [
-            &[TEAM],
-            state(size, 8).as_slice(),
-            &[8 * size, 4 * size, 4 * size],
-        ]
-        .concat();
+            TEAM,
+            NODE_IN_DOUBLE * size,
+            8 * size,
+            8 * size,
+            4 * size,
+            4 * size,
+        ];
         let shared = sum(&sizes).min(u64::from(device.shared_bytes_per_block_optin));
-        let copy = if may_be_transposed(batch) {
+        let in_place = matches!(costs, CostType::Float | CostType::Double);
+        let copy = if may_need_copy(batch, in_place) {
             exact * packed(batch)
         } else {
             0
         };
-        let wide = [state(size, 16).as_slice(), &[16 * size]].concat();
-        let all = [sizes, vec![copy], wide].concat();
+        let wide = [NODE_IN_DOUBLE_DOUBLE * size, 16 * size, 16 * size];
+        let all = [sizes.as_slice(), &[copy], &wide].concat();
         Kernel {
             symbol,
             threads,

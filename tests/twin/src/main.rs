@@ -39,7 +39,7 @@ enum Family {
     Equal,
     /// ± the largest there is: sums overflow.
     Huge,
-    /// A few of the smallest.
+    /// A few of the smallest, twice: half the limit is a number too.
     Denormal,
 }
 
@@ -80,7 +80,7 @@ impl Family {
                     Family::Line => (a[row] - b[col]).abs(),
                     Family::Equal => -3.5,
                     Family::Huge => sign * T::LARGEST * (1.0 - 0.25 * random.uniform()),
-                    Family::Denormal => sign * random.below(4) as f64 * T::SMALLEST,
+                    Family::Denormal => sign * 2.0 * random.below(4) as f64 * T::SMALLEST,
                 }));
             }
         }
