@@ -196,7 +196,7 @@ fuzz-smoke:
 
 # ---- CUDA path ----
 
-.PHONY: test-gpu-path
+.PHONY: test-gpu-path gpu-check
 
 # The path to a GPU on machines that have none: TensorFlow's kernel, the launch, and the kernels' host twin behind a
 # libcuda.so.1 of our own. All of it stays in this folder; no package has it.
@@ -204,11 +204,12 @@ GPU_PATH := build/gpu_path
 TWIN := $(GPU_PATH)/libhungarian_twin.so
 STAND_IN_DRIVER := $(GPU_PATH)/driver/libcuda.so.1
 HOST_DEVICE := $(GPU_PATH)/host_device.so
+GPU_CHECK := $(GPU_PATH)/gpu-check
 # A library of that name which is no driver.
 NO_DRIVER := $(GPU_PATH)/no_driver/libcuda.so.1
 COMPILE_STAND_IN = mkdir -p $(@D) && $(CXX) -std=c++17 -g -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -shared
 
-test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(NO_DRIVER)
+test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(NO_DRIVER) $(GPU_CHECK)
 	LD_LIBRARY_PATH=$(abspath $(dir $(STAND_IN_DRIVER))) HUNGARIAN_STAND_IN_CUDA=1 HUNGARIAN_GPU_PATH=$(abspath $(GPU_PATH)) \
 	  $(BIN)/python -m pytest tests/gpu
 
@@ -226,3 +227,14 @@ $(NO_DRIVER):
 $(HOST_DEVICE): tests/gpu/host_device.cc $(VENV)/.complete
 	folder=$$($(BIN)/python -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("tensorflow").origin))') && \
 	$(COMPILE_STAND_IN) -isystem "$$folder/include" $< -o $@ -L"$$folder" -l:libtensorflow_framework.so.2 -Wl,-z,defs
+
+# On a machine with a GPU: is every kernel right there, and how fast? Needs cargo and a driver, no TensorFlow. The program
+# can also be copied to such a machine: it is all that is needed there.
+gpu-check: $(GPU_CHECK)
+	$(GPU_CHECK)
+
+$(GPU_CHECK): Cargo.toml Cargo.lock $(wildcard src/*.rs src/cuda/*.rs cuda/*.ptx bench/gpu_check/src/*.rs tests/twin/src/*.rs)
+	CARGO_TARGET_DIR=target cargo build --locked --profile test --package hungarian-gpu-check
+	@mkdir -p $(@D)
+	cp target/debug/gpu-check $@
+	touch $@

@@ -62,31 +62,40 @@ pub struct Workspace {
     pub bytes: u64,
 }
 
-/// Bytes of workspace that [`launch`] needs for such a batch on this stream, whose addresses need not be known yet.
+/// How such a batch is solved on this stream's device; its addresses need not be known yet.
 ///
 /// # Errors
 ///
 /// No driver, no device that can do it, or a problem too large.
+pub fn plan(stream: Stream, costs: CostType, batch: &DeviceBatch) -> Result<Plan, LaunchError> {
+    let driver = Driver::get()?;
+    let prepared = prepared(driver, driver.context_of(stream)?)?;
+    Ok(Plan::new(&prepared.device, costs, batch)?)
+}
+
+/// Bytes of workspace that [`launch`] needs for such a batch on this stream, whose addresses need not be known yet.
+///
+/// # Errors
+///
+/// As [`plan`]. A batch of no problems asks for nothing, not even a driver.
 pub fn workspace_bytes(
     stream: Stream,
     costs: CostType,
     batch: &DeviceBatch,
 ) -> Result<u64, LaunchError> {
-    if batch.problems == 0 {
-        return Ok(0);
+    match batch.problems {
+        0 => Ok(0),
+        _ => Ok(with_room_to_align(
+            plan(stream, costs, batch)?.workspace_bytes,
+        )),
     }
-    let driver = Driver::get()?;
-    let prepared = prepared(driver, driver.context_of(stream)?)?;
-    Ok(with_room_to_align(
-        Plan::new(&prepared.device, costs, batch)?.workspace_bytes,
-    ))
 }
 
 /// Launches what solves a batch. Returns before it has run.
 ///
 /// # Errors
 ///
-/// As [`workspace_bytes`]; or the driver refuses. Then the outputs are not to be used.
+/// As [`plan`]; or the driver refuses. Then the outputs are not to be used.
 ///
 /// # Safety
 ///
