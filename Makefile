@@ -12,8 +12,9 @@ FEATURES := tensorflow-op
 LINKING := build/tensorflow
 DEMO := build/demo
 SERVING_MODEL := build/serving_model
-PYTHON_SOURCES := python_shim tf_op tests examples bench
+PYTHON_SOURCES := python_shim tf_op tests examples bench cuda
 REQUIREMENTS := python_shim/requirements.txt
+CUDA_SOURCES := cuda/*.cu cuda/*.h cuda/twin/*.cc cuda/twin/*.h
 
 export HUNGARIAN_PYTHON := $(abspath $(BIN)/python)
 export PKG_CONFIG := $(abspath $(BIN)/pkgconf)
@@ -109,7 +110,7 @@ soak:
 lint: build $(LINKING)/tensorflow.pc
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	$(BIN)/clang-format --dry-run --Werror tf_op/*.cc tf_op/*.h tests/cpp/*.cc
+	$(BIN)/clang-format --dry-run --Werror tf_op/*.cc tf_op/*.h tests/cpp/*.cc $(CUDA_SOURCES)
 	$(BIN)/python tf_op/tidy.py
 	$(BIN)/ruff check $(PYTHON_SOURCES)
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
@@ -117,7 +118,7 @@ lint: build $(LINKING)/tensorflow.pc
 
 format:
 	cargo fmt --all
-	$(BIN)/clang-format -i tf_op/*.cc tf_op/*.h tests/cpp/*.cc
+	$(BIN)/clang-format -i tf_op/*.cc tf_op/*.h tests/cpp/*.cc $(CUDA_SOURCES)
 	$(BIN)/ruff check --fix $(PYTHON_SOURCES)
 	$(BIN)/ruff format $(PYTHON_SOURCES)
 
@@ -193,3 +194,24 @@ fuzz:
 
 fuzz-smoke:
 	$(MAKE) fuzz FUZZ_SECONDS=20 FUZZ=build/fuzz-smoke
+
+# ---- CUDA ----
+
+# Neither a GPU nor a CUDA toolkit is needed: NVRTC and ptxas come from PyPI when they are first asked for.
+CUDA_TOOLS := build/cuda-tools
+CUDA_PINS := nvidia-cuda-nvrtc-cu12==12.0.76 nvidia-cuda-nvcc-cu12==12.9.86
+TWIN := build/twin
+
+.PHONY: ptx test-ptx test-twin twin-steps
+
+$(CUDA_TOOLS)/.complete: $(VENV)/.complete
+	rm -rf $(CUDA_TOOLS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --target $(CUDA_TOOLS) $(CUDA_PINS)
+	touch $@
+
+# The checked-in PTX, and the table of what kernels take.
+ptx: $(CUDA_TOOLS)/.complete
+	$(BIN)/python cuda/ptx.py $(CUDA_TOOLS)
+
+test-ptx: $(CUDA_TOOLS)/.complete
+	$(BIN)/python cuda/ptx.py $(CUDA_TOOLS) --check

@@ -35,6 +35,9 @@ __device__ inline double ScaleFor(double largest) {
   return largest > 0.0 && largest < 1.0 / most ? 1.0 / down : 1.0;
 }
 
+// Threads of a block, at most.
+constexpr int kMostProofThreads = 256;
+
 // Rounds of raising. Each is one pass over all costs.
 constexpr int kRaiseRounds = 32;
 

@@ -211,7 +211,7 @@ class Augmentation {
     int exit_col = kUnmatched;
     Nearest<R> nearest;
     while (true) {
-      COUNT(kSteps);
+      COUNT(sizeof(R) == sizeof(float) ? kSteps : kStepsInDouble);
       nearest = FindNearest();
       if (exit < nearest.value) {
         break;
