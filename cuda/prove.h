@@ -371,6 +371,8 @@ class Prover {
         least =
             ReduceWarp(least, [](double a, double b) { return Smaller(a, b); });
       }
+      // The action may change what all lanes have read.
+      __syncwarp();
       if (team_.lane() == 0) {
         action(row, own, cost, dual, least);
       }
