@@ -14,10 +14,16 @@ use super::parameters::{DeviceAddress, DeviceBatch};
 use super::plan::{CostType, Device, OLDEST_CAPABILITY, Plan, PlanError};
 
 /// PTX, and the compute capability (10·major + minor) from which on it can be had; the best one first.
-pub const IMAGES: [(u32, &CStr); 1] = [(
-    70,
-    image(concat!(include_str!("../../cuda/assignment.ptx"), "\0")),
-)];
+pub const IMAGES: [(u32, &CStr); 2] = [
+    (
+        80,
+        image(concat!(include_str!("../../cuda/assignment_80.ptx"), "\0")),
+    ),
+    (
+        70,
+        image(concat!(include_str!("../../cuda/assignment_70.ptx"), "\0")),
+    ),
+];
 
 const _: () = assert!(IMAGES[IMAGES.len() - 1].0 == OLDEST_CAPABILITY);
 

@@ -20,8 +20,10 @@ use hungarian_loss::problem::{Mask, Options, Problem};
 pub struct Counts {
     /// Rounds of row reduction.
     pub rounds: c_longlong,
-    /// Steps of shortest path searches.
+    /// Steps of shortest path searches in f32.
     pub steps: c_longlong,
+    /// The same in f64.
+    pub steps_in_double: c_longlong,
     /// Rounds of raising duals.
     pub raises: c_longlong,
     /// Searches in f64.

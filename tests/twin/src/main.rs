@@ -255,9 +255,10 @@ fn exact_total(batch: &Batch<f64>, solution: &Solution<f64>) -> i128 {
         .sum()
 }
 
-/// The slowest of some problems of each shape.
+/// The steps of some problems of each shape, on average and of the slowest.
 fn count_steps(twin: &Twin) -> Result<()> {
-    println!("shape             problems  rounds  steps  raises  in f64");
+    println!("mean and most of each problem; in how many f64 had to search");
+    println!("shape          sampled       rounds        steps       raises    f64  steps in f64");
     for (problems, rows, cols) in [
         (32, 100, 100),
         (208, 300, 100),
@@ -265,28 +266,33 @@ fn count_steps(twin: &Twin) -> Result<()> {
         (208, 300, 600),
         (4096, 16, 16),
     ] {
-        // As many as it takes to see how slow the slowest is.
-        let sampled = if rows * cols > 10000 { 24 } else { problems };
-        let shape = Shape {
-            problems: sampled,
-            rows,
-            cols,
-        };
+        let sampled = problems.min(2_000_000 / (rows * cols)).max(32);
         let mut random = Random::new(3);
-        let cost = (0..sampled * rows * cols).map(|_| random.uniform() as f32);
-        let batch = Batch::new(shape, cost.collect());
-        twin.take_counts();
-        twin.solve(&device("H100"), &batch, 0)?;
-        let Counts {
-            rounds,
-            steps,
-            raises,
-            searches_in_double,
-            ..
-        } = twin.take_counts();
+        let mut all = Vec::new();
+        for _ in 0..sampled {
+            let shape = Shape {
+                problems: 1,
+                rows,
+                cols,
+            };
+            let cost = (0..rows * cols).map(|_| random.uniform() as f32);
+            twin.solve(&device("H100"), &Batch::new(shape, cost.collect()), 0)?;
+            all.push(twin.take_counts());
+        }
+        let show = |count: fn(&Counts) -> i64| {
+            let sum: i64 = all.iter().map(count).sum();
+            let most = all.iter().map(count).max().unwrap_or(0);
+            format!("{:.1} {most:5}", sum as f64 / sampled as f64)
+        };
+        let in_double = all.iter().filter(|counts| counts.searches_in_double > 0);
         println!(
-            "{:18}{sampled:8}{rounds:8}{steps:7}{raises:8}{searches_in_double:8}",
-            format!("{problems}x{rows}x{cols}")
+            "{:14}{sampled:8} {:>12} {:>12} {:>12} {:6} {:>12}",
+            format!("{problems}x{rows}x{cols}"),
+            show(|counts| counts.rounds),
+            show(|counts| counts.steps),
+            show(|counts| counts.raises),
+            in_double.count(),
+            show(|counts| counts.steps_in_double),
         );
     }
     Ok(())
