@@ -11,25 +11,29 @@ use anyhow::{Context, ensure};
 /// Names the Python whose TensorFlow the shim is built for.
 const PYTHON: &str = "HUNGARIAN_PYTHON";
 
-const SHIM_SOURCES: [&str; 3] = ["op.cc", "shape_rule.cc", "cpu_kernel.cc"];
+const SHIM_SOURCES: [&str; 4] = ["op.cc", "shape_rule.cc", "call.cc", "cpu_kernel.cc"];
+const CUDA_SHIM_SOURCE: &str = "gpu_kernel.cc";
 
 fn main() -> anyhow::Result<()> {
     println!("cargo::rerun-if-changed=src/bridge.rs");
+    println!("cargo::rerun-if-changed=src/cuda/bridge.rs");
     println!("cargo::rerun-if-changed=tf_op");
     println!("cargo::rerun-if-env-changed={PYTHON}");
 
-    cxx_build::bridge("src/bridge.rs")
+    let with_cuda = env::var_os("CARGO_FEATURE_CUDA").is_some();
+    let bridges = ["src/bridge.rs", "src/cuda/bridge.rs"];
+    cxx_build::bridges(&bridges[..1 + usize::from(with_cuda)])
         .std("c++17")
         .flag("-fvisibility=hidden")
         .compile("hungarian_bridge");
 
     if env::var_os("CARGO_FEATURE_TENSORFLOW_OP").is_some() {
-        compile_shim()?;
+        compile_shim(with_cuda)?;
     }
     Ok(())
 }
 
-fn compile_shim() -> anyhow::Result<()> {
+fn compile_shim(with_cuda: bool) -> anyhow::Result<()> {
     let python = env::var(PYTHON).with_context(|| {
         format!("the feature tensorflow-op needs {PYTHON}, the path of a Python that has TensorFlow; `make build` sets it")
     })?;
@@ -44,7 +48,10 @@ fn compile_shim() -> anyhow::Result<()> {
     if env::var_os("CARGO_FEATURE_FAULT_INJECTION").is_some() {
         shim.define("HUNGARIAN_FAULT_INJECTION", None);
     }
-    for source in SHIM_SOURCES {
+    for source in SHIM_SOURCES
+        .into_iter()
+        .chain(with_cuda.then_some(CUDA_SHIM_SOURCE))
+    {
         shim.file(PathBuf::from("tf_op").join(source));
     }
     shim.try_compile("hungarian_tf_op")?;

@@ -73,6 +73,8 @@ pub mod ffi {
         InvalidArgument,
         /// Memory was refused.
         ResourceExhausted,
+        /// The machine lacks what the call needs.
+        FailedPrecondition,
         /// A defect of this library.
         Internal,
     }
@@ -120,7 +122,7 @@ macro_rules! entry_points {
                     status: &mut *outputs.status,
                 };
                 batch::solve(shape, &inputs, &mut outputs)?;
-                Ok(())
+                Ok::<(), BatchError>(())
             })
         }
 
@@ -199,20 +201,32 @@ fn size(value: i64) -> Result<usize, BatchError> {
     usize::try_from(value).map_err(|_| BatchError::NegativeSize(value))
 }
 
+/// An error whose message is a sentence for the user.
+pub(crate) trait Failure: std::fmt::Display {
+    /// As what it is raised.
+    fn kind(&self) -> ErrorKind;
+}
+
+impl Failure for BatchError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            BatchError::Memory { .. } => ErrorKind::ResourceExhausted,
+            BatchError::Size { .. } | BatchError::NegativeSize(_) | BatchError::TooLarge { .. } => {
+                ErrorKind::InvalidArgument
+            }
+        }
+    }
+}
+
 /// Runs `work` so that neither an error nor a panic leaves it in any other form than an [`Outcome`].
-fn guard(work: impl FnOnce() -> Result<(), BatchError>) -> Outcome {
+pub(crate) fn guard<E: Failure>(work: impl FnOnce() -> Result<(), E>) -> Outcome {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => Outcome {
             kind: ErrorKind::None,
             message: String::new(),
         },
         Ok(Err(error)) => Outcome {
-            kind: match error {
-                BatchError::Memory { .. } => ErrorKind::ResourceExhausted,
-                BatchError::Size { .. }
-                | BatchError::NegativeSize(_)
-                | BatchError::TooLarge { .. } => ErrorKind::InvalidArgument,
-            },
+            kind: error.kind(),
             message: error.to_string(),
         },
         Err(panic) => Outcome {
@@ -237,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_an_outcome() {
-        let outcome = guard(|| panic!("row {} is lost", 3));
+        let outcome = guard::<BatchError>(|| panic!("row {} is lost", 3));
         assert_eq!(outcome.kind, ErrorKind::Internal);
         insta::assert_snapshot!(outcome.message, @"a defect in the assignment solver, please report it: row 3 is lost");
     }

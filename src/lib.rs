@@ -17,6 +17,7 @@
 //! | [`status`] | the verdicts on one problem |
 //! | [`sum`] | sums that hardly depend on the order of their terms |
 //! | [`float_environment`] | IEEE arithmetic inside a host that flushes denormals |
+//! | [`cuda`] | the same on CUDA devices: which kernels to launch, how, with what |
 //! | [`bridge`] | the boundary to C++: nothing unwinds or aborts across it |
 //! | `fault` | failures on demand, in test builds only |
 //!
@@ -24,9 +25,9 @@
 
 pub mod arithmetic;
 pub mod batch;
-
 pub mod bridge;
 pub mod certificate;
+pub mod cuda;
 pub mod exact;
 #[cfg(feature = "fault-injection")]
 pub mod fault;

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <exception>
 #include <iterator>
 #include <mutex>
 #include <new>
@@ -19,7 +18,7 @@
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/platform/threadpool.h"
-#include "tf_op/shape_rule.h"
+#include "tf_op/call.h"
 #include "tf_op/solver_bridge.h"
 
 namespace hungarian {
@@ -28,9 +27,7 @@ namespace {
 using tensorflow::OpKernel;
 using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
-using tensorflow::PartialTensorShape;
 using tensorflow::Tensor;
-using tensorflow::TensorShape;
 
 // One mask: its flags for all problems, or a single flag.
 //
@@ -79,22 +76,6 @@ constexpr int64_t kCyclesBetweenLooks = 30'000'000;
 // up.
 constexpr int64_t kCyclesWorthSharing = 1'000'000;
 
-// What `work` returns. TensorFlow expects no exception from a kernel, and one
-// that left a thread of its pool would end the process.
-template <typename Work>
-absl::Status WithoutExceptions(const Work& work) {
-  try {
-    return work();
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("HungarianAssignment: out of memory");
-  } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat(
-        "HungarianAssignment: unexpected exception: ", error.what()));
-  } catch (...) {
-    return absl::InternalError("HungarianAssignment: unexpected exception");
-  }
-}
-
 #ifdef HUNGARIAN_FAULT_INJECTION
 // Throws if the environment asks for it at this place, "" or "_in_worker". For
 // tests/faults; what ships has none of it.
@@ -127,42 +108,16 @@ class HungarianAssignmentCpu : public OpKernel {
 
  private:
   absl::Status Solve(OpKernelContext* context) {
-    const Tensor& cost = context->input(0);
-    const Tensor& row_mask = context->input(1);
-    const Tensor& col_mask = context->input(2);
-    const Tensor& cost_limit = context->input(3);
-
-    OutputShapes shapes;
-    TF_RETURN_IF_ERROR(ApplyShapeRule(cost.shape(), row_mask.shape(),
-                                      col_mask.shape(), cost_limit.shape(),
-                                      &shapes));
-    TensorShape per_problem;
-    TensorShape per_row;
-    TensorShape per_col;
-    TF_RETURN_IF_ERROR(Known(shapes.per_problem, &per_problem));
-    TF_RETURN_IF_ERROR(Known(shapes.per_row, &per_row));
-    TF_RETURN_IF_ERROR(Known(shapes.per_col, &per_col));
-    Tensor* total_cost = nullptr;
-    Tensor* row_to_col = nullptr;
-    Tensor* col_to_row = nullptr;
-    Tensor* row_duals = nullptr;
-    Tensor* col_duals = nullptr;
-    Tensor* status = nullptr;
-    TF_RETURN_IF_ERROR(context->allocate_output(0, per_problem, &total_cost));
-    TF_RETURN_IF_ERROR(context->allocate_output(1, per_row, &row_to_col));
-    TF_RETURN_IF_ERROR(context->allocate_output(2, per_col, &col_to_row));
-    TF_RETURN_IF_ERROR(context->allocate_output(3, per_row, &row_duals));
-    TF_RETURN_IF_ERROR(context->allocate_output(4, per_col, &col_duals));
-    TF_RETURN_IF_ERROR(context->allocate_output(5, per_problem, &status));
-
-    const int64_t problems = per_problem.num_elements();
-    const int64_t rows = cost.dim_size(cost.dims() - 2);
-    const int64_t cols = cost.dim_size(cost.dims() - 1);
-    const Mask rows_existing(row_mask);
-    const Mask cols_existing(col_mask);
-    const double limit = static_cast<double>(cost_limit.scalar<Real>()());
+    Call call;
+    TF_RETURN_IF_ERROR(Call::Make(context, &call));
+    const int64_t problems = call.problems;
+    const int64_t rows = call.rows;
+    const int64_t cols = call.cols;
+    const Mask rows_existing(*call.row_mask);
+    const Mask cols_existing(*call.col_mask);
+    const double limit = static_cast<double>(call.cost_limit->scalar<Real>()());
     const Bits* const costs =
-        reinterpret_cast<const Bits*>(cost.flat<T>().data());
+        reinterpret_cast<const Bits*>(call.cost->flat<T>().data());
 
     const auto batch_of = [&](int64_t begin, int64_t end) {
       return Batch{end - begin,
@@ -182,12 +137,16 @@ class HungarianAssignmentCpu : public OpKernel {
 #endif
       const int64_t count = end - begin;
       typename Entry::Outputs outputs{
-          Range(total_cost->flat<Real>().data(), begin, count),
-          Range(row_to_col->flat<int32_t>().data(), begin * rows, count * rows),
-          Range(col_to_row->flat<int32_t>().data(), begin * cols, count * cols),
-          Range(row_duals->flat<Real>().data(), begin * rows, count * rows),
-          Range(col_duals->flat<Real>().data(), begin * cols, count * cols),
-          Range(status->flat<int32_t>().data(), begin, count)};
+          Range(call.total_cost->flat<Real>().data(), begin, count),
+          Range(call.row_to_col->flat<int32_t>().data(), begin * rows,
+                count * rows),
+          Range(call.col_to_row->flat<int32_t>().data(), begin * cols,
+                count * cols),
+          Range(call.row_duals->flat<Real>().data(), begin * rows,
+                count * rows),
+          Range(call.col_duals->flat<Real>().data(), begin * cols,
+                count * cols),
+          Range(call.status->flat<int32_t>().data(), begin, count)};
       const Outcome outcome = Entry::kSolve(
           batch_of(begin, end),
           Range(costs, begin * rows * cols, count * rows * cols), outputs);
@@ -224,16 +183,16 @@ class HungarianAssignmentCpu : public OpKernel {
           solve_range);
     }
     TF_RETURN_IF_ERROR(failure);
-    const int32_t* const verdicts = status->flat<int32_t>().data();
+    const int32_t* const verdicts = call.status->flat<int32_t>().data();
     if (!validate_ || std::all_of(verdicts, verdicts + problems,
                                   [](int32_t code) { return code == 0; })) {
       return absl::OkStatus();
     }
 
-    const auto dims = per_problem.dim_sizes();
+    const auto dims = call.per_problem.dim_sizes();
     const rust::String bad = Entry::kDescribe(
-        batch_of(0, problems), Range(costs, 0, cost.NumElements()),
-        Range(dims.data(), 0, per_problem.dims()),
+        batch_of(0, problems), Range(costs, 0, call.cost->NumElements()),
+        Range(dims.data(), 0, call.per_problem.dims()),
         Range(verdicts, 0, problems));
     if (bad.empty()) {
       return absl::InvalidArgumentError(
@@ -243,44 +202,18 @@ class HungarianAssignmentCpu : public OpKernel {
     return absl::InvalidArgumentError(std::string(bad));
   }
 
-  // Real tensors leave nothing unknown.
-  static absl::Status Known(const PartialTensorShape& shape,
-                            TensorShape* known) {
-    if (shape.AsTensorShape(known)) return absl::OkStatus();
-    return absl::InternalError(absl::StrCat(
-        "an output's shape is not known when run: ", shape.DebugString()));
-  }
-
   bool maximize_ = false;
   bool validate_ = false;
 };
 
-// Costs and limit of types that do not go together. Without a kernel of its own
-// this would be TensorFlow's "no OpKernel was registered".
-class MismatchedTypes : public OpKernel {
- public:
-  explicit MismatchedTypes(OpKernelConstruction* context) : OpKernel(context) {
-    OP_REQUIRES_OK(
-        context, ApplyTypeRule(context->input_type(0), context->input_type(3)));
-  }
-  void Compute(OpKernelContext* /*context*/) override {}
-};
-
-#define REGISTER_CPU(T, U, ...)                               \
-  REGISTER_KERNEL_BUILDER(Name("HungarianAssignment")         \
-                              .Device(tensorflow::DEVICE_CPU) \
-                              .TypeConstraint<T>("T")         \
-                              .TypeConstraint<U>("U"),        \
-                          __VA_ARGS__)
-REGISTER_CPU(Eigen::half, float, HungarianAssignmentCpu<Eigen::half>);
-REGISTER_CPU(Eigen::bfloat16, float, HungarianAssignmentCpu<Eigen::bfloat16>);
-REGISTER_CPU(float, float, HungarianAssignmentCpu<float>);
-REGISTER_CPU(double, double, HungarianAssignmentCpu<double>);
-REGISTER_CPU(Eigen::half, double, MismatchedTypes);
-REGISTER_CPU(Eigen::bfloat16, double, MismatchedTypes);
-REGISTER_CPU(float, double, MismatchedTypes);
-REGISTER_CPU(double, float, MismatchedTypes);
-#undef REGISTER_CPU
+#define REGISTER(T, U, ...) \
+  HUNGARIAN_REGISTER_KERNEL(tensorflow::DEVICE_CPU, T, U, __VA_ARGS__)
+REGISTER(Eigen::half, float, HungarianAssignmentCpu<Eigen::half>);
+REGISTER(Eigen::bfloat16, float, HungarianAssignmentCpu<Eigen::bfloat16>);
+REGISTER(float, float, HungarianAssignmentCpu<float>);
+REGISTER(double, double, HungarianAssignmentCpu<double>);
+HUNGARIAN_REGISTER_MISMATCHED_TYPES(tensorflow::DEVICE_CPU);
+#undef REGISTER
 
 }  // namespace
 }  // namespace hungarian

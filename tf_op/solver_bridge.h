@@ -71,6 +71,8 @@ inline absl::Status ToStatus(const Outcome& outcome) {
       return absl::InvalidArgumentError(message);
     case ErrorKind::ResourceExhausted:
       return absl::ResourceExhaustedError(message);
+    case ErrorKind::FailedPrecondition:
+      return absl::FailedPreconditionError(message);
     case ErrorKind::Internal:
       break;
   }

@@ -1,0 +1,40 @@
+// What every kernel is given: one structure, by value. The host's half is
+// src/cuda/parameters.rs.
+
+#ifndef CUDA_PARAMETERS_H_
+#define CUDA_PARAMETERS_H_
+
+// A batch in device memory: the op's inputs and outputs. T is the type of
+// costs; U is double where T is, else float.
+struct DeviceBatch {
+  const void* cost;               // T [problems, rows, cols]
+  const unsigned char* row_mask;  // [problems, rows], or one flag for all; any
+                                  // byte but 0 is true
+  const unsigned char* col_mask;  // [problems, cols], or one flag for all
+  const void* cost_limit;         // U, one
+  void* total_cost;               // U [problems]
+  int* row_to_col;                // [problems, rows]
+  int* col_to_row;                // [problems, cols]
+  void* row_duals;                // U [problems, rows]
+  void* col_duals;                // U [problems, cols]
+  int* status;                    // [problems]
+  long long problems;
+  long long rows;
+  long long cols;
+  int row_mask_is_uniform;  // 1: row_mask is one flag for all
+  int col_mask_is_uniform;  // 1: col_mask is one flag for all
+  int maximize;             // 1: as if costs and limit were negated
+  int unused;
+};
+
+struct Parameters {
+  DeviceBatch batch;
+  unsigned char* workspace;       // aligned to 256 bytes
+  long long workspace_per_block;  // a multiple of 256
+};
+
+// The same numbers are in a test of src/cuda/parameters.rs.
+static_assert(sizeof(DeviceBatch) == 120, "DeviceBatch");
+static_assert(sizeof(Parameters) == 136, "Parameters");
+
+#endif  // CUDA_PARAMETERS_H_

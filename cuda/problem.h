@@ -1,0 +1,308 @@
+// One problem of a batch, as the solver sees it: a minimisation with no more
+// rows than columns.
+//
+// Nothing is renumbered. Where more rows exist than columns the two change
+// places; what a mask leaves out stays where it is, and takes no part: its row
+// is never tried, its column's dual is -inf, so that no pair with it is ever
+// cheap.
+
+#ifndef CUDA_PROBLEM_H_
+#define CUDA_PROBLEM_H_
+
+#include "parameters.h"
+#include "team.h"
+
+// Status codes. Negative ones are between the kernels only.
+enum Status : int {
+  kOptimal = 0,
+  kInfeasible = 1,
+  kInvalid = 2,
+  // Solved in f32, not yet proven.
+  kSearched = -1,
+  // Left to f64 altogether.
+  kNotSearched = -2,
+};
+
+// In place of a partner.
+enum Partner : short {
+  // The row is to be matched, the column is free.
+  kUnmatched = -1,
+  // The row takes no part: it does not exist, or it is better off unmatched,
+  // for good.
+  kOut = -2,
+};
+
+// Hands out memory: the block's shared memory as long as there is room, then
+// its part of the workspace. The plan (in src/cuda/plan.rs) makes the same
+// sums.
+class Arena {
+ public:
+  __device__ explicit Arena(const Parameters& parameters)
+      : shared_(SharedMemory()),
+        shared_left_(SharedMemorySize()),
+        workspace_(parameters.workspace +
+                   blockIdx.x * parameters.workspace_per_block) {}
+
+  template <typename V>
+  __device__ V* Take(long long count) {
+    const long long bytes = BytesOf<V>(count);
+    unsigned char* taken;
+    if (bytes <= shared_left_) {
+      taken = shared_;
+      shared_ += bytes;
+      shared_left_ -= bytes;
+    } else {
+      taken = workspace_;
+      workspace_ += bytes;
+    }
+    return reinterpret_cast<V*>(taken);
+  }
+
+  // Will the next of this size be in shared memory?
+  template <typename V>
+  __device__ bool FitsShared(long long count) const {
+    return BytesOf<V>(count) <= shared_left_;
+  }
+
+ private:
+  template <typename V>
+  __device__ static long long BytesOf(long long count) {
+    return (count * static_cast<long long>(sizeof(V)) + 15) / 16 * 16;
+  }
+
+  unsigned char* shared_;
+  long long shared_left_;
+  unsigned char* workspace_;
+};
+
+// Which rows (or columns) of a problem exist.
+struct Mask {
+  const unsigned char* flags;
+  bool is_uniform;
+
+  __device__ bool Exists(int index) const {
+    return flags[is_uniform ? 0 : index] != 0;
+  }
+};
+
+// A problem's shape, seen so that no more rows exist than columns.
+struct Frame {
+  long long problem;
+  // Numbers of rows and columns, and how many of them exist.
+  int rows;
+  int cols;
+  int existing_rows;
+  int existing_cols;
+  Mask row_mask;
+  Mask col_mask;
+  // The user's rows are the columns here.
+  bool is_transposed;
+  // L in the sense of minimising; +inf: none. May be NaN.
+  double limit;
+
+  __device__ bool HasLimit() const { return limit < InfinityOfDouble(); }
+  // Do all columns end up matched?
+  __device__ bool IsBalanced() const {
+    return existing_rows == existing_cols && !HasLimit();
+  }
+  // What v may not exceed, and has where a column is unmatched; see solver.h.
+  __device__ double ColumnCeiling() const {
+    return HasLimit() ? limit / 2.0 : 0.0;
+  }
+  __device__ double RowCeiling() const {
+    return HasLimit() ? limit / 2.0 : InfinityOfDouble();
+  }
+};
+
+template <typename Real>
+__device__ inline double LimitOf(const DeviceBatch& batch) {
+  const double limit = *static_cast<const Real*>(batch.cost_limit) *
+                       (batch.maximize != 0 ? -1.0 : 1.0);
+  // Either infinity means that there is none.
+  return limit == -InfinityOfDouble() ? InfinityOfDouble() : limit;
+}
+
+template <class TeamType>
+__device__ int CountExisting(TeamType& team, const Mask& mask, int length) {
+  if (mask.is_uniform) {
+    return mask.Exists(0) ? length : 0;
+  }
+  int count = 0;
+  for (int index = team.thread(); index < length; index += team.threads()) {
+    count += mask.Exists(index) ? 1 : 0;
+  }
+  return team.Reduce(count, 0, [](int a, int b) { return a + b; });
+}
+
+template <typename Real, class TeamType>
+__device__ Frame FrameOf(TeamType& team, const DeviceBatch& batch,
+                         long long problem) {
+  const int rows = static_cast<int>(batch.rows);
+  const int cols = static_cast<int>(batch.cols);
+  const bool one_for_rows = batch.row_mask_is_uniform != 0;
+  const bool one_for_cols = batch.col_mask_is_uniform != 0;
+  const Mask row_mask = {
+      batch.row_mask + (one_for_rows ? 0 : problem * batch.rows), one_for_rows};
+  const Mask col_mask = {
+      batch.col_mask + (one_for_cols ? 0 : problem * batch.cols), one_for_cols};
+  const int existing_rows = CountExisting(team, row_mask, rows);
+  const int existing_cols = CountExisting(team, col_mask, cols);
+  const double limit = LimitOf<Real>(batch);
+  if (existing_rows > existing_cols) {
+    return {problem,  cols,     rows, existing_cols, existing_rows,
+            col_mask, row_mask, true, limit};
+  }
+  return {problem,  rows,     cols,  existing_rows, existing_cols,
+          row_mask, col_mask, false, limit};
+}
+
+// The outputs of a problem, rows and columns as in its frame.
+template <typename Real>
+struct Answer {
+  Real* total_cost;
+  int* status;
+  int* col_of_row;
+  int* row_of_col;
+  Real* row_duals;
+  Real* col_duals;
+
+  __device__ Answer(const DeviceBatch& batch, const Frame& frame) {
+    const long long first_row = frame.problem * batch.rows;
+    const long long first_col = frame.problem * batch.cols;
+    total_cost = static_cast<Real*>(batch.total_cost) + frame.problem;
+    status = batch.status + frame.problem;
+    col_of_row = batch.row_to_col + first_row;
+    row_of_col = batch.col_to_row + first_col;
+    row_duals = static_cast<Real*>(batch.row_duals) + first_row;
+    col_duals = static_cast<Real*>(batch.col_duals) + first_col;
+    if (frame.is_transposed) {
+      int* const partners = col_of_row;
+      col_of_row = row_of_col;
+      row_of_col = partners;
+      Real* const duals = row_duals;
+      row_duals = col_duals;
+      col_duals = duals;
+    }
+  }
+};
+
+// Nothing is matched: what a problem without an answer answers.
+template <typename Real, class TeamType>
+__device__ void WriteBad(const TeamType& team, const Frame& frame,
+                         const Answer<Real>& answer, Status status,
+                         double total) {
+  for (int row = team.thread(); row < frame.rows; row += team.threads()) {
+    answer.col_of_row[row] = kUnmatched;
+    answer.row_duals[row] = 0;
+  }
+  for (int col = team.thread(); col < frame.cols; col += team.threads()) {
+    answer.row_of_col[col] = kUnmatched;
+    answer.col_duals[col] = 0;
+  }
+  if (team.thread() == 0) {
+    *answer.total_cost = static_cast<Real>(total);
+    *answer.status = status;
+  }
+}
+
+// The costs of one problem as the solver reads them, rows and columns as in its
+// frame: the user's where they lie, or a copy in another order or type.
+template <typename Entry>
+struct Costs {
+  const Entry* first;
+  // From a row to the next.
+  long long stride;
+  // What turns them into costs to be minimised: 1, -1, or that times a power of
+  // two.
+  Entry factor;
+
+  template <typename R>
+  __device__ R Get(int row, int col) const {
+    return Number<R>::From(first[row * stride + col] * factor);
+  }
+};
+
+// The user's costs may be read where they lie if they are of that type, and
+// rows are rows.
+template <typename T, typename Entry>
+__device__ inline bool AreReadInPlace(const Frame& frame) {
+  return IsSame<T, Entry>::value && !frame.is_transposed;
+}
+
+// A stride that is odd: then both rows and columns of a copy spread over all
+// banks of shared memory.
+__device__ inline long long PackedStride(int cols) { return cols | 1; }
+
+__device__ inline long long PackedCount(const DeviceBatch& batch) {
+  const long long straight = batch.rows * (batch.cols | 1);
+  const long long transposed = batch.cols * (batch.rows | 1);
+  return straight < transposed ? transposed : straight;
+}
+
+// What a first look at the costs finds.
+struct Survey {
+  // No existing entry is NaN or an infinity of the wrong sign.
+  bool is_valid;
+  // Largest magnitude of the allowed costs.
+  double largest;
+};
+
+// Looks at all existing costs, in the order in which they lie, and copies them,
+// times `factor`, if there is a place for that.
+template <typename T, typename Entry, class TeamType>
+__device__ Survey Look(TeamType& team, const Frame& frame, const T* user,
+                       double factor, Entry* copy) {
+  const int rows = frame.is_transposed ? frame.cols : frame.rows;
+  const int cols = frame.is_transposed ? frame.rows : frame.cols;
+  const Mask row_mask = frame.is_transposed ? frame.col_mask : frame.row_mask;
+  const Mask col_mask = frame.is_transposed ? frame.row_mask : frame.col_mask;
+  const long long stride = PackedStride(frame.cols);
+  const long long row_step = frame.is_transposed ? 1 : stride;
+  const long long col_step = frame.is_transposed ? stride : 1;
+  constexpr int kAtOnce = 4;
+  // f64 only where costs are: it is slow on most cards.
+  using Wide = typename TypesOf<T>::Exact;
+  const Wide narrow_factor = static_cast<Wide>(factor);
+  bool is_valid = true;
+  double largest = 0.0;
+  for (int row = team.warp(); row < rows; row += team.warps()) {
+    if (!row_mask.Exists(row)) {
+      continue;
+    }
+    Wide largest_of_row = 0;
+    const T* const line = user + static_cast<long long>(row) * cols;
+    for (int first = team.lane(); first < cols; first += kAtOnce * kWarp) {
+      // All of them are on their way before the first is looked at.
+      Wide costs[kAtOnce];
+#pragma unroll
+      for (int place = 0; place < kAtOnce; ++place) {
+        const int col = first + place * kWarp;
+        costs[place] = col < cols ? Load(line + col) * narrow_factor : 0;
+      }
+#pragma unroll
+      for (int place = 0; place < kAtOnce; ++place) {
+        const int col = first + place * kWarp;
+        if (col >= cols) {
+          break;
+        }
+        const Wide cost = costs[place];
+        if (col_mask.Exists(col)) {
+          const Wide magnitude = cost < 0 ? -cost : cost;
+          const bool is_finite = magnitude < Number<Wide>::Infinity();
+          is_valid = is_valid && (is_finite || cost > 0);
+          largest_of_row =
+              is_finite ? Larger(largest_of_row, magnitude) : largest_of_row;
+        }
+        if (copy != nullptr) {
+          copy[row * row_step + col * col_step] = static_cast<Entry>(cost);
+        }
+      }
+    }
+    largest = Larger(largest, static_cast<double>(largest_of_row));
+  }
+  const double all = team.Reduce(
+      largest, 0.0, [](double a, double b) { return Larger(a, b); });
+  return {!team.Any(!is_valid), all};
+}
+
+#endif  // CUDA_PROBLEM_H_

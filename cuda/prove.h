@@ -1,0 +1,518 @@
+// The second kernel of a batch: proves in f64 what the first has found in f32,
+// corrects it where it is not optimal, and writes the outputs. As on the CPU
+// (src/exact.rs, src/repair.rs), nothing rests on what f32 rounded away:
+//
+// 1. The duals v are taken over, on a grid that keeps f64 exact where costs
+// allow it, and raised until every matched pair is
+//    the cheapest of its row (Bellman & Ford):
+//
+//      v_m <- max(v_m, c_im - min_j (c_ij - v_j)), where m is the column
+//      matched with row i, for all rows at once.
+//
+//    If that settles, with v nowhere above its ceiling and no row that is out
+//    wanting a column, the matching is optimal.
+// 2. Otherwise f64 goes on: where all columns are matched, from these duals,
+// with the rows whose pair is not their cheapest
+//    open again; else from nothing.
+// 3. The duals bound how far the objective can be from the optimum. If that is
+// more than rows * 2^-50 * max(|c|, |L|), and
+//    costs have too many digits for f64 to be exact, the problem is solved
+//    again in twice the precision.
+
+#ifndef CUDA_PROVE_H_
+#define CUDA_PROVE_H_
+
+#include "search.h"
+
+// Costs of extreme size are scaled by a power of two, so that no sum overflows
+// or sinks below the range.
+__device__ inline double ScaleFor(double largest) {
+  const double most = __longlong_as_double((1023LL + 900) << 52);
+  const double down = __longlong_as_double((1023LL - 200) << 52);
+  if (largest > most) {
+    return down;
+  }
+  return largest > 0.0 && largest < 1.0 / most ? 1.0 / down : 1.0;
+}
+
+// Threads of a block, at most.
+constexpr int kMostProofThreads = 256;
+
+// Rounds of raising. Each is one pass over all costs.
+constexpr int kRaiseRounds = 32;
+
+// The memory of a prover.
+struct ProofMemory {
+  State<double> state;
+  // v while it is raised, and what it becomes; of a search, v and the
+  // distances.
+  double* duals;
+  double* next;
+  // The same in f32.
+  float* narrow;
+  float* next_narrow;
+
+  __device__ ProofMemory(Arena& arena, int size)
+      : state(arena, size),
+        duals(arena.Take<double>(size)),
+        next(arena.Take<double>(size)),
+        narrow(arena.Take<float>(size)),
+        next_narrow(arena.Take<float>(size)) {}
+};
+
+// Functions of their own: seldom called, and with registers of their own.
+template <typename R, class TeamType, typename Entry>
+__device__ __noinline__ bool SolveFromNothing(
+    TeamType team, Frame frame, Costs<Entry> costs, State<R> state,
+    typename ColumnsInMemory<R>::Place place) {
+  return Solver<R, TeamType, Entry, ColumnsInMemory<R>>(team, frame, costs,
+                                                        state)
+      .Solve(place);
+}
+
+template <typename R, class TeamType, typename Entry>
+__device__ __noinline__ bool GoOn(TeamType team, Frame frame,
+                                  Costs<Entry> costs, State<R> state,
+                                  typename ColumnsInMemory<R>::Place place) {
+  return Solver<R, TeamType, Entry, ColumnsInMemory<R>>(team, frame, costs,
+                                                        state)
+      .AugmentOpenRows(place);
+}
+
+template <typename T, class TeamType>
+class Prover {
+ public:
+  using Real = typename TypesOf<T>::Real;
+  using CostsType = Costs<typename TypesOf<T>::Exact>;
+
+  // `largest` is max(|c|, |L|), in the scale of `costs`, which are those of the
+  // user times `factor`.
+  __device__ Prover(TeamType& team, const Frame& frame, const CostsType& costs,
+                    const T* user, double factor, const ProofMemory& memory,
+                    double largest)
+      : team_(team),
+        frame_(frame),
+        costs_(costs),
+        user_(user),
+        factor_(factor),
+        memory_(memory),
+        state_(memory.state),
+        largest_(largest),
+        is_scaled_(fabs(factor) != 1.0) {}
+
+  // Tries to prove what the search left in `answer`, or to correct it. False:
+  // f64 has to begin from nothing.
+  __device__ bool Adopt(const Answer<Real>& answer) {
+    for (int row = team_.thread(); row < frame_.rows; row += team_.threads()) {
+      const int col = answer.col_of_row[row];
+      state_.ColOfRow(row) = static_cast<short>(col >= 0 ? col : kOut);
+    }
+    double largest_dual = 0.0;
+    for (int col = team_.thread(); col < frame_.cols; col += team_.threads()) {
+      if (frame_.col_mask.Exists(col)) {
+        largest_dual = Larger(largest_dual,
+                              fabs(static_cast<double>(answer.col_duals[col])));
+      }
+    }
+    largest_dual = team_.Reduce(largest_dual, 0.0, LargerOf());
+    // From larger duals sums might grow beyond what keeps f64 exact, which from
+    // nothing they do not.
+    if (largest_dual > 0.5 * frame_.existing_rows * largest_) {
+      return false;
+    }
+    TakeDuals(answer);
+    if (Raise(largest_dual)) {
+      return true;
+    }
+    if (!frame_.IsBalanced()) {
+      return false;
+    }
+    OpenRowsNotTight();
+    COUNT(kSearchesInDouble);
+    return GoOn<double>(team_, frame_, costs_, state_,
+                        {memory_.next, memory_.duals});
+  }
+
+  // Solves in f64 from nothing. False: infeasible.
+  __device__ bool Solve() {
+    COUNT(kSearchesInDouble);
+    return SolveFromNothing<double>(team_, frame_, costs_, state_,
+                                    {memory_.next, memory_.duals});
+  }
+
+  // After either: may the answer stand?
+  __device__ bool IsNearEnough() {
+    const double largest_dual = NarrowDuals();
+    SetSlack(largest_dual);
+    double distance = 0.0;
+    double largest_row_dual = 0.0;
+    ForEachRow(
+        [&](int /*row*/, int col, double /*cost*/, double dual, double least) {
+          if (least < dual) {
+            distance += dual - least;
+          }
+          largest_row_dual = Larger(largest_row_dual, fabs(dual));
+          if (col >= 0) {
+            state_.RowDualByCol(col) = dual;
+          }
+        });
+    distance =
+        team_.Reduce(distance, 0.0, [](double a, double b) { return a + b; });
+    largest_row_dual = team_.Reduce(largest_row_dual, 0.0, LargerOf());
+    // Two roundings a row are allowed for. The duals may yet be shifted by as
+    // much as the largest of them.
+    const double roundoff = __longlong_as_double((1023LL - 53) << 52);
+    const double rows = frame_.existing_rows;
+    const double magnitude = largest_ + largest_row_dual + 2.0 * largest_dual;
+    return distance + 2.0 * rows * roundoff * magnitude <=
+               8.0 * rows * roundoff * largest_ ||
+           IsExact();
+  }
+
+  // Writes the answer that `state` holds.
+  template <typename R>
+  __device__ void Write(const State<R>& state, const Answer<Real>& answer) {
+    R shift = Number<R>::From(0.0);
+    if (frame_.IsBalanced() && frame_.existing_rows > 0) {
+      // Of all equally good duals of a square problem, those with max v = 0.
+      const R lowest = -Number<R>::Infinity();
+      R top = lowest;
+      for (int col = team_.thread(); col < frame_.cols;
+           col += team_.threads()) {
+        top = Larger(top, state.ColDual(col));
+      }
+      shift = team_.Reduce(top, lowest, LargerOf());
+    }
+    const double factor = 1.0 / factor_;
+    // Adding zero turns -0 into 0.
+    const auto round = [factor](R dual) {
+      return static_cast<Real>(Number<R>::ToDouble(dual) * factor + 0.0);
+    };
+    for (int row = team_.thread(); row < frame_.rows; row += team_.threads()) {
+      const int col = state.ColOfRow(row);
+      answer.col_of_row[row] = col >= 0 ? col : kUnmatched;
+      Real dual = 0;
+      if (col >= 0) {
+        dual = round(state.RowDualByCol(col) + shift);
+      } else if (frame_.row_mask.Exists(row)) {
+        dual = round(Number<R>::From(frame_.RowCeiling()));
+      }
+      answer.row_duals[row] = dual;
+    }
+    for (int col = team_.thread(); col < frame_.cols; col += team_.threads()) {
+      answer.row_of_col[col] = state.RowOfCol(col);
+      answer.col_duals[col] = frame_.col_mask.Exists(col)
+                                  ? round(state.ColDual(col) - shift)
+                                  : Real(0);
+    }
+    double total = Total(state, 1.0);
+    if (!(fabs(total) < InfinityOfDouble())) {
+      // A partial sum left the range of f64; the total need not.
+      const double scale = 1.0 / static_cast<double>(1LL << 40);
+      total = Total(state, scale) / scale;
+    }
+    if (team_.thread() == 0) {
+      *answer.total_cost = static_cast<Real>(total);
+      *answer.status = kOptimal;
+    }
+  }
+
+ private:
+  struct LargerOf {
+    template <typename V>
+    __device__ V operator()(V a, V b) const {
+      return Larger(a, b);
+    }
+  };
+
+  // v in multiples of a grid that divides all costs, if f64 is to be exact (see
+  // src/solver.rs, "size of the numbers").
+  __device__ void TakeDuals(const Answer<Real>& answer) {
+    const double sums =
+        2.0 * (frame_.existing_rows + frame_.existing_cols) * largest_;
+    const double grid =
+        PowerOfTwoFrom(sums * __longlong_as_double((1023LL - 53) << 52));
+    // Adding and subtracting this rounds to multiples of the grid. Far above it
+    // an f32 is one already.
+    const double shift = grid * 1.5 * static_cast<double>(1LL << 52);
+    const double far = grid * static_cast<double>(1LL << 40);
+    const double ceiling =
+        frame_.IsBalanced() ? InfinityOfDouble() : frame_.ColumnCeiling();
+    for (int col = team_.thread(); col < frame_.cols; col += team_.threads()) {
+      const int row = answer.row_of_col[col];
+      double dual = -InfinityOfDouble();
+      if (frame_.col_mask.Exists(col)) {
+        const double near = answer.col_duals[col];
+        const double rounded = fabs(near) < far ? (near + shift) - shift : near;
+        dual = row >= 0 ? Smaller(rounded, ceiling) : ceiling;
+      }
+      state_.RowOfCol(col) = static_cast<short>(row);
+      // What is not matched is never raised: it is the same before and after
+      // each round.
+      memory_.duals[col] = dual;
+      memory_.next[col] = dual;
+      memory_.narrow[col] = static_cast<float>(dual);
+      memory_.next_narrow[col] = static_cast<float>(dual);
+    }
+    duals_ = memory_.duals;
+    narrow_ = memory_.narrow;
+    team_.Sync();
+  }
+
+  // A pair that f32 finds dearer than its row's by more than this is so: let M
+  // be max|c| + max|v|; rounding c, v and c - v takes 2^-24 of at most M or 2M
+  // each. While v is raised it may grow to 2M, no more.
+  __device__ void SetSlack(double largest_dual) {
+    slack_ = static_cast<float>((largest_ + largest_dual) /
+                                static_cast<double>(1LL << 18));
+  }
+
+  // Raises v until nothing changes. False where that does not prove the
+  // matching.
+  __device__ bool Raise(double largest_dual) {
+    SetSlack(largest_dual);
+    const double most = 2.0 * (largest_ + largest_dual);
+    const double ceiling = frame_.IsBalanced() ? most : frame_.ColumnCeiling();
+    double* next = memory_.next;
+    float* next_narrow = memory_.next_narrow;
+    bool is_settled = false;
+    bool has_failed = false;
+    for (int round = 0; round < kRaiseRounds && !is_settled && !has_failed;
+         ++round) {
+      COUNT(kRaises);
+      bool raises = false;
+      bool fails = false;
+      ForEachRow(
+          [&](int /*row*/, int col, double cost, double dual, double least) {
+            if (col < 0) {
+              fails = fails || least < dual;
+              return;
+            }
+            const double offer = cost - least;
+            const double before = duals_[col];
+            raises = raises || before < offer;
+            fails = fails || (before < offer && ceiling < offer);
+            next[col] = Larger(before, offer);
+            next_narrow[col] = static_cast<float>(next[col]);
+          });
+      has_failed = team_.Any(fails);
+      is_settled = !team_.Any(raises);
+      double* const duals = duals_;
+      float* const narrow = narrow_;
+      duals_ = next;
+      narrow_ = next_narrow;
+      next = duals;
+      next_narrow = narrow;
+    }
+    for (int col = team_.thread(); col < frame_.cols; col += team_.threads()) {
+      state_.ColDual(col) = duals_[col];
+    }
+    return is_settled && !has_failed;
+  }
+
+  // Opens the rows whose pair is not their cheapest.
+  __device__ void OpenRowsNotTight() {
+    ForEachRow(
+        [&](int row, int col, double cost, double /*dual*/, double least) {
+          if (duals_[col] < cost - least) {
+            state_.ColOfRow(row) = kUnmatched;
+            state_.RowOfCol(col) = kUnmatched;
+          }
+        });
+    team_.Sync();
+  }
+
+  // v in f32; returns max|v|.
+  __device__ double NarrowDuals() {
+    duals_ = memory_.duals;
+    narrow_ = memory_.narrow;
+    double largest_dual = 0.0;
+    for (int col = team_.thread(); col < frame_.cols; col += team_.threads()) {
+      duals_[col] = state_.ColDual(col);
+      narrow_[col] = static_cast<float>(duals_[col]);
+      if (frame_.col_mask.Exists(col)) {
+        largest_dual = Larger(largest_dual, fabs(duals_[col]));
+      }
+    }
+    return team_.Reduce(largest_dual, 0.0, LargerOf());
+  }
+
+  // Calls action(row, col, cost, dual, least) for each existing row, in one
+  // lane of a warp: its column, if it has one, its cost and the row's dual by
+  // it, and the least that the row's dual must not exceed. Only pairs that f32
+  // finds nearly tight are looked at in f64.
+  template <typename Action>
+  __device__ void ForEachRow(Action action) const {
+    const double row_ceiling = frame_.RowCeiling();
+    const bool is_safe = !is_scaled_ && IsSafeInSingle(largest_);
+    for (int row = team_.warp(); row < frame_.rows; row += team_.warps()) {
+      if (!frame_.row_mask.Exists(row)) {
+        continue;
+      }
+      const int own = state_.ColOfRow(row);
+      const double cost =
+          own >= 0 ? costs_.template Get<double>(row, own) : 0.0;
+      const double dual = own >= 0 ? cost - duals_[own] : row_ceiling;
+      const float bound = static_cast<float>(dual) + slack_;
+      double least = Smaller(dual, row_ceiling);
+      bool has_rival = false;
+#pragma unroll 4
+      for (int col = team_.lane(); col < frame_.cols; col += kWarp) {
+        const float nearly =
+            costs_.template Get<float>(row, col) - narrow_[col];
+        if ((!is_safe || nearly <= bound) && col != own) {
+          // NaN may be what does not exist; it is never smaller.
+          least = Smaller(least,
+                          costs_.template Get<double>(row, col) - duals_[col]);
+          has_rival = true;
+        }
+      }
+      if (__any_sync(kAllLanes, has_rival)) {
+        least =
+            ReduceWarp(least, [](double a, double b) { return Smaller(a, b); });
+      }
+      // The action may change what all lanes have read.
+      __syncwarp();
+      if (team_.lane() == 0) {
+        action(row, own, cost, dual, least);
+      }
+    }
+  }
+
+  // Are costs and L/2 multiples of a q with 2 (rows + cols) max(|c|, |L|) <
+  // 2^53 q? Then f64 rounded nothing.
+  __device__ bool IsExact() {
+    if (is_scaled_) {
+      return false;
+    }
+    double unit = frame_.HasLimit() && frame_.limit != 0.0
+                      ? PowerOfTwoIn(frame_.limit / 2.0)
+                      : InfinityOfDouble();
+    for (int row = team_.warp(); row < frame_.rows; row += team_.warps()) {
+      for (int col = team_.lane(); col < frame_.cols; col += kWarp) {
+        if (frame_.row_mask.Exists(row) && frame_.col_mask.Exists(col)) {
+          const double cost = costs_.template Get<double>(row, col);
+          if (cost != 0.0 && cost < InfinityOfDouble()) {
+            unit = Smaller(unit, PowerOfTwoIn(cost));
+          }
+        }
+      }
+    }
+    unit = team_.Reduce(unit, InfinityOfDouble(),
+                        [](double a, double b) { return Smaller(a, b); });
+    const double sums =
+        2.0 * (frame_.existing_rows + frame_.existing_cols) * largest_;
+    return sums * __longlong_as_double((1023LL - 53) << 52) < unit;
+  }
+
+  // Sum over the matched pairs of the user's costs times `scale`.
+  template <typename R>
+  __device__ double Total(const State<R>& state, double scale) {
+    DoubleDouble sum = {0.0, 0.0};
+    for (int row = team_.thread(); row < frame_.rows; row += team_.threads()) {
+      const long long col = state.ColOfRow(row);
+      if (col >= 0) {
+        const long long place =
+            frame_.is_transposed
+                ? col * frame_.rows + row
+                : row * static_cast<long long>(frame_.cols) + col;
+        sum = sum + DoubleDouble{Load(user_ + place) * scale, 0.0};
+      }
+    }
+    const DoubleDouble none = {0.0, 0.0};
+    return team_
+        .Reduce(sum, none, [](DoubleDouble a, DoubleDouble b) { return a + b; })
+        .high;
+  }
+
+  TeamType& team_;
+  const Frame& frame_;
+  const CostsType& costs_;
+  const T* const user_;
+  const double factor_;
+  const ProofMemory& memory_;
+  const State<double>& state_;
+  const double largest_;
+  const bool is_scaled_;
+  float slack_ = 0.0f;
+  // v and the same in f32, as they are now.
+  double* duals_ = nullptr;
+  float* narrow_ = nullptr;
+};
+
+template <typename T, class TeamType>
+__device__ void ProveProblem(TeamType& team, const DeviceBatch& batch,
+                             long long problem, const ProofMemory& memory,
+                             typename TypesOf<T>::Exact* copy,
+                             const State<DoubleDouble>& wide,
+                             DoubleDouble* wide_distances,
+                             DoubleDouble* wide_duals) {
+  using Real = typename TypesOf<T>::Real;
+  const int status = batch.status[problem];
+  if (status >= 0) {
+    return;
+  }
+  Frame frame = FrameOf<Real>(team, batch, problem);
+  const Answer<Real> answer(batch, frame);
+  const double largest = *answer.total_cost;
+  const double scale = ScaleFor(largest);
+  frame.limit *= scale;
+  const double factor = (batch.maximize != 0 ? -1.0 : 1.0) * scale;
+  using Entry = typename TypesOf<T>::Exact;
+  const T* const user =
+      static_cast<const T*>(batch.cost) + problem * batch.rows * batch.cols;
+  const bool copies =
+      !AreReadInPlace<T, Entry>(frame) && frame.existing_rows > 0;
+  if (copies) {
+    Look(team, frame, user, factor, copy);
+  }
+  const Costs<Entry> costs =
+      copies ? Costs<Entry>{copy, PackedStride(frame.cols), 1}
+             : Costs<Entry>{reinterpret_cast<const Entry*>(user), batch.cols,
+                            static_cast<Entry>(factor)};
+  Prover<T, TeamType> prover(team, frame, costs, user, factor, memory,
+                             largest * scale);
+  bool is_feasible = status == kSearched && prover.Adopt(answer);
+  if (!is_feasible) {
+    is_feasible = prover.Solve();
+  }
+  if (is_feasible && prover.IsNearEnough()) {
+    prover.Write(memory.state, answer);
+    return;
+  }
+  if (is_feasible) {
+    COUNT(kSolvedInDoubleDouble);
+    is_feasible = SolveFromNothing<DoubleDouble>(team, frame, costs, wide,
+                                                 {wide_distances, wide_duals});
+  }
+  if (is_feasible) {
+    prover.Write(wide, answer);
+  } else {
+    WriteBad(team, frame, answer, kInfeasible, factor * InfinityOfDouble());
+  }
+}
+
+template <typename T>
+__device__ void Prove(const Parameters& parameters) {
+  const DeviceBatch& batch = parameters.batch;
+  const int size = LongerSide(batch);
+  Arena arena(parameters);
+  Team<true> team(arena.Take<unsigned char>(kTeamBytes));
+  const ProofMemory memory(arena, size);
+  typename TypesOf<T>::Exact* copy = nullptr;
+  if (MayNeedCopy<T, typename TypesOf<T>::Exact>(batch)) {
+    copy = arena.Take<typename TypesOf<T>::Exact>(PackedCount(batch));
+  }
+  const State<DoubleDouble> wide(arena, size);
+  DoubleDouble* const wide_distances = arena.Take<DoubleDouble>(size);
+  DoubleDouble* const wide_duals = arena.Take<DoubleDouble>(size);
+  for (long long problem = blockIdx.x; problem < batch.problems;
+       problem += gridDim.x) {
+    BEGIN_PROBLEM();
+    ProveProblem<T>(team, batch, problem, memory, copy, wide, wide_distances,
+                    wide_duals);
+    team.Sync();
+  }
+}
+
+#endif  // CUDA_PROVE_H_

@@ -1,0 +1,190 @@
+// The threads that solve a problem together: a warp, or a block.
+
+#ifndef CUDA_TEAM_H_
+#define CUDA_TEAM_H_
+
+#include "number.h"
+
+constexpr int kWarp = 32;
+constexpr unsigned kAllLanes = 0xffffffffu;
+constexpr int kMostWarps = 32;
+// Of a value that Team::Reduce passes from warp to warp.
+constexpr int kSlotBytes = 32;
+// What a team needs in shared memory: two slots for each warp.
+constexpr int kTeamBytes = 2 * kMostWarps * kSlotBytes;
+
+// A column that a search may go to next.
+template <typename R>
+struct Nearest {
+  R value;
+  // Decides between equals: unmatched columns first, then the lowest.
+  unsigned rank;
+};
+
+constexpr unsigned kIsMatched = 1u << 16;
+constexpr unsigned kNoColumn = 0xffffffffu;
+
+template <typename R>
+__device__ inline bool operator<(const Nearest<R>& a, const Nearest<R>& b) {
+  return a.value < b.value || (a.value == b.value && a.rank < b.rank);
+}
+
+// The two least reduced costs of a row.
+template <typename R>
+struct TwoNearest {
+  Nearest<R> first;
+  R second;
+};
+
+template <typename R>
+__device__ inline TwoNearest<R> Merge(const TwoNearest<R>& a,
+                                      const TwoNearest<R>& b) {
+  const bool swap = b.first < a.first;
+  const R loser = swap ? a.first.value : b.first.value;
+  return {swap ? b.first : a.first,
+          Smaller(loser, Smaller(a.second, b.second))};
+}
+
+// ---- The value of the lane whose number differs by `bit` ----
+
+__device__ inline int FromOther(int value, int bit) {
+  return __shfl_xor_sync(kAllLanes, value, bit);
+}
+__device__ inline unsigned FromOther(unsigned value, int bit) {
+  return __shfl_xor_sync(kAllLanes, value, bit);
+}
+__device__ inline float FromOther(float value, int bit) {
+  return __shfl_xor_sync(kAllLanes, value, bit);
+}
+__device__ inline double FromOther(double value, int bit) {
+  return __shfl_xor_sync(kAllLanes, value, bit);
+}
+__device__ inline DoubleDouble FromOther(DoubleDouble value, int bit) {
+  return {FromOther(value.high, bit), FromOther(value.low, bit)};
+}
+template <typename R>
+__device__ inline Nearest<R> FromOther(const Nearest<R>& value, int bit) {
+  return {FromOther(value.value, bit), FromOther(value.rank, bit)};
+}
+template <typename R>
+__device__ inline TwoNearest<R> FromOther(const TwoNearest<R>& value, int bit) {
+  return {FromOther(value.first, bit), FromOther(value.second, bit)};
+}
+
+// Combines the values of a warp's lanes; `combine` is commutative and
+// associative, so that every lane gets the same.
+template <typename V, typename Combine>
+__device__ inline V ReduceWarp(V value, Combine combine) {
+#pragma unroll
+  for (int bit = kWarp / 2; bit > 0; bit /= 2) {
+    value = combine(value, FromOther(value, bit));
+  }
+  return value;
+}
+
+template <typename R>
+__device__ inline Nearest<R> LeastOfWarp(const Nearest<R>& mine) {
+  return ReduceWarp(mine, [](const Nearest<R>& a, const Nearest<R>& b) {
+    return b < a ? b : a;
+  });
+}
+
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+// Two instructions instead of ten shuffles. With its bits arranged so, an f32
+// sorts like an unsigned integer.
+__device__ inline Nearest<float> LeastOfWarp(const Nearest<float>& mine) {
+  // Adding zero makes -0 the same as 0.
+  const unsigned bits = __float_as_uint(mine.value + 0.0f);
+  const unsigned key = bits ^ ((bits >> 31) != 0 ? 0xffffffffu : 0x80000000u);
+  const unsigned least = __reduce_min_sync(kAllLanes, key);
+  const unsigned rank =
+      __reduce_min_sync(kAllLanes, key == least ? mine.rank : kNoColumn);
+  const unsigned back =
+      least ^ ((least >> 31) != 0 ? 0x80000000u : 0xffffffffu);
+  return {__uint_as_float(back), rank};
+}
+#endif
+
+// A team. Block: all threads of the block, with its barrier. Otherwise the
+// block is one warp, and needs none.
+//
+// Reduce, Least and Any are barriers too: what a thread wrote before is seen by
+// all others behind.
+template <bool kIsBlock>
+class Team {
+ public:
+  static constexpr int kMostThreads = kIsBlock ? 512 : kWarp;
+
+  __device__ explicit Team(unsigned char* slots) : slots_(slots) {}
+
+  __device__ int thread() const { return static_cast<int>(threadIdx.x); }
+  __device__ int threads() const {
+    return kIsBlock ? static_cast<int>(blockDim.x) : kWarp;
+  }
+  __device__ int lane() const { return thread() % kWarp; }
+  __device__ int warp() const { return kIsBlock ? thread() / kWarp : 0; }
+  __device__ int warps() const { return threads() / kWarp; }
+
+  __device__ void Sync() const {
+    if (kIsBlock) {
+      __syncthreads();
+    } else {
+      __syncwarp();
+    }
+  }
+
+  // Is it true for any thread?
+  __device__ bool Any(bool mine) const {
+    if (kIsBlock) {
+      return __syncthreads_or(mine ? 1 : 0) != 0;
+    }
+    __syncwarp();
+    return __any_sync(kAllLanes, mine ? 1 : 0) != 0;
+  }
+
+  // Combines a value of each thread; `none` changes nothing that it is combined
+  // with.
+  template <typename V, typename Combine>
+  __device__ V Reduce(V mine, V none, Combine combine) {
+    return AcrossWarps(
+        ReduceWarp(mine, combine), none,
+        [combine](const V& value) { return ReduceWarp(value, combine); });
+  }
+
+  // The nearest of all columns.
+  template <typename R>
+  __device__ Nearest<R> Least(const Nearest<R>& mine) {
+    const Nearest<R> none = {Number<R>::Infinity(), kNoColumn};
+    return AcrossWarps(LeastOfWarp(mine), none, [](const Nearest<R>& value) {
+      return LeastOfWarp(value);
+    });
+  }
+
+ private:
+  // Combines what each warp has found.
+  template <typename V, typename ReduceLanes>
+  __device__ V AcrossWarps(const V& of_warp, const V& none,
+                           ReduceLanes reduce_lanes) {
+    if (!kIsBlock) {
+      __syncwarp();
+      return of_warp;
+    }
+    static_assert(sizeof(V) <= kSlotBytes, "a value fits a slot");
+    // Two sets of slots take turns: nobody writes to a set before all have read
+    // it, for the other set's barrier lies between. So one barrier is enough.
+    unsigned char* const set = slots_ + turn_ * (kMostWarps * kSlotBytes);
+    turn_ ^= 1;
+    if (lane() == 0) {
+      *reinterpret_cast<V*>(set + warp() * kSlotBytes) = of_warp;
+    }
+    __syncthreads();
+    return reduce_lanes(lane() < warps() ? *reinterpret_cast<const V*>(
+                                               set + lane() * kSlotBytes)
+                                         : none);
+  }
+
+  unsigned char* slots_;
+  int turn_ = 0;
+};
+
+#endif  // CUDA_TEAM_H_

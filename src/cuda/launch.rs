@@ -1,0 +1,244 @@
+//! From a batch in device memory to launches on its stream: which device, which plan, which kernels.
+//!
+//! A module is loaded once per context, which the driver takes a moment for: it compiles PTX. Nothing here waits for the
+//! device.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use cudarc::driver::sys::CUdevice_attribute as Attribute;
+
+use super::driver::{Context, Driver, DriverError, Extent, Function, Module, Ordinal, Stream};
+use super::parameters::{DeviceAddress, DeviceBatch};
+use super::plan::{CostType, Device, OLDEST_CAPABILITY, Plan, PlanError};
+
+/// PTX, and the compute capability (10·major + minor) from which on it can be had; the best one first.
+pub const IMAGES: [(u32, &str); 2] = [
+    (80, include_str!("../../cuda/assignment_80.ptx")),
+    (70, include_str!("../../cuda/assignment_70.ptx")),
+];
+
+const _: () = assert!(IMAGES[IMAGES.len() - 1].0 == OLDEST_CAPABILITY);
+
+/// The workspace begins at a multiple of this.
+const WORKSPACE_ALIGNMENT: u64 = 256;
+
+/// Dynamic shared memory that a kernel may have without asking.
+const SHARED_BYTES_UNASKED: u32 = 48 * 1024;
+
+/// Why a batch was not launched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LaunchError {
+    /// The driver said no.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// The kernels cannot solve it, or not on this device.
+    #[error("{0}; place the op on the CPU")]
+    Plan(#[from] PlanError),
+    /// The workspace is not what [`workspace_bytes`] asked for.
+    #[error("got {got} bytes of workspace, expected {expected}; please report it")]
+    Workspace {
+        /// Its size.
+        got: u64,
+        /// What it should be.
+        expected: u64,
+    },
+}
+
+/// Memory of the device to work in.
+#[derive(Clone, Copy, Debug)]
+pub struct Workspace {
+    /// Where it begins, aligned or not.
+    pub address: DeviceAddress,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// How such a batch is solved on this stream's device; its addresses need not be known yet.
+///
+/// # Errors
+///
+/// No driver, no device that can do it, or a problem too large.
+pub fn plan(stream: Stream, costs: CostType, batch: &DeviceBatch) -> Result<Plan, LaunchError> {
+    let driver = Driver::get()?;
+    let prepared = prepared(driver, driver.context_of(stream)?)?;
+    Ok(Plan::new(&prepared.device, costs, batch)?)
+}
+
+/// Bytes of workspace that [`launch`] needs for such a batch on this stream, whose addresses need not be known yet.
+///
+/// # Errors
+///
+/// As [`plan`]. A batch of no problems asks for nothing, not even a driver.
+pub fn workspace_bytes(
+    stream: Stream,
+    costs: CostType,
+    batch: &DeviceBatch,
+) -> Result<u64, LaunchError> {
+    match batch.problems {
+        0 => Ok(0),
+        _ => Ok(with_room_to_align(
+            plan(stream, costs, batch)?.workspace_bytes,
+        )),
+    }
+}
+
+/// Launches what solves a batch. Returns before it has run.
+///
+/// # Errors
+///
+/// As [`plan`]; or the driver refuses. Then the outputs are not to be used.
+///
+/// # Safety
+///
+/// All addresses of the batch must be of the stream's device, and have as many elements as the sizes say; the workspace too.
+/// They must stay so until the stream has passed the launches.
+pub unsafe fn launch(
+    stream: Stream,
+    costs: CostType,
+    batch: DeviceBatch,
+    workspace: Workspace,
+) -> Result<(), LaunchError> {
+    if batch.problems == 0 {
+        return Ok(());
+    }
+    let driver = Driver::get()?;
+    let context = driver.context_of(stream)?;
+    let prepared = prepared(driver, context)?;
+    let plan = Plan::new(&prepared.device, costs, &batch)?;
+    let expected = with_room_to_align(plan.workspace_bytes);
+    if workspace.bytes < expected {
+        return Err(LaunchError::Workspace {
+            got: workspace.bytes,
+            expected,
+        });
+    }
+    let parameters = plan.parameters(
+        batch,
+        workspace.address.next_multiple_of(WORKSPACE_ALIGNMENT),
+    );
+    driver.within(context, || {
+        for launch in &plan.launches {
+            let function = prepared.function(driver, launch.kernel, launch.shared_bytes)?;
+            let extent = Extent {
+                grid: launch.grid,
+                threads: launch.threads,
+                shared_bytes: launch.shared_bytes,
+            };
+            // SAFETY: the kernels take `Parameters`; the batch is the caller's promise, and the workspace has the bytes
+            // that the plan asks for, behind its first aligned address too: see above.
+            unsafe { driver.launch(function, extent, stream, &parameters)? };
+        }
+        Ok(())
+    })
+}
+
+/// The allocator may not align as the kernels want it.
+fn with_room_to_align(bytes: u64) -> u64 {
+    match bytes {
+        0 => 0,
+        bytes => bytes.saturating_add(WORKSPACE_ALIGNMENT - 1),
+    }
+}
+
+/// What is known of a context: its device, and our module in it.
+struct Prepared {
+    device: Device,
+    module: Module,
+    kernels: Mutex<HashMap<&'static str, Kernel>>,
+}
+
+#[derive(Clone, Copy)]
+struct Kernel {
+    function: Function,
+    /// Dynamic shared memory that it may have.
+    shared_bytes: u32,
+}
+
+/// The context's module, loaded if it is not yet. Threads that ask for the same one at the same time wait for one load.
+fn prepared(driver: &Driver, context: Context) -> Result<Arc<Prepared>, LaunchError> {
+    static PREPARED: OnceLock<Mutex<HashMap<u64, Arc<Prepared>>>> = OnceLock::new();
+    let id = driver.id_of(context)?;
+    let mut known = lock(PREPARED.get_or_init(Mutex::default));
+    if let Some(prepared) = known.get(&id) {
+        return Ok(Arc::clone(prepared));
+    }
+    let prepared = Arc::new(driver.within(context, || Prepared::new(driver))?);
+    known.insert(id, Arc::clone(&prepared));
+    Ok(prepared)
+}
+
+impl Prepared {
+    /// In the current context.
+    fn new(driver: &Driver) -> Result<Self, LaunchError> {
+        let device = describe(driver, driver.current_device()?)?;
+        let capability = device.compute_capability;
+        let (_, ptx) = IMAGES
+            .into_iter()
+            .find(|&(from, _)| capability >= from)
+            .ok_or(PlanError::TooOld(capability))?;
+        Ok(Prepared {
+            device,
+            module: driver.load(&c_string(ptx))?,
+            kernels: Mutex::default(),
+        })
+    }
+
+    /// A kernel that may be launched with that much dynamic shared memory, in the current context.
+    fn function(
+        &self,
+        driver: &Driver,
+        symbol: &'static str,
+        shared_bytes: u32,
+    ) -> Result<Function, DriverError> {
+        let mut kernels = lock(&self.kernels);
+        let mut kernel = match kernels.get(symbol) {
+            Some(&kernel) => kernel,
+            None => Kernel {
+                function: driver.function(self.module, &c_string(symbol))?,
+                shared_bytes: SHARED_BYTES_UNASKED,
+            },
+        };
+        // Only ever raised, so that no other thread's launch is refused.
+        if shared_bytes > kernel.shared_bytes {
+            driver.allow_shared_bytes(kernel.function, shared_bytes)?;
+            kernel.shared_bytes = shared_bytes;
+        }
+        kernels.insert(symbol, kernel);
+        Ok(kernel.function)
+    }
+}
+
+fn describe(driver: &Driver, device: Ordinal) -> Result<Device, DriverError> {
+    let attribute = |attribute| driver.attribute(device, attribute);
+    let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
+    let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+    Ok(Device {
+        compute_capability: 10 * major + minor,
+        multiprocessors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
+        shared_bytes_per_block: attribute(
+            Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK,
+        )?,
+        shared_bytes_per_block_optin: attribute(
+            Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
+        )?,
+        shared_bytes_per_multiprocessor: attribute(
+            Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR,
+        )?,
+        threads_per_multiprocessor: attribute(
+            Attribute::CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR,
+        )?,
+        grid_limit: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X)?,
+    })
+}
+
+/// As C has it.
+fn c_string(text: &str) -> CString {
+    CString::new(text).expect("neither PTX nor a kernel's symbol has a zero byte")
+}
+
+/// What a panic left behind under a lock is whole: entries are inserted when they are complete.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,14 @@
+//! The solver on CUDA devices.
+//!
+//! The kernels are `cuda/assignment.cu`. [`parameters`] is what they are given, [`plan`] which of them are launched, with how
+//! many threads and how much memory; neither needs a driver. With the feature `cuda`, `driver` has the calls of the driver,
+//! `launch` puts a batch on a stream, and `bridge` is how C++ asks for that.
+
+#[cfg(feature = "cuda")]
+pub mod bridge;
+#[cfg(feature = "cuda")]
+pub mod driver;
+#[cfg(feature = "cuda")]
+pub mod launch;
+pub mod parameters;
+pub mod plan;

@@ -1,0 +1,302 @@
+"""The op on /GPU:0, from TensorFlow's placement to the kernels' source: the same answers as on the CPU, and no copies.
+
+The GPU is in host memory and the kernels run as their host twin, behind a stand-in for libcuda. What only a real GPU can
+show, `make gpu-check` looks at.
+"""
+
+import itertools
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from on_devices import INF, fetch, solve
+from tensorflow.python.framework import kernels
+
+import bad_input_cases
+import oracle
+import test_bad_input
+from bad_input_cases import Refused
+from hungarian_loss import HungarianLoss, hungarian_loss, linear_assignment
+
+NAN = np.nan
+SEED = 20240611
+CPU, GPU = "/CPU:0", "/GPU:0"
+
+
+# Answers.
+
+SHAPES = [(3, 1, 1), (2, 1, 5), (2, 6, 1), (4, 4, 5), (2, 13, 6), (2, 24, 24), (2, 2, 3, 4), (1, 60, 70), (1, 131, 129)]
+OPTIONS = {
+    "plain": {},
+    "maximize": {"maximize": True},
+    "limit": {"cost_limit": 0.4},
+    "negative limit, maximize": {"cost_limit": -0.3, "maximize": True},
+    "masks": {"masks": True},
+    "masks and limit": {"masks": True, "cost_limit": 0.6},
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("dtype", oracle.DTYPES)
+def test_answers_are_proven_and_as_good_as_the_cpus(dtype, option):
+    dtype, options = oracle.DTYPES[dtype], dict(OPTIONS[option])
+    rng = np.random.default_rng(SEED)
+    masked = options.pop("masks", False)
+    for shape, kind in zip(SHAPES, [*oracle.GENERATORS], strict=False):
+        cost = oracle.generate(kind, rng, shape, dtype, options.get("maximize", False))
+        masks = {}
+        if masked:
+            masks = {
+                "row_mask": rng.uniform(size=shape[:-1]) < 0.7,
+                "col_mask": rng.uniform(size=[*shape[:-2], shape[-1]]) < 0.7,
+            }
+        on_gpu, on_cpu = (fetch(solve(device, cost, **masks, **options)) for device in (GPU, CPU))
+        limit = float(oracle.real_type(dtype)(options.get("cost_limit", INF)))
+        note = f"{kind} {shape}"
+        oracle.check_batch(cost, on_gpu, limit=limit, maximize=options.get("maximize", False), note=note, **masks)
+        np.testing.assert_array_equal(on_gpu.status, on_cpu.status, note)
+        unmatched = [(answer.row_to_col < 0).sum(-1) + (answer.col_to_row < 0).sum(-1) for answer in (on_gpu, on_cpu)]
+        if not np.isfinite(limit):
+            # With no penalties the totals are the objectives.
+            np.testing.assert_array_max_ulp(on_gpu.total_cost, on_cpu.total_cost, 1)
+            np.testing.assert_array_equal(*unmatched, note)
+
+
+def test_both_kernels_of_every_type_were_launched(tmp_path):
+    """By the log of the stand-in, in a process of its own: a warp for small problems, a block for large ones."""
+    code = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+import conftest
+conftest.pytest_configure(None)
+import tensorflow as tf
+from on_devices import solve
+for dtype in [tf.float16, tf.bfloat16, tf.float32, tf.float64]:
+    for size in [5, 140]:
+        solve("/GPU:0", tf.zeros([1, size, size], dtype))
+"""
+    log = tmp_path / "log"
+    folders = [os.path.dirname(__file__), os.path.join(os.path.dirname(__file__), "..", "python")]
+    environment = {**os.environ, "STAND_IN_CUDA_LOG": str(log)}
+    subprocess.run([sys.executable, "-c", code, *folders], env=environment, check=True, timeout=300)
+    calls = [line.split() for line in log.read_text().splitlines()]
+    assert all(result == "0" for *_, result in calls)
+    names = [name for name, *_ in calls]
+    launched = {rest[0] for name, *rest in calls if name == "cuLaunchKernel"}
+    types = ["half", "bfloat16", "float", "double"]
+    assert launched == {f"{kernel}_{T}" for kernel in ["search_by_warp", "search_by_block", "prove"] for T in types}
+    # Loaded once, each kernel looked up once, contexts given back, and nobody waited for the device.
+    assert names.count("cuModuleLoadData") == 1
+    assert names.count("cuModuleGetFunction") == len(launched)
+    assert names.count("cuCtxPushCurrent_v2") == names.count("cuCtxPopCurrent_v2") > 0
+    assert not [name for name in names if re.search("Synchronize|Memcpy|Destroy|Release|SetCurrent", name)]
+
+
+def test_the_answer_is_the_same_in_a_graph():
+    rng = np.random.default_rng(SEED)
+    cost = rng.uniform(size=(3, 7, 9)).astype(np.float32)
+
+    @tf.function
+    def function(cost):
+        with tf.device(GPU):
+            return tuple(solve(GPU, cost))
+
+    for in_graph, eager in zip(function(cost), solve(GPU, cost), strict=True):
+        np.testing.assert_array_equal(in_graph, eager)
+
+
+# Bad input: the CPU's verdict.
+
+
+def is_for_gpu(case):
+    return case.target == "op" and not case.attributes.get("validate", False)
+
+
+EVERY_CASE = [
+    pytest.param(case, id=name)
+    for group in ["shapes", "values", "solver"]
+    for name, case in bad_input_cases.cases(group).items()
+    if is_for_gpu(case)
+]
+
+
+@pytest.mark.parametrize("case", EVERY_CASE)
+def test_bad_input_has_the_cpus_verdict(case):
+    verdicts = {}
+    for device in (CPU, GPU):
+        tensors = {name: bad_input_cases.make_tensor(value) for name, value in case.inputs.items()}
+        verdicts[device] = bad_input_cases.attempt(
+            lambda device=device, tensors=tensors: {
+                "outputs": [bad_input_cases.encode(output) for output in solve(device, **tensors, **case.attributes)]
+            }
+        )
+    on_cpu, on_gpu = verdicts[CPU], verdicts[GPU]
+    *batch, rows, cols = [1, 1, *case.inputs["cost"].shape]
+    if "error" not in on_cpu and 0 not in batch and max(rows, cols) > 4096:
+        assert re.search("expected at most 4096 rows and columns on a GPU", on_gpu["message"])
+        return
+    assert ("error" in on_gpu) == ("error" in on_cpu), verdicts
+    if isinstance(case.expected, Refused):
+        assert on_gpu["error"] == on_cpu["error"]
+        if case.expected.by != "memory":
+            assert sentence(on_gpu["message"]) == sentence(on_cpu["message"])
+        return
+    test_bad_input.check_answer(case, on_gpu["outputs"])
+    statuses = [verdict["outputs"][5] for verdict in (on_cpu, on_gpu)]
+    assert statuses[0] == statuses[1]
+
+
+def sentence(message):
+    """What the kernel said, without the device that TensorFlow puts before it."""
+    return re.sub(r"\{\{function_node [^}]*\}\} ", "", message)
+
+
+def test_types_that_do_not_go_together_are_refused_as_on_the_cpu():
+    for cost, limit in [(np.float32, np.float64), (np.float16, np.float64), (np.float64, np.float32)]:
+        messages = []
+        for device in (CPU, GPU):
+            with pytest.raises(tf.errors.InvalidArgumentError) as refused:
+                solve(device, np.ones((2, 2), cost), cost_limit=tf.constant([1], limit)[0])
+            messages.append(sentence(str(refused.value)))
+        assert messages[0] == messages[1]
+        assert "cost_limit (U) must be" in messages[0]
+
+
+def test_validate_says_what_to_do_instead():
+    with pytest.raises(tf.errors.UnimplementedError, match="validate=True is not available on GPU.*output status.*CPU"):
+        solve(GPU, np.ones((2, 2), np.float32), validate=True)
+    assert solve(CPU, np.ones((2, 2), np.float32), validate=True).status.numpy() == 0
+
+
+# Nothing is copied, nobody waits.
+
+
+def test_everything_stays_in_the_devices_memory(copies):
+    """As eager tensors: what the op is given and returns, the scalar limit and int32 outputs included."""
+    [kernel] = {
+        tuple(kernel.host_memory_arg)
+        for kernel in kernels.get_registered_kernels_for_op("HungarianAssignment").kernel
+        if kernel.device_type == "GPU"
+    }
+    assert kernel == ()
+    with tf.device(GPU):
+        inputs = {"row_mask": tf.constant([True] * 5), "col_mask": tf.constant(True), "cost_limit": tf.constant(0.5)}
+        cost = tf.constant(np.random.default_rng(SEED).uniform(size=(5, 6)).astype(np.float32))
+        before = copies()
+        answer = solve(GPU, cost, **inputs)
+    assert copies() == before
+    assert all(output.device.endswith("GPU:0") for output in answer)
+    # What is read is copied, which shows that copies are counted.
+    to_host, to_device = before
+    fetch(answer)
+    assert copies() == (to_host + 6, to_device)
+
+
+def test_a_graph_has_no_copies_around_the_op(copies):
+    """TensorFlow's own: kernels of `_Retval` for int32 want host memory, so only what a function returns is copied there."""
+    row_mask, col_mask = tf.constant([[True, True, False]] * 2), tf.constant(True)
+    cost, limit = tf.random.stateless_uniform([2, 3, 4], [1, 2]), tf.constant(INF)
+
+    def run(returned):
+        @tf.function
+        def function(*inputs):
+            with tf.device(GPU):
+                cost, row_mask, col_mask, limit = inputs
+                answer = solve(GPU, cost, row_mask=row_mask, col_mask=col_mask, cost_limit=limit)
+                return [tf.identity(getattr(answer, name)) for name in returned]
+
+        with tf.device(GPU):
+            inputs = [tf.identity(each) for each in (cost, row_mask, col_mask, limit)]
+            function(*inputs)
+            before = copies()
+            function(*inputs)
+        return tuple(now - then for now, then in zip(copies(), before, strict=True))
+
+    assert run(["total_cost", "row_duals", "col_duals"]) == (0, 0)
+    to_host, to_device = run(["row_to_col", "status"])
+    assert to_device == 0 and to_host <= 2
+
+
+# Gradient, losses, training. TensorFlow's CPU build has next to no kernels for GPU: what is around the op runs on the CPU.
+
+
+def on(device, function):
+    with tf.device(device):
+        return function()
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("option", ["plain", "maximize", "limit"])
+def test_gradient(option, compiled, launches):
+    cost = tf.constant(np.random.default_rng(SEED).uniform(size=(3, 5, 6)))
+    upstream = tf.constant([1.0, -2.0, 3.0], tf.float64)
+
+    def gradient():
+        with tf.GradientTape() as tape:
+            tape.watch(cost)
+            total = linear_assignment(cost, **OPTIONS[option]).total_cost
+        return tape.gradient(total, cost, upstream)
+
+    gradients = []
+    before = launches()
+    for device in (CPU, GPU):
+        function = tf.function(gradient) if compiled else gradient
+        gradients.append(on(device, function).numpy())
+    assert launches() == before + 2
+    np.testing.assert_array_equal(*gradients)
+    assert np.abs(gradients[0]).sum() > 0
+
+
+LOSSES = {
+    "hungarian_loss": hungarian_loss,
+    "HungarianLoss": HungarianLoss([2, 2], slice_weights=[1.0, 2.0]),
+    "HungarianLoss with masks": HungarianLoss([2, 2], true_mask_fn=lambda y_true: y_true[..., 0] > 0.3),
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses(name, compiled, launches):
+    rng = np.random.default_rng(SEED)
+    y_true, y_pred = (tf.constant(rng.uniform(size=(4, n, 4)).astype(np.float32)) for n in (5, 6))
+
+    def loss_and_gradient():
+        with tf.GradientTape() as tape:
+            tape.watch(y_pred)
+            loss = LOSSES[name](y_true, y_pred)
+        return loss, tape.gradient(loss, y_pred)
+
+    before = launches()
+    results = [on(device, tf.function(loss_and_gradient) if compiled else loss_and_gradient) for device in (CPU, GPU)]
+    assert launches() == before + 2
+    for on_cpu, on_gpu in zip(*results, strict=True):
+        np.testing.assert_allclose(on_gpu, on_cpu, rtol=1e-6)
+        assert np.abs(on_gpu).sum() > 0
+
+
+def test_training_steps(launches):
+    rng = np.random.default_rng(SEED)
+    features = tf.constant(rng.normal(size=(8, 6)).astype(np.float32))
+    targets = tf.constant(rng.uniform(size=(8, 4, 3)).astype(np.float32))
+    weights = tf.Variable(tf.constant(rng.normal(size=(6, 12)).astype(np.float32)) * 0.1)
+    bias = tf.Variable(tf.zeros([12]))
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            predicted = tf.reshape(features @ weights + bias, [8, 4, 3])
+            with tf.device(GPU):
+                loss = tf.reduce_mean(hungarian_loss(targets, predicted))
+        for variable, gradient in zip([weights, bias], tape.gradient(loss, [weights, bias]), strict=True):
+            variable.assign_sub(0.2 * gradient)
+        return loss
+
+    before = launches()
+    losses = [float(step()) for _ in range(30)]
+    assert launches() == before + 2 * 30
+    assert losses[-1] < 0.5 * losses[0]
+    assert all(later < earlier + 0.05 for earlier, later in itertools.pairwise(losses))

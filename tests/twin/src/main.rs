@@ -1,0 +1,326 @@
+//! The parity suite: the kernels' own source, run by the host twin, against the CPU's solver.
+//!
+//! `hungarian-twin LIBRARY parity` runs all of it, `hungarian-twin LIBRARY sample` a small part (for sanitizers), and
+//! `hungarian-twin LIBRARY steps` counts the steps that problems of some shapes take.
+
+use std::env;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use half::{bf16, f16};
+use hungarian_loss::batch::Shape;
+use hungarian_loss::problem::Options;
+use hungarian_random::Random;
+use hungarian_twin::parity::{FAMILIES, Family, Traits, compare, draw};
+use hungarian_twin::{Batch, Counts, Number, Solution, Twin, device};
+
+/// What was run.
+#[derive(Debug, Default)]
+struct Tally {
+    problems: usize,
+    runs: usize,
+    by_status: [usize; 3],
+    raised: usize,
+    in_double: usize,
+    in_double_double: usize,
+}
+
+struct Suite {
+    twin: Twin,
+    tally: Tally,
+}
+
+impl Suite {
+    /// Runs a batch under several schedules and holds it to the CPU's answer.
+    fn hold<T: Number>(
+        &mut self,
+        name: &str,
+        device_name: &str,
+        batch: &Batch<T>,
+        schedules: u64,
+    ) -> Result<()> {
+        let device = device(device_name);
+        let solution = self.twin.solve(&device, batch, 0)?;
+        let Counts {
+            raises,
+            searches_in_double,
+            in_double_double,
+            ..
+        } = self.twin.take_counts();
+        self.tally.raised += usize::from(raises > 1);
+        self.tally.in_double += usize::from(searches_in_double > 0);
+        self.tally.in_double_double += usize::from(in_double_double > 0);
+        for seed in 1..schedules {
+            let other = self.twin.solve(&device, batch, seed)?;
+            ensure!(
+                other.bits() == solution.bits(),
+                "schedule {seed} of {name} differs"
+            );
+        }
+        let expected = batch.solve_on_cpu()?;
+        compare(batch, &solution, &expected).with_context(|| name.to_string())?;
+        self.tally.problems += batch.shape.problems;
+        self.tally.runs += batch.shape.problems * schedules as usize;
+        for &status in &solution.status {
+            self.tally.by_status[status as usize] += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Sizes for all families: rows, columns.
+const SMALL: [(usize, usize); 12] = [
+    (1, 1),
+    (1, 5),
+    (6, 1),
+    (2, 2),
+    (4, 4),
+    (5, 9),
+    (9, 6),
+    (16, 16),
+    (20, 33),
+    (40, 40),
+    (70, 30),
+    (31, 65),
+];
+
+/// Sizes for a few families, across the change from warps to blocks and beyond shared memory: rows, columns, device.
+const LARGE: [(usize, usize, &str); 12] = [
+    (128, 128, "H100"),
+    (128, 128, "T4"),
+    (129, 129, "H100"),
+    (129, 129, "T4"),
+    (150, 40, "A100"),
+    (40, 150, "V100"),
+    (200, 200, "H100"),
+    (200, 200, "T4"),
+    (260, 250, "T4"),
+    (3, 4096, "H100"),
+    (4096, 2, "T4"),
+    (1100, 5, "A100"),
+];
+
+fn run_type<T: Number>(suite: &mut Suite, is_sample: bool) -> Result<()> {
+    let type_name = std::any::type_name::<T>();
+    let mut random = Random::new(1);
+    let schedules = if is_sample { 1 } else { 3 };
+    for (place, &(rows, cols)) in SMALL.iter().enumerate() {
+        for (index, family) in FAMILIES.into_iter().enumerate() {
+            if is_sample && (index + place) % 6 != 0 {
+                continue;
+            }
+            for variant in 0..if is_sample { 2 } else { 8 } {
+                let traits = Traits {
+                    forbids: random.one_in(3),
+                    masks: variant % 2 == 1,
+                    limit: variant % 4 >= 2,
+                    maximize: random.one_in(3),
+                    spoils: random.one_in(6),
+                };
+                let problems = 1 + random.index(3);
+                let shape = Shape {
+                    problems,
+                    rows,
+                    cols,
+                };
+                let batch = draw::<T>(family, shape, traits, &mut random);
+                let name = format!("{type_name} {family:?} {shape} {traits:?}");
+                suite.hold(&name, ["H100", "T4"][variant % 2], &batch, schedules)?;
+            }
+        }
+    }
+    for (index, &(rows, cols, device)) in LARGE.iter().enumerate() {
+        let families = match is_sample {
+            true => vec![Family::Uniform],
+            false => vec![
+                FAMILIES[(2 * index) % FAMILIES.len()],
+                Family::Uniform,
+                Family::Line,
+            ],
+        };
+        if is_sample && (rows * cols > 17000 || rows.max(cols) > 2000) {
+            continue;
+        }
+        for family in families {
+            for masks in [false, true] {
+                let traits = Traits {
+                    forbids: random.one_in(4),
+                    masks,
+                    limit: random.one_in(3),
+                    maximize: random.one_in(3),
+                    spoils: false,
+                };
+                let shape = Shape {
+                    problems: 1,
+                    rows,
+                    cols,
+                };
+                let batch = draw::<T>(family, shape, traits, &mut random);
+                let name = format!("{type_name} {family:?} {shape} {traits:?} on {device}");
+                suite.hold(&name, device, &batch, if is_sample { 1 } else { 2 })?;
+            }
+        }
+    }
+    // Nothing there, in every way.
+    for (problems, rows, cols) in [(0, 3, 3), (2, 0, 0), (2, 0, 4), (2, 4, 0), (1, 0, 200)] {
+        for cost_limit in [f64::INFINITY, 1.5, f64::NAN] {
+            let shape = Shape {
+                problems,
+                rows,
+                cols,
+            };
+            let mut batch = Batch::<T>::new(shape, Vec::new());
+            batch.cost = vec![T::narrow(1.0); problems * rows * cols];
+            batch.options = Options {
+                cost_limit,
+                maximize: false,
+            };
+            suite.hold(&format!("{type_name} {shape}"), "H100", &batch, schedules)?;
+        }
+    }
+    for rows in [3, 140] {
+        let shape = Shape {
+            problems: 2,
+            rows,
+            cols: rows,
+        };
+        let mut batch = Batch::new(shape, vec![T::narrow(1.0); 2 * rows * rows]);
+        for (of_rows, of_cols) in [(0, 1), (1, 0), (0, 0)] {
+            (batch.row_mask, batch.col_mask) = (vec![of_rows], vec![of_cols]);
+            suite.hold(
+                &format!("{type_name} {shape}, none exist"),
+                "H100",
+                &batch,
+                schedules,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// What f64 cannot prove, and what f32 cannot tell apart: see tests/exactness.rs.
+fn run_hard(suite: &mut Suite) -> Result<()> {
+    let mut random = Random::new(7);
+    for n in [60, 150] {
+        let shape = Shape {
+            problems: 1,
+            rows: n,
+            cols: n,
+        };
+        // Duals many times larger than any cost.
+        let mut cost = vec![f64::INFINITY; n * n];
+        for row in 0..n {
+            cost[row * n + row] = 1.0 + random.uniform() / 8.0;
+            if row + 1 < n {
+                cost[row * n + row + 1] = -1.0 - random.uniform() / 8.0;
+            }
+        }
+        let before = suite.tally.in_double_double;
+        suite.hold("duals beyond f64", "H100", &Batch::new(shape, cost), 2)?;
+        ensure!(
+            suite.tally.in_double_double > before,
+            "f64 cannot have proven that"
+        );
+        // Multiples of 1/64, and what decides among them below the last digit of f32.
+        for slimmer in [0, 7] {
+            let shape = Shape {
+                rows: n - slimmer,
+                ..shape
+            };
+            let cost = (0..shape.rows * n).map(|_| {
+                let tied = (1 + random.below(64)) as f64 / 64.0;
+                tied * (1.0 + random.below(64) as f64 / (1u64 << 40) as f64)
+            });
+            let batch = Batch::new(shape, cost.collect());
+            suite.hold("ties in f32", "H100", &batch, 2)?;
+            let exact = exact_total(&batch, &suite.twin.solve(&device("H100"), &batch, 0)?);
+            let best = exact_total(&batch, &batch.solve_on_cpu()?);
+            ensure!(exact == best, "{exact} of 2^-46, expected {best}");
+        }
+    }
+    Ok(())
+}
+
+/// The sum of costs that are multiples of 2^−46.
+fn exact_total(batch: &Batch<f64>, solution: &Solution<f64>) -> i128 {
+    let pairs = solution
+        .row_to_col
+        .iter()
+        .enumerate()
+        .filter(|(_, col)| **col >= 0);
+    pairs
+        .map(|(row, &col)| {
+            (batch.cost[row * batch.shape.cols + col as usize] * (1u64 << 46) as f64) as i128
+        })
+        .sum()
+}
+
+/// The steps of some problems of each shape, on average and of the slowest.
+fn count_steps(twin: &Twin) -> Result<()> {
+    println!("mean and most of each problem; in how many f64 had to search");
+    println!("shape          sampled       rounds        steps       raises    f64  steps in f64");
+    for (problems, rows, cols) in [
+        (32, 100, 100),
+        (208, 300, 100),
+        (208, 300, 300),
+        (208, 300, 600),
+        (4096, 16, 16),
+    ] {
+        let sampled = problems.min(2_000_000 / (rows * cols)).max(32);
+        let mut random = Random::new(3);
+        let mut all = Vec::new();
+        for _ in 0..sampled {
+            let shape = Shape {
+                problems: 1,
+                rows,
+                cols,
+            };
+            let cost = (0..rows * cols).map(|_| random.uniform() as f32);
+            twin.solve(&device("H100"), &Batch::new(shape, cost.collect()), 0)?;
+            all.push(twin.take_counts());
+        }
+        let show = |count: fn(&Counts) -> i64| {
+            let sum: i64 = all.iter().map(count).sum();
+            let most = all.iter().map(count).max().unwrap_or(0);
+            format!("{:.1} {most:5}", sum as f64 / sampled as f64)
+        };
+        let in_double = all.iter().filter(|counts| counts.searches_in_double > 0);
+        println!(
+            "{:14}{sampled:8} {:>12} {:>12} {:>12} {:6} {:>12}",
+            format!("{problems}x{rows}x{cols}"),
+            show(|counts| counts.rounds),
+            show(|counts| counts.steps),
+            show(|counts| counts.raises),
+            in_double.count(),
+            show(|counts| counts.steps_in_double),
+        );
+    }
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = env::args().collect();
+    let [_, library, task] = arguments.as_slice() else {
+        bail!("got {arguments:?}, expected LIBRARY and parity, sample or steps");
+    };
+    let twin = Twin::load(Path::new(library))?;
+    let is_sample = match task.as_str() {
+        "steps" => return count_steps(&twin),
+        "parity" => false,
+        "sample" => true,
+        _ => bail!("got {task}, expected parity, sample or steps"),
+    };
+    let mut suite = Suite {
+        twin,
+        tally: Tally::default(),
+    };
+    run_type::<f32>(&mut suite, is_sample)?;
+    run_type::<f64>(&mut suite, is_sample)?;
+    run_type::<f16>(&mut suite, is_sample)?;
+    run_type::<bf16>(&mut suite, is_sample)?;
+    if !is_sample {
+        run_hard(&mut suite)?;
+    }
+    println!("{:?}", suite.tally);
+    Ok(())
+}

@@ -1,0 +1,84 @@
+// What every kernel of HungarianAssignment has to do whatever the device: check
+// what it was given, make room for the outputs, let no exception out.
+
+#ifndef HUNGARIAN_TF_OP_CALL_H_
+#define HUNGARIAN_TF_OP_CALL_H_
+
+#include <cstdint>
+#include <exception>
+#include <new>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/tensor.h"
+#include "tensorflow/core/framework/tensor_shape.h"
+
+namespace hungarian {
+
+// One call of the op: inputs whose shapes were checked, and outputs allocated
+// to match. Their content is not looked at: it may be in a device's memory.
+struct Call {
+  // The call that `context` stands for.
+  static absl::Status Make(tensorflow::OpKernelContext* context, Call* call);
+
+  const tensorflow::Tensor* cost = nullptr;        // T [..., rows, cols]
+  const tensorflow::Tensor* row_mask = nullptr;    // [..., rows] or scalar
+  const tensorflow::Tensor* col_mask = nullptr;    // [..., cols] or scalar
+  const tensorflow::Tensor* cost_limit = nullptr;  // U, scalar
+
+  tensorflow::TensorShape per_problem;  // [...]
+  int64_t problems = 0;                 // The product of that.
+  int64_t rows = 0;
+  int64_t cols = 0;
+
+  tensorflow::Tensor* total_cost = nullptr;  // U [...]
+  tensorflow::Tensor* row_to_col = nullptr;  // [..., rows]
+  tensorflow::Tensor* col_to_row = nullptr;  // [..., cols]
+  tensorflow::Tensor* row_duals = nullptr;   // U [..., rows]
+  tensorflow::Tensor* col_duals = nullptr;   // U [..., cols]
+  tensorflow::Tensor* status = nullptr;      // [...]
+};
+
+// What `work` returns. TensorFlow expects no exception from a kernel, and one
+// that left a thread of its pool would end the process.
+template <typename Work>
+absl::Status WithoutExceptions(const Work& work) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError("HungarianAssignment: out of memory");
+  } catch (const std::exception& error) {
+    return absl::InternalError(absl::StrCat(
+        "HungarianAssignment: unexpected exception: ", error.what()));
+  } catch (...) {
+    return absl::InternalError("HungarianAssignment: unexpected exception");
+  }
+}
+
+// Costs and limit of types that do not go together. Without a kernel of its own
+// this would be TensorFlow's "no OpKernel was registered".
+class MismatchedTypes : public tensorflow::OpKernel {
+ public:
+  explicit MismatchedTypes(tensorflow::OpKernelConstruction* context);
+  void Compute(tensorflow::OpKernelContext* /*context*/) override {}
+};
+
+}  // namespace hungarian
+
+// Registers a kernel for costs of type T and a limit of type U on `device`.
+#define HUNGARIAN_REGISTER_KERNEL(device, T, U, ...)   \
+  REGISTER_KERNEL_BUILDER(Name("HungarianAssignment")  \
+                              .Device(device)          \
+                              .TypeConstraint<T>("T")  \
+                              .TypeConstraint<U>("U"), \
+                          __VA_ARGS__)
+
+// For all types that do not go together.
+#define HUNGARIAN_REGISTER_MISMATCHED_TYPES(device)                            \
+  HUNGARIAN_REGISTER_KERNEL(device, Eigen::half, double, MismatchedTypes);     \
+  HUNGARIAN_REGISTER_KERNEL(device, Eigen::bfloat16, double, MismatchedTypes); \
+  HUNGARIAN_REGISTER_KERNEL(device, float, double, MismatchedTypes);           \
+  HUNGARIAN_REGISTER_KERNEL(device, double, float, MismatchedTypes)
+
+#endif  // HUNGARIAN_TF_OP_CALL_H_
