@@ -171,13 +171,15 @@ $(SANITIZED_ARCHIVE): Cargo.toml Cargo.lock build.rs $(wildcard src/*.rs src/cud
 	$(SANITIZE) cargo build --locked --profile test --target $(HOST)
 	touch $@
 
-# The op with faults to order, in a shared object of its own. What ships has no such hooks, which is tested too.
+# The op with faults to order, in a shared object of its own, compiled quickly: nobody waits for what it solves. What ships
+# has no such hooks, which is tested too.
 FAULTS := build/faults
 FAULTY_OP := $(FAULTS)/_hungarian_with_faults.so
 
 test-faults: build
 	mkdir -p $(FAULTS)
-	$(MAKE) FEATURES=tensorflow-op,cuda,fault-injection PACKAGE=$(FAULTS) TARGET=$(FAULTS)/target OP=$(FAULTY_OP) $(FAULTY_OP)
+	CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+	  $(MAKE) FEATURES=tensorflow-op,fault-injection PACKAGE=$(FAULTS) TARGET=$(FAULTS)/target OP=$(FAULTY_OP) $(FAULTY_OP)
 	HUNGARIAN_FAULTY_OP=$(abspath $(FAULTY_OP)) $(BIN)/python -m pytest tests/faults
 
 # Coverage-guided fuzzing. Both start from what is kept in tests/fuzz/corpus, which is replayed first; the long search
