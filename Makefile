@@ -76,6 +76,7 @@ test: build $(LINKING)/tensorflow.pc
 	$(BIN)/python examples/serving/tests/make_model.py $(SERVING_MODEL)
 	cargo test --locked --package hungarian-serving --package hungarian-op-interface
 	$(MAKE) test-faults
+	$(MAKE) test-gpu-path
 	$(BIN)/python -m pytest
 
 # How much faster than others: ratios from one interleaved run. The others come from PyPI, without what they depend on.
