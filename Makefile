@@ -227,14 +227,14 @@ GPU_PATH := build/gpu_path
 DRIVER_TWIN := $(GPU_PATH)/libhungarian_twin.so
 STAND_IN_DRIVER := $(GPU_PATH)/driver/libcuda.so.1
 HOST_DEVICE := $(GPU_PATH)/host_device.so
-GPU_CHECK := $(GPU_PATH)/gpu-check
+GPU_CHECK := build/gpu_check/gpu-check
 # A library of that name which is no driver.
 NO_DRIVER := $(GPU_PATH)/no_driver/libcuda.so.1
 COMPILE_STAND_IN = mkdir -p $(@D) && $(CXX) -std=c++17 -g -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -shared
 
 test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(NO_DRIVER) $(GPU_CHECK)
 	LD_LIBRARY_PATH=$(abspath $(dir $(STAND_IN_DRIVER))) HUNGARIAN_STAND_IN_CUDA=1 HUNGARIAN_GPU_PATH=$(abspath $(GPU_PATH)) \
-	  $(BIN)/python -m pytest tests/gpu
+	  HUNGARIAN_GPU_CHECK=$(abspath $(GPU_CHECK)) $(BIN)/python -m pytest tests/gpu
 
 $(DRIVER_TWIN): $(wildcard cuda/*.cu cuda/*.h cuda/twin/*)
 	@mkdir -p $(@D)

@@ -91,8 +91,8 @@ impl Refusal {
                  (libnvidia-ptxjitcompiler.so), and see that CUDA_DISABLE_PTX_JIT is not set; or place the op on the CPU"
             }
             Cause::Installation => {
-                "NVIDIA's driver is not whole, as after an update without a restart: restart the machine or install it \
-                 again, or place the op on the CPU"
+                "what was found as libcuda is not a whole driver: after an update restart the machine, take folders of stubs \
+                 out of LD_LIBRARY_PATH, or install NVIDIA's driver again; or place the op on the CPU"
             }
             Cause::Earlier => {
                 "a kernel that was launched before has failed, not necessarily one of this op: run with \
@@ -222,6 +222,7 @@ pub struct Extent {
 /// The driver, opened and initialised.
 pub struct Driver {
     calls: Calls,
+    version: c_int,
 }
 
 impl fmt::Debug for Driver {
@@ -258,18 +259,23 @@ impl Driver {
         if !unsafe { sys::is_culib_present() } {
             return Err(DriverError::Missing);
         }
-        let driver = Driver {
+        let mut driver = Driver {
             calls: Calls::look_up()?,
+            version: 0,
         };
-        let mut version = 0;
         // SAFETY: the pointer is to an int that lives through the call.
-        unsafe { call!(driver, cuDriverGetVersion(&mut version))? };
-        if version < OLDEST {
-            return Err(DriverError::TooOld(version));
+        unsafe { call!(driver, cuDriverGetVersion(&mut driver.version))? };
+        if driver.version < OLDEST {
+            return Err(DriverError::TooOld(driver.version));
         }
         // SAFETY: takes no pointer; TensorFlow may have done it before, and it may be done again.
         unsafe { call!(driver, cuInit(0))? };
         Ok(driver)
+    }
+
+    /// The CUDA that the driver is for: 1000·major + 10·minor.
+    pub fn version(&self) -> i32 {
+        self.version
     }
 
     /// The context that a stream belongs to.

@@ -57,8 +57,8 @@ IMAGE = (
     "(libnvidia-ptxjitcompiler.so), and see that CUDA_DISABLE_PTX_JIT is not set; or place the op on the CPU"
 )
 INSTALLATION = (
-    "NVIDIA's driver is not whole, as after an update without a restart: restart the machine or install it again, or "
-    "place the op on the CPU"
+    "what was found as libcuda is not a whole driver: after an update restart the machine, take folders of stubs out of "
+    "LD_LIBRARY_PATH, or install NVIDIA's driver again; or place the op on the CPU"
 )
 EARLIER = (
     "a kernel that was launched before has failed, not necessarily one of this op: run with CUDA_LAUNCH_BLOCKING=1 to "
