@@ -76,6 +76,7 @@ test: build $(LINKING)/tensorflow.pc
 	$(BIN)/python examples/serving/tests/make_model.py $(SERVING_MODEL)
 	cargo test --locked --package hungarian-serving --package hungarian-op-interface
 	$(MAKE) test-faults
+	$(MAKE) test-gpu-path
 	$(BIN)/python -m pytest
 
 # How much faster than others: ratios from one interleaved run. The others come from PyPI, without what they depend on.
@@ -228,14 +229,15 @@ GPU_PATH := build/gpu_path
 DRIVER_TWIN := $(GPU_PATH)/libhungarian_twin.so
 STAND_IN_DRIVER := $(GPU_PATH)/driver/libcuda.so.1
 HOST_DEVICE := $(GPU_PATH)/host_device.so
-GPU_CHECK := $(GPU_PATH)/gpu-check
-# A library of that name which is no driver.
+GPU_CHECK := build/gpu_check/gpu-check
+# A library of that name which is no driver, and a driver that knows next to nothing.
 NO_DRIVER := $(GPU_PATH)/no_driver/libcuda.so.1
+OLD_DRIVER := $(GPU_PATH)/old_driver/libcuda.so.1
 COMPILE_STAND_IN = mkdir -p $(@D) && $(CXX) -std=c++17 -g -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -shared
 
-test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(NO_DRIVER) $(GPU_CHECK)
+test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(NO_DRIVER) $(OLD_DRIVER) $(GPU_CHECK)
 	LD_LIBRARY_PATH=$(abspath $(dir $(STAND_IN_DRIVER))) HUNGARIAN_STAND_IN_CUDA=1 HUNGARIAN_GPU_PATH=$(abspath $(GPU_PATH)) \
-	  $(BIN)/python -m pytest tests/gpu
+	  HUNGARIAN_GPU_CHECK=$(abspath $(GPU_CHECK)) $(BIN)/python -m pytest tests/gpu
 
 $(DRIVER_TWIN): $(wildcard cuda/*.cu cuda/*.h cuda/twin/*)
 	@mkdir -p $(@D)
@@ -247,6 +249,10 @@ $(STAND_IN_DRIVER): tests/gpu/stand_in_driver.cc $(DRIVER_TWIN)
 $(NO_DRIVER):
 	@mkdir -p $(@D)
 	echo 'int nothing;' | $(CXX) -shared -fPIC -x c++ - -o $@
+
+$(OLD_DRIVER):
+	@mkdir -p $(@D)
+	echo 'extern "C" int cuDriverGetVersion(int* version) { return *version = 11040, 0; }' | $(CXX) -shared -fPIC -x c++ - -o $@
 
 $(HOST_DEVICE): tests/gpu/host_device.cc $(VENV)/.complete
 	folder=$$($(BIN)/python -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("tensorflow").origin))') && \

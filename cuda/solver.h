@@ -442,10 +442,7 @@ class Solver {
         found = Merge(found, {NearestAt(col, value), infinity});
       }
     }
-    return ReduceWarp(found,
-                      [](const TwoNearest<R>& a, const TwoNearest<R>& b) {
-                        return Merge(a, b);
-                      });
+    return LeastTwoOfWarp(found);
   }
 
   // A bid is a number of which the largest wins: round, gap and row. Bids of
@@ -469,6 +466,7 @@ class Solver {
         if (ordinal++ % team_.warps() != team_.warp()) {
           continue;
         }
+        COUNT(sizeof(R) == sizeof(float) ? kBids : kBidsInDouble);
         const TwoNearest<R> found = FindTwoNearest(row);
         if (team_.lane() == 0) {
           PlaceBid(round, row, found, is_infeasible);

@@ -21,6 +21,9 @@ using std::fabs;
 enum Counter {
   // Rounds of row reduction.
   kRounds,
+  // Bids that the first warp makes in them: in f32, in f64.
+  kBids,
+  kBidsInDouble,
   // Steps of shortest path searches: in f32, in f64.
   kSteps,
   kStepsInDouble,

@@ -61,7 +61,10 @@ const TIMED: [(usize, usize, usize, Option<f32>); 5] = [
 
 fn main() -> ExitCode {
     match Driver::get() {
-        Ok(_) => {}
+        Ok(driver) => {
+            let version = driver.version();
+            println!("driver for CUDA {}.{}", version / 1000, version % 1000 / 10);
+        }
         Err(error) if is_without_gpu(&error) => {
             println!("SKIPPED, nothing was checked: there is no GPU here: {error}");
             return ExitCode::from(SKIPPED);
