@@ -120,9 +120,17 @@ class Prover {
     if (largest_dual > 0.5 * frame_.existing_rows * largest_) {
       return false;
     }
-    TakeDuals(answer);
-    if (Raise(largest_dual)) {
-      return true;
+    // Where v has a ceiling, f32 may have rounded it to above what f64 allows.
+    // From a little below, on the grid too, raising comes to the least duals
+    // that prove the matching, if any do.
+    const double margin = PowerOfTwoFrom((largest_ + largest_dual) /
+                                         static_cast<double>(1LL << 20));
+    const int attempts = frame_.IsBalanced() ? 1 : 2;
+    for (int attempt = 0; attempt < attempts; ++attempt) {
+      TakeDuals(answer, attempt * margin);
+      if (Raise(largest_dual)) {
+        return true;
+      }
     }
     if (!frame_.IsBalanced()) {
       return false;
@@ -227,7 +235,8 @@ class Prover {
 
   // v in multiples of a grid that divides all costs, if f64 is to be exact (see
   // src/solver.rs, "size of the numbers").
-  __device__ void TakeDuals(const Answer<Real>& answer) {
+  // Matched columns below their ceiling begin lower by `margin`.
+  __device__ void TakeDuals(const Answer<Real>& answer, double margin) {
     const double sums =
         2.0 * (frame_.existing_rows + frame_.existing_cols) * largest_;
     const double grid =
@@ -244,7 +253,7 @@ class Prover {
       if (frame_.col_mask.Exists(col)) {
         const double near = answer.col_duals[col];
         const double rounded = fabs(near) < far ? (near + shift) - shift : near;
-        dual = row >= 0 ? Smaller(rounded, ceiling) : ceiling;
+        dual = row >= 0 && rounded < ceiling ? rounded - margin : ceiling;
       }
       state_.RowOfCol(col) = static_cast<short>(row);
       // What is not matched is never raised: it is the same before and after

@@ -347,11 +347,13 @@ __device__ __noinline__ bool Augment(TeamType team, Costs<Entry> costs,
       .Run();
 }
 
-// Rounds of row reduction, at most: seven bits hold their number. A round takes
-// about as long as a step of augmentation or two, and saves more than that as
-// long as rows still find columns; for 300 x 300 uniform costs, up to about 100
-// rounds.
+// Rounds of row reduction, at most: seven bits hold their number. Where several
+// warps bid at once, a round takes about as long as one or two steps of
+// augmentation, and saves more than that as long as rows still find columns:
+// for 300 x 300 uniform costs, up to about 100 rounds. A lone warp makes one
+// bid after the other, each about as long as a step.
 constexpr unsigned kMostReductionRounds = 127;
+constexpr unsigned kReductionRoundsOfWarp = 8;
 
 template <typename R, class TeamType, typename Entry, class Columns>
 class Solver {
@@ -369,8 +371,10 @@ class Solver {
   __device__ bool Solve(const typename Columns::Place& place) {
     Begin();
     const unsigned rounds =
-        Smaller(kMostReductionRounds,
-                32 + static_cast<unsigned>(frame_.existing_rows) / 4);
+        team_.warps() == 1 && frame_.IsBalanced()
+            ? kReductionRoundsOfWarp
+            : Smaller(kMostReductionRounds,
+                      32 + static_cast<unsigned>(frame_.existing_rows) / 4);
     for (unsigned round = 0; round < rounds; ++round) {
       COUNT(kRounds);
       bool is_infeasible = false;
