@@ -3,21 +3,20 @@
 // (src/exact.rs, src/repair.rs), nothing rests on what f32 rounded away:
 //
 // 1. The duals v are taken over, on a grid that keeps f64 exact where costs
-// allow it, and raised until every matched pair is
-//    the cheapest of its row (Bellman & Ford):
+//    allow it, and raised until every matched pair is the cheapest of its row
+//    (Bellman & Ford):
 //
-//      v_m <- max(v_m, c_im - min_j (c_ij - v_j)), where m is the column
-//      matched with row i, for all rows at once.
+//      v_m <- max(v_m, c_im - min_j (c_ij - v_j)),
 //
-//    If that settles, with v nowhere above its ceiling and no row that is out
-//    wanting a column, the matching is optimal.
+//    where m is the column matched with row i, for all rows at once. If that
+//    settles, with v nowhere above its ceiling and no row that is out wanting a
+//    column, the matching is optimal.
 // 2. Otherwise f64 goes on: where all columns are matched, from these duals,
-// with the rows whose pair is not their cheapest
-//    open again; else from nothing.
+//    with the rows whose pair is not their cheapest open again; else from
+//    nothing.
 // 3. The duals bound how far the objective can be from the optimum. If that is
-// more than rows * 2^-50 * max(|c|, |L|), and
-//    costs have too many digits for f64 to be exact, the problem is solved
-//    again in twice the precision.
+//    more than rows * 2^-50 * max(|c|, |L|), and costs have too many digits for
+//    f64 to be exact, the problem is solved again in twice the precision.
 
 #ifndef CUDA_PROVE_H_
 #define CUDA_PROVE_H_
