@@ -76,6 +76,8 @@ test: build $(LINKING)/tensorflow.pc
 	$(BIN)/python examples/serving/tests/make_model.py $(SERVING_MODEL)
 	cargo test --locked --package hungarian-serving --package hungarian-op-interface
 	$(MAKE) test-faults
+	$(MAKE) test-ptx
+	$(MAKE) test-twin
 	$(MAKE) test-gpu-path
 	$(BIN)/python -m pytest
 
@@ -203,14 +205,8 @@ fuzz-smoke:
 # Neither a GPU nor a CUDA toolkit is needed: NVRTC and ptxas come from PyPI when they are first asked for.
 CUDA_TOOLS := build/cuda-tools
 CUDA_PINS := nvidia-cuda-nvrtc-cu12==12.0.76 nvidia-cuda-nvcc-cu12==12.9.86
-TWIN := build/twin
 
 .PHONY: ptx test-ptx test-twin twin-steps
-
-$(CUDA_TOOLS)/.complete: $(VENV)/.complete
-	rm -rf $(CUDA_TOOLS)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --target $(CUDA_TOOLS) $(CUDA_PINS)
-	touch $@
 
 # The checked-in PTX, and the table of what kernels take.
 ptx: $(CUDA_TOOLS)/.complete
@@ -218,6 +214,43 @@ ptx: $(CUDA_TOOLS)/.complete
 
 test-ptx: $(CUDA_TOOLS)/.complete
 	$(BIN)/python cuda/ptx.py $(CUDA_TOOLS) --check
+
+$(CUDA_TOOLS)/.complete: $(VENV)/.complete
+	rm -rf $(CUDA_TOOLS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+	  --target $(CUDA_TOOLS) $(CUDA_PINS)
+	touch $@
+
+# The kernels' own source on the host: against the CPU's solver, as older and as newer devices run it; with sanitizers; and
+# faults of all kinds put into it, which must be noticed.
+TWIN := build/twin
+TWIN_SOURCES := $(wildcard cuda/*.cu cuda/*.h cuda/twin/*)
+TWIN_PROGRAM := target/debug/hungarian-twin
+BUILD_TWIN_PROGRAM = CARGO_TARGET_DIR=target cargo build --locked --quiet --profile test --package hungarian-twin
+# ThreadSanitizer wants addresses where it expects them.
+UNDER = setarch -R env LD_PRELOAD=$$($(CXX) -print-file-name=lib$(1).so) TSAN_OPTIONS=halt_on_error=1 \
+  ASAN_OPTIONS=detect_leaks=0
+
+test-twin: $(TWIN)/libtwin-70.so $(TWIN)/libtwin-80.so $(TWIN)/libtwin-tsan.so $(TWIN)/libtwin-asan.so
+	$(BUILD_TWIN_PROGRAM)
+	$(TWIN_PROGRAM) $(TWIN)/libtwin-70.so sample
+	$(TWIN_PROGRAM) $(TWIN)/libtwin-80.so parity
+	$(call UNDER,tsan) $(TWIN_PROGRAM) $(TWIN)/libtwin-tsan.so sample
+	$(call UNDER,asan) $(TWIN_PROGRAM) $(TWIN)/libtwin-asan.so sample
+	$(PYTHON) cuda/twin/mutants.py $(TWIN_PROGRAM)
+
+# How many steps problems of some shapes take.
+twin-steps: $(TWIN)/libtwin-80.so
+	$(BUILD_TWIN_PROGRAM)
+	$(TWIN_PROGRAM) $(TWIN)/libtwin-80.so steps
+
+$(TWIN)/libtwin-70.so: TWIN_FLAGS := -D__CUDA_ARCH__=700
+$(TWIN)/libtwin-80.so: TWIN_FLAGS := -D__CUDA_ARCH__=800
+$(TWIN)/libtwin-tsan.so: TWIN_FLAGS := -O1 -fsanitize=thread
+$(TWIN)/libtwin-asan.so: TWIN_FLAGS := -O1 -fsanitize=address
+$(TWIN)/%.so: $(TWIN_SOURCES)
+	mkdir -p $(TWIN)
+	cuda/twin/build.sh $@ $(TWIN_FLAGS)
 
 # ---- CUDA path ----
 

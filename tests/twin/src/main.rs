@@ -148,7 +148,12 @@ fn run_type<T: Number>(suite: &mut Suite, part: Part) -> Result<()> {
                 };
                 let batch = draw::<T>(family, shape, traits, &mut random);
                 let name = format!("{type_name} {family:?} {shape} {traits:?}");
-                suite.hold(&name, ["H100", "T4"][variant % 2], &batch, schedules)?;
+                suite.hold(
+                    &name,
+                    ["H100", "T4"][(index + variant) % 2],
+                    &batch,
+                    schedules,
+                )?;
             }
         }
     }
