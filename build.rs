@@ -11,7 +11,13 @@ use anyhow::{Context, ensure};
 /// Names the Python whose TensorFlow the shim is built for.
 const PYTHON: &str = "HUNGARIAN_PYTHON";
 
-const SHIM_SOURCES: [&str; 4] = ["op.cc", "shape_rule.cc", "call.cc", "cpu_kernel.cc"];
+const SHIM_SOURCES: [&str; 5] = [
+    "op.cc",
+    "shape_rule.cc",
+    "call.cc",
+    "cpu_kernel.cc",
+    "gradient.cc",
+];
 const CUDA_SHIM_SOURCE: &str = "gpu_kernel.cc";
 
 fn main() -> anyhow::Result<()> {
