@@ -14,10 +14,16 @@ use super::parameters::{DeviceAddress, DeviceBatch};
 use super::plan::{CostType, Device, OLDEST_CAPABILITY, Plan, PlanError};
 
 /// PTX, and the compute capability (10·major + minor) from which on it can be had; the best one first.
-pub const IMAGES: [(u32, &CStr); 1] = [(
-    70,
-    image(concat!(include_str!("../../cuda/assignment.ptx"), "\0")),
-)];
+pub const IMAGES: [(u32, &CStr); 2] = [
+    (
+        80,
+        image(concat!(include_str!("../../cuda/assignment_80.ptx"), "\0")),
+    ),
+    (
+        70,
+        image(concat!(include_str!("../../cuda/assignment_70.ptx"), "\0")),
+    ),
+];
 
 const _: () = assert!(IMAGES[IMAGES.len() - 1].0 == OLDEST_CAPABILITY);
 
@@ -62,31 +68,40 @@ pub struct Workspace {
     pub bytes: u64,
 }
 
-/// Bytes of workspace that [`launch`] needs for such a batch on this stream, whose addresses need not be known yet.
+/// How such a batch is solved on this stream's device; its addresses need not be known yet.
 ///
 /// # Errors
 ///
 /// No driver, no device that can do it, or a problem too large.
+pub fn plan(stream: Stream, costs: CostType, batch: &DeviceBatch) -> Result<Plan, LaunchError> {
+    let driver = Driver::get()?;
+    let prepared = prepared(driver, driver.context_of(stream)?)?;
+    Ok(Plan::new(&prepared.device, costs, batch)?)
+}
+
+/// Bytes of workspace that [`launch`] needs for such a batch on this stream, whose addresses need not be known yet.
+///
+/// # Errors
+///
+/// As [`plan`]. A batch of no problems asks for nothing, not even a driver.
 pub fn workspace_bytes(
     stream: Stream,
     costs: CostType,
     batch: &DeviceBatch,
 ) -> Result<u64, LaunchError> {
-    if batch.problems == 0 {
-        return Ok(0);
+    match batch.problems {
+        0 => Ok(0),
+        _ => Ok(with_room_to_align(
+            plan(stream, costs, batch)?.workspace_bytes,
+        )),
     }
-    let driver = Driver::get()?;
-    let prepared = prepared(driver, driver.context_of(stream)?)?;
-    Ok(with_room_to_align(
-        Plan::new(&prepared.device, costs, batch)?.workspace_bytes,
-    ))
 }
 
 /// Launches what solves a batch. Returns before it has run.
 ///
 /// # Errors
 ///
-/// As [`workspace_bytes`]; or the driver refuses. Then the outputs are not to be used.
+/// As [`plan`]; or the driver refuses. Then the outputs are not to be used.
 ///
 /// # Safety
 ///

@@ -1,6 +1,8 @@
 //! Runs batches on the host twin of the CUDA kernels (`cuda/twin`): a plan is made for some device, and its launches are
 //! carried out with buffers exactly as large as they have to be.
 
+pub mod parity;
+
 use std::ffi::{CStr, CString, c_char, c_int, c_longlong, c_uint, c_ulonglong, c_void};
 use std::path::Path;
 
@@ -18,8 +20,10 @@ use hungarian_loss::problem::{Mask, Options, Problem};
 pub struct Counts {
     /// Rounds of row reduction.
     pub rounds: c_longlong,
-    /// Steps of shortest path searches.
+    /// Steps of shortest path searches in f32.
     pub steps: c_longlong,
+    /// The same in f64.
+    pub steps_in_double: c_longlong,
     /// Rounds of raising duals.
     pub raises: c_longlong,
     /// Searches in f64.
@@ -337,7 +341,7 @@ pub struct Solution<U> {
 
 impl<U: Real + Into<f64>> Solution<U> {
     /// Nothing that a solver would write, so that what it leaves out shows.
-    fn rubbish(shape: Shape) -> Self {
+    pub fn rubbish(shape: Shape) -> Self {
         let Shape {
             problems,
             rows,
