@@ -125,8 +125,9 @@ fn check_and_time() -> Result<()> {
 
 /// The kernels in the PTX.
 fn kernels() -> BTreeSet<&'static str> {
-    let ptx = IMAGES.iter().filter_map(|(_, ptx)| ptx.to_str().ok());
-    let entries = ptx.flat_map(|ptx| ptx.split(".entry ").skip(1));
+    let entries = IMAGES
+        .into_iter()
+        .flat_map(|(_, ptx)| ptx.split(".entry ").skip(1));
     entries
         .filter_map(|entry| entry.split('(').next())
         .map(str::trim)
