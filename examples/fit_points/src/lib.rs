@@ -1,5 +1,5 @@
 //! Moves points onto a target set by gradient descent. Which point goes to which target nobody says: the op
-//! HungarianAssignment decides that anew at every step, and the gradient goes through it.
+//! HungarianAssignment finds that out at every step, and the gradient goes through it.
 //!
 //! All of it through TensorFlow's C API: the graph is built by hand and differentiated by TF_AddGradients, which
 //! finds the op's gradient in `_hungarian.so`. No Python, and no model from Python either.
@@ -76,6 +76,7 @@ impl Fit {
             &[cost, all, all, no_limit],
             &[],
         )?;
+        // Its first output is the total cost.
         let loss = assignment;
         let gradients = graph.gradients(&[loss], &[points], None)?;
         let gradient = gradients.into_iter().flatten().next();

@@ -43,14 +43,10 @@ fn fit(arguments: &Arguments) -> Result<()> {
     let mut points = spiral(arguments.points);
 
     println!("step        loss");
-    let mut before: Option<Vec<i32>> = None;
     for number in 0..=arguments.steps {
         let found = fit.evaluate(&points)?;
-        let changed = before.is_some_and(|before| before != found.matches);
-        let note = if changed { "  matched anew" } else { "" };
-        println!("{number:>4}  {:>10.3e}{note}", found.loss);
+        println!("{number:>4}  {:>10.3e}", found.loss);
         step(&mut points, &found.gradient, arguments.rate);
-        before = Some(found.matches);
     }
     Ok(())
 }
