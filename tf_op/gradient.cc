@@ -64,8 +64,8 @@ absl::Status Gradient(const Scope& scope, const Operation& assignment,
 }
 
 // What REGISTER_GRADIENT_OP does, unless it is done already. That macro ends
-// the process when a second copy of this library is loaded; the definition of
-// the op, by contrast, answers that with an error.
+// the process when a second copy of this library is loaded, where TensorFlow
+// takes the definition of the op twice.
 bool RegisterOnce() {
   ops::GradOpRegistry* const registry = ops::GradOpRegistry::Global();
   ops::GradFunc known;

@@ -49,7 +49,7 @@ def _builds() -> dict[str, pathlib.Path]:
 
     `make build` makes one, beside this file; a wheel brings several, each in a folder of its own.
     """
-    builds = {}
+    builds: dict[str, pathlib.Path] = {}
     for folder in [_FOLDER, *sorted((_FOLDER / "_builds").glob("*"))]:
         library, built_for = folder / _LIBRARY, folder / _BUILT_FOR
         if library.exists() and built_for.exists():
@@ -107,8 +107,7 @@ def load() -> Any:
         raise ImportError(f"hungarian_loss cannot load its op from {library}: {error}") from error
     if not hasattr(module, "hungarian_assignment"):
         raise ImportError(
-            f"the op library was loaded before under another name; load it as {library}, "
-            "or import hungarian_loss first"
+            f"the op library was loaded before under another name; load it as {library}, or import hungarian_loss first"
         )
     return module
 

@@ -65,7 +65,9 @@ def main() -> None:
             wrong.append(f"its name does not say that it needs glibc {dotted(max(floors))}")
     if wrong:
         sys.exit("\n".join(f"error: {line}" for line in wrong))
-    print(f"  glibc {dotted(max(floors))} or newer in all; nothing exported; TensorFlow's libraries are left to TensorFlow")
+    print(
+        f"  glibc {dotted(max(floors))} or newer in all; nothing exported; TensorFlow's libraries are left to TensorFlow"
+    )
 
 
 if __name__ == "__main__":
