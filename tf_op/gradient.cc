@@ -64,8 +64,8 @@ absl::Status Gradient(const Scope& scope, const Operation& assignment,
 }
 
 // What REGISTER_GRADIENT_OP does, unless it is done already. That macro ends
-// the process when a second copy of this library is loaded, where TensorFlow
-// takes the definition of the op twice.
+// the process when a second copy of this library is loaded; without it the
+// second copy costs an error where the op is next run.
 bool RegisterOnce() {
   ops::GradOpRegistry* const registry = ops::GradOpRegistry::Global();
   ops::GradFunc known;
