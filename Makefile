@@ -14,6 +14,7 @@ DEMO := build/demo
 SERVING_MODEL := build/serving_model
 PYTHON_SOURCES := python_shim tf_op tests examples bench cuda
 REQUIREMENTS := python_shim/requirements.txt
+INSTALL_PACKAGE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable python_shim
 CUDA_SOURCES := cuda/*.cu cuda/*.h cuda/twin/*.cc cuda/twin/*.h
 
 export HUNGARIAN_PYTHON := $(abspath $(BIN)/python)
@@ -36,7 +37,7 @@ build: $(VENV)/.complete $(OP)
 $(VENV)/.complete: $(REQUIREMENTS) python_shim/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable python_shim
+	$(INSTALL_PACKAGE)
 	touch $@
 
 # The static library: solver, bridge and TensorFlow shim.
@@ -74,7 +75,7 @@ test: build $(LINKING)/tensorflow.pc
 	$(MAKE) test-asan
 	$(MAKE) fuzz-smoke
 	$(BIN)/python examples/serving/tests/make_model.py $(SERVING_MODEL)
-	cargo test --locked --package hungarian-serving --package hungarian-op-interface
+	cargo test --locked --package hungarian-serving --package hungarian-op-interface --package hungarian-fit-points
 	$(MAKE) test-faults
 	$(MAKE) test-ptx
 	$(MAKE) test-twin
@@ -300,3 +301,65 @@ $(GPU_CHECK): Cargo.toml Cargo.lock $(wildcard src/*.rs src/cuda/*.rs cuda/*.ptx
 	CARGO_TARGET_DIR=target cargo build --locked --profile test --package hungarian-gpu-check
 	@mkdir -p $(@D)
 	objcopy --strip-debug target/debug/gpu-check $@
+
+# ---- Wheel ----
+
+# A C++ op works with the minor version of TensorFlow that it was built for, so the wheel holds a build for each, and
+# the package takes the one that fits.
+WHEEL_TENSORFLOWS := 2.20.0 2.21.0
+# One that the wheel has no build for, to see what it says there.
+OTHER_TENSORFLOW := 2.19.1
+WHEEL := build/wheel
+WHEEL_BUILDS := $(WHEEL_TENSORFLOWS:%=wheel-build-%)
+WHEEL_TESTS := $(WHEEL_TENSORFLOWS:%=wheel-test-%)
+WHEEL_TOOLS := $(WHEEL)/tools
+WHEEL_STAGE := $(WHEEL)/stage
+# Each step begins with nothing that an earlier one left.
+FRESH = rm -rf $(1) && mkdir -p $(1)
+
+.PHONY: wheel wheel-test wheel-test-other $(WHEEL_BUILDS) $(WHEEL_TESTS)
+
+wheel: $(WHEEL_BUILDS) $(WHEEL_TOOLS)/.complete
+	$(call FRESH,$(WHEEL_STAGE)/hungarian_loss/_builds $(WHEEL)/unrepaired $(WHEEL)/dist)
+	cp LICENSE python_shim/pyproject.toml python_shim/setup.py $(WHEEL_STAGE)
+	cp $(PACKAGE)/*.py $(PACKAGE)/py.typed $(WHEEL_STAGE)/hungarian_loss
+	cp -r $(WHEEL_TENSORFLOWS:%=$(WHEEL)/builds/%) $(WHEEL_STAGE)/hungarian_loss/_builds
+	$(WHEEL_TOOLS)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  --wheel-dir $(WHEEL)/unrepaired $(WHEEL_STAGE)
+	PATH=$(abspath $(WHEEL_TOOLS)/bin):$$PATH auditwheel repair --strip --exclude 'libtensorflow*' \
+	  --wheel-dir $(WHEEL)/dist $(WHEEL)/unrepaired/*.whl
+	$(WHEEL_TOOLS)/bin/python tests/wheel/report.py $(WHEEL)/dist/*.whl
+
+# The op for one TensorFlow, by the rules at the top: from an environment with that TensorFlow and no more, in folders
+# of its own.
+$(WHEEL_BUILDS): wheel-build-%: $(WHEEL)/tensorflow-%.txt
+	mkdir -p $(WHEEL)/builds/$*
+	$(MAKE) VENV=$(WHEEL)/tensorflow-$* REQUIREMENTS=$(WHEEL)/tensorflow-$*.txt INSTALL_PACKAGE= \
+	  TARGET=$(WHEEL)/target-$* PACKAGE=$(WHEEL)/builds/$* OP=$(WHEEL)/builds/$*/_hungarian.so $(WHEEL)/builds/$*/_hungarian.so
+
+.PRECIOUS: $(WHEEL)/tensorflow-%.txt
+$(WHEEL)/tensorflow-%.txt:
+	mkdir -p $(@D)
+	echo tensorflow-cpu==$* > $@
+
+$(WHEEL_TOOLS)/.complete: python_shim/wheel_requirements.txt
+	$(PYTHON) -m venv $(WHEEL_TOOLS)
+	$(WHEEL_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+# Installs the wheel as a user would, beside each TensorFlow, and beside one that it does not know.
+wheel-test: wheel $(WHEEL_TESTS) wheel-test-other
+
+$(WHEEL_TESTS): wheel-test-%: wheel
+	$(call INSTALL_WHEEL,$*)
+	$(WHEEL)/test-$*/bin/python -I tests/wheel/smoke.py $*
+
+wheel-test-other: wheel
+	$(call INSTALL_WHEEL,$(OTHER_TENSORFLOW))
+	$(WHEEL)/test-$(OTHER_TENSORFLOW)/bin/python -I tests/wheel/refusal.py $(OTHER_TENSORFLOW) $(WHEEL_TENSORFLOWS)
+
+define INSTALL_WHEEL
+rm -rf $(WHEEL)/test-$(1)
+$(PYTHON) -m venv $(WHEEL)/test-$(1)
+$(WHEEL)/test-$(1)/bin/python -m pip install --quiet --disable-pip-version-check tensorflow-cpu==$(1) $(WHEEL)/dist/*.whl
+endef

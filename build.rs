@@ -3,7 +3,7 @@
 //! Everything ends up in the one static library that `make build` links into `_hungarian.so`.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
@@ -11,8 +11,17 @@ use anyhow::{Context, ensure};
 /// Names the Python whose TensorFlow the shim is built for.
 const PYTHON: &str = "HUNGARIAN_PYTHON";
 
-const SHIM_SOURCES: [&str; 4] = ["op.cc", "shape_rule.cc", "call.cc", "cpu_kernel.cc"];
+const SHIM_SOURCES: [&str; 5] = [
+    "op.cc",
+    "shape_rule.cc",
+    "call.cc",
+    "cpu_kernel.cc",
+    "gradient.cc",
+];
 const CUDA_SHIM_SOURCE: &str = "gpu_kernel.cc";
+
+/// What tells a TensorFlow whose headers XLA's kernel compiles against: 2.20 and newer.
+const XLA_HEADER: &str = "xla/ffi/api/ffi.h";
 
 fn main() -> anyhow::Result<()> {
     println!("cargo::rerun-if-changed=src/bridge.rs");
@@ -39,8 +48,15 @@ fn compile_shim(with_cuda: bool) -> anyhow::Result<()> {
     })?;
     let mut shim = cc::Build::new();
     shim.cpp(true);
-    for flag in flags(&python)?.lines() {
+    let flags = flags(&python)?;
+    for flag in flags.lines() {
         shim.flag(flag);
+    }
+    if !has_header(&flags, XLA_HEADER) {
+        println!(
+            "cargo::warning=this TensorFlow ships no {XLA_HEADER}, as before 2.20: the op is built without XLA, and a \
+             function or a model with jit_compile=True cannot hold it"
+        );
     }
     // The header that cxx generated, and ours by their full names.
     let generated = PathBuf::from(env::var("OUT_DIR")?).join("cxxbridge/include");
@@ -71,4 +87,12 @@ fn flags(python: &str) -> anyhow::Result<String> {
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Whether a folder among those that `flags` name has the header.
+fn has_header(flags: &str, header: &str) -> bool {
+    let mut folders = flags
+        .lines()
+        .filter_map(|flag| flag.strip_prefix("-isystem"));
+    folders.any(|folder| Path::new(folder).join(header).is_file())
 }

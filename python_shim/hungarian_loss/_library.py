@@ -1,22 +1,25 @@
 """Loads the shared object that holds the op, once, and refuses clearly where it cannot work."""
 
+import functools
 import importlib.metadata
 import os
 import pathlib
 from typing import Any
 
+# A build is a folder with these two: the shared object, and the version of the TensorFlow it was built for.
+_LIBRARY = "_hungarian.so"
+_BUILT_FOR = "_tensorflow_version.txt"
 _FOLDER = pathlib.Path(__file__).resolve().parent
-_LIBRARY = _FOLDER / "_hungarian.so"
-_BUILT_FOR = _FOLDER / "_tensorflow_version.txt"
 
 
 def op_library_path() -> str:
     """Absolute path of the shared object that holds the op ``HungarianAssignment``.
 
     For ``tf.load_op_library`` or ``TF_LoadLibrary`` in a process that does not import this package, such as one
-    that serves a SavedModel. Load it by this one path: TensorFlow takes two names for two libraries.
+    that serves a SavedModel. Load it by this one path: TensorFlow takes two names for two libraries. It is the
+    one for the TensorFlow of this process: a wheel holds a library for each minor version.
     """
-    return str(_LIBRARY)
+    return str(_library())
 
 
 def _minor(version: str) -> str:
@@ -41,17 +44,36 @@ def _other_backend(backend: str) -> str:
     )
 
 
-def _check_tensorflow() -> None:
-    if not _LIBRARY.exists() or not _BUILT_FOR.exists():
-        raise ImportError(f"hungarian_loss has not been built: {_LIBRARY.name} is missing; run `make build`")
-    built_for = _minor(_BUILT_FOR.read_text(encoding="utf-8").strip())
+def _builds() -> dict[str, pathlib.Path]:
+    """The shared objects that are here, by the minor version of TensorFlow that each was built for.
+
+    `make build` makes one, beside this file; a wheel brings several, each in a folder of its own.
+    """
+    builds: dict[str, pathlib.Path] = {}
+    for folder in [_FOLDER, *sorted((_FOLDER / "_builds").glob("*"))]:
+        library, built_for = folder / _LIBRARY, folder / _BUILT_FOR
+        if library.exists() and built_for.exists():
+            version = _minor(built_for.read_text(encoding="utf-8").strip())
+            # The one built in place comes first, and stays.
+            builds.setdefault(version, library)
+    return builds
+
+
+@functools.cache
+def _library() -> pathlib.Path:
+    """The shared object for the TensorFlow that is installed. An ImportError where there is none."""
+    builds = _builds()
+    if not builds:
+        raise ImportError(f"hungarian_loss has not been built: {_LIBRARY} is missing; run `make build`")
     import tensorflow as tf
 
-    if _minor(tf.__version__) != built_for:
+    library = builds.get(_minor(tf.__version__))
+    if library is None:
         raise ImportError(
-            f"hungarian_loss was built for TensorFlow {built_for} and this is TensorFlow {tf.__version__}; "
-            "C++ ops work with the minor version they were built for: install that one, or build again with `make build`"
+            f"hungarian_loss was built for TensorFlow {' and '.join(builds)} and this is TensorFlow {tf.__version__}; "
+            "C++ ops work with the minor version they were built for: install such a TensorFlow, or build again with `make build`"
         )
+    return library
 
 
 def load() -> Any:
@@ -66,7 +88,7 @@ def load() -> Any:
         importlib.metadata.version("keras")
     except importlib.metadata.PackageNotFoundError as error:
         raise ImportError("hungarian_loss needs TensorFlow with Keras 3; keras is not installed") from error
-    _check_tensorflow()
+    library = _library()
     try:
         import keras
     except ImportError as error:
@@ -80,13 +102,12 @@ def load() -> Any:
     if keras.config.backend() != "tensorflow":
         raise ImportError(_other_backend(keras.config.backend()))
     try:
-        module = tf.load_op_library(op_library_path())
+        module = tf.load_op_library(str(library))
     except (tf.errors.OpError, RuntimeError) as error:
-        raise ImportError(f"hungarian_loss cannot load its op from {_LIBRARY}: {error}") from error
+        raise ImportError(f"hungarian_loss cannot load its op from {library}: {error}") from error
     if not hasattr(module, "hungarian_assignment"):
         raise ImportError(
-            f"the op library was loaded before under another name; load it as {op_library_path()}, "
-            "or import hungarian_loss first"
+            f"the op library was loaded before under another name; load it as {library}, or import hungarian_loss first"
         )
     return module
 

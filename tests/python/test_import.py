@@ -125,6 +125,8 @@ REASONS = {
     "c no version": "has not been built.*make build",
     "d not a library": "cannot load its op from .*_hungarian.so",
     "e an empty version": "built for TensorFlow",
+    "f a wheel for others": "built for TensorFlow 2.18 and 2.19 and this is TensorFlow 2",
+    "y a wheel with ours": "cannot load its op from .*_builds/2.99.1/_hungarian.so",
     "z loaded by another name": "loaded before under another name.*_hungarian.so",
 }
 
@@ -139,7 +141,23 @@ def spoilt(tmp_path_factory):
     (copies["c no version"] / "_tensorflow_version.txt").unlink()
     (copies["d not a library"] / "_hungarian.so").write_text("not a library", encoding="utf-8")
     (copies["e an empty version"] / "_tensorflow_version.txt").write_text("", encoding="utf-8")
+    # As a wheel is laid out: a folder for each TensorFlow.
+    ours = (copies["f a wheel for others"] / "_tensorflow_version.txt").read_text(encoding="utf-8")
+    as_in_a_wheel(copies["f a wheel for others"], {"2.18.1": "2.18.1", "2.19.0": "2.19.0"})
+    # The name of the folder says nothing; the library there is told by what it says of itself.
+    as_in_a_wheel(copies["y a wheel with ours"], {"2.18.1": "2.18.1", "2.99.1": ours})
     return oracle.run_json(SPOILT, folder)
+
+
+def as_in_a_wheel(package, versions):
+    """Puts libraries that are none into folders, built for what `versions` says, in place of the package's own."""
+    (package / "_hungarian.so").unlink()
+    (package / "_tensorflow_version.txt").unlink()
+    for folder, version in versions.items():
+        build = package / "_builds" / folder
+        build.mkdir(parents=True)
+        (build / "_hungarian.so").write_text("not a library", encoding="utf-8")
+        (build / "_tensorflow_version.txt").write_text(version, encoding="utf-8")
 
 
 @pytest.mark.parametrize("case", REASONS)
@@ -147,3 +165,21 @@ def test_a_spoilt_package(case, spoilt):
     kind, message = spoilt[case]
     assert kind == "ImportError", spoilt[case]
     assert oracle.matches(REASONS[case], message), message
+
+
+def test_a_second_copy_costs_an_error_and_not_the_process(tmp_path):
+    copy = shutil.copy(hungarian_loss.op_library_path(), tmp_path / "copy.so")
+    said = oracle.run_json(
+        """
+        import json, sys
+        import tensorflow as tf
+        import hungarian_loss
+        tf.load_op_library(sys.argv[1])
+        try:
+            hungarian_loss.linear_assignment([[3.0, 1.0], [1.0, 5.0]])
+        except tf.errors.InvalidArgumentError as error:
+            print(json.dumps(str(error)))
+        """,
+        copy,
+    )
+    assert oracle.matches("Multiple OpKernel registrations", said), said

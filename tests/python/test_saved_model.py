@@ -169,3 +169,62 @@ def test_saved_and_loaded_here(tmp_path):
     np.testing.assert_allclose(slope, pull.reshape(5, 12) @ model.kernel.numpy().T, atol=1e-5, err_msg=f"seed {SEED}")
     losses = [float(again.signatures["train_step"](**data)["loss"]) for _ in range(20)]
     assert losses[-1] < losses[0]
+
+
+# TensorFlow's own TFLite answers, which the README passes on. In a process of their own: the converter prints a lot.
+CONVERT = """
+import json
+import keras, numpy as np, tensorflow as tf
+import hungarian_loss
+said = {}
+
+model = keras.Sequential([keras.Input([6]), keras.layers.Dense(6), keras.layers.Reshape([3, 2])])
+model.compile(loss=hungarian_loss.hungarian_loss)
+x = np.random.default_rng(0).normal(size=(1, 6)).astype(np.float32)
+model.fit(x, x.reshape(1, 3, 2), verbose=0)
+interpreter = tf.lite.Interpreter(model_content=tf.lite.TFLiteConverter.from_keras_model(model).convert())
+interpreter.allocate_tensors()
+interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+interpreter.invoke()
+lite = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+said["the model"] = float(np.abs(lite - model(x)).max())
+
+solve = tf.function(lambda cost: hungarian_loss.linear_assignment(cost).row_to_col)
+solve = solve.get_concrete_function(tf.TensorSpec([3, 3]))
+plain, select = tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS
+for case, ops, custom, user in [
+    ("plain", [plain], False, []),
+    ("select", [plain, select], False, []),
+    ("custom", [plain], True, []),
+    ("user", [plain, select], False, ["HungarianAssignment"]),
+]:
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([solve])
+    converter.target_spec.supported_ops = ops
+    converter.target_spec.experimental_select_user_tf_ops = user
+    converter.allow_custom_ops = custom
+    try:
+        content = converter.convert()
+    except Exception as error:
+        said[case] = ["not converted", str(error)]
+        continue
+    try:
+        tf.lite.Interpreter(model_content=content).allocate_tensors()
+    except RuntimeError as error:
+        said[case] = ["not run", str(error)]
+    else:
+        said[case] = ["run", ""]
+print(json.dumps(said))
+"""
+
+
+def test_tflite():
+    said = oracle.run_json(CONVERT)
+    assert said["the model"] < 1e-5
+    for case, outcome, message in [
+        ("plain", "not converted", "Some ops in the model are custom ops"),
+        ("select", "not converted", "neither a custom op nor a flex op"),
+        ("custom", "not run", "unresolved custom op: HungarianAssignment"),
+        ("user", "not run", "Flex delegate"),
+    ]:
+        assert said[case][0] == outcome, said[case]
+        assert message in said[case][1] and "HungarianAssignment" in said[case][1], said[case]

@@ -17,8 +17,11 @@
 //! # }
 //! ```
 //!
+//! A [`Graph`] is built by hand, and differentiated: `examples/fit_points` does that.
+//!
 //! Every error is an [`anyhow::Error`] whose chain, printed with `{:#}`, is one sentence.
 
+mod graph;
 mod library;
 mod meta_graph;
 mod npy;
@@ -28,12 +31,13 @@ mod session;
 mod status;
 mod tensor;
 
+pub use graph::{Attribute, CPU, Graph, Node};
 pub use library::OpLibrary;
 pub use npy::read_float32;
 pub use saved_model::{SavedModel, Signature, TensorSpec};
 pub use tensor::{ElementType, Elements, Tensor};
 
-/// What all this is built of, for whoever builds a graph by hand: the tests in tests/op_interface do.
+/// What all this is built of, for whoever calls more of the C API: the tests in tests/op_interface do.
 pub mod raw {
     pub use crate::owned::Owned;
     pub use crate::session::Session;

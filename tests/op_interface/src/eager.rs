@@ -6,11 +6,9 @@ use std::os::raw::c_int;
 use std::ptr;
 
 use anyhow::{Result, ensure};
-use hungarian_serving::Tensor;
 use hungarian_serving::raw::{Owned, Status};
+use hungarian_serving::{CPU, Tensor};
 use tensorflow_sys as tf;
-
-use crate::graph::CPU;
 
 /// What eager ops run in.
 pub(crate) struct Context(Owned<tf::TFE_Context>);

@@ -1,5 +1,5 @@
 //! The public interface of the op HungarianAssignment, pinned by snapshots: its definition and
-//! documentation, the shapes it infers, every sentence it fails with, and what its library exports and
+//! documentation, the shapes it infers, its gradient in C++, every sentence it fails with, and what its library exports and
 //! needs. All of it through TensorFlow's C API, with no Python.
 //!
 //! `make test` builds the op library and says where it is in HUNGARIAN_OP_LIBRARY. It also sets
@@ -10,12 +10,12 @@
 
 mod assignment;
 mod eager;
-mod graph;
 mod op_def;
 mod shape;
 mod verdict;
 
 mod definition;
+mod gradient;
 mod library;
 mod shapes;
 mod types;
