@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "tensorflow/compiler/tf2xla/xla_op_kernel.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/partial_tensor_shape.h"
@@ -31,6 +32,23 @@ using tensorflow::XlaOpKernel;
 using tensorflow::XlaOpKernelContext;
 using xla::XlaOp;
 
+// XLA counts an array's bytes in 63 bits, dimension by dimension: a larger one
+// would end the process, though there be no memory for it anyway.
+absl::Status CheckBytes(xla::PrimitiveType type,
+                        const std::vector<int64_t>& dims) {
+  int64_t bytes = xla::ShapeUtil::ByteSizeOfPrimitiveType(type);
+  for (const int64_t size : dims) {
+    if (__builtin_mul_overflow(bytes, size, &bytes)) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "HungarianAssignment: XLA has no arrays of shape [",
+          absl::StrJoin(dims, ","),
+          "], whose bytes, multiplied from the left, exceed 2^63; make the "
+          "batch smaller or turn jit_compile off"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // An input of the program. A dimension that XLA cannot know is `bounded`: the
 // array has its greatest size, and the actual one is known when run.
 struct Input {
@@ -44,6 +62,9 @@ struct Input {
                        shape.ToString()));
     }
     input->type = shape.element_type();
+    TF_RETURN_IF_ERROR(CheckBytes(
+        input->type, std::vector<int64_t>(shape.dimensions().begin(),
+                                          shape.dimensions().end())));
     input->array = context->Input(index);
     for (int dim = 0; dim < static_cast<int>(shape.dimensions().size());
          ++dim) {
@@ -171,11 +192,12 @@ class HungarianAssignmentXla : public XlaOpKernel {
     };
     std::vector<xla::Shape> result_shapes;
     for (const auto& [type, shape, bounded] : results) {
-      const auto dims = shape.dim_sizes();
+      const auto sizes = shape.dim_sizes();
+      const std::vector<int64_t> dims(sizes.begin(), sizes.end());
+      TF_RETURN_IF_ERROR(CheckBytes(type, dims));
       TF_ASSIGN_OR_RETURN(
           result_shapes.emplace_back(),
-          xla::ShapeUtil::MakeValidatedShapeWithDescendingLayout(
-              type, std::vector<int64_t>(dims.begin(), dims.end())));
+          xla::ShapeUtil::MakeValidatedShapeWithDescendingLayout(type, dims));
     }
 
     const auto word = [](bool value) { return value ? "true" : "false"; };
