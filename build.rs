@@ -11,14 +11,17 @@ use anyhow::{Context, ensure};
 /// Names the Python whose TensorFlow the shim is built for.
 const PYTHON: &str = "HUNGARIAN_PYTHON";
 
-const SHIM_SOURCES: [&str; 5] = [
+const SHIM_SOURCES: [&str; 6] = [
     "op.cc",
     "shape_rule.cc",
     "call.cc",
+    "host_batch.cc",
     "cpu_kernel.cc",
     "gradient.cc",
 ];
-const CUDA_SHIM_SOURCE: &str = "gpu_kernel.cc";
+const CUDA_SOURCE: &str = "gpu_kernel.cc";
+const XLA_SOURCES: [&str; 3] = ["xla_kernel.cc", "xla_call.cc", "xla_host_call.cc"];
+const XLA_CUDA_SOURCE: &str = "xla_cuda_call.cc";
 
 /// What tells a TensorFlow whose headers XLA's kernel compiles against: 2.20 and newer.
 const XLA_HEADER: &str = "xla/ffi/api/ffi.h";
@@ -52,24 +55,29 @@ fn compile_shim(with_cuda: bool) -> anyhow::Result<()> {
     for flag in flags.lines() {
         shim.flag(flag);
     }
-    if !has_header(&flags, XLA_HEADER) {
-        println!(
-            "cargo::warning=this TensorFlow ships no {XLA_HEADER}, as before 2.20: the op is built without XLA, and a \
-             function or a model with jit_compile=True cannot hold it"
-        );
-    }
     // The header that cxx generated, and ours by their full names.
     let generated = PathBuf::from(env::var("OUT_DIR")?).join("cxxbridge/include");
     shim.include(generated).include(".");
     if env::var_os("CARGO_FEATURE_FAULT_INJECTION").is_some() {
         shim.define("HUNGARIAN_FAULT_INJECTION", None);
     }
-    for source in SHIM_SOURCES
-        .into_iter()
-        .chain(with_cuda.then_some(CUDA_SHIM_SOURCE))
-    {
-        shim.file(PathBuf::from("tf_op").join(source));
+    let mut sources = Vec::new();
+    if has_header(&flags, XLA_HEADER) {
+        // First, for they take longest: cc compiles as many at a time as cargo's jobs allow.
+        sources.extend(XLA_SOURCES);
+        sources.extend(with_cuda.then_some(XLA_CUDA_SOURCE));
+    } else {
+        println!(
+            "cargo::warning=this TensorFlow ships no {XLA_HEADER}, as before 2.20: the op is built without XLA, and a \
+             function or a model with jit_compile=True cannot hold it"
+        );
     }
+    sources.extend(SHIM_SOURCES);
+    if with_cuda {
+        shim.define("HUNGARIAN_CUDA", None);
+        sources.push(CUDA_SOURCE);
+    }
+    shim.files(sources.iter().map(|source| Path::new("tf_op").join(source)));
     shim.try_compile("hungarian_tf_op")?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 #include "tf_op/call.h"
 
+#include "absl/strings/str_cat.h"
 #include "tensorflow/core/framework/partial_tensor_shape.h"
 #include "tf_op/shape_rule.h"
 
@@ -45,6 +46,13 @@ absl::Status Call::Make(tensorflow::OpKernelContext* context, Call* call) {
   TF_RETURN_IF_ERROR(context->allocate_output(3, per_row, &call->row_duals));
   TF_RETURN_IF_ERROR(context->allocate_output(4, per_col, &call->col_duals));
   return context->allocate_output(5, per_problem, &call->status);
+}
+
+absl::Status NoValidationOnGpu() {
+  return absl::UnimplementedError(
+      "validate=True is not available on GPU, where raising would have the "
+      "host wait for the device: look at the output status instead, or place "
+      "the op on the CPU with tf.device('/CPU:0')");
 }
 
 MismatchedTypes::MismatchedTypes(tensorflow::OpKernelConstruction* context)

@@ -5,14 +5,12 @@
 #define HUNGARIAN_TF_OP_CALL_H_
 
 #include <cstdint>
-#include <exception>
-#include <new>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor_shape.h"
+#include "tf_op/without_exceptions.h"  // IWYU pragma: export
 
 namespace hungarian {
 
@@ -40,21 +38,8 @@ struct Call {
   tensorflow::Tensor* status = nullptr;      // [...]
 };
 
-// What `work` returns. TensorFlow expects no exception from a kernel, and one
-// that left a thread of its pool would end the process.
-template <typename Work>
-absl::Status WithoutExceptions(const Work& work) {
-  try {
-    return work();
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("HungarianAssignment: out of memory");
-  } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat(
-        "HungarianAssignment: unexpected exception: ", error.what()));
-  } catch (...) {
-    return absl::InternalError("HungarianAssignment: unexpected exception");
-  }
-}
+// Why `validate` is not to be had on a GPU, and what to do instead.
+absl::Status NoValidationOnGpu();
 
 // Costs and limit of types that do not go together. Without a kernel of its own
 // this would be TensorFlow's "no OpKernel was registered".

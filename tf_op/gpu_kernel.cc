@@ -73,12 +73,7 @@ class HungarianAssignmentGpu : public OpKernel {
     bool validate = false;
     OP_REQUIRES_OK(context, context->GetAttr("maximize", &maximize_));
     OP_REQUIRES_OK(context, context->GetAttr("validate", &validate));
-    OP_REQUIRES(context, !validate,
-                absl::UnimplementedError(
-                    "validate=True is not available on GPU, where raising "
-                    "would have the host wait for the device: look at the "
-                    "output status instead, or place the op on the CPU with "
-                    "tf.device('/CPU:0')"));
+    OP_REQUIRES(context, !validate, NoValidationOnGpu());
   }
 
   void Compute(OpKernelContext* context) override {

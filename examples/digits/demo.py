@@ -69,13 +69,15 @@ def measure(model: keras.Model, held_out: Canvases) -> float:
     return digits_found(held_out.objects, model.predict(held_out.images, batch_size=250, verbose=0))
 
 
-def train(loss: keras.losses.Loss, data: Canvases, held_out: Canvases, seed: int) -> tuple[keras.Model, Course]:
+def train(
+    loss: keras.losses.Loss, data: Canvases, held_out: Canvases, seed: int, jit: bool | str
+) -> tuple[keras.Model, Course]:
     """Trains a model that starts from the same weights, and sees the same batches, for the same seed."""
     keras.utils.set_random_seed(seed)
     model = make_model()
     steps = EPOCHS * -(-len(data.images) // BATCH)
     schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
-    model.compile(optimizer=keras.optimizers.Adam(schedule), loss=loss)
+    model.compile(optimizer=keras.optimizers.Adam(schedule), loss=loss, jit_compile=jit)
     found = DigitsFound(held_out)
     history = model.fit(
         data.images,
@@ -88,7 +90,7 @@ def train(loss: keras.losses.Loss, data: Canvases, held_out: Canvases, seed: int
     return model, Course(history.history["loss"], found.shares)
 
 
-def run(seed: int) -> Outcome:
+def run(seed: int, jit: bool | str) -> Outcome:
     """Makes the canvases and trains both models."""
     random = np.random.default_rng(seed)
     train_scans, held_out_scans = load_scans(seed)
@@ -97,9 +99,9 @@ def run(seed: int) -> Outcome:
     keras.utils.set_random_seed(seed)
     untrained = make_model()
     print(f"\nSeed {seed}: training position by position", flush=True)
-    position = train(position_by_position_loss(), data, held_out, seed)
+    position = train(position_by_position_loss(), data, held_out, seed, jit)
     print(f"\nSeed {seed}: training matched", flush=True)
-    matched = train(matched_loss(), data, held_out, seed)
+    matched = train(matched_loss(), data, held_out, seed, jit)
     return Outcome(held_out, untrained, *position, *matched)
 
 
@@ -126,6 +128,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder for the picture and the SavedModel")
     parser.add_argument("--seeds", type=int, default=1, help="how many times to repeat it, with seeds 0, 1, ...")
+    parser.add_argument(
+        "--jit",
+        action=argparse.BooleanOptionalAction,
+        default="auto",
+        help="compile the training steps with XLA, or do not; Keras decides if nothing is said",
+    )
     arguments = parser.parse_args()
     if arguments.seeds < 1:
         parser.error(f"--seeds must be 1 or more, got {arguments.seeds}")
@@ -133,7 +141,7 @@ def main() -> int:
 
     scores = []
     for seed in range(arguments.seeds):
-        outcome = run(seed)
+        outcome = run(seed, arguments.jit)
         untrained = outcome.matched_course.found[0]
         scores.append((untrained, outcome.position_course.found[-1], outcome.matched_course.found[-1]))
         if seed == 0:

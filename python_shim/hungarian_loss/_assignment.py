@@ -55,7 +55,8 @@ def linear_assignment(
       cost_limit: Scalar L in the units of ``cost``: a row or a column may stay unmatched at L/2 each, decided jointly
         with the matching, so that no pair above L is worth having. None or an infinity: as many pairs are required
         as the shorter side has.
-      validate: Raise on the first problem whose status is not 0, and on counts outside [0, rows] or [0, cols].
+      validate: Raise on the first problem whose status is not 0, and on counts outside [0, rows] or [0, cols]; under
+        XLA the error takes such counts for a limit that is NaN. Not available on GPU.
 
     Returns:
       An :class:`Assignment`. Values never raise without ``validate``: a bad problem shows in its status and leaves
@@ -78,11 +79,18 @@ def linear_assignment(
         # Padded in front, so that a cost without rows or columns gets as far as the op, which says what is wrong.
         return tf.concat([[1, 1], tf.shape(cost, out_type=tf.int64)], axis=0)[axis]
 
+    rows = _mask("row", row_mask, num_rows, lambda: size(-2), validate)
+    cols = _mask("col", col_mask, num_cols, lambda: size(-1), validate)
+    limit = _limit(cost_limit, real)
+    for side in (rows, cols):
+        if side.in_range is not None:
+            # XLA drops assertions, but not what the op says of a limit.
+            limit = tf.where(side.in_range, limit, tf.constant(float("nan"), real))
     outputs = ops.hungarian_assignment(
         cost=cost,
-        row_mask=_mask("row", row_mask, num_rows, lambda: size(-2), validate),
-        col_mask=_mask("col", col_mask, num_cols, lambda: size(-1), validate),
-        cost_limit=_limit(cost_limit, real),
+        row_mask=rows.mask,
+        col_mask=cols.mask,
+        cost_limit=limit,
         maximize=maximize,
         validate=validate,
     )
@@ -122,13 +130,20 @@ def _as_tensor(values: Any) -> Any:
     return tf.convert_to_tensor(values, dtype_hint=hint)
 
 
-def _mask(side: str, mask: Any, count: Any, size: Any, validate: bool) -> Any:
+class _Side(NamedTuple):
+    """The mask of rows or columns; where it is a count to be validated, also whether that is in range."""
+
+    mask: Any
+    in_range: Any = None
+
+
+def _mask(side: str, mask: Any, count: Any, size: Any, validate: bool) -> _Side:
     if mask is not None and count is not None:
         raise ValueError(f"got both {side}_mask and num_{side}s, expected one of them")
     if mask is not None:
-        return tf.convert_to_tensor(mask, dtype=tf.bool)
+        return _Side(tf.convert_to_tensor(mask, dtype=tf.bool))
     if count is None:
-        return tf.constant(True)
+        return _Side(tf.constant(True))
     # Python's integers have no bound, and TensorFlow wraps large ones while tracing.
     for number in tf.nest.flatten(count):
         if isinstance(number, int) and not tf.int64.min <= number <= tf.int64.max:
@@ -140,11 +155,17 @@ def _mask(side: str, mask: Any, count: Any, size: Any, validate: bool) -> Any:
         # "More than there are" must not turn negative on the way to int64.
         count = tf.minimum(count, tf.constant(tf.int64.max, tf.uint64))
     count = tf.cast(count, tf.int64)
-    if validate:
-        message = f"num_{side}s must lie in [0, {side}s]"
-        tf.debugging.assert_non_negative(count, message)
-        tf.debugging.assert_less_equal(count, size(), message)
-    return tf.sequence_mask(count, size())
+    mask = tf.sequence_mask(count, size())
+    if not validate:
+        return _Side(mask)
+    message = f"num_{side}s must lie in [0, {side}s]"
+    checks = [
+        tf.debugging.assert_non_negative(count, message),
+        tf.debugging.assert_less_equal(count, size(), message),
+    ]
+    # Before the op, which would speak of a limit. Eagerly there is nothing to wait for.
+    with tf.control_dependencies([check for check in checks if check is not None]):
+        return _Side(mask, tf.reduce_all((count >= 0) & (count <= size())))
 
 
 def _limit(cost_limit: Any, real: Any) -> Any:

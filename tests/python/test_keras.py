@@ -58,7 +58,7 @@ LOSSES = {"function": (lambda: hungarian_loss, oracle.set_loss), "class": (slice
 EVERY_LOSS = pytest.mark.parametrize("loss", LOSSES)
 
 
-@pytest.mark.parametrize("jit_compile", ["auto", False])
+@pytest.mark.parametrize("jit_compile", ["auto", False, True], ids="jit {}".format)
 @pytest.mark.parametrize("objects", [3, 5], ids=lambda objects: f"{objects} predictions")
 @EVERY_LOSS
 def test_fit_evaluate_predict(loss, objects, jit_compile):
@@ -72,6 +72,30 @@ def test_fit_evaluate_predict(loss, objects, jit_compile):
     after = values(y, model.predict(x, verbose=0)).mean()
     assert model.evaluate(x, y, verbose=0) == pytest.approx(after, rel=1e-4)
     assert after < 0.8 * before and history[-1] < 0.8 * history[0]
+    on_batch = values(y[:16], model.predict(x[:16], verbose=0)).mean()
+    assert model.train_on_batch(x[:16], y[:16]) == pytest.approx(on_batch, rel=1e-4)
+    assert values(y[:16], model.predict(x[:16], verbose=0)).mean() < on_batch
+
+
+@EVERY_LOSS
+def test_loss_and_gradient_compiled_by_xla(loss):
+    """The assignments are the same, the sums are XLA's."""
+    make, _ = LOSSES[loss]
+    _, true = training_data(objects=4)
+    pred = np.random.default_rng(SEED).normal(size=(64, 6, 6)).astype(np.float32)
+    function = make()
+
+    def loss_and_gradient(true, pred):
+        with tf.GradientTape() as tape:
+            tape.watch(pred)
+            value = tf.reduce_mean(function(true, pred))
+        return value, tape.gradient(value, pred)
+
+    compiled = tf.function(loss_and_gradient, jit_compile=True)
+    arguments = tf.constant(true), tf.constant(pred)
+    for got, want in zip(compiled(*arguments), loss_and_gradient(*arguments), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-7)
+        assert np.abs(want).max() > 0
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
@@ -97,6 +121,21 @@ def test_mixed_precision(loss, output, policy):
     assert model.evaluate(x, y, verbose=0) == pytest.approx(before, rel=2e-2)
     history = model.fit(x, y, epochs=10, batch_size=16, verbose=0).history["loss"]
     assert np.isfinite(history).all() and history[-1] < 0.9 * history[0]
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_compiled_by_xla(policy):
+    """Trains as without XLA, but for what half-precision layers round differently."""
+    keras.config.set_dtype_policy(policy)
+    x, y = training_data()
+    courses = []
+    for jit_compile in [True, False]:
+        keras.utils.set_random_seed(SEED)
+        model = keras.Sequential([keras.Input([8]), keras.layers.Dense(3 * 6), keras.layers.Reshape([3, 6])])
+        model.compile(optimizer=keras.optimizers.Adam(0.02), loss=sliced(), jit_compile=jit_compile)
+        courses.append(model.fit(x, y, epochs=6, batch_size=16, shuffle=False, verbose=0).history["loss"])
+    np.testing.assert_allclose(*courses, rtol=5e-2)
+    assert courses[0][-1] < 0.9 * courses[0][0]
 
 
 def test_several_outputs():

@@ -1,0 +1,156 @@
+"""TensorFlow's own ways to run a training step: clusters that XLA compiles by itself, replicas, workers.
+
+Each is settled when a process starts, so each has processes of its own, with one that trains plainly to compare with.
+"""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import oracle
+
+FOLDER = pathlib.Path(__file__).parent
+
+# A model, data, and losses of a few steps: by Keras's fit, and by a loop of one's own.
+TRAINING = """
+import json
+import numpy as np
+
+rng = np.random.default_rng(20240613)
+X = rng.normal(size=(32, 8)).astype(np.float32)
+Y = rng.normal(size=(32, 3, 4)).astype(np.float32)
+START = rng.normal(size=(8, 12)).astype(np.float32)
+
+def make_model():
+    import keras
+    keras.utils.set_random_seed(1)
+    return keras.Sequential([keras.Input([8]), keras.layers.Dense(12), keras.layers.Reshape([3, 4])])
+
+def fit_losses(jit_compile=False):
+    import keras
+    from hungarian_loss import HungarianLoss
+    model = make_model()
+    loss = HungarianLoss([2, 2], slice_weights=[1.0, 2.0])
+    model.compile(optimizer=keras.optimizers.SGD(0.05), loss=loss, jit_compile=jit_compile)
+    return model.fit(X, Y, batch_size=16, epochs=4, shuffle=False, verbose=0).history["loss"]
+
+def loop_losses(strategy):
+    import tensorflow as tf
+    from hungarian_loss import hungarian_loss
+    with strategy.scope():
+        weights = tf.Variable(START)
+    whole = tf.data.Dataset.from_tensor_slices((X, Y)).batch(16)
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    data = strategy.experimental_distribute_dataset(whole.with_options(options))
+
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            pred = tf.reshape(x @ weights, [-1, 3, 4])
+            loss = tf.reduce_sum(hungarian_loss(y, pred)) / 16
+        gradient = tape.gradient(loss, weights)
+        gradient = tf.distribute.get_replica_context().all_reduce("sum", gradient)
+        weights.assign_sub(0.05 * gradient)
+        return loss
+
+    @tf.function
+    def run(x, y):
+        return strategy.reduce("sum", strategy.run(step, args=(x, y)), axis=None)
+
+    return [float(run(x, y)) for _ in range(3) for x, y in data]
+"""
+
+
+@pytest.fixture(scope="module")
+def on_one_device():
+    """Losses of the two loops with no strategy."""
+    code = (
+        TRAINING
+        + """
+import tensorflow as tf
+print(json.dumps([fit_losses(), loop_losses(tf.distribute.get_strategy())]))
+"""
+    )
+    fit, loop = oracle.run_json(code)
+    assert fit[-1] < fit[0] and sum(loop[-2:]) < sum(loop[:2])
+    return fit, loop
+
+
+def test_two_replicas(on_one_device):
+    code = (
+        TRAINING
+        + """
+import tensorflow as tf
+[cpu] = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+assert strategy.num_replicas_in_sync == 2
+with strategy.scope():
+    fit = fit_losses()
+print(json.dumps([fit, loop_losses(strategy)]))
+"""
+    )
+    for got, want in zip(oracle.run_json(code), on_one_device, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
+def free_ports(count):
+    """Ports of the loopback that nobody listened at a moment ago."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def test_two_workers(on_one_device):
+    """A loop of one's own; Keras 3's fit fails there with any loss."""
+    code = (
+        TRAINING
+        + """
+import tensorflow as tf
+# Before any op runs.
+strategy = tf.distribute.MultiWorkerMirroredStrategy()
+assert strategy.num_replicas_in_sync == 2
+print(json.dumps(loop_losses(strategy)))
+"""
+    )
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
+    workers = []
+    for index in range(2):
+        task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+        environment = {**os.environ, "TF_CONFIG": json.dumps(task), "CUDA_VISIBLE_DEVICES": "-1"}
+        command = [sys.executable, "-c", code]
+        workers.append(
+            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
+    try:
+        ended = [worker.communicate(timeout=240) for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    for worker, (out, err) in zip(workers, ended, strict=True):
+        assert worker.returncode == 0, err[-5000:]
+        np.testing.assert_allclose(json.loads(out.splitlines()[-1]), on_one_device[1], rtol=1e-5)
+
+
+def test_clusters_that_xla_compiles_by_itself(on_one_device, tmp_path):
+    """What XLA was given is in its dumps, so that this is known to be no plain run."""
+    code = (
+        TRAINING
+        + """
+import tensorflow as tf
+print(json.dumps(loop_losses(tf.distribute.get_strategy())))
+"""
+    )
+    flags = "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit --tf_xla_enable_lazy_compilation=false"
+    dumps = f"--xla_dump_to={tmp_path} --xla_dump_hlo_as_text"
+    got = oracle.run_json(code, env={"TF_XLA_FLAGS": flags, "XLA_FLAGS": dumps})
+    np.testing.assert_allclose(got, on_one_device[1], rtol=1e-5)
+    assert any('custom_call_target="HungarianAssignment"' in dump.read_text() for dump in tmp_path.glob("*.txt"))

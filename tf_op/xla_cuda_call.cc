@@ -1,0 +1,127 @@
+// HungarianAssignment in a program that XLA compiled for an NVIDIA GPU: the
+// same launch as the GPU kernel, on XLA's stream, with scratch memory of XLA's
+// allocator. Compiled without CUDA.
+//
+// Nothing here waits for the device, and the same call always launches the same
+// kernels, so XLA may record it into a command buffer (a CUDA graph).
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "hungarian-loss/src/cuda/bridge.rs.h"
+#include "tf_op/call.h"
+#include "tf_op/solver_bridge.h"
+#include "tf_op/xla_call.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace hungarian {
+namespace {
+
+namespace ffi = xla::ffi;
+
+uintptr_t AddressOf(const ffi::AnyBuffer& buffer) {
+  return reinterpret_cast<uintptr_t>(buffer.untyped_data());
+}
+
+absl::Status CostsOf(const ffi::AnyBuffer& cost, CudaCosts* costs) {
+  switch (cost.element_type()) {
+    case ffi::F16:
+      *costs = CudaCosts::Half;
+      return absl::OkStatus();
+    case ffi::BF16:
+      *costs = CudaCosts::Bfloat16;
+      return absl::OkStatus();
+    case ffi::F32:
+      *costs = CudaCosts::Float;
+      return absl::OkStatus();
+    case ffi::F64:
+      *costs = CudaCosts::Double;
+      return absl::OkStatus();
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat(kXlaCallTarget, ": cost must be f16, bf16, f32 or f64"));
+  }
+}
+
+absl::Status Launch(void* stream, ffi::ScratchAllocator& scratch,
+                    ffi::RemainingArgs operands, ffi::RemainingRets results,
+                    bool maximize, bool validate) {
+  if (validate) return NoValidationOnGpu();
+  XlaCall call;
+  absl::Status status = XlaCall::Make(operands, results, &call);
+  if (!status.ok()) return status;
+  CudaCosts costs{};
+  status = CostsOf(call.cost(), &costs);
+  if (!status.ok()) return status;
+  const CudaBatch batch{reinterpret_cast<uintptr_t>(stream),
+                        costs,
+                        AddressOf(call.cost()),
+                        AddressOf(call.row_mask()),
+                        AddressOf(call.col_mask()),
+                        AddressOf(call.cost_limit()),
+                        AddressOf(call.total_cost()),
+                        AddressOf(call.row_to_col()),
+                        AddressOf(call.col_to_row()),
+                        AddressOf(call.row_duals()),
+                        AddressOf(call.col_duals()),
+                        AddressOf(call.status()),
+                        call.problems,
+                        call.rows,
+                        call.cols,
+                        call.row_mask().dimensions().size() == 0,
+                        call.col_mask().dimensions().size() == 0,
+                        maximize};
+  uint64_t bytes = 0;
+  status = ToStatus(cuda_workspace(batch, bytes));
+  if (!status.ok()) return status;
+  // Given back when the call returns, before the kernels have run: what gets it
+  // next is on the same stream, behind them.
+  std::optional<void*> workspace = nullptr;
+  if (bytes > 0) {
+    workspace = bytes <= std::numeric_limits<size_t>::max()
+                    ? scratch.Allocate(bytes)
+                    : std::nullopt;
+  }
+  if (!workspace.has_value()) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("HungarianAssignment: no GPU memory for ", bytes,
+                     " bytes of workspace; make the batch smaller"));
+  }
+  return ToStatus(
+      cuda_launch(batch, reinterpret_cast<uintptr_t>(*workspace), bytes));
+}
+
+ffi::Error Handle(void* stream, ffi::ScratchAllocator scratch,
+                  ffi::RemainingArgs operands, ffi::RemainingRets results,
+                  bool maximize, bool validate) {
+  return ToXlaError(WithoutExceptions([&] {
+    return Launch(stream, scratch, operands, results, maximize, validate);
+  }));
+}
+
+XLA_FFI_DEFINE_HANDLER(kHandler, Handle,
+                       ffi::Ffi::Bind()
+                           .Ctx<ffi::PlatformStream<void*>>()
+                           .Ctx<ffi::ScratchAllocator>()
+                           .RemainingArgs()
+                           .RemainingRets()
+                           .Attr<bool>("maximize")
+                           .Attr<bool>("validate"),
+                       {ffi::Traits::kCmdBufferCompatible});
+
+// While the library is loaded.
+[[maybe_unused]] const absl::Status& registered = CudaCallRegistration();
+
+}  // namespace
+
+const absl::Status& CudaCallRegistration() {
+  static const absl::Status status = RegisterXlaCall(
+      "CUDA", XLA_FFI_Handler_Bundle{nullptr, nullptr, nullptr, kHandler},
+      XLA_FFI_HANDLER_TRAITS_COMMAND_BUFFER_COMPATIBLE);
+  return status;
+}
+
+}  // namespace hungarian

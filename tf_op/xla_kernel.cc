@@ -1,0 +1,239 @@
+// HungarianAssignment for XLA: checks shapes while compiling, and leaves a
+// custom call in the program, which xla_host_call.cc or xla_cuda_call.cc
+// answers when it runs.
+//
+// The headers of XLA's compiler take a minute to compile: they are needed here
+// and nowhere else.
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tensorflow/compiler/tf2xla/xla_op_kernel.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/partial_tensor_shape.h"
+#include "tf_op/call.h"
+#include "tf_op/shape_rule.h"
+#include "tf_op/xla_call.h"
+#include "xla/hlo/builder/xla_builder.h"
+#include "xla/shape.h"
+#include "xla/shape_util.h"
+
+namespace hungarian {
+namespace {
+
+using tensorflow::OpKernelConstruction;
+using tensorflow::PartialTensorShape;
+using tensorflow::XlaOpKernel;
+using tensorflow::XlaOpKernelContext;
+using xla::XlaOp;
+
+// XLA counts an array's bytes in 63 bits, dimension by dimension: a larger one
+// would end the process, though there be no memory for it anyway.
+absl::Status CheckBytes(xla::PrimitiveType type,
+                        const std::vector<int64_t>& dims) {
+  int64_t bytes = xla::ShapeUtil::ByteSizeOfPrimitiveType(type);
+  for (const int64_t size : dims) {
+    if (__builtin_mul_overflow(bytes, size, &bytes)) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "HungarianAssignment: XLA has no arrays of shape [",
+          absl::StrJoin(dims, ","),
+          "], whose bytes, multiplied from the left, exceed 2^63; make the "
+          "batch smaller or turn jit_compile off"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// An input of the program. A dimension that XLA cannot know is `bounded`: the
+// array has its greatest size, and the actual one is known when run.
+struct Input {
+  static absl::Status Make(XlaOpKernelContext* context, int index,
+                           Input* input) {
+    TF_ASSIGN_OR_RETURN(const xla::Shape shape, context->InputXlaShape(index));
+    if (shape.is_unbounded_dynamic()) {
+      return absl::UnimplementedError(
+          absl::StrCat("HungarianAssignment under XLA needs sizes or bounds "
+                       "for all dimensions, got ",
+                       shape.ToString()));
+    }
+    input->type = shape.element_type();
+    TF_RETURN_IF_ERROR(CheckBytes(
+        input->type, std::vector<int64_t>(shape.dimensions().begin(),
+                                          shape.dimensions().end())));
+    input->array = context->Input(index);
+    for (int dim = 0; dim < static_cast<int>(shape.dimensions().size());
+         ++dim) {
+      input->dims.push_back(shape.dimensions(dim));
+      if (!shape.is_dynamic_dimension(dim)) continue;
+      // The actual size is taken before it is forgotten.
+      input->bounded.emplace_back(dim,
+                                  xla::GetDimensionSize(input->array, dim));
+    }
+    for (const auto& [dim, size] : input->bounded) {
+      input->array = xla::RemoveDynamicDimension(input->array, dim);
+    }
+    return absl::OkStatus();
+  }
+
+  int rank() const { return static_cast<int>(dims.size()); }
+
+  absl::Status PartialShape(PartialTensorShape* shape) const {
+    return PartialTensorShape::MakePartialShape(dims.data(), rank(), shape);
+  }
+
+  xla::PrimitiveType type = xla::PRIMITIVE_TYPE_INVALID;
+  XlaOp array;
+  std::vector<int64_t> dims;
+  std::vector<std::pair<int, XlaOp>> bounded;  // Dimension, actual size.
+};
+
+// The dimensions of [..., rows, cols] that [..., rows] or [..., cols] has, by
+// their place there; `side` is rows' or cols' place in the former.
+std::vector<std::pair<int, XlaOp>> WithoutOtherSide(const Input& cost,
+                                                    int side) {
+  const int batch_rank = cost.rank() - 2;
+  std::vector<std::pair<int, XlaOp>> kept;
+  for (const auto& [dim, size] : cost.bounded) {
+    if (dim < batch_rank) kept.emplace_back(dim, size);
+    if (dim == side) kept.emplace_back(batch_rank, size);
+  }
+  return kept;
+}
+
+// The mask, false beyond what exists of cost and mask where sizes are bounded:
+// what is there is never looked at.
+absl::Status ConfineMask(xla::XlaBuilder* builder, const Input& cost, int side,
+                         Input* mask) {
+  std::vector<std::pair<int, XlaOp>> limits = WithoutOtherSide(cost, side);
+  if (limits.empty() && mask->bounded.empty()) return absl::OkStatus();
+  if (mask->rank() == 0) {
+    mask->dims.assign(cost.dims.begin(), cost.dims.end() - 2);
+    mask->dims.push_back(cost.dims[side]);
+    mask->array = xla::Broadcast(mask->array, mask->dims);
+  }
+  limits.insert(limits.end(), mask->bounded.begin(), mask->bounded.end());
+  TF_ASSIGN_OR_RETURN(const xla::Shape indices,
+                      xla::ShapeUtil::MakeValidatedShape(xla::S32, mask->dims));
+  for (const auto& [dim, size] : limits) {
+    mask->array =
+        xla::And(mask->array, xla::Lt(xla::Iota(builder, indices, dim), size));
+  }
+  return absl::OkStatus();
+}
+
+class HungarianAssignmentXla : public XlaOpKernel {
+ public:
+  explicit HungarianAssignmentXla(OpKernelConstruction* context)
+      : XlaOpKernel(context), on_gpu_(context->device_type() == "XLA_GPU_JIT") {
+    OP_REQUIRES_OK(context, context->GetAttr("maximize", &maximize_));
+    OP_REQUIRES_OK(context, context->GetAttr("validate", &validate_));
+    OP_REQUIRES_OK(
+        context, ApplyTypeRule(context->input_type(0), context->input_type(3)));
+    OP_REQUIRES(context, !(on_gpu_ && validate_), NoValidationOnGpu());
+  }
+
+  void Compile(XlaOpKernelContext* context) override {
+    OP_REQUIRES_OK(context, WithoutExceptions([&] { return Emit(context); }));
+  }
+
+ private:
+  absl::Status Registration() const {
+#ifdef HUNGARIAN_CUDA
+    if (on_gpu_) return CudaCallRegistration();
+#endif
+    return HostCallRegistration();
+  }
+
+  absl::Status Emit(XlaOpKernelContext* context) {
+    TF_RETURN_IF_ERROR(Registration());
+    std::vector<Input> inputs(4);
+    std::vector<PartialTensorShape> known(4);
+    for (int index = 0; index < 4; ++index) {
+      TF_RETURN_IF_ERROR(Input::Make(context, index, &inputs[index]));
+      TF_RETURN_IF_ERROR(inputs[index].PartialShape(&known[index]));
+    }
+    OutputShapes outputs;
+    TF_RETURN_IF_ERROR(
+        ApplyShapeRule(known[0], known[1], known[2], known[3], &outputs));
+    const Input& cost = inputs[0];
+    const int row_side = cost.rank() - 2;
+    const int col_side = cost.rank() - 1;
+    xla::XlaBuilder* const builder = context->builder();
+    TF_RETURN_IF_ERROR(ConfineMask(builder, cost, row_side, &inputs[1]));
+    TF_RETURN_IF_ERROR(ConfineMask(builder, cost, col_side, &inputs[2]));
+
+    // Of operands and results, dense and row-major.
+    std::vector<XlaOp> operands;
+    std::vector<xla::Shape> operand_shapes;
+    for (const Input& input : inputs) {
+      TF_ASSIGN_OR_RETURN(
+          operand_shapes.emplace_back(),
+          xla::ShapeUtil::MakeValidatedShapeWithDescendingLayout(input.type,
+                                                                 input.dims));
+      operands.push_back(input.array);
+    }
+    const xla::PrimitiveType real = inputs[3].type;
+    const struct {
+      xla::PrimitiveType type;
+      const PartialTensorShape& shape;
+      std::vector<std::pair<int, XlaOp>> bounded;
+    } results[] = {
+        {real, outputs.per_problem, WithoutOtherSide(cost, -1)},
+        {xla::S32, outputs.per_row, WithoutOtherSide(cost, row_side)},
+        {xla::S32, outputs.per_col, WithoutOtherSide(cost, col_side)},
+        {real, outputs.per_row, WithoutOtherSide(cost, row_side)},
+        {real, outputs.per_col, WithoutOtherSide(cost, col_side)},
+        {xla::S32, outputs.per_problem, WithoutOtherSide(cost, -1)},
+    };
+    std::vector<xla::Shape> result_shapes;
+    for (const auto& [type, shape, bounded] : results) {
+      const auto sizes = shape.dim_sizes();
+      const std::vector<int64_t> dims(sizes.begin(), sizes.end());
+      TF_RETURN_IF_ERROR(CheckBytes(type, dims));
+      TF_ASSIGN_OR_RETURN(
+          result_shapes.emplace_back(),
+          xla::ShapeUtil::MakeValidatedShapeWithDescendingLayout(type, dims));
+    }
+
+    const auto word = [](bool value) { return value ? "true" : "false"; };
+    // To raise is an effect: the call then stays even if nobody looks at it.
+    const XlaOp call = xla::CustomCallWithLayout(
+        builder, std::string(kXlaCallTarget), operands,
+        xla::ShapeUtil::MakeTupleShape(result_shapes), operand_shapes,
+        absl::StrCat("{maximize = ", word(maximize_),
+                     ", validate = ", word(validate_), "}"),
+        /*has_side_effect=*/validate_, /*output_operand_aliasing=*/{},
+        /*literal=*/nullptr, xla::CustomCallSchedule::SCHEDULE_NONE,
+        xla::CustomCallApiVersion::API_VERSION_TYPED_FFI);
+    int index = 0;
+    for (const auto& [type, shape, bounded] : results) {
+      XlaOp output = xla::GetTupleElement(call, index);
+      for (const auto& [dim, size] : bounded) {
+        output = xla::SetDimensionSize(output, size, dim);
+      }
+      context->SetOutput(index++, output);
+    }
+    return absl::OkStatus();
+  }
+
+  bool on_gpu_;
+  bool maximize_ = false;
+  bool validate_ = false;
+};
+
+// Not REGISTER_XLA_OP: what is registered so after the process has compiled
+// something with XLA is never found.
+REGISTER_KERNEL_BUILDER(Name("HungarianAssignment").Device("XLA_CPU_JIT"),
+                        HungarianAssignmentXla);
+#ifdef HUNGARIAN_CUDA
+REGISTER_KERNEL_BUILDER(Name("HungarianAssignment").Device("XLA_GPU_JIT"),
+                        HungarianAssignmentXla);
+#endif
+
+}  // namespace
+}  // namespace hungarian
