@@ -132,7 +132,7 @@ fn run_type<T: Number>(suite: &mut Suite, part: Part) -> Result<()> {
             if is_sample && (index + place) % 6 != 0 || part == Part::Wide {
                 continue;
             }
-            for variant in 0..if is_sample { 2 } else { 8 } {
+            for variant in 0..if is_sample { 2 } else { 4 } {
                 let traits = Traits {
                     forbids: random.one_in(3),
                     masks: variant % 2 == 1,
