@@ -12,8 +12,9 @@ FEATURES := tensorflow-op,cuda
 LINKING := build/tensorflow
 DEMO := build/demo
 SERVING_MODEL := build/serving_model
-PYTHON_SOURCES := python_shim tf_op tests examples bench
+PYTHON_SOURCES := python_shim tf_op tests examples bench cuda
 REQUIREMENTS := python_shim/requirements.txt
+CUDA_SOURCES := cuda/*.cu cuda/*.h cuda/twin/*.cc cuda/twin/*.h
 
 export HUNGARIAN_PYTHON := $(abspath $(BIN)/python)
 export PKG_CONFIG := $(abspath $(BIN)/pkgconf)
@@ -75,6 +76,7 @@ test: build $(LINKING)/tensorflow.pc
 	$(BIN)/python examples/serving/tests/make_model.py $(SERVING_MODEL)
 	cargo test --locked --package hungarian-serving --package hungarian-op-interface
 	$(MAKE) test-faults
+	$(MAKE) test-gpu-path
 	$(BIN)/python -m pytest
 
 # How much faster than others: ratios from one interleaved run. The others come from PyPI, without what they depend on.
@@ -109,7 +111,7 @@ soak:
 lint: build $(LINKING)/tensorflow.pc
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	$(BIN)/clang-format --dry-run --Werror tf_op/*.cc tf_op/*.h tests/cpp/*.cc
+	$(BIN)/clang-format --dry-run --Werror tf_op/*.cc tf_op/*.h tests/cpp/*.cc tests/gpu/*.cc $(CUDA_SOURCES)
 	$(BIN)/python tf_op/tidy.py
 	$(BIN)/ruff check $(PYTHON_SOURCES)
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
@@ -117,7 +119,7 @@ lint: build $(LINKING)/tensorflow.pc
 
 format:
 	cargo fmt --all
-	$(BIN)/clang-format -i tf_op/*.cc tf_op/*.h tests/cpp/*.cc
+	$(BIN)/clang-format -i tf_op/*.cc tf_op/*.h tests/cpp/*.cc tests/gpu/*.cc $(CUDA_SOURCES)
 	$(BIN)/ruff check --fix $(PYTHON_SOURCES)
 	$(BIN)/ruff format $(PYTHON_SOURCES)
 
@@ -194,6 +196,27 @@ fuzz:
 fuzz-smoke:
 	$(MAKE) fuzz FUZZ_SECONDS=20 FUZZ=build/fuzz-smoke
 
+# ---- CUDA ----
+
+# Neither a GPU nor a CUDA toolkit is needed: NVRTC and ptxas come from PyPI when they are first asked for.
+CUDA_TOOLS := build/cuda-tools
+CUDA_PINS := nvidia-cuda-nvrtc-cu12==12.0.76 nvidia-cuda-nvcc-cu12==12.9.86
+TWIN := build/twin
+
+.PHONY: ptx test-ptx test-twin twin-steps
+
+$(CUDA_TOOLS)/.complete: $(VENV)/.complete
+	rm -rf $(CUDA_TOOLS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --target $(CUDA_TOOLS) $(CUDA_PINS)
+	touch $@
+
+# The checked-in PTX, and the table of what kernels take.
+ptx: $(CUDA_TOOLS)/.complete
+	$(BIN)/python cuda/ptx.py $(CUDA_TOOLS)
+
+test-ptx: $(CUDA_TOOLS)/.complete
+	$(BIN)/python cuda/ptx.py $(CUDA_TOOLS) --check
+
 # ---- CUDA path ----
 
 .PHONY: test-gpu-path gpu-check
@@ -201,28 +224,33 @@ fuzz-smoke:
 # The path to a GPU on machines that have none: TensorFlow's kernel, the launch, and the kernels' host twin behind a
 # libcuda.so.1 of our own. All of it stays in this folder; no package has it.
 GPU_PATH := build/gpu_path
-TWIN := $(GPU_PATH)/libhungarian_twin.so
+DRIVER_TWIN := $(GPU_PATH)/libhungarian_twin.so
 STAND_IN_DRIVER := $(GPU_PATH)/driver/libcuda.so.1
 HOST_DEVICE := $(GPU_PATH)/host_device.so
-GPU_CHECK := $(GPU_PATH)/gpu-check
-# A library of that name which is no driver.
+GPU_CHECK := build/gpu_check/gpu-check
+# A library of that name which is no driver, and a driver that knows next to nothing.
 NO_DRIVER := $(GPU_PATH)/no_driver/libcuda.so.1
+OLD_DRIVER := $(GPU_PATH)/old_driver/libcuda.so.1
 COMPILE_STAND_IN = mkdir -p $(@D) && $(CXX) -std=c++17 -g -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -shared
 
-test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(NO_DRIVER) $(GPU_CHECK)
+test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(NO_DRIVER) $(OLD_DRIVER) $(GPU_CHECK)
 	LD_LIBRARY_PATH=$(abspath $(dir $(STAND_IN_DRIVER))) HUNGARIAN_STAND_IN_CUDA=1 HUNGARIAN_GPU_PATH=$(abspath $(GPU_PATH)) \
-	  $(BIN)/python -m pytest tests/gpu
+	  HUNGARIAN_GPU_CHECK=$(abspath $(GPU_CHECK)) $(BIN)/python -m pytest tests/gpu
 
-$(TWIN): $(wildcard cuda/*.cu cuda/*.h cuda/twin/*)
+$(DRIVER_TWIN): $(wildcard cuda/*.cu cuda/*.h cuda/twin/*)
 	@mkdir -p $(@D)
 	cuda/twin/build.sh $@
 
-$(STAND_IN_DRIVER): tests/gpu/stand_in_driver.cc $(TWIN)
-	$(COMPILE_STAND_IN) -I. $< -o $@ -Wl,-soname,libcuda.so.1 -Wl,-z,defs $(TWIN) -Wl,-rpath,'$$ORIGIN/..'
+$(STAND_IN_DRIVER): tests/gpu/stand_in_driver.cc $(DRIVER_TWIN)
+	$(COMPILE_STAND_IN) -I. $< -o $@ -Wl,-soname,libcuda.so.1 -Wl,-z,defs $(DRIVER_TWIN) -Wl,-rpath,'$$ORIGIN/..'
 
 $(NO_DRIVER):
 	@mkdir -p $(@D)
 	echo 'int nothing;' | $(CXX) -shared -fPIC -x c++ - -o $@
+
+$(OLD_DRIVER):
+	@mkdir -p $(@D)
+	echo 'extern "C" int cuDriverGetVersion(int* version) { return *version = 11040, 0; }' | $(CXX) -shared -fPIC -x c++ - -o $@
 
 $(HOST_DEVICE): tests/gpu/host_device.cc $(VENV)/.complete
 	folder=$$($(BIN)/python -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("tensorflow").origin))') && \
@@ -236,5 +264,4 @@ gpu-check: $(GPU_CHECK)
 $(GPU_CHECK): Cargo.toml Cargo.lock $(wildcard src/*.rs src/cuda/*.rs cuda/*.ptx bench/gpu_check/src/*.rs tests/twin/src/*.rs)
 	CARGO_TARGET_DIR=target cargo build --locked --profile test --package hungarian-gpu-check
 	@mkdir -p $(@D)
-	cp target/debug/gpu-check $@
-	touch $@
+	objcopy --strip-debug target/debug/gpu-check $@

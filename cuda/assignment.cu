@@ -13,7 +13,7 @@
       search_by_block_##name(Parameters parameters) {                        \
     Search<T, true>(parameters);                                             \
   }                                                                          \
-  extern "C" __global__ void __launch_bounds__(Team<true>::kMostThreads, 1)  \
+  extern "C" __global__ void __launch_bounds__(kMostProofThreads, 1)         \
       prove_##name(Parameters parameters) {                                  \
     Prove<T>(parameters);                                                    \
   }

@@ -259,6 +259,7 @@ __device__ Survey Look(TeamType& team, const Frame& frame, const T* user,
   const long long stride = PackedStride(frame.cols);
   const long long row_step = frame.is_transposed ? 1 : stride;
   const long long col_step = frame.is_transposed ? stride : 1;
+  constexpr int kAtOnce = 4;
   // f64 only where costs are: it is slow on most cards.
   using Wide = typename TypesOf<T>::Exact;
   const Wide narrow_factor = static_cast<Wide>(factor);
@@ -270,18 +271,31 @@ __device__ Survey Look(TeamType& team, const Frame& frame, const T* user,
     }
     Wide largest_of_row = 0;
     const T* const line = user + static_cast<long long>(row) * cols;
-#pragma unroll 4
-    for (int col = team.lane(); col < cols; col += kWarp) {
-      const Wide cost = Load(line + col) * narrow_factor;
-      if (col_mask.Exists(col)) {
-        const Wide magnitude = cost < 0 ? -cost : cost;
-        const bool is_finite = magnitude < Number<Wide>::Infinity();
-        is_valid = is_valid && (is_finite || cost > 0);
-        largest_of_row =
-            is_finite ? Larger(largest_of_row, magnitude) : largest_of_row;
+    for (int first = team.lane(); first < cols; first += kAtOnce * kWarp) {
+      // All of them are on their way before the first is looked at.
+      Wide costs[kAtOnce];
+#pragma unroll
+      for (int place = 0; place < kAtOnce; ++place) {
+        const int col = first + place * kWarp;
+        costs[place] = col < cols ? Load(line + col) * narrow_factor : 0;
       }
-      if (copy != nullptr) {
-        copy[row * row_step + col * col_step] = static_cast<Entry>(cost);
+#pragma unroll
+      for (int place = 0; place < kAtOnce; ++place) {
+        const int col = first + place * kWarp;
+        if (col >= cols) {
+          break;
+        }
+        const Wide cost = costs[place];
+        if (col_mask.Exists(col)) {
+          const Wide magnitude = cost < 0 ? -cost : cost;
+          const bool is_finite = magnitude < Number<Wide>::Infinity();
+          is_valid = is_valid && (is_finite || cost > 0);
+          largest_of_row =
+              is_finite ? Larger(largest_of_row, magnitude) : largest_of_row;
+        }
+        if (copy != nullptr) {
+          copy[row * row_step + col * col_step] = static_cast<Entry>(cost);
+        }
       }
     }
     largest = Larger(largest, static_cast<double>(largest_of_row));

@@ -35,6 +35,9 @@ __device__ inline double ScaleFor(double largest) {
   return largest > 0.0 && largest < 1.0 / most ? 1.0 / down : 1.0;
 }
 
+// Threads of a block, at most.
+constexpr int kMostProofThreads = 256;
+
 // Rounds of raising. Each is one pass over all costs.
 constexpr int kRaiseRounds = 32;
 
@@ -56,6 +59,25 @@ struct ProofMemory {
         narrow(arena.Take<float>(size)),
         next_narrow(arena.Take<float>(size)) {}
 };
+
+// Functions of their own: seldom called, and with registers of their own.
+template <typename R, class TeamType, typename Entry>
+__device__ __noinline__ bool SolveFromNothing(
+    TeamType team, Frame frame, Costs<Entry> costs, State<R> state,
+    typename ColumnsInMemory<R>::Place place) {
+  return Solver<R, TeamType, Entry, ColumnsInMemory<R>>(team, frame, costs,
+                                                        state)
+      .Solve(place);
+}
+
+template <typename R, class TeamType, typename Entry>
+__device__ __noinline__ bool GoOn(TeamType team, Frame frame,
+                                  Costs<Entry> costs, State<R> state,
+                                  typename ColumnsInMemory<R>::Place place) {
+  return Solver<R, TeamType, Entry, ColumnsInMemory<R>>(team, frame, costs,
+                                                        state)
+      .AugmentOpenRows(place);
+}
 
 template <typename T, class TeamType>
 class Prover {
@@ -106,11 +128,17 @@ class Prover {
       return false;
     }
     OpenRowsNotTight();
-    return SolveFrom<true>(state_);
+    COUNT(kSearchesInDouble);
+    return GoOn<double>(team_, frame_, costs_, state_,
+                        {memory_.next, memory_.duals});
   }
 
   // Solves in f64 from nothing. False: infeasible.
-  __device__ bool Solve() { return SolveFrom<false>(state_); }
+  __device__ bool Solve() {
+    COUNT(kSearchesInDouble);
+    return SolveFromNothing<double>(team_, frame_, costs_, state_,
+                                    {memory_.next, memory_.duals});
+  }
 
   // After either: may the answer stand?
   __device__ bool IsNearEnough() {
@@ -294,16 +322,6 @@ class Prover {
     team_.Sync();
   }
 
-  template <bool kHasBegun>
-  __device__ bool SolveFrom(const State<double>& state) {
-    COUNT(kSearchesInDouble);
-    using Columns = ColumnsInMemory<double>;
-    Columns columns = {memory_.next, memory_.duals};
-    Solver<double, TeamType, CostsType, Columns> solver(team_, frame_, costs_,
-                                                        state);
-    return kHasBegun ? solver.AugmentOpenRows(columns) : solver.Solve(columns);
-  }
-
   // v in f32; returns max|v|.
   __device__ double NarrowDuals() {
     duals_ = memory_.duals;
@@ -353,6 +371,8 @@ class Prover {
         least =
             ReduceWarp(least, [](double a, double b) { return Smaller(a, b); });
       }
+      // The action may change what all lanes have read.
+      __syncwarp();
       if (team_.lane() == 0) {
         action(row, own, cost, dual, least);
       }
@@ -462,11 +482,8 @@ __device__ void ProveProblem(TeamType& team, const DeviceBatch& batch,
   }
   if (is_feasible) {
     COUNT(kSolvedInDoubleDouble);
-    using Columns = ColumnsInMemory<DoubleDouble>;
-    Columns columns = {wide_distances, wide_duals};
-    Solver<DoubleDouble, TeamType, Costs<Entry>, Columns> solver(team, frame,
-                                                                 costs, wide);
-    is_feasible = solver.Solve(columns);
+    is_feasible = SolveFromNothing<DoubleDouble>(team, frame, costs, wide,
+                                                 {wide_distances, wide_duals});
   }
   if (is_feasible) {
     prover.Write(wide, answer);

@@ -59,10 +59,8 @@ __device__ void SearchProblem(TeamType& team, const DeviceBatch& batch,
   if (IsSafeInSingle(largest)) {
     using Columns = ColumnsInRegisters<
         float, TeamType::kMostThreads == kWarp ? kSlotsOfWarp : kSlotsOfBlock>;
-    Columns columns;
-    Solver<float, TeamType, Costs<float>, Columns> solver(team, frame, costs,
-                                                          state);
-    if (!solver.Solve(columns)) {
+    Solver<float, TeamType, float, Columns> solver(team, frame, costs, state);
+    if (!solver.Solve({})) {
       WriteBad(team, frame, Answer<Real>(batch, frame), kInfeasible,
                sign * InfinityOfDouble());
       return;

@@ -81,17 +81,21 @@ class State {
   Node<R>* nodes_;
 };
 
-// What a thread holds of its columns during augmentation. Its columns are
-// thread, thread + threads, ...: slots 0, 1, ...
+// What a thread holds of its columns during augmentation: thread, thread +
+// threads, ... in slots 0, 1, ...
 //
 // Here in registers: loops over slots must be unrolled.
 template <typename R, int kMostSlots>
 struct ColumnsInRegisters {
   static constexpr int kSlots = kMostSlots;
   static constexpr int kUnroll = kMostSlots;
+  // Where they are to be.
+  struct Place {};
+
   R distances[kSlots];
   R duals[kSlots];
 
+  __device__ explicit ColumnsInRegisters(Place) {}
   __device__ R& Distance(int slot, int /*col*/) { return distances[slot]; }
   __device__ R& Dual(int slot, int /*col*/) { return duals[slot]; }
 };
@@ -101,21 +105,259 @@ template <typename R>
 struct ColumnsInMemory {
   static constexpr int kSlots = 32;
   static constexpr int kUnroll = 1;
-  R* distances;
-  R* duals;
+  struct Place {
+    R* distances;
+    R* duals;
+  };
 
-  __device__ R& Distance(int /*slot*/, int col) { return distances[col]; }
-  __device__ R& Dual(int /*slot*/, int col) { return duals[col]; }
+  Place place;
+
+  __device__ explicit ColumnsInMemory(Place place) : place(place) {}
+  __device__ R& Distance(int /*slot*/, int col) { return place.distances[col]; }
+  __device__ R& Dual(int /*slot*/, int col) { return place.duals[col]; }
 };
 
-// Rounds of row reduction; they must fit five bits.
-constexpr unsigned kReductionRounds = 16;
+// The open rows among 32 from `first` on, a bit for each. All lanes of a warp
+// must ask.
+template <typename R>
+__device__ inline unsigned OpenRows(const State<R>& state, int rows, int lane,
+                                    int first) {
+  const int row = first + lane;
+  return __ballot_sync(kAllLanes,
+                       row < rows && state.ColOfRow(row) == kUnmatched);
+}
 
-template <typename R, class TeamType, class CostsType, class Columns>
+// Step 2: augmentation.
+template <typename R, class TeamType, typename Entry, class Columns>
+class Augmentation {
+ public:
+  __device__ Augmentation(const TeamType& team, const Costs<Entry>& costs,
+                          const State<R>& state,
+                          const typename Columns::Place& place, int rows,
+                          int cols, R row_ceiling)
+      : team_(team),
+        costs_(costs),
+        state_(state),
+        columns_(place),
+        rows_(rows),
+        cols_(cols),
+        row_ceiling_(row_ceiling) {}
+
+  // Matches all open rows. False: the allowed pairs cannot.
+  __device__ bool Run() {
+    Begin();
+    bool is_feasible = true;
+    for (int first = 0; first < rows_ && is_feasible; first += kWarp) {
+      // All warps see the same; rows that are left out by the way are no longer
+      // open.
+      unsigned open = OpenRows(state_, rows_, team_.lane(), first);
+      for (; open != 0 && is_feasible; open &= open - 1) {
+        is_feasible = MatchRow(first + __ffs(static_cast<int>(open)) - 1);
+      }
+    }
+    ForEachColumn([&](int slot, int col) {
+      state_.ColDual(col) = columns_.Dual(slot, col);
+    });
+    team_.Sync();
+    return is_feasible;
+  }
+
+ private:
+  __device__ void Begin() {
+    ForEachColumn([&](int slot, int col) {
+      columns_.Dual(slot, col) = state_.ColDual(col);
+      const int row = state_.RowOfCol(col);
+      if (row >= 0) {
+        is_matched_ |= 1u << slot;
+        state_.RowDualByCol(col) =
+            costs_.template Get<R>(row, col) - state_.ColDual(col);
+      }
+    });
+  }
+
+  // Calls action(slot, col) for each column of this thread.
+  template <typename Action>
+  __device__ void ForEachColumn(Action action) const {
+#pragma unroll Columns::kUnroll
+    for (int slot = 0; slot < Columns::kSlots; ++slot) {
+      const int first = slot * team_.threads();
+      if (first >= cols_) {
+        break;
+      }
+      const int col = first + team_.thread();
+      if (col < cols_) {
+        action(slot, col);
+      }
+    }
+  }
+
+  // Dijkstra's search from `start`, with u taken as 0 there. False if it leads
+  // nowhere.
+  __device__ bool MatchRow(int start) {
+    const R infinity = Number<R>::Infinity();
+    is_settled_ = 0;
+    ForEachColumn([&](int slot, int col) {
+      const R distance =
+          costs_.template Get<R>(start, col) - columns_.Dual(slot, col);
+      // NaN may be what does not exist.
+      columns_.Distance(slot, col) = distance < infinity ? distance : infinity;
+    });
+    ForEachColumn([&](int /*slot*/, int col) {
+      state_.Predecessor(col) = static_cast<short>(start);
+    });
+    // The cheapest way to end at a row, which loses its column and stays
+    // unmatched: that column, or none for the start.
+    R exit = row_ceiling_;
+    int exit_col = kUnmatched;
+    Nearest<R> nearest;
+    while (true) {
+      COUNT(sizeof(R) == sizeof(float) ? kSteps : kStepsInDouble);
+      nearest = FindNearest();
+      if (exit < nearest.value) {
+        break;
+      }
+      if (!(nearest.value < infinity)) {
+        return false;
+      }
+      const int col = static_cast<int>(nearest.rank & (kIsMatched - 1));
+      if ((nearest.rank & kIsMatched) == 0) {
+        break;
+      }
+      // The column is settled, and the row that it is matched with is reached.
+      const int row = state_.RowOfCol(col);
+      const R offset = state_.RowDualByCol(col) - nearest.value;
+      if (row_ceiling_ - offset < exit) {
+        exit = row_ceiling_ - offset;
+        exit_col = col;
+      }
+      Relax(col, row, offset);
+    }
+    const bool ends_at_row = exit < nearest.value;
+    const int end = ends_at_row ? exit_col : static_cast<int>(nearest.rank);
+    if (team_.thread() == 0) {
+      FlipPath(start, end, ends_at_row);
+    }
+    team_.Sync();
+    UpdateDuals(ends_at_row ? exit : nearest.value,
+                ends_at_row ? kUnmatched : end);
+    return true;
+  }
+
+  __device__ Nearest<R> FindNearest() {
+    Nearest<R> nearest = {Number<R>::Infinity(), kNoColumn};
+    ForEachColumn([&](int slot, int col) {
+      const unsigned is_matched =
+          (is_matched_ >> slot & 1) != 0 ? kIsMatched : 0;
+      const Nearest<R> one = {columns_.Distance(slot, col),
+                              is_matched | static_cast<unsigned>(col)};
+      if ((is_settled_ >> slot & 1) == 0 && one < nearest) {
+        nearest = one;
+      }
+    });
+    return team_.Least(nearest);
+  }
+
+  // Settles `settled`, and looks for shorter ways by way of `row`. What it
+  // finds is stored behind all loads, which need not wait for each other then.
+  __device__ void Relax(int settled, int row, R offset) {
+    unsigned is_shorter = 0;
+    ForEachColumn([&](int slot, int col) {
+      if (col == settled) {
+        is_settled_ |= 1u << slot;
+      }
+      const R distance =
+          costs_.template Get<R>(row, col) - columns_.Dual(slot, col) - offset;
+      if ((is_settled_ >> slot & 1) == 0 &&
+          distance < columns_.Distance(slot, col)) {
+        columns_.Distance(slot, col) = distance;
+        is_shorter |= 1u << slot;
+      }
+    });
+    ForEachColumn([&](int slot, int col) {
+      if ((is_shorter >> slot & 1) != 0) {
+        state_.Predecessor(col) = static_cast<short>(row);
+      }
+    });
+  }
+
+  // From its end back to its start. One thread does it: each step needs the one
+  // before.
+  __device__ void FlipPath(int start, int end, bool ends_at_row) const {
+    if (ends_at_row) {
+      const int row = end < 0 ? start : state_.RowOfCol(end);
+      state_.ColOfRow(row) = kOut;
+      if (end < 0) {
+        return;
+      }
+    }
+    int col = end;
+    while (true) {
+      const int row = state_.Predecessor(col);
+      const int lost = state_.ColOfRow(row);
+      state_.ColOfRow(row) = static_cast<short>(col);
+      state_.RowOfCol(col) = static_cast<short>(row);
+      if (row == start) {
+        return;
+      }
+      col = lost;
+    }
+  }
+
+  // Restores (1) after a search of that length: a column settled at distance d
+  // becomes dearer by length - d, never cheaper.
+  __device__ void UpdateDuals(R length, int newly_matched) {
+    ForEachColumn([&](int slot, int col) {
+      const bool is_settled = (is_settled_ >> slot & 1) != 0;
+      if (is_settled && columns_.Distance(slot, col) < length) {
+        columns_.Dual(slot, col) =
+            columns_.Dual(slot, col) + (columns_.Distance(slot, col) - length);
+      }
+      if (col == newly_matched) {
+        is_matched_ |= 1u << slot;
+      }
+      if (is_settled || col == newly_matched) {
+        const int row = state_.RowOfCol(col);
+        state_.RowDualByCol(col) =
+            costs_.template Get<R>(row, col) - columns_.Dual(slot, col);
+      }
+    });
+  }
+
+  TeamType team_;
+  const Costs<Entry> costs_;
+  const State<R> state_;
+  Columns columns_;
+  const int rows_;
+  const int cols_;
+  const R row_ceiling_;
+  // One bit for each slot of this thread.
+  unsigned is_matched_ = 0;
+  unsigned is_settled_ = 0;
+};
+
+// A function of its own, with copies of its own of all that it needs: then
+// nothing else takes registers from the search. It ends with a barrier.
+template <typename R, class TeamType, typename Entry, class Columns>
+__device__ __noinline__ bool Augment(TeamType team, Costs<Entry> costs,
+                                     State<R> state,
+                                     typename Columns::Place place, int rows,
+                                     int cols, R row_ceiling) {
+  return Augmentation<R, TeamType, Entry, Columns>(team, costs, state, place,
+                                                   rows, cols, row_ceiling)
+      .Run();
+}
+
+// Rounds of row reduction, at most: seven bits hold their number. A round takes
+// about as long as a step of augmentation or two, and saves more than that as
+// long as rows still find columns; for 300 x 300 uniform costs, up to about 100
+// rounds.
+constexpr unsigned kMostReductionRounds = 127;
+
+template <typename R, class TeamType, typename Entry, class Columns>
 class Solver {
  public:
-  __device__ Solver(TeamType& team, const Frame& frame, const CostsType& costs,
-                    const State<R>& state)
+  __device__ Solver(TeamType& team, const Frame& frame,
+                    const Costs<Entry>& costs, const State<R>& state)
       : team_(team),
         frame_(frame),
         costs_(costs),
@@ -124,9 +366,12 @@ class Solver {
         col_ceiling_(Number<R>::From(frame.ColumnCeiling())) {}
 
   // Solves from nothing. False: the allowed pairs cannot match all rows.
-  __device__ bool Solve(Columns& columns) {
+  __device__ bool Solve(const typename Columns::Place& place) {
     Begin();
-    for (unsigned round = 0; round < kReductionRounds; ++round) {
+    const unsigned rounds =
+        Smaller(kMostReductionRounds,
+                32 + static_cast<unsigned>(frame_.existing_rows) / 4);
+    for (unsigned round = 0; round < rounds; ++round) {
       COUNT(kRounds);
       bool is_infeasible = false;
       PlaceBids(round, &is_infeasible);
@@ -138,12 +383,15 @@ class Solver {
         break;
       }
     }
-    return Augment(columns);
+    return AugmentOpenRows(place);
   }
 
   // Matches the rows that are open. The state must be one that (1) and (2) hold
   // in, row_duals_by_col included.
-  __device__ bool AugmentOpenRows(Columns& columns) { return Augment(columns); }
+  __device__ bool AugmentOpenRows(const typename Columns::Place& place) {
+    return Augment<R, TeamType, Entry, Columns>(
+        team_, costs_, state_, place, frame_.rows, frame_.cols, row_ceiling_);
+  }
 
  private:
   __device__ void Begin() {
@@ -177,14 +425,6 @@ class Solver {
     return least;
   }
 
-  // The open rows among 32 from `first` on, a bit for each. All lanes of a warp
-  // must ask.
-  __device__ unsigned OpenRows(int first) const {
-    const int row = first + team_.lane();
-    return __ballot_sync(
-        kAllLanes, row < frame_.rows && state_.ColOfRow(row) == kUnmatched);
-  }
-
   __device__ Nearest<R> NearestAt(int col, R value) const {
     const unsigned is_matched = state_.RowOfCol(col) >= 0 ? kIsMatched : 0;
     return {value, is_matched | static_cast<unsigned>(col)};
@@ -202,10 +442,7 @@ class Solver {
         found = Merge(found, {NearestAt(col, value), infinity});
       }
     }
-    return ReduceWarp(found,
-                      [](const TwoNearest<R>& a, const TwoNearest<R>& b) {
-                        return Merge(a, b);
-                      });
+    return LeastTwoOfWarp(found);
   }
 
   // A bid is a number of which the largest wins: round, gap and row. Bids of
@@ -213,8 +450,8 @@ class Solver {
   // bits: any winner will do, if it only is the same one every time.
   __device__ static unsigned Bid(unsigned round, R gap, int row) {
     const float rounded = static_cast<float>(Number<R>::ToDouble(gap));
-    const unsigned eagerness = round == 0 ? 0 : __float_as_uint(rounded) >> 16;
-    return (round << 27) | (eagerness << 12) |
+    const unsigned eagerness = round == 0 ? 0 : __float_as_uint(rounded) >> 18;
+    return (round << 25) | (eagerness << 12) |
            (4095u - static_cast<unsigned>(row));
   }
 
@@ -223,11 +460,13 @@ class Solver {
   __device__ void PlaceBids(unsigned round, bool* is_infeasible) const {
     int ordinal = 0;
     for (int first = 0; first < frame_.rows; first += kWarp) {
-      for (unsigned open = OpenRows(first); open != 0; open &= open - 1) {
+      for (unsigned open = OpenRows(state_, frame_.rows, team_.lane(), first);
+           open != 0; open &= open - 1) {
         const int row = first + __ffs(static_cast<int>(open)) - 1;
         if (ordinal++ % team_.warps() != team_.warp()) {
           continue;
         }
+        COUNT(sizeof(R) == sizeof(float) ? kBids : kBidsInDouble);
         const TwoNearest<R> found = FindTwoNearest(row);
         if (team_.lane() == 0) {
           PlaceBid(round, row, found, is_infeasible);
@@ -296,189 +535,9 @@ class Solver {
     return has_changed;
   }
 
-  // Calls action(slot, col) for each column of this thread.
-  template <typename Action>
-  __device__ void ForEachColumn(Action action) const {
-#pragma unroll Columns::kUnroll
-    for (int slot = 0; slot < Columns::kSlots; ++slot) {
-      const int first = slot * team_.threads();
-      if (first >= frame_.cols) {
-        break;
-      }
-      const int col = first + team_.thread();
-      if (col < frame_.cols) {
-        action(slot, col);
-      }
-    }
-  }
-
-  __device__ bool Augment(Columns& columns) {
-    is_matched_ = 0;
-    ForEachColumn([&](int slot, int col) {
-      columns.Dual(slot, col) = state_.ColDual(col);
-      const int row = state_.RowOfCol(col);
-      if (row >= 0) {
-        is_matched_ |= 1u << slot;
-        state_.RowDualByCol(col) =
-            costs_.template Get<R>(row, col) - state_.ColDual(col);
-      }
-    });
-    for (int first = 0; first < frame_.rows; first += kWarp) {
-      // All warps see the same; rows that are left out by the way are no longer
-      // open.
-      for (unsigned open = OpenRows(first); open != 0; open &= open - 1) {
-        const int row = first + __ffs(static_cast<int>(open)) - 1;
-        if (!MatchRow(columns, row)) {
-          return false;
-        }
-      }
-    }
-    ForEachColumn([&](int slot, int col) {
-      state_.ColDual(col) = columns.Dual(slot, col);
-    });
-    team_.Sync();
-    return true;
-  }
-
-  // Dijkstra's search from `start`, with u taken as 0 there. False if it leads
-  // nowhere.
-  __device__ bool MatchRow(Columns& columns, int start) {
-    const R infinity = Number<R>::Infinity();
-    is_settled_ = 0;
-    ForEachColumn([&](int slot, int col) {
-      const R distance =
-          costs_.template Get<R>(start, col) - columns.Dual(slot, col);
-      // NaN may be what does not exist.
-      columns.Distance(slot, col) = distance < infinity ? distance : infinity;
-    });
-    ForEachColumn([&](int /*slot*/, int col) {
-      state_.Predecessor(col) = static_cast<short>(start);
-    });
-    // The cheapest way to end at a row, which loses its column and stays
-    // unmatched: that column, or none for the start.
-    R exit = row_ceiling_;
-    int exit_col = kUnmatched;
-    Nearest<R> nearest;
-    while (true) {
-      COUNT(kSteps);
-      nearest = FindNearest(columns);
-      if (exit < nearest.value) {
-        break;
-      }
-      if (!(nearest.value < infinity)) {
-        return false;
-      }
-      const int col = static_cast<int>(nearest.rank & (kIsMatched - 1));
-      if ((nearest.rank & kIsMatched) == 0) {
-        break;
-      }
-      // The column is settled, and the row that it is matched with is reached.
-      const int row = state_.RowOfCol(col);
-      const R offset = state_.RowDualByCol(col) - nearest.value;
-      if (row_ceiling_ - offset < exit) {
-        exit = row_ceiling_ - offset;
-        exit_col = col;
-      }
-      Relax(columns, col, row, offset);
-    }
-    const bool ends_at_row = exit < nearest.value;
-    const int end = ends_at_row ? exit_col : static_cast<int>(nearest.rank);
-    if (team_.thread() == 0) {
-      FlipPath(start, end, ends_at_row);
-    }
-    team_.Sync();
-    UpdateDuals(columns, ends_at_row ? exit : nearest.value,
-                ends_at_row ? kUnmatched : end);
-    return true;
-  }
-
-  __device__ Nearest<R> FindNearest(Columns& columns) {
-    Nearest<R> nearest = {Number<R>::Infinity(), kNoColumn};
-    ForEachColumn([&](int slot, int col) {
-      const unsigned is_matched =
-          (is_matched_ >> slot & 1) != 0 ? kIsMatched : 0;
-      const Nearest<R> one = {columns.Distance(slot, col),
-                              is_matched | static_cast<unsigned>(col)};
-      if ((is_settled_ >> slot & 1) == 0 && one < nearest) {
-        nearest = one;
-      }
-    });
-    return team_.Least(nearest);
-  }
-
-  // Settles `settled`, and looks for shorter ways by way of `row`. What it
-  // finds is stored behind all loads, which need not wait for each other then.
-  __device__ void Relax(Columns& columns, int settled, int row, R offset) {
-    unsigned is_shorter = 0;
-    ForEachColumn([&](int slot, int col) {
-      if (col == settled) {
-        is_settled_ |= 1u << slot;
-      }
-      const R distance =
-          costs_.template Get<R>(row, col) - columns.Dual(slot, col) - offset;
-      if ((is_settled_ >> slot & 1) == 0 &&
-          distance < columns.Distance(slot, col)) {
-        columns.Distance(slot, col) = distance;
-        is_shorter |= 1u << slot;
-      }
-    });
-    ForEachColumn([&](int slot, int col) {
-      if ((is_shorter >> slot & 1) != 0) {
-        state_.Predecessor(col) = static_cast<short>(row);
-      }
-    });
-  }
-
-  // From its end back to its start. One thread does it: each step needs the one
-  // before.
-  __device__ void FlipPath(int start, int end, bool ends_at_row) const {
-    if (ends_at_row) {
-      const int row = end < 0 ? start : state_.RowOfCol(end);
-      state_.ColOfRow(row) = kOut;
-      if (end < 0) {
-        return;
-      }
-    }
-    int col = end;
-    while (true) {
-      const int row = state_.Predecessor(col);
-      const int lost = state_.ColOfRow(row);
-      state_.ColOfRow(row) = static_cast<short>(col);
-      state_.RowOfCol(col) = static_cast<short>(row);
-      if (row == start) {
-        return;
-      }
-      col = lost;
-    }
-  }
-
-  // Restores (1) after a search of that length: a column settled at distance d
-  // becomes dearer by length - d, never cheaper.
-  __device__ void UpdateDuals(Columns& columns, R length, int newly_matched) {
-    ForEachColumn([&](int slot, int col) {
-      const bool is_settled = (is_settled_ >> slot & 1) != 0;
-      if (is_settled && columns.Distance(slot, col) < length) {
-        columns.Dual(slot, col) =
-            columns.Dual(slot, col) + (columns.Distance(slot, col) - length);
-      }
-      if (col == newly_matched) {
-        is_matched_ |= 1u << slot;
-      }
-      if (is_settled || col == newly_matched) {
-        const int row = state_.RowOfCol(col);
-        state_.RowDualByCol(col) =
-            costs_.template Get<R>(row, col) - columns.Dual(slot, col);
-      }
-    });
-  }
-
-  // One bit for each slot of this thread.
-  unsigned is_matched_ = 0;
-  unsigned is_settled_ = 0;
-
   TeamType& team_;
   const Frame& frame_;
-  const CostsType& costs_;
+  const Costs<Entry> costs_;
   const State<R> state_;
   const R row_ceiling_;
   const R col_ceiling_;

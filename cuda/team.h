@@ -66,11 +66,6 @@ template <typename R>
 __device__ inline Nearest<R> FromOther(const Nearest<R>& value, int bit) {
   return {FromOther(value.value, bit), FromOther(value.rank, bit)};
 }
-template <typename R>
-__device__ inline TwoNearest<R> FromOther(const TwoNearest<R>& value, int bit) {
-  return {FromOther(value.first, bit), FromOther(value.second, bit)};
-}
-
 // Combines the values of a warp's lanes; `combine` is commutative and
 // associative, so that every lane gets the same.
 template <typename V, typename Combine>
@@ -89,21 +84,42 @@ __device__ inline Nearest<R> LeastOfWarp(const Nearest<R>& mine) {
   });
 }
 
+template <typename R>
+__device__ inline R LeastOfWarp(R mine) {
+  return ReduceWarp(mine, [](R a, R b) { return Smaller(a, b); });
+}
+
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-// Two instructions instead of ten shuffles. With its bits arranged so, an f32
-// sorts like an unsigned integer.
-__device__ inline Nearest<float> LeastOfWarp(const Nearest<float>& mine) {
+// One instruction instead of five or ten shuffles: with its bits arranged so,
+// an f32 sorts like an unsigned integer.
+__device__ inline unsigned KeyOf(float value) {
   // Adding zero makes -0 the same as 0.
-  const unsigned bits = __float_as_uint(mine.value + 0.0f);
-  const unsigned key = bits ^ ((bits >> 31) != 0 ? 0xffffffffu : 0x80000000u);
+  const unsigned bits = __float_as_uint(value + 0.0f);
+  return bits ^ ((bits >> 31) != 0 ? 0xffffffffu : 0x80000000u);
+}
+__device__ inline float FromKey(unsigned key) {
+  return __uint_as_float(key ^ ((key >> 31) != 0 ? 0x80000000u : 0xffffffffu));
+}
+
+__device__ inline Nearest<float> LeastOfWarp(const Nearest<float>& mine) {
+  const unsigned key = KeyOf(mine.value);
   const unsigned least = __reduce_min_sync(kAllLanes, key);
   const unsigned rank =
       __reduce_min_sync(kAllLanes, key == least ? mine.rank : kNoColumn);
-  const unsigned back =
-      least ^ ((least >> 31) != 0 ? 0x80000000u : 0xffffffffu);
-  return {__uint_as_float(back), rank};
+  return {FromKey(least), rank};
+}
+__device__ inline float LeastOfWarp(float mine) {
+  return FromKey(__reduce_min_sync(kAllLanes, KeyOf(mine)));
 }
 #endif
+
+// The two least of all that lanes have found, each in other columns.
+template <typename R>
+__device__ inline TwoNearest<R> LeastTwoOfWarp(const TwoNearest<R>& mine) {
+  const Nearest<R> first = LeastOfWarp(mine.first);
+  const bool is_mine = first.rank == mine.first.rank;
+  return {first, LeastOfWarp(is_mine ? mine.second : mine.first.value)};
+}
 
 // A team. Block: all threads of the block, with its barrier. Otherwise the
 // block is one warp, and needs none.

@@ -51,22 +51,19 @@ class MismatchedTypes : public tensorflow::OpKernel {
 
 }  // namespace hungarian
 
-// Registers a kernel, which is a template over T, for all types on `device`.
-#define HUNGARIAN_REGISTER_KERNELS(device, Kernel)                             \
-  HUNGARIAN_REGISTER_KERNEL(device, Eigen::half, float, Kernel<Eigen::half>);  \
-  HUNGARIAN_REGISTER_KERNEL(device, Eigen::bfloat16, float,                    \
-                            Kernel<Eigen::bfloat16>);                          \
-  HUNGARIAN_REGISTER_KERNEL(device, float, float, Kernel<float>);              \
-  HUNGARIAN_REGISTER_KERNEL(device, double, double, Kernel<double>);           \
-  HUNGARIAN_REGISTER_KERNEL(device, Eigen::half, double, MismatchedTypes);     \
-  HUNGARIAN_REGISTER_KERNEL(device, Eigen::bfloat16, double, MismatchedTypes); \
-  HUNGARIAN_REGISTER_KERNEL(device, float, double, MismatchedTypes);           \
-  HUNGARIAN_REGISTER_KERNEL(device, double, float, MismatchedTypes)
+// Registers a kernel for costs of type T and a limit of type U on `device`.
 #define HUNGARIAN_REGISTER_KERNEL(device, T, U, ...)   \
   REGISTER_KERNEL_BUILDER(Name("HungarianAssignment")  \
                               .Device(device)          \
                               .TypeConstraint<T>("T")  \
                               .TypeConstraint<U>("U"), \
                           __VA_ARGS__)
+
+// For all types that do not go together.
+#define HUNGARIAN_REGISTER_MISMATCHED_TYPES(device)                            \
+  HUNGARIAN_REGISTER_KERNEL(device, Eigen::half, double, MismatchedTypes);     \
+  HUNGARIAN_REGISTER_KERNEL(device, Eigen::bfloat16, double, MismatchedTypes); \
+  HUNGARIAN_REGISTER_KERNEL(device, float, double, MismatchedTypes);           \
+  HUNGARIAN_REGISTER_KERNEL(device, double, float, MismatchedTypes)
 
 #endif  // HUNGARIAN_TF_OP_CALL_H_

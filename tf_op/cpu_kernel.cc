@@ -102,7 +102,14 @@ class HungarianAssignmentCpu : public OpKernel {
   bool validate_ = false;
 };
 
-HUNGARIAN_REGISTER_KERNELS(tensorflow::DEVICE_CPU, HungarianAssignmentCpu);
+#define REGISTER(T, U, ...) \
+  HUNGARIAN_REGISTER_KERNEL(tensorflow::DEVICE_CPU, T, U, __VA_ARGS__)
+REGISTER(Eigen::half, float, HungarianAssignmentCpu<Eigen::half>);
+REGISTER(Eigen::bfloat16, float, HungarianAssignmentCpu<Eigen::bfloat16>);
+REGISTER(float, float, HungarianAssignmentCpu<float>);
+REGISTER(double, double, HungarianAssignmentCpu<double>);
+HUNGARIAN_REGISTER_MISMATCHED_TYPES(tensorflow::DEVICE_CPU);
+#undef REGISTER
 
 }  // namespace
 }  // namespace hungarian

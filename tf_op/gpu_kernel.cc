@@ -122,7 +122,14 @@ class HungarianAssignmentGpu : public OpKernel {
   bool maximize_ = false;
 };
 
-HUNGARIAN_REGISTER_KERNELS(tensorflow::DEVICE_GPU, HungarianAssignmentGpu);
+#define REGISTER(T, U, ...) \
+  HUNGARIAN_REGISTER_KERNEL(tensorflow::DEVICE_GPU, T, U, __VA_ARGS__)
+REGISTER(Eigen::half, float, HungarianAssignmentGpu<Eigen::half>);
+REGISTER(Eigen::bfloat16, float, HungarianAssignmentGpu<Eigen::bfloat16>);
+REGISTER(float, float, HungarianAssignmentGpu<float>);
+REGISTER(double, double, HungarianAssignmentGpu<double>);
+HUNGARIAN_REGISTER_MISMATCHED_TYPES(tensorflow::DEVICE_GPU);
+#undef REGISTER
 
 }  // namespace
 }  // namespace hungarian

@@ -13,5 +13,5 @@ common="-std=c++17 -g -fPIC -ffp-contract=off -Wall -Wextra -Wno-unknown-pragmas
 # shellcheck disable=SC2086
 ${CXX:-g++} $common -O2 -c "$twin/runtime.cc" -o "$objects/runtime.o"
 # shellcheck disable=SC2086
-${CXX:-g++} $common -O1 "$@" -c "$kernels" -o "$objects/kernels.o"
+${CXX:-g++} $common -O2 "$@" -c "$kernels" -o "$objects/kernels.o"
 ${CXX:-g++} -shared -o "$output" "$objects/runtime.o" "$objects/kernels.o" "$@"

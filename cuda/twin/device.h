@@ -13,6 +13,7 @@
 #define __device__
 #define __global__
 #define __launch_bounds__(...)
+#define __noinline__
 
 using std::fabs;
 
@@ -20,8 +21,12 @@ using std::fabs;
 enum Counter {
   // Rounds of row reduction.
   kRounds,
-  // Steps of shortest path searches.
+  // Bids that the first warp makes in them: in f32, in f64.
+  kBids,
+  kBidsInDouble,
+  // Steps of shortest path searches: in f32, in f64.
   kSteps,
+  kStepsInDouble,
   // Rounds of raising duals.
   kRaises,
   // Problems that f64 had to search in.

@@ -91,8 +91,8 @@ impl Refusal {
                  (libnvidia-ptxjitcompiler.so), and see that CUDA_DISABLE_PTX_JIT is not set; or place the op on the CPU"
             }
             Cause::Installation => {
-                "NVIDIA's driver is not whole, as after an update without a restart: restart the machine or install it \
-                 again, or place the op on the CPU"
+                "what was found as libcuda is not a whole driver: after an update restart the machine, take folders of stubs \
+                 out of LD_LIBRARY_PATH, or install NVIDIA's driver again; or place the op on the CPU"
             }
             Cause::Earlier => {
                 "a kernel that was launched before has failed, not necessarily one of this op: run with \
@@ -123,23 +123,23 @@ pub enum Cause {
 }
 
 macro_rules! calls {
-    ($($name:ident($($argument:ty),*);)*) => {
-        /// The functions that we call, looked up.
+    ($table:ident: $($name:ident($($argument:ty),*);)*) => {
+        /// Functions that we call, looked up.
         #[allow(non_snake_case)]
-        struct Calls {
+        struct $table {
             $($name: unsafe extern "C" fn($($argument),*) -> c_int,)*
         }
 
         // The arguments are those of cudarc's declarations.
         $(const _: unsafe fn($($argument),*) -> sys::CUresult = sys::$name;)*
 
-        impl Calls {
+        impl $table {
             /// Looks the functions up in libcuda, which must have been found.
             fn look_up() -> Result<Self, DriverError> {
                 // SAFETY: the functions have these arguments, as checked above, and CUresult is an int of C's.
                 unsafe {
                     let library = sys::culib();
-                    Ok(Calls {
+                    Ok($table {
                         $($name: *library
                             .get(stringify!($name).as_bytes())
                             .map_err(|_| DriverError::MissingFunction(stringify!($name)))?,)*
@@ -150,9 +150,15 @@ macro_rules! calls {
     };
 }
 
+// Asked first: an old driver does not have all that follows.
 calls! {
-    cuInit(c_uint);
+    VersionCall:
     cuDriverGetVersion(*mut c_int);
+}
+
+calls! {
+    Calls:
+    cuInit(c_uint);
     cuStreamGetCtx(sys::CUstream, *mut sys::CUcontext);
     cuCtxGetId(sys::CUcontext, *mut c_ulonglong);
     cuCtxPushCurrent_v2(sys::CUcontext);
@@ -222,6 +228,7 @@ pub struct Extent {
 /// The driver, opened and initialised.
 pub struct Driver {
     calls: Calls,
+    version: c_int,
 }
 
 impl fmt::Debug for Driver {
@@ -230,10 +237,10 @@ impl fmt::Debug for Driver {
     }
 }
 
-/// Calls a function of the driver's by its name.
+/// Calls a function of a table by its name.
 macro_rules! call {
-    ($driver:expr, $name:ident($($argument:expr),*)) => {
-        check(stringify!($name), ($driver.calls.$name)($($argument),*))
+    ($table:expr, $name:ident($($argument:expr),*)) => {
+        check(stringify!($name), ($table.$name)($($argument),*))
     };
 }
 
@@ -258,25 +265,28 @@ impl Driver {
         if !unsafe { sys::is_culib_present() } {
             return Err(DriverError::Missing);
         }
-        let driver = Driver {
-            calls: Calls::look_up()?,
-        };
         let mut version = 0;
-        // SAFETY: the pointer is to an int that lives through the call.
-        unsafe { call!(driver, cuDriverGetVersion(&mut version))? };
+        // SAFETY: the pointer is to a local.
+        unsafe { call!(VersionCall::look_up()?, cuDriverGetVersion(&mut version))? };
         if version < OLDEST {
             return Err(DriverError::TooOld(version));
         }
+        let calls = Calls::look_up()?;
         // SAFETY: takes no pointer; TensorFlow may have done it before, and it may be done again.
-        unsafe { call!(driver, cuInit(0))? };
-        Ok(driver)
+        unsafe { call!(calls, cuInit(0))? };
+        Ok(Driver { calls, version })
+    }
+
+    /// The CUDA that the driver is for: 1000·major + 10·minor.
+    pub fn version(&self) -> i32 {
+        self.version
     }
 
     /// The context that a stream belongs to.
     pub fn context_of(&self, stream: Stream) -> Result<Context, DriverError> {
         let mut context = null_mut();
         // SAFETY: the stream exists (`Stream::borrow`), the pointer is to a local.
-        unsafe { call!(self, cuStreamGetCtx(stream.0, &mut context))? };
+        unsafe { call!(self.calls, cuStreamGetCtx(stream.0, &mut context))? };
         Ok(Context(context))
     }
 
@@ -284,7 +294,7 @@ impl Driver {
     pub fn id_of(&self, context: Context) -> Result<u64, DriverError> {
         let mut id = 0;
         // SAFETY: the context is that of a stream that exists, the pointer is to a local.
-        unsafe { call!(self, cuCtxGetId(context.0, &mut id))? };
+        unsafe { call!(self.calls, cuCtxGetId(context.0, &mut id))? };
         Ok(id)
     }
 
@@ -295,7 +305,7 @@ impl Driver {
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         // SAFETY: the context is that of a stream that exists.
-        unsafe { call!(self, cuCtxPushCurrent_v2(context.0))? };
+        unsafe { call!(self.calls, cuCtxPushCurrent_v2(context.0))? };
         // Also after a panic.
         let pushed = Pushed { driver: self };
         let result = work();
@@ -309,7 +319,7 @@ impl Driver {
     pub fn current_device(&self) -> Result<Ordinal, DriverError> {
         let mut device = 0;
         // SAFETY: the pointer is to a local.
-        unsafe { call!(self, cuCtxGetDevice(&mut device))? };
+        unsafe { call!(self.calls, cuCtxGetDevice(&mut device))? };
         Ok(Ordinal(device))
     }
 
@@ -321,7 +331,12 @@ impl Driver {
     ) -> Result<u32, DriverError> {
         let mut value = 0;
         // SAFETY: the pointer is to a local.
-        unsafe { call!(self, cuDeviceGetAttribute(&mut value, attribute, device.0))? };
+        unsafe {
+            call!(
+                self.calls,
+                cuDeviceGetAttribute(&mut value, attribute, device.0)
+            )?
+        };
         Ok(u32::try_from(value).unwrap_or(0))
     }
 
@@ -329,7 +344,12 @@ impl Driver {
     pub fn load(&self, ptx: &CStr) -> Result<Module, DriverError> {
         let mut module = null_mut();
         // SAFETY: PTX is read up to the zero that ends it; the other pointer is to a local.
-        unsafe { call!(self, cuModuleLoadData(&mut module, ptx.as_ptr().cast()))? };
+        unsafe {
+            call!(
+                self.calls,
+                cuModuleLoadData(&mut module, ptx.as_ptr().cast())
+            )?
+        };
         Ok(Module(module))
     }
 
@@ -339,7 +359,7 @@ impl Driver {
         // SAFETY: the module is loaded and stays so; the symbol ends with a zero; the pointer is to a local.
         unsafe {
             call!(
-                self,
+                self.calls,
                 cuModuleGetFunction(&mut function, module.0, symbol.as_ptr())
             )?
         };
@@ -352,7 +372,7 @@ impl Driver {
             sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
         let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
         // SAFETY: the function's module is loaded and stays so.
-        unsafe { call!(self, cuFuncSetAttribute(function.0, MOST, bytes)) }
+        unsafe { call!(self.calls, cuFuncSetAttribute(function.0, MOST, bytes)) }
     }
 
     /// Launches a kernel of one argument on a stream of the current context. Returns before it has run.
@@ -378,7 +398,7 @@ impl Driver {
         // addresses are, is the caller's promise.
         unsafe {
             call!(
-                self,
+                self.calls,
                 cuLaunchKernel(
                     function.0,
                     grid,
@@ -412,7 +432,7 @@ impl Pushed<'_> {
     fn pop_current(&self) -> Result<(), DriverError> {
         let mut context = null_mut();
         // SAFETY: the pointer is to a local.
-        unsafe { call!(self.driver, cuCtxPopCurrent_v2(&mut context)) }
+        unsafe { call!(self.driver.calls, cuCtxPopCurrent_v2(&mut context)) }
     }
 }
 

@@ -4,7 +4,7 @@
 //! device.
 
 use std::collections::HashMap;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cudarc::driver::sys::CUdevice_attribute as Attribute;
@@ -14,19 +14,12 @@ use super::parameters::{DeviceAddress, DeviceBatch};
 use super::plan::{CostType, Device, OLDEST_CAPABILITY, Plan, PlanError};
 
 /// PTX, and the compute capability (10·major + minor) from which on it can be had; the best one first.
-pub const IMAGES: [(u32, &CStr); 1] = [(
-    70,
-    image(concat!(include_str!("../../cuda/assignment.ptx"), "\0")),
-)];
+pub const IMAGES: [(u32, &str); 2] = [
+    (80, include_str!("../../cuda/assignment_80.ptx")),
+    (70, include_str!("../../cuda/assignment_70.ptx")),
+];
 
 const _: () = assert!(IMAGES[IMAGES.len() - 1].0 == OLDEST_CAPABILITY);
-
-const fn image(ptx: &str) -> &CStr {
-    match CStr::from_bytes_with_nul(ptx.as_bytes()) {
-        Ok(ptx) => ptx,
-        Err(_) => panic!("PTX has a zero byte"),
-    }
-}
 
 /// The workspace begins at a multiple of this.
 const WORKSPACE_ALIGNMENT: u64 = 256;
@@ -187,7 +180,7 @@ impl Prepared {
             .ok_or(PlanError::TooOld(capability))?;
         Ok(Prepared {
             device,
-            module: driver.load(ptx)?,
+            module: driver.load(&c_string(ptx))?,
             kernels: Mutex::default(),
         })
     }
@@ -240,8 +233,9 @@ fn describe(driver: &Driver, device: Ordinal) -> Result<Device, DriverError> {
     })
 }
 
-fn c_string(symbol: &str) -> CString {
-    CString::new(symbol).expect("a kernel's symbol has no zero byte")
+/// As C has it.
+fn c_string(text: &str) -> CString {
+    CString::new(text).expect("neither PTX nor a kernel's symbol has a zero byte")
 }
 
 /// What a panic left behind under a lock is whole: entries are inserted when they are complete.

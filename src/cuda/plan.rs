@@ -294,7 +294,7 @@ impl Kernel {
                 threads,
                 shared,
                 workspace: arena.workspace,
-                registers: 128,
+                registers: 112,
             }
         };
         let without = kernel(sum(&sizes).min(most));
@@ -329,9 +329,8 @@ impl Kernel {
         let threads = match size {
             0..=32 => 32,
             33..=64 => 64,
-            65..=128 => 128,
-            129..=512 => 256,
-            _ => 512,
+            65..=512 => 128,
+            _ => 256,
         };
         let sizes = [
             TEAM,
@@ -355,14 +354,14 @@ impl Kernel {
             threads,
             shared,
             workspace: Arena::new(shared).take_all(&all),
-            registers: 128,
+            registers: 160,
         }
     }
 
     fn blocks_per_multiprocessor(&self, device: &Device) -> u64 {
         let most = match device.compute_capability {
-            75 => 16,
-            86..=89 => 24,
+            75 | 86 | 87 => 16,
+            89 | 120 => 24,
             _ => 32,
         };
         const REGISTERS: u64 = 65536;

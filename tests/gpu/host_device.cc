@@ -3,13 +3,16 @@
 // keeps their tensors apart from the host's. Load it with
 // load_pluggable_device_library. Everything is done when a call returns.
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "tensorflow/c/experimental/stream_executor/stream_executor.h"
+#include "tensorflow/c/kernels.h"
 
 namespace {
 
@@ -181,6 +184,31 @@ void CreateExecutor(const SP_Platform* /*platform*/,
 
 uint64_t Nanoseconds(SP_Timer /*timer*/) { return 0; }
 
+// Cast from int32 to float, in this device's memory as on a real GPU. Of what
+// uses an index output there, the CPU build of TensorFlow has nothing.
+void CastIndices(void* /*kernel*/, TF_OpKernelContext* context) {
+  TF_Status* const status = TF_NewStatus();
+  TF_Tensor* input = nullptr;
+  TF_GetInput(context, 0, &input, status);
+  std::vector<int64_t> sizes(static_cast<size_t>(TF_NumDims(input)));
+  for (size_t dim = 0; dim < sizes.size(); ++dim) {
+    sizes[dim] = TF_Dim(input, static_cast<int>(dim));
+  }
+  const auto count = static_cast<size_t>(TF_TensorElementCount(input));
+  TF_Tensor* const output = TF_AllocateOutput(
+      context, 0, TF_FLOAT, sizes.data(), static_cast<int>(sizes.size()),
+      count * sizeof(float), status);
+  if (TF_GetCode(status) == TF_OK) {
+    const auto* const from = static_cast<const int32_t*>(TF_TensorData(input));
+    std::copy(from, from + count, static_cast<float*>(TF_TensorData(output)));
+    TF_DeleteTensor(output);
+  } else {
+    TF_OpKernelContext_Failure(context, status);
+  }
+  TF_DeleteTensor(input);
+  TF_DeleteStatus(status);
+}
+
 }  // namespace
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
@@ -189,6 +217,17 @@ uint64_t Nanoseconds(SP_Timer /*timer*/) { return 0; }
 EXPORT void host_device_copies(int64_t* to_host, int64_t* to_device) {
   *to_host = copies_to_host;
   *to_device = copies_to_device;
+}
+
+EXPORT void TF_InitKernel() {
+  TF_Status* const status = TF_NewStatus();
+  TF_KernelBuilder* const cast =
+      TF_NewKernelBuilder("Cast", "GPU", nullptr, CastIndices, nullptr);
+  TF_KernelBuilder_TypeConstraint(cast, "SrcT", TF_INT32, status);
+  TF_KernelBuilder_TypeConstraint(cast, "DstT", TF_FLOAT, status);
+  TF_RegisterKernelBuilder("CastIndices", cast, status);
+  if (TF_GetCode(status) != TF_OK) std::abort();
+  TF_DeleteStatus(status);
 }
 
 EXPORT void SE_InitPlugin(SE_PlatformRegistrationParams* params,

@@ -5,6 +5,7 @@ A failure ends one call of the op. It is not remembered, and the next call is ri
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -57,8 +58,8 @@ IMAGE = (
     "(libnvidia-ptxjitcompiler.so), and see that CUDA_DISABLE_PTX_JIT is not set; or place the op on the CPU"
 )
 INSTALLATION = (
-    "NVIDIA's driver is not whole, as after an update without a restart: restart the machine or install it again, or "
-    "place the op on the CPU"
+    "what was found as libcuda is not a whole driver: after an update restart the machine, take folders of stubs out of "
+    "LD_LIBRARY_PATH, or install NVIDIA's driver again; or place the op on the CPU"
 )
 EARLIER = (
     "a kernel that was launched before has failed, not necessarily one of this op: run with CUDA_LAUNCH_BLOCKING=1 to "
@@ -130,8 +131,8 @@ def test_each_call_fails_with_a_sentence():
 
 def test_every_call_that_is_made_was_made_to_fail():
     source = (HERE.parents[1] / "src/cuda/driver.rs").read_text()
-    table = source[source.index("\ncalls! {") : source.index("\n}\n", source.index("\ncalls! {"))]
-    called = {line.split("(")[0].strip() for line in table.splitlines() if line.strip().startswith("cu")}
+    tables = re.findall(r"^calls! \{\n(.*?)^\}", source, re.DOTALL | re.MULTILINE)
+    called = {name for table in tables for name in re.findall(r"^    (cu\w+)\(", table, re.MULTILINE)}
     assert called == {order.split("=")[0] for order in FAILURES if not order.startswith("STAND_IN")}
 
 
@@ -146,9 +147,14 @@ def test_no_driver_on_the_machine():
 def test_another_library_of_that_name():
     [got] = run("attempt()", LD_LIBRARY_PATH=str(FOLDER / "no_driver"))
     assert got == (
-        "FailedPreconditionError|the CUDA driver has no function cuInit: what was found as libcuda.so.1 is not NVIDIA's "
+        "FailedPreconditionError|the CUDA driver has no function cuDriverGetVersion: what was found as libcuda.so.1 is not NVIDIA's "
         "driver of version R525 or later; see which file that is (ldconfig -p), or place the op on the CPU"
     )
+
+
+def test_a_driver_that_lacks_later_functions_is_too_old():
+    [got] = run("attempt()", LD_LIBRARY_PATH=str(FOLDER / "old_driver"))
+    assert got == FAILURES[f"{VERSION}=11080"].replace("11.8", "11.4")
 
 
 def test_the_stand_in_does_nothing_outside_tests():

@@ -59,25 +59,33 @@ def test_answers_are_proven_and_as_good_as_the_cpus(dtype, option):
         note = f"{kind} {shape}"
         oracle.check_batch(cost, on_gpu, limit=limit, maximize=options.get("maximize", False), note=note, **masks)
         np.testing.assert_array_equal(on_gpu.status, on_cpu.status, note)
-        unmatched = [(answer.row_to_col < 0).sum(-1) + (answer.col_to_row < 0).sum(-1) for answer in (on_gpu, on_cpu)]
-        if not np.isfinite(limit):
-            # With no penalties the totals are the objectives.
-            np.testing.assert_array_max_ulp(on_gpu.total_cost, on_cpu.total_cost, 1)
-            np.testing.assert_array_equal(*unmatched, note)
+        # Objectives but for what both have in common; the pairs, and so the totals, may differ among equally good ones.
+        penalty = limit / 2 if np.isfinite(limit) else 0.0
+        totals = [answer.total_cost.astype(np.float64) for answer in (on_gpu, on_cpu)]
+        singles = [(answer.row_to_col < 0).sum(-1) + (answer.col_to_row < 0).sum(-1) for answer in (on_gpu, on_cpu)]
+        objectives = [total + penalty * single for total, single in zip(totals, singles, strict=True)]
+        good = on_cpu.status == 0
+        slack = np.spacing(np.abs(on_cpu.total_cost[good]).max(initial=1))
+        np.testing.assert_allclose(objectives[0][good], objectives[1][good], rtol=0, atol=slack, err_msg=note)
 
 
 def test_both_kernels_of_every_type_were_launched(tmp_path):
-    """By the log of the stand-in, in a process of its own: a warp for small problems, a block for large ones."""
+    """By the log of the stand-in, in a process of its own: a warp for small problems, a block for large ones. All at once."""
     code = """
 import sys
 sys.path[:0] = sys.argv[1:3]
 import conftest
 conftest.pytest_configure(None)
+import concurrent.futures, itertools
 import tensorflow as tf
 from on_devices import solve
-for dtype in [tf.float16, tf.bfloat16, tf.float32, tf.float64]:
-    for size in [5, 140]:
-        solve("/GPU:0", tf.zeros([1, size, size], dtype))
+types = [tf.float16, tf.bfloat16, tf.float32, tf.float64]
+with concurrent.futures.ThreadPoolExecutor(8) as threads:
+    calls = [
+        threads.submit(solve, "/GPU:0", tf.zeros([1, size, size], dtype))
+        for dtype, size in itertools.product(types, [5, 140])
+    ]
+assert all(call.result().status.numpy() == 0 for call in calls)
 """
     log = tmp_path / "log"
     folders = [os.path.dirname(__file__), os.path.join(os.path.dirname(__file__), "..", "python")]
@@ -197,28 +205,36 @@ def test_everything_stays_in_the_devices_memory(copies):
 
 
 def test_a_graph_has_no_copies_around_the_op(copies):
-    """TensorFlow's own: kernels of `_Retval` for int32 want host memory, so only what a function returns is copied there."""
-    row_mask, col_mask = tf.constant([[True, True, False]] * 2), tf.constant(True)
-    cost, limit = tf.random.stateless_uniform([2, 3, 4], [1, 2]), tf.constant(INF)
+    """Not of inputs, nor of outputs used on the device: int32 ones by Cast, which is a kernel of the stand-in device here.
 
-    def run(returned):
+    What a function returns is another matter: TensorFlow's `_Retval` wants int32 in host memory.
+    """
+    cost = tf.random.stateless_uniform([2, 3, 4], [1, 2])
+    row_mask, col_mask, limit = tf.constant([[True, True, False]] * 2), tf.constant(True), tf.constant(INF)
+
+    def run(use):
         @tf.function
-        def function(*inputs):
+        def function(cost, row_mask, col_mask, limit):
             with tf.device(GPU):
-                cost, row_mask, col_mask, limit = inputs
                 answer = solve(GPU, cost, row_mask=row_mask, col_mask=col_mask, cost_limit=limit)
-                return [tf.identity(getattr(answer, name)) for name in returned]
+                return [use(output) for output in answer]
 
         with tf.device(GPU):
             inputs = [tf.identity(each) for each in (cost, row_mask, col_mask, limit)]
-            function(*inputs)
-            before = copies()
-            function(*inputs)
-        return tuple(now - then for now, then in zip(copies(), before, strict=True))
+        returned = function(*inputs)
+        before = copies()
+        returned = function(*inputs)
+        copied = tuple(now - then for now, then in zip(copies(), before, strict=True))
+        return copied, [each.numpy() for each in returned]
 
-    assert run(["total_cost", "row_duals", "col_duals"]) == (0, 0)
-    to_host, to_device = run(["row_to_col", "status"])
-    assert to_device == 0 and to_host <= 2
+    on_device, cast = run(
+        lambda output: tf.cast(output, tf.float32) if output.dtype == tf.int32 else tf.identity(output)
+    )
+    assert on_device == (0, 0)
+    (to_host, to_device), plain = run(lambda output: output)
+    assert (to_host, to_device) == (3, 0)
+    for one, other in zip(cast, plain, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 # Gradient, losses, training. TensorFlow's CPU build has next to no kernels for GPU: what is around the op runs on the CPU.

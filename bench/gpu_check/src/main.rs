@@ -61,7 +61,10 @@ const TIMED: [(usize, usize, usize, Option<f32>); 5] = [
 
 fn main() -> ExitCode {
     match Driver::get() {
-        Ok(_) => {}
+        Ok(driver) => {
+            let version = driver.version();
+            println!("driver for CUDA {}.{}", version / 1000, version % 1000 / 10);
+        }
         Err(error) if is_without_gpu(&error) => {
             println!("SKIPPED, nothing was checked: there is no GPU here: {error}");
             return ExitCode::from(SKIPPED);
@@ -125,8 +128,9 @@ fn check_and_time() -> Result<()> {
 
 /// The kernels in the PTX.
 fn kernels() -> BTreeSet<&'static str> {
-    let ptx = IMAGES.iter().filter_map(|(_, ptx)| ptx.to_str().ok());
-    let entries = ptx.flat_map(|ptx| ptx.split(".entry ").skip(1));
+    let entries = IMAGES
+        .into_iter()
+        .flat_map(|(_, ptx)| ptx.split(".entry ").skip(1));
     entries
         .filter_map(|entry| entry.split('(').next())
         .map(str::trim)

@@ -20,8 +20,14 @@ use hungarian_loss::problem::{Mask, Options, Problem};
 pub struct Counts {
     /// Rounds of row reduction.
     pub rounds: c_longlong,
-    /// Steps of shortest path searches.
+    /// Bids of the first warp in them, in f32.
+    pub bids: c_longlong,
+    /// The same in f64.
+    pub bids_in_double: c_longlong,
+    /// Steps of shortest path searches in f32.
     pub steps: c_longlong,
+    /// The same in f64.
+    pub steps_in_double: c_longlong,
     /// Rounds of raising duals.
     pub raises: c_longlong,
     /// Searches in f64.
@@ -390,6 +396,7 @@ impl<U: Real + Into<f64>> Solution<U> {
 pub fn device(name: &str) -> Device {
     let (capability, processors, optin, shared, threads) = match name {
         "V100" => (70, 80, 96, 96, 2048),
+        // Of so small a grid that blocks go from problem to problem.
         "T4" => (75, 40, 64, 64, 1024),
         "A100" => (80, 108, 163, 164, 2048),
         "H100" => (90, 132, 227, 228, 2048),
@@ -402,6 +409,6 @@ pub fn device(name: &str) -> Device {
         shared_bytes_per_block_optin: optin << 10,
         shared_bytes_per_multiprocessor: shared << 10,
         threads_per_multiprocessor: threads,
-        grid_limit: i32::MAX as u32,
+        grid_limit: if name == "T4" { 1 } else { i32::MAX as u32 },
     }
 }

@@ -1,7 +1,8 @@
 //! The parity suite: the kernels' own source, run by the host twin, against the CPU's solver.
 //!
-//! `hungarian-twin LIBRARY parity` runs all of it, `hungarian-twin LIBRARY sample` a small part (for sanitizers), and
-//! `hungarian-twin LIBRARY steps` counts the steps that problems of some shapes take.
+//! `hungarian-twin LIBRARY parity` runs all of it, `sample` a small part (for sanitizers), `narrow` and `wide` still smaller
+//! ones of f32 only (for mutants), which use the kernels for warps and those for blocks. `steps` counts the steps that problems
+//! of some shapes take.
 
 use std::env;
 use std::path::Path;
@@ -23,6 +24,18 @@ struct Tally {
     raised: usize,
     in_double: usize,
     in_double_double: usize,
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [optimal, infeasible, invalid] = self.by_status;
+        write!(
+            f,
+            "{} problems ({optimal} optimal, {infeasible} infeasible, {invalid} invalid) in {} runs; batches with duals \
+             raised: {}, with a search in f64: {}, in twice its precision: {}; 0 differ",
+            self.problems, self.runs, self.raised, self.in_double, self.in_double_double
+        )
+    }
 }
 
 struct Suite {
@@ -100,13 +113,23 @@ const LARGE: [(usize, usize, &str); 12] = [
     (1100, 5, "A100"),
 ];
 
-fn run_type<T: Number>(suite: &mut Suite, is_sample: bool) -> Result<()> {
+/// A part of the suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    All,
+    Sample,
+    Narrow,
+    Wide,
+}
+
+fn run_type<T: Number>(suite: &mut Suite, part: Part) -> Result<()> {
     let type_name = std::any::type_name::<T>();
     let mut random = Random::new(1);
+    let is_sample = part != Part::All;
     let schedules = if is_sample { 1 } else { 3 };
     for (place, &(rows, cols)) in SMALL.iter().enumerate() {
         for (index, family) in FAMILIES.into_iter().enumerate() {
-            if is_sample && (index + place) % 6 != 0 {
+            if is_sample && (index + place) % 6 != 0 || part == Part::Wide {
                 continue;
             }
             for variant in 0..if is_sample { 2 } else { 8 } {
@@ -138,7 +161,9 @@ fn run_type<T: Number>(suite: &mut Suite, is_sample: bool) -> Result<()> {
                 Family::Line,
             ],
         };
-        if is_sample && (rows * cols > 17000 || rows.max(cols) > 2000) {
+        let is_heavy = rows * cols > 17000 || rows.max(cols) > 2000;
+        let is_wide = rows.max(cols) > 128;
+        if is_sample && (is_heavy || part == Part::Narrow || part == Part::Wide && !is_wide) {
             continue;
         }
         for family in families {
@@ -151,7 +176,7 @@ fn run_type<T: Number>(suite: &mut Suite, is_sample: bool) -> Result<()> {
                     spoils: false,
                 };
                 let shape = Shape {
-                    problems: 1,
+                    problems: if device == "T4" { 2 } else { 1 },
                     rows,
                     cols,
                 };
@@ -255,9 +280,12 @@ fn exact_total(batch: &Batch<f64>, solution: &Solution<f64>) -> i128 {
         .sum()
 }
 
-/// The slowest of some problems of each shape.
+/// The steps of some problems of each shape, on average and of the slowest.
 fn count_steps(twin: &Twin) -> Result<()> {
-    println!("shape             problems  rounds  steps  raises  in f64");
+    println!("mean and most of each problem; in how many f64 had to search");
+    println!(
+        "shape          sampled       rounds         bids        steps       raises    f64  steps in f64"
+    );
     for (problems, rows, cols) in [
         (32, 100, 100),
         (208, 300, 100),
@@ -265,28 +293,34 @@ fn count_steps(twin: &Twin) -> Result<()> {
         (208, 300, 600),
         (4096, 16, 16),
     ] {
-        // As many as it takes to see how slow the slowest is.
-        let sampled = if rows * cols > 10000 { 24 } else { problems };
-        let shape = Shape {
-            problems: sampled,
-            rows,
-            cols,
-        };
+        let sampled = problems.min(2_000_000 / (rows * cols)).max(32);
         let mut random = Random::new(3);
-        let cost = (0..sampled * rows * cols).map(|_| random.uniform() as f32);
-        let batch = Batch::new(shape, cost.collect());
-        twin.take_counts();
-        twin.solve(&device("H100"), &batch, 0)?;
-        let Counts {
-            rounds,
-            steps,
-            raises,
-            searches_in_double,
-            ..
-        } = twin.take_counts();
+        let mut all = Vec::new();
+        for _ in 0..sampled {
+            let shape = Shape {
+                problems: 1,
+                rows,
+                cols,
+            };
+            let cost = (0..rows * cols).map(|_| random.uniform() as f32);
+            twin.solve(&device("H100"), &Batch::new(shape, cost.collect()), 0)?;
+            all.push(twin.take_counts());
+        }
+        let show = |count: fn(&Counts) -> i64| {
+            let sum: i64 = all.iter().map(count).sum();
+            let most = all.iter().map(count).max().unwrap_or(0);
+            format!("{:.1} {most:5}", sum as f64 / sampled as f64)
+        };
+        let in_double = all.iter().filter(|counts| counts.searches_in_double > 0);
         println!(
-            "{:18}{sampled:8}{rounds:8}{steps:7}{raises:8}{searches_in_double:8}",
-            format!("{problems}x{rows}x{cols}")
+            "{:14}{sampled:8} {:>12} {:>12} {:>12} {:>12} {:6} {:>12}",
+            format!("{problems}x{rows}x{cols}"),
+            show(|counts| counts.rounds),
+            show(|counts| counts.bids),
+            show(|counts| counts.steps),
+            show(|counts| counts.raises),
+            in_double.count(),
+            show(|counts| counts.steps_in_double),
         );
     }
     Ok(())
@@ -295,26 +329,30 @@ fn count_steps(twin: &Twin) -> Result<()> {
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().collect();
     let [_, library, task] = arguments.as_slice() else {
-        bail!("got {arguments:?}, expected LIBRARY and parity, sample or steps");
+        bail!("got {arguments:?}, expected a library and a task");
     };
     let twin = Twin::load(Path::new(library))?;
-    let is_sample = match task.as_str() {
+    let part = match task.as_str() {
         "steps" => return count_steps(&twin),
-        "parity" => false,
-        "sample" => true,
-        _ => bail!("got {task}, expected parity, sample or steps"),
+        "parity" => Part::All,
+        "sample" => Part::Sample,
+        "narrow" => Part::Narrow,
+        "wide" => Part::Wide,
+        _ => bail!("got {task}, expected parity, sample, narrow, wide or steps"),
     };
     let mut suite = Suite {
         twin,
         tally: Tally::default(),
     };
-    run_type::<f32>(&mut suite, is_sample)?;
-    run_type::<f64>(&mut suite, is_sample)?;
-    run_type::<f16>(&mut suite, is_sample)?;
-    run_type::<bf16>(&mut suite, is_sample)?;
-    if !is_sample {
+    run_type::<f32>(&mut suite, part)?;
+    if matches!(part, Part::All | Part::Sample) {
+        run_type::<f64>(&mut suite, part)?;
+        run_type::<f16>(&mut suite, part)?;
+        run_type::<bf16>(&mut suite, part)?;
+    }
+    if part == Part::All {
         run_hard(&mut suite)?;
     }
-    println!("{:?}", suite.tally);
+    println!("{}", suite.tally);
     Ok(())
 }

@@ -61,8 +61,8 @@ impl Family {
         };
         let (a, b) = (points(random, rows), points(random, cols));
         let mut costs = Vec::with_capacity(rows * cols);
-        for row in 0..rows {
-            for col in 0..cols {
+        for (row, &a) in a.iter().enumerate() {
+            for (col, &b) in b.iter().enumerate() {
                 let sign = if random.one_in(2) { -1.0 } else { 1.0 };
                 costs.push(T::narrow(match self {
                     Family::FewValues => random.below(3) as f64,
@@ -72,8 +72,8 @@ impl Family {
                     Family::Uniform => random.uniform(),
                     Family::WideRange => sign * 10f64.powf(8.0 * random.uniform() - 4.0),
                     Family::Products => ((row + 1) * (col + 1)) as f64,
-                    Family::Separable => (50.0 * a[row]).floor() + (50.0 * b[col]).floor(),
-                    Family::Line => (a[row] - b[col]).abs(),
+                    Family::Separable => (50.0 * a).floor() + (50.0 * b).floor(),
+                    Family::Line => (a - b).abs(),
                     Family::Equal => -3.5,
                     Family::Huge => sign * T::LARGEST * (1.0 - 0.25 * random.uniform()),
                     Family::Denormal => sign * 2.0 * random.below(4) as f64 * T::SMALLEST,

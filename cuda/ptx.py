@@ -1,0 +1,173 @@
+"""Compiles the kernels to PTX with NVRTC, and tabulates what they take of each device.
+
+``ptx.py TOOLS`` writes cuda/assignment_70.ptx, cuda/assignment_80.ptx and cuda/resources.md; ``ptx.py TOOLS --check`` fails
+where the two checked-in files are not what the source gives. TOOLS is where the wheels of NVRTC and of ptxas have
+been installed (see the Makefile). Neither needs a GPU or a CUDA toolkit.
+"""
+
+import argparse
+import ctypes
+import pathlib
+import re
+import stat
+import subprocess
+import sys
+import tempfile
+
+FOLDER = pathlib.Path(__file__).resolve().parent
+# The oldest device that each is for. From 8.0 on warps reduce integers in one instruction.
+ARCHITECTURES = (70, 80)
+OPTIONS = ("--std=c++17", "--fmad=false")
+
+# Compute capability: registers, threads and blocks of a multiprocessor.
+DEVICES = {
+    70: (65536, 2048, 32),
+    75: (65536, 1024, 16),
+    80: (65536, 2048, 32),
+    86: (65536, 1536, 16),
+    89: (65536, 1536, 24),
+    90: (65536, 2048, 32),
+    100: (65536, 2048, 32),
+    120: (65536, 1536, 24),
+}
+# Threads of a block for which occupancy is computed, as planned for a side of 100, 300 and 300.
+THREADS = {"search_by_warp": 32, "search_by_block": 160, "prove": 256}
+
+
+class Nvrtc:
+    """The compiler in a shared library."""
+
+    def __init__(self, tools: pathlib.Path):
+        (library,) = tools.glob("nvidia/cuda_nvrtc/lib/libnvrtc.so.*")
+        # It loads this one by name only.
+        for builtins in tools.glob("nvidia/cuda_nvrtc/lib/libnvrtc-builtins.so.*"):
+            ctypes.CDLL(str(builtins), mode=ctypes.RTLD_GLOBAL)
+        self._library = ctypes.CDLL(str(library))
+
+    def compile(self, architecture: int) -> str:
+        source = FOLDER / "assignment.cu"
+        headers = sorted(FOLDER.glob("*.h"))
+        contents = (ctypes.c_char_p * len(headers))(*[header.read_bytes() for header in headers])
+        names = (ctypes.c_char_p * len(headers))(*[header.name.encode() for header in headers])
+        program = ctypes.c_void_p()
+        self._expect_success(
+            self._library.nvrtcCreateProgram(
+                ctypes.byref(program), source.read_bytes(), source.name.encode(), len(headers), contents, names
+            )
+        )
+        options = [f"--gpu-architecture=compute_{architecture}", *OPTIONS]
+        c_options = (ctypes.c_char_p * len(options))(*[option.encode() for option in options])
+        code = self._library.nvrtcCompileProgram(program, len(options), c_options)
+        log = self._text(program, "ProgramLog")
+        if log.strip():
+            print(log, file=sys.stderr)
+        self._expect_success(code)
+        return self._text(program, "PTX")
+
+    def _text(self, program: ctypes.c_void_p, kind: str) -> str:
+        size = ctypes.c_size_t()
+        self._expect_success(getattr(self._library, f"nvrtcGet{kind}Size")(program, ctypes.byref(size)))
+        text = ctypes.create_string_buffer(size.value)
+        self._expect_success(getattr(self._library, f"nvrtcGet{kind}")(program, text))
+        return text.value.decode()
+
+    @staticmethod
+    def _expect_success(code: int) -> None:
+        if code != 0:
+            raise SystemExit(f"NVRTC returned {code}")
+
+
+def path_of(architecture: int) -> pathlib.Path:
+    return FOLDER / f"assignment_{architecture}.ptx"
+
+
+def without_blank_lines(ptx: str) -> str:
+    return "".join(line + "\n" for line in ptx.splitlines() if line.strip())
+
+
+def resources(ptxas: pathlib.Path, ptx: pathlib.Path, device: int) -> dict[str, tuple[int, int, int]]:
+    """Registers, bytes of static shared memory and bytes spilled, by kernel, with the functions that it calls."""
+    ptxas.chmod(ptxas.stat().st_mode | stat.S_IXUSR)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [ptxas, "-v", f"-arch=sm_{device}", ptx, "-o", pathlib.Path(folder) / "kernels.cubin"]
+        report = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    # A function's spills are listed by themselves; whatever kernel calls it, they count for all.
+    functions = re.findall(
+        r"Function properties for (\w+)\n.*?(\d+) bytes spill stores, (\d+) bytes spill loads", report
+    )
+    in_functions = sum(int(stores) + int(loads) for name, stores, loads in functions if name.startswith("_Z"))
+    found = {}
+    for part in report.split("Compiling entry function '")[1:]:
+        name = part.split("'")[0]
+        spills = re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", part)
+        registers = re.search(r"Used (\d+) registers", part)
+        shared = re.search(r"(\d+) bytes smem", part)
+        found[name] = (
+            int(registers[1]),
+            int(shared[1]) if shared else 0,
+            int(spills[1]) + int(spills[2]) + in_functions,
+        )
+    return found
+
+
+def occupancy(device: int, registers: int, threads: int) -> float:
+    """Threads of a multiprocessor that can be resident, of those that it has room for; shared memory apart."""
+    all_registers, all_threads, all_blocks = DEVICES[device]
+    per_warp = (registers * 32 + 255) // 256 * 256
+    warps = threads // 32
+    blocks = min(all_registers // per_warp // warps, all_threads // threads, all_blocks)
+    return blocks * threads / all_threads
+
+
+def tabulate(tools: pathlib.Path) -> str:
+    ptxas = tools / "nvidia/cuda_nvcc/bin/ptxas"
+    by_device = {}
+    for device in DEVICES:
+        architecture = max(known for known in ARCHITECTURES if known <= device)
+        by_device[device] = resources(ptxas, path_of(architecture), device)
+    lines = [
+        "# What the kernels take",
+        "",
+        "Made by `make ptx` from the checked-in PTX: registers of a thread, and how many of a multiprocessor's threads they",
+        "leave room for, by ptxas 12.9.86. A driver compiles the PTX again, with its own version. Occupancy is for 32, 160 and",
+        "256 threads a block (searches by warp, by block, proofs); the shared memory that a launch asks for can lower it.",
+        "",
+        "| kernel | " + " | ".join(f"sm_{device}" for device in DEVICES) + " |",
+        "|---|" + "---|" * len(DEVICES),
+    ]
+    spilled = shared = 0
+    for kernel in sorted(by_device[80]):
+        threads = next(count for prefix, count in THREADS.items() if kernel.startswith(prefix))
+        cells = []
+        for device in DEVICES:
+            registers, static, spills = by_device[device][kernel]
+            spilled = max(spilled, spills)
+            shared = max(shared, static)
+            cells.append(f"{registers}, {occupancy(device, registers, threads):.0%}")
+        lines.append(f"| {kernel} | " + " | ".join(cells) + " |")
+    lines += ["", f"Spilled: {spilled} bytes at most. Static shared memory: {shared} bytes; all of it is dynamic.", ""]
+    if spilled:
+        print(f"{spilled} bytes are spilled", file=sys.stderr)
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tools", type=pathlib.Path)
+    parser.add_argument("--check", action="store_true")
+    arguments = parser.parse_args()
+    compiler = Nvrtc(arguments.tools)
+    for architecture in ARCHITECTURES:
+        ptx = without_blank_lines(compiler.compile(architecture))
+        path = path_of(architecture)
+        if arguments.check:
+            if not path.exists() or path.read_text() != ptx:
+                raise SystemExit(f"{path.name} is not what assignment.cu gives: run make ptx")
+        else:
+            path.write_text(ptx)
+    if not arguments.check:
+        (FOLDER / "resources.md").write_text(tabulate(arguments.tools))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Shows that the twin's checks bite: each mutant of the kernels has one fault, and must be caught.
+
+``mutants.py PROGRAM`` builds each mutant with a sanitizer and runs PROGRAM (tests/twin) on it. A missing barrier is to be found
+by ThreadSanitizer in the kernel that it is meant for; an index that is off by one by AddressSanitizer, or by the comparison with
+the CPU's answers where it stays within the block's memory.
+"""
+
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+CUDA = pathlib.Path(__file__).resolve().parent.parent
+RUNTIMES = {"thread": "libtsan.so", "address": "libasan.so"}
+
+
+@dataclasses.dataclass
+class Mutant:
+    """A text that occurs once in a file, and what it is replaced by."""
+
+    kernel: str
+    sanitizer: str
+    file: str
+    before: str
+    after: str
+
+
+WARP, BLOCK, PROOF = "search_by_warp_float", "search_by_block_float", "prove_float"
+MUTANTS = [
+    Mutant(WARP, "thread", "team.h", "    } else {\n      __syncwarp();\n    }", "    }"),
+    Mutant(WARP, "thread", "team.h", "    if (!kIsBlock) {\n      __syncwarp();\n", "    if (!kIsBlock) {\n"),
+    Mutant(WARP, "thread", "team.h", "    __syncwarp();\n    return __any_sync", "    return __any_sync"),
+    Mutant(BLOCK, "thread", "team.h", "    __syncthreads();\n    return reduce_lanes", "    return reduce_lanes"),
+    Mutant(BLOCK, "thread", "solver.h", "    team_.Sync();\n    UpdateDuals", "    UpdateDuals"),
+    Mutant(PROOF, "thread", "prove.h", "    team.Sync();\n  }\n}", "  }\n}"),
+    Mutant(
+        PROOF, "thread", "prove.h", "    narrow_ = memory_.narrow;\n    team_.Sync();", "    narrow_ = memory_.narrow;"
+    ),
+    Mutant(WARP, "address", "problem.h", "col < cols ? Load", "col <= cols ? Load"),
+    Mutant(WARP, "address", "solver.h", "state.ColOfRow(row) == kUnmatched", "state.ColOfRow(row + 1) == kUnmatched"),
+    Mutant(BLOCK, "address", "solver.h", "if (col < cols_)", "if (col <= cols_)"),
+    Mutant(BLOCK, "address", "team.h", "set + warp() * kSlotBytes", "set + (warp() - 1) * kSlotBytes"),
+    Mutant(
+        PROOF,
+        "address",
+        "prove.h",
+        "      const long long col = state.ColOfRow(row);",
+        "      const long long col = 1 + state.ColOfRow(row);",
+    ),
+    Mutant(
+        PROOF,
+        "address",
+        "prove.h",
+        "answer.row_of_col[col] = state.RowOfCol(col);",
+        "answer.row_of_col[col + 1] = state.RowOfCol(col);",
+    ),
+]
+
+
+def write(mutant: Mutant, folder: pathlib.Path) -> pathlib.Path:
+    """A copy of the sources with the fault, and f32 alone, which compiles faster."""
+    copy = folder / "cuda"
+    shutil.copytree(CUDA, copy, ignore=shutil.ignore_patterns("*.ptx"))
+    path = copy / mutant.file
+    text = path.read_text()
+    if text.count(mutant.before) != 1:
+        raise SystemExit(f"{text.count(mutant.before)} times in {mutant.file}, expected once: {mutant.before!r}")
+    path.write_text(text.replace(mutant.before, mutant.after))
+    for name in ("assignment.cu", "twin/kernels.cc"):
+        path = copy / name
+        text = re.sub(r"INSTANTIATE\((half|bfloat16|double), \w+\)\n", "", path.read_text())
+        path.write_text(re.sub(r"KERNELS_OF\((half|bfloat16)\),\s*|,\s*KERNELS_OF\(double\)", "", text))
+    return copy
+
+
+def run(program: str, mutant: Mutant) -> tuple[int, str]:
+    """The exit status of the program, and what it says."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        library = folder / "libmutant.so"
+        build = [CUDA / "twin/build.sh", library, "-O1", f"-fsanitize={mutant.sanitizer}"]
+        sources = {"TWIN_SOURCE": str(write(mutant, folder))}
+        subprocess.run(build, check=True, env=os.environ | sources)
+        command = ["g++", f"-print-file-name={RUNTIMES[mutant.sanitizer]}"]
+        runtime = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        settings = {
+            "LD_PRELOAD": runtime,
+            "TSAN_OPTIONS": "halt_on_error=1",
+            "ASAN_OPTIONS": "detect_leaks=0",
+            "RUST_BACKTRACE": "0",
+        }
+        part = "wide" if mutant.kernel == BLOCK else "narrow"
+        # ThreadSanitizer wants addresses where it expects them.
+        command = [
+            "setarch",
+            "-R",
+            "env",
+            *(f"{key}={value}" for key, value in settings.items()),
+            program,
+            library,
+            part,
+        ]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+        return done.returncode, done.stdout + done.stderr
+
+
+def caught_by(mutant: Mutant, status: int, report: str) -> str | None:
+    """What has noticed the fault; None if nothing has."""
+    if mutant.sanitizer == "thread":
+        is_found = "WARNING: ThreadSanitizer: data race" in report and mutant.kernel in report
+        return "ThreadSanitizer" if is_found else None
+    if "ERROR: AddressSanitizer: " in report and mutant.kernel in report:
+        return "AddressSanitizer"
+    return "comparison" if status == 1 and report.lstrip().startswith("Error: f32 ") else None
+
+
+def main() -> None:
+    (program,) = sys.argv[1:]
+    missed = 0
+    for mutant in MUTANTS:
+        status, report = run(program, mutant)
+        by = caught_by(mutant, status, report)
+        missed += by is None
+        print(f"{mutant.kernel}, {mutant.file}, {mutant.before.strip()!r}: {by or 'MISSED'}", flush=True)
+        if by is None:
+            print(report[-2000:])
+    print(f"{len(MUTANTS)} mutants, {len(MUTANTS) - missed} caught")
+    if missed:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
