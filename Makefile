@@ -263,13 +263,14 @@ GPU_PATH := build/gpu_path
 DRIVER_TWIN := $(GPU_PATH)/libhungarian_twin.so
 STAND_IN_DRIVER := $(GPU_PATH)/driver/libcuda.so.1
 HOST_DEVICE := $(GPU_PATH)/host_device.so
+XLA_RUNTIME := $(GPU_PATH)/xla_runtime.so
 GPU_CHECK := build/gpu_check/gpu-check
 # A library of that name which is no driver, and a driver that knows next to nothing.
 NO_DRIVER := $(GPU_PATH)/no_driver/libcuda.so.1
 OLD_DRIVER := $(GPU_PATH)/old_driver/libcuda.so.1
 COMPILE_STAND_IN = mkdir -p $(@D) && $(CXX) -std=c++17 -g -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -shared
 
-test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(NO_DRIVER) $(OLD_DRIVER) $(GPU_CHECK)
+test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(XLA_RUNTIME) $(NO_DRIVER) $(OLD_DRIVER) $(GPU_CHECK)
 	LD_LIBRARY_PATH=$(abspath $(dir $(STAND_IN_DRIVER))) HUNGARIAN_STAND_IN_CUDA=1 HUNGARIAN_GPU_PATH=$(abspath $(GPU_PATH)) \
 	  HUNGARIAN_GPU_CHECK=$(abspath $(GPU_CHECK)) $(BIN)/python -m pytest tests/gpu
 
@@ -291,6 +292,10 @@ $(OLD_DRIVER):
 $(HOST_DEVICE): tests/gpu/host_device.cc $(VENV)/.complete
 	folder=$$($(BIN)/python -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("tensorflow").origin))') && \
 	$(COMPILE_STAND_IN) -isystem "$$folder/include" $< -o $@ -L"$$folder" -l:libtensorflow_framework.so.2 -Wl,-z,defs
+
+$(XLA_RUNTIME): tests/gpu/xla_runtime.cc $(VENV)/.complete
+	folder=$$($(BIN)/python -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("tensorflow").origin))') && \
+	$(COMPILE_STAND_IN) -isystem "$$folder/include" $< -o $@ -L"$$folder" -l:libtensorflow_framework.so.2 -l:libtensorflow_cc.so.2 -Wl,-z,defs
 
 # On a machine with a GPU: is every kernel right there, and how fast? Needs cargo and a driver, no TensorFlow. The program
 # can also be copied to such a machine: it is all that is needed there.

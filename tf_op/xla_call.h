@@ -22,8 +22,8 @@ constexpr absl::string_view kXlaCallTarget = "HungarianAssignment";
 
 // What came of registering the handler for XLA on a platform: an error says
 // what to do. Known once the library is loaded.
-const absl::Status& HostCallRegistration();
-const absl::Status& CudaCallRegistration();
+const absl::Status& HostCallRegistration() noexcept;
+const absl::Status& CudaCallRegistration() noexcept;
 
 // ---- For the handlers ----
 

@@ -5,6 +5,7 @@
 // Nothing here waits for the device, and the same call always launches the same
 // kernels, so XLA may record it into a command buffer (a CUDA graph).
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -117,10 +118,12 @@ XLA_FFI_DEFINE_HANDLER(kHandler, Handle,
 
 }  // namespace
 
-const absl::Status& CudaCallRegistration() {
-  static const absl::Status status = RegisterXlaCall(
-      "CUDA", XLA_FFI_Handler_Bundle{nullptr, nullptr, nullptr, kHandler},
-      XLA_FFI_HANDLER_TRAITS_COMMAND_BUFFER_COMPATIBLE);
+const absl::Status& CudaCallRegistration() noexcept {
+  static const absl::Status status = WithoutExceptions([] {
+    return RegisterXlaCall(
+        "CUDA", XLA_FFI_Handler_Bundle{nullptr, nullptr, nullptr, kHandler},
+        XLA_FFI_HANDLER_TRAITS_COMMAND_BUFFER_COMPATIBLE);
+  });
   return status;
 }
 

@@ -170,9 +170,11 @@ XLA_FFI_DEFINE_HANDLER(kHandler, Handle,
 
 }  // namespace
 
-const absl::Status& HostCallRegistration() {
-  static const absl::Status status = RegisterXlaCall(
-      "Host", XLA_FFI_Handler_Bundle{nullptr, nullptr, nullptr, kHandler}, 0);
+const absl::Status& HostCallRegistration() noexcept {
+  static const absl::Status status = WithoutExceptions([] {
+    return RegisterXlaCall(
+        "Host", XLA_FFI_Handler_Bundle{nullptr, nullptr, nullptr, kHandler}, 0);
+  });
   return status;
 }
 

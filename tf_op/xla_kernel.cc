@@ -54,6 +54,13 @@ absl::Status CheckBytes(xla::PrimitiveType type,
 struct Input {
   static absl::Status Make(XlaOpKernelContext* context, int index,
                            Input* input) {
+    input->type = context->input_xla_type(index);
+    // As TensorFlow has it, with bounds for sizes: some of its shapes XLA
+    // cannot even be asked about.
+    const auto sizes =
+        context->op_kernel_context()->input(index).shape().dim_sizes();
+    input->dims.assign(sizes.begin(), sizes.end());
+    TF_RETURN_IF_ERROR(CheckBytes(input->type, input->dims));
     TF_ASSIGN_OR_RETURN(const xla::Shape shape, context->InputXlaShape(index));
     if (shape.is_unbounded_dynamic()) {
       return absl::UnimplementedError(
@@ -61,14 +68,8 @@ struct Input {
                        "for all dimensions, got ",
                        shape.ToString()));
     }
-    input->type = shape.element_type();
-    TF_RETURN_IF_ERROR(CheckBytes(
-        input->type, std::vector<int64_t>(shape.dimensions().begin(),
-                                          shape.dimensions().end())));
     input->array = context->Input(index);
-    for (int dim = 0; dim < static_cast<int>(shape.dimensions().size());
-         ++dim) {
-      input->dims.push_back(shape.dimensions(dim));
+    for (int dim = 0; dim < input->rank(); ++dim) {
       if (!shape.is_dynamic_dimension(dim)) continue;
       // The actual size is taken before it is forgotten.
       input->bounded.emplace_back(dim,

@@ -1,0 +1,149 @@
+"""What XLA runs on a GPU: the custom call's handler for CUDA, up to the kernels' source.
+
+XLA compiles for a GPU only where there is one, so its runtime is stood in for (xla_runtime.cc). That XLA emits the call is
+seen on the CPU, where the same kernel of TensorFlow's emits it.
+"""
+
+import ctypes
+import itertools
+import os
+import pathlib
+
+import numpy as np
+import pytest
+
+import oracle
+from hungarian_loss import Assignment
+
+SEED = 20240614
+FOLDER = pathlib.Path(os.environ["HUNGARIAN_GPU_PATH"])
+TARGET = b"HungarianAssignment"
+INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED = 3, 8, 12
+# XLA_FFI_DataType.
+TYPES = {"bool": 1, "int32": 4, "float16": 10, "float32": 11, "float64": 12, "bfloat16": 16}
+
+
+class Array(ctypes.Structure):
+    _fields_ = [
+        ("type", ctypes.c_int32),
+        ("rank", ctypes.c_int32),
+        ("dims", ctypes.POINTER(ctypes.c_int64)),
+        ("data", ctypes.c_void_p),
+    ]
+
+
+def arrays(values):
+    described = []
+    for value in values:
+        dims = (ctypes.c_int64 * value.ndim)(*value.shape)
+        described.append(Array(TYPES[value.dtype.name], value.ndim, dims, value.ctypes.data))
+    return (Array * len(described))(*described)
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    library = ctypes.CDLL(str(FOLDER / "xla_runtime.so"))
+    library.runtime_may_record.restype = ctypes.c_bool
+    return library
+
+
+def scratch(runtime):
+    counts = ctypes.c_int64(), ctypes.c_int64()
+    runtime.runtime_counts(*map(ctypes.byref, counts))
+    return tuple(count.value for count in counts)
+
+
+def call(runtime, inputs, maximize=False, validate=False, outputs=None):
+    """(code, message, outputs) of one call; outputs begin as rubbish."""
+    cost = inputs[0]
+    *batch, rows, cols = cost.shape if cost.ndim > 1 else (1, 1)
+    real = oracle.real_type(cost.dtype)
+    if outputs is None:
+        shapes = [(real, batch), (np.int32, [*batch, rows]), (np.int32, [*batch, cols])]
+        shapes += [(real, [*batch, rows]), (real, [*batch, cols]), (np.int32, batch)]
+        outputs = [np.full(shape, 77, dtype) for dtype, shape in shapes]
+    message = ctypes.create_string_buffer(1000)
+    code = runtime.runtime_call(
+        TARGET,
+        arrays(inputs),
+        ctypes.c_int64(len(inputs)),
+        arrays(outputs),
+        ctypes.c_int64(len(outputs)),
+        ctypes.c_bool(maximize),
+        ctypes.c_bool(validate),
+        message,
+        ctypes.c_size_t(len(message)),
+    )
+    return code, message.value.decode(), outputs
+
+
+def inputs_of(cost, row_mask=True, col_mask=True, cost_limit=np.inf):
+    real = oracle.real_type(cost.dtype)
+    return [cost, np.array(row_mask), np.array(col_mask), np.array(cost_limit, real)]
+
+
+def test_xla_may_record_it_into_a_command_buffer(runtime):
+    assert runtime.runtime_may_record(TARGET)
+    assert not runtime.runtime_may_record(b"something else")
+
+
+@pytest.mark.parametrize("maximize", [False, True], ids=["min", "max"])
+@pytest.mark.parametrize("dtype", oracle.DTYPES)
+def test_answers(dtype, maximize, runtime, launches):
+    rng = np.random.default_rng(SEED)
+    shapes = [(3, 4, 5), (2, 7, 3), (2, 2, 6, 6), (4, 5), (1, 40, 50), (2, 0, 3), (0, 3, 4)]
+    limits = itertools.cycle([np.inf, 0.4 if not maximize else -0.4])
+    for shape, limit, masked in zip(shapes, limits, itertools.cycle([False, True, True])):
+        cost = oracle.generate("uniform", rng, shape, oracle.DTYPES[dtype], maximize)
+        masks = {}
+        if masked:
+            row_mask = rng.uniform(size=shape[:-1]) < 0.7
+            masks = {"row_mask": row_mask, "col_mask": rng.uniform(size=[*shape[:-2], shape[-1]]) < 0.7}
+        inputs = inputs_of(cost, cost_limit=limit, **masks)
+        before, scratch_before = launches(), scratch(runtime)
+        code, message, outputs = call(runtime, inputs, maximize)
+        assert (code, message) == (0, "")
+        assert (launches() > before) == (0 not in shape[:-2])
+        # What XLA's allocator gave was given back.
+        allocated, freed = (now - then for now, then in zip(scratch(runtime), scratch_before, strict=True))
+        assert allocated == freed <= 1
+        limit = float(inputs[3])
+        oracle.check_batch(cost, Assignment(*outputs), limit=limit, maximize=maximize, note=f"{shape}", **masks)
+
+
+def test_scratch_that_is_refused(runtime):
+    """The largest problems need some."""
+    inputs = inputs_of(np.random.default_rng(SEED).uniform(size=(2, 300, 300)))
+    before = scratch(runtime)
+    code, message, _ = call(runtime, inputs)
+    assert (code, message) == (0, "") and scratch(runtime)[0] == before[0] + 1
+    runtime.runtime_refuse_scratch(ctypes.c_bool(True))
+    try:
+        code, message, _ = call(runtime, inputs)
+    finally:
+        runtime.runtime_refuse_scratch(ctypes.c_bool(False))
+    assert code == RESOURCE_EXHAUSTED
+    assert "no GPU memory for" in message and "make the batch smaller" in message
+
+
+def test_what_does_not_fit_is_refused(runtime, launches):
+    """A program need not come from our kernel."""
+    cost = np.ones((2, 3, 4), np.float32)
+    good = inputs_of(cost)
+    before = launches()
+    refusals = [
+        (inputs_of(np.ones(3, np.float32)), {}, "cost must have rank 2"),
+        (inputs_of(cost, row_mask=np.full((2, 4), True)), {}, r"row_mask does not fit cost: got shape \[2,4\]"),
+        ([*good[:3], np.array(1.0)], {}, r"cost_limit \(U\) must be float when cost \(T\) is float, got double"),
+        ([good[0], np.array(1, np.int32), *good[2:]], {}, "row_mask is int32 .*, expected bool"),
+        (good[:3], {}, "got 3 operands and 6 results, expected 4 and 6"),
+        (good, {"outputs": call(runtime, inputs_of(cost[:1]))[2]}, r"total_cost is float \[1\], expected float \[2\]"),
+    ]
+    launched = launches() - before
+    for inputs, options, pattern in refusals:
+        code, message, _ = call(runtime, inputs, **options)
+        assert code == INVALID_ARGUMENT
+        assert oracle.matches(pattern, message), message
+    assert launches() == before + launched
+    code, message, _ = call(runtime, good, validate=True)
+    assert code == UNIMPLEMENTED and "validate=True is not available on GPU" in message

@@ -1,0 +1,137 @@
+"""What only XLA does: sizes that it merely bounds, threads of its own, compiling before the op was known."""
+
+import concurrent.futures
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import oracle
+from hungarian_loss import Assignment, linear_assignment
+
+SEED = 20240615
+
+
+def compiled(function):
+    return tf.function(function, jit_compile=True)
+
+
+def assert_same(got, want):
+    for name, one, other in zip(Assignment._fields, got, want, strict=True):
+        assert one.shape == other.shape, name
+        np.testing.assert_array_equal(one, other, name)
+
+
+# Sizes that are known only when run, by the axes of which a mask keeps some: XLA has the greatest size as a bound.
+
+
+@pytest.mark.parametrize("share", [0.6, 0.0], ids=["some", "none"])
+@pytest.mark.parametrize("options", [{}, {"maximize": True}, {"cost_limit": 0.5}], ids=str)
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_sizes_that_are_only_bounded(axes, options, share):
+    rng = np.random.default_rng(SEED)
+    cost = rng.uniform(size=(4, 5, 6)).astype(np.float32)
+    keeps = {str(axis): rng.uniform(size=cost.shape[axis]) < share for axis in axes}
+
+    def solve(cost, keeps):
+        for axis in axes:
+            cost = tf.boolean_mask(cost, keeps[str(axis)], axis=axis)
+        return linear_assignment(cost, **options)
+
+    assert_same(compiled(solve)(cost, keeps), solve(cost, keeps))
+
+
+def test_masks_and_gradient_where_sizes_are_only_bounded():
+    rng = np.random.default_rng(SEED)
+    cost = tf.constant(rng.uniform(size=(3, 6, 7)))
+    keep, exists = rng.uniform(size=6) < 0.7, tf.constant(rng.uniform(size=(3, 6)) < 0.7)
+    assert 0 < keep.sum() < 6
+
+    def solve(cost, keep):
+        with tf.GradientTape() as tape:
+            tape.watch(cost)
+            kept = tf.boolean_mask(cost, keep, axis=1)
+            answer = linear_assignment(kept, row_mask=tf.boolean_mask(exists, keep, axis=1))
+        return answer, tape.gradient(answer.total_cost, cost)
+
+    (got, gradient), (want, expected) = compiled(solve)(cost, keep), solve(cost, keep)
+    assert_same(got, want)
+    np.testing.assert_array_equal(gradient, expected)
+    assert np.sum(expected) > 0
+
+
+def test_a_mask_of_another_bound_is_refused():
+    cost, keep = tf.zeros([3, 4]), tf.constant([True, False, True])
+
+    def solve(cost, keep):
+        return linear_assignment(tf.boolean_mask(cost, keep), row_mask=tf.constant([True, True])).status
+
+    assert solve(cost, keep).numpy() == 0
+    with pytest.raises(
+        (ValueError, tf.errors.InvalidArgumentError), match=r"row_mask does not fit cost: got shape \[2\]"
+    ):
+        compiled(solve)(cost, keep)
+
+
+# Raising.
+
+
+def test_validate_says_what_it_says_without_xla():
+    cost = np.random.default_rng(SEED).uniform(size=(2, 3, 4, 5)).astype(np.float32)
+    cost[1, 2, 3, 1] = np.nan
+
+    def solve(cost):
+        return linear_assignment(cost, validate=True).total_cost
+
+    messages = []
+    for call in (solve, compiled(solve)):
+        with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+            call(tf.constant(cost))
+        messages.append(raised.value.message.split("}} ")[-1].split(" [Op:")[0].strip())
+    assert messages[0] == messages[1]
+    assert "cost[1, 2, 3, 1] is nan" in messages[0]
+    cost[1, 2, 3, 1] = 0
+    np.testing.assert_array_equal(compiled(solve)(cost), solve(cost))
+
+
+# Threads.
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_batch_large_enough_to_be_shared(dtype):
+    cost = tf.cast(tf.random.stateless_uniform([20_001, 7, 8], [1, SEED]), dtype)
+    assert_same(compiled(linear_assignment)(cost), linear_assignment(cost))
+
+
+def test_many_calls_at_once():
+    """More than XLA's pool has threads, each with parts for all of them: nobody waits for ever."""
+    costs = [tf.random.stateless_uniform([4000, 8, 8], [index, SEED]) for index in range(16)]
+    solve = compiled(lambda cost: linear_assignment(cost).row_to_col)
+    solve(costs[0])
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        together = list(pool.map(solve, costs, timeout=120))
+    for got, cost in zip(together, costs, strict=True):
+        np.testing.assert_array_equal(got, linear_assignment(cost).row_to_col)
+
+
+def test_calls_within_one_program():
+    """XLA runs what does not depend on each other side by side, on the threads that the calls share."""
+    costs = tf.random.stateless_uniform([12, 3000, 8, 8], [2, SEED])
+
+    def solve(costs):
+        return [linear_assignment(cost) for cost in tf.unstack(costs)]
+
+    for got, want in zip(compiled(solve)(costs), solve(costs), strict=True):
+        assert_same(got, want)
+
+
+def test_loaded_after_xla_has_compiled_something():
+    code = """
+    import json
+    import tensorflow as tf
+    tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(1.0))
+    from hungarian_loss import linear_assignment
+    solve = tf.function(lambda cost: linear_assignment(cost).row_to_col, jit_compile=True)
+    print(json.dumps(solve(tf.constant([[4.0, 1.0], [2.0, 3.0]])).numpy().tolist()))
+    """
+    assert oracle.run_json(code) == [1, 0]
