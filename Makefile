@@ -319,13 +319,12 @@ WHEEL_BUILDS := $(WHEEL_TENSORFLOWS:%=wheel-build-%)
 WHEEL_TESTS := $(WHEEL_TENSORFLOWS:%=wheel-test-%)
 WHEEL_TOOLS := $(WHEEL)/tools
 WHEEL_STAGE := $(WHEEL)/stage
-# Each step begins with nothing that an earlier one left.
-FRESH = rm -rf $(1) && mkdir -p $(1)
 
 .PHONY: wheel wheel-test wheel-test-other $(WHEEL_BUILDS) $(WHEEL_TESTS)
 
 wheel: $(WHEEL_BUILDS) $(WHEEL_TOOLS)/.complete
-	$(call FRESH,$(WHEEL_STAGE)/hungarian_loss/_builds $(WHEEL)/unrepaired $(WHEEL)/dist)
+	rm -rf $(WHEEL_STAGE) $(WHEEL)/unrepaired $(WHEEL)/dist
+	mkdir -p $(WHEEL_STAGE)/hungarian_loss/_builds
 	cp LICENSE python_shim/pyproject.toml python_shim/setup.py $(WHEEL_STAGE)
 	cp $(PACKAGE)/*.py $(PACKAGE)/py.typed $(WHEEL_STAGE)/hungarian_loss
 	cp -r $(WHEEL_TENSORFLOWS:%=$(WHEEL)/builds/%) $(WHEEL_STAGE)/hungarian_loss/_builds

@@ -65,12 +65,17 @@ absl::Status Gradient(const Scope& scope, const Operation& assignment,
 
 // What REGISTER_GRADIENT_OP does, unless it is done already. That macro ends
 // the process when a second copy of this library is loaded; without it the
-// second copy costs an error where the op is next run.
-bool RegisterOnce() {
-  ops::GradOpRegistry* const registry = ops::GradOpRegistry::Global();
-  ops::GradFunc known;
-  return registry->Lookup("HungarianAssignment", &known).ok() ||
-         registry->Register("HungarianAssignment", Gradient);
+// second copy costs an error where the op is next run. Without memory for it
+// there is no gradient, which TensorFlow says when one is asked for.
+bool RegisterOnce() noexcept {
+  try {
+    ops::GradOpRegistry* const registry = ops::GradOpRegistry::Global();
+    ops::GradFunc known;
+    return registry->Lookup("HungarianAssignment", &known).ok() ||
+           registry->Register("HungarianAssignment", Gradient);
+  } catch (...) {
+    return false;
+  }
 }
 
 const bool kRegistered = RegisterOnce();
