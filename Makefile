@@ -201,14 +201,8 @@ fuzz-smoke:
 # Neither a GPU nor a CUDA toolkit is needed: NVRTC and ptxas come from PyPI when they are first asked for.
 CUDA_TOOLS := build/cuda-tools
 CUDA_PINS := nvidia-cuda-nvrtc-cu12==12.0.76 nvidia-cuda-nvcc-cu12==12.9.86
-TWIN := build/twin
 
 .PHONY: ptx test-ptx test-twin twin-steps
-
-$(CUDA_TOOLS)/.complete: $(VENV)/.complete
-	rm -rf $(CUDA_TOOLS)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --target $(CUDA_TOOLS) $(CUDA_PINS)
-	touch $@
 
 # The checked-in PTX, and the table of what kernels take.
 ptx: $(CUDA_TOOLS)/.complete
@@ -217,6 +211,43 @@ ptx: $(CUDA_TOOLS)/.complete
 test-ptx: $(CUDA_TOOLS)/.complete
 	$(BIN)/python cuda/ptx.py $(CUDA_TOOLS) --check
 
+$(CUDA_TOOLS)/.complete: $(VENV)/.complete
+	rm -rf $(CUDA_TOOLS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+	  --target $(CUDA_TOOLS) $(CUDA_PINS)
+	touch $@
+
+# The kernels' own source on the host: against the CPU's solver, as older and as newer devices run it; with sanitizers; and
+# faults of all kinds put into it, which must be noticed.
+TWIN := build/twin
+TWIN_SOURCES := $(wildcard cuda/*.cu cuda/*.h cuda/twin/*)
+TWIN_PROGRAM := target/debug/hungarian-twin
+BUILD_TWIN_PROGRAM = CARGO_TARGET_DIR=target cargo build --locked --quiet --profile test --package hungarian-twin
+# ThreadSanitizer wants addresses where it expects them.
+UNDER = setarch -R env LD_PRELOAD=$$($(CXX) -print-file-name=lib$(1).so) TSAN_OPTIONS=halt_on_error=1 \
+  ASAN_OPTIONS=detect_leaks=0
+
+test-twin: $(TWIN)/libtwin-70.so $(TWIN)/libtwin-80.so $(TWIN)/libtwin-tsan.so $(TWIN)/libtwin-asan.so
+	$(BUILD_TWIN_PROGRAM)
+	$(TWIN_PROGRAM) $(TWIN)/libtwin-70.so sample
+	$(TWIN_PROGRAM) $(TWIN)/libtwin-80.so parity
+	$(call UNDER,tsan) $(TWIN_PROGRAM) $(TWIN)/libtwin-tsan.so sample
+	$(call UNDER,asan) $(TWIN_PROGRAM) $(TWIN)/libtwin-asan.so sample
+	$(PYTHON) cuda/twin/mutants.py $(TWIN_PROGRAM)
+
+# How many steps problems of some shapes take.
+twin-steps: $(TWIN)/libtwin-80.so
+	$(BUILD_TWIN_PROGRAM)
+	$(TWIN_PROGRAM) $(TWIN)/libtwin-80.so steps
+
+$(TWIN)/libtwin-70.so: TWIN_FLAGS := -D__CUDA_ARCH__=700
+$(TWIN)/libtwin-80.so: TWIN_FLAGS := -D__CUDA_ARCH__=800
+$(TWIN)/libtwin-tsan.so: TWIN_FLAGS := -O1 -fsanitize=thread
+$(TWIN)/libtwin-asan.so: TWIN_FLAGS := -O1 -fsanitize=address
+$(TWIN)/%.so: $(TWIN_SOURCES)
+	mkdir -p $(TWIN)
+	cuda/twin/build.sh $@ $(TWIN_FLAGS)
+
 # ---- CUDA path ----
 
 .PHONY: test-gpu-path gpu-check
@@ -224,7 +255,8 @@ test-ptx: $(CUDA_TOOLS)/.complete
 # The path to a GPU on machines that have none: TensorFlow's kernel, the launch, and the kernels' host twin behind a
 # libcuda.so.1 of our own. All of it stays in this folder; no package has it.
 GPU_PATH := build/gpu_path
-DRIVER_TWIN := $(GPU_PATH)/libhungarian_twin.so
+# As the device of that driver, of compute capability 8.0, runs the kernels.
+DRIVER_TWIN := $(TWIN)/libtwin-80.so
 STAND_IN_DRIVER := $(GPU_PATH)/driver/libcuda.so.1
 HOST_DEVICE := $(GPU_PATH)/host_device.so
 GPU_CHECK := build/gpu_check/gpu-check
@@ -237,12 +269,9 @@ test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(NO_DRIVER) $(OLD_DRIVER
 	LD_LIBRARY_PATH=$(abspath $(dir $(STAND_IN_DRIVER))) HUNGARIAN_STAND_IN_CUDA=1 HUNGARIAN_GPU_PATH=$(abspath $(GPU_PATH)) \
 	  HUNGARIAN_GPU_CHECK=$(abspath $(GPU_CHECK)) $(BIN)/python -m pytest tests/gpu
 
-$(DRIVER_TWIN): $(wildcard cuda/*.cu cuda/*.h cuda/twin/*)
-	@mkdir -p $(@D)
-	cuda/twin/build.sh $@
-
 $(STAND_IN_DRIVER): tests/gpu/stand_in_driver.cc $(DRIVER_TWIN)
-	$(COMPILE_STAND_IN) -I. $< -o $@ -Wl,-soname,libcuda.so.1 -Wl,-z,defs $(DRIVER_TWIN) -Wl,-rpath,'$$ORIGIN/..'
+	$(COMPILE_STAND_IN) -I. $< -o $@ -Wl,-soname,libcuda.so.1 -Wl,-z,defs \
+	  -L$(dir $(DRIVER_TWIN)) -l:$(notdir $(DRIVER_TWIN)) -Wl,-rpath,'$$ORIGIN/../../twin'
 
 $(NO_DRIVER):
 	@mkdir -p $(@D)

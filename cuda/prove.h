@@ -3,21 +3,20 @@
 // (src/exact.rs, src/repair.rs), nothing rests on what f32 rounded away:
 //
 // 1. The duals v are taken over, on a grid that keeps f64 exact where costs
-// allow it, and raised until every matched pair is
-//    the cheapest of its row (Bellman & Ford):
+//    allow it, and raised until every matched pair is the cheapest of its row
+//    (Bellman & Ford):
 //
-//      v_m <- max(v_m, c_im - min_j (c_ij - v_j)), where m is the column
-//      matched with row i, for all rows at once.
+//      v_m <- max(v_m, c_im - min_j (c_ij - v_j)),
 //
-//    If that settles, with v nowhere above its ceiling and no row that is out
-//    wanting a column, the matching is optimal.
+//    where m is the column matched with row i, for all rows at once. If that
+//    settles, with v nowhere above its ceiling and no row that is out wanting a
+//    column, the matching is optimal.
 // 2. Otherwise f64 goes on: where all columns are matched, from these duals,
-// with the rows whose pair is not their cheapest
-//    open again; else from nothing.
+//    with the rows whose pair is not their cheapest open again; else from
+//    nothing.
 // 3. The duals bound how far the objective can be from the optimum. If that is
-// more than rows * 2^-50 * max(|c|, |L|), and
-//    costs have too many digits for f64 to be exact, the problem is solved
-//    again in twice the precision.
+//    more than rows * 2^-50 * max(|c|, |L|), and costs have too many digits for
+//    f64 to be exact, the problem is solved again in twice the precision.
 
 #ifndef CUDA_PROVE_H_
 #define CUDA_PROVE_H_
@@ -120,9 +119,17 @@ class Prover {
     if (largest_dual > 0.5 * frame_.existing_rows * largest_) {
       return false;
     }
-    TakeDuals(answer);
-    if (Raise(largest_dual)) {
-      return true;
+    // Where v has a ceiling, f32 may have rounded it to above what f64 allows.
+    // From a little below, on the grid too, raising comes to the least duals
+    // that prove the matching, if any do.
+    const double margin = PowerOfTwoFrom((largest_ + largest_dual) /
+                                         static_cast<double>(1LL << 20));
+    const int attempts = frame_.IsBalanced() ? 1 : 2;
+    for (int attempt = 0; attempt < attempts; ++attempt) {
+      TakeDuals(answer, attempt * margin);
+      if (Raise(largest_dual)) {
+        return true;
+      }
     }
     if (!frame_.IsBalanced()) {
       return false;
@@ -227,7 +234,8 @@ class Prover {
 
   // v in multiples of a grid that divides all costs, if f64 is to be exact (see
   // src/solver.rs, "size of the numbers").
-  __device__ void TakeDuals(const Answer<Real>& answer) {
+  // Matched columns below their ceiling begin lower by `margin`.
+  __device__ void TakeDuals(const Answer<Real>& answer, double margin) {
     const double sums =
         2.0 * (frame_.existing_rows + frame_.existing_cols) * largest_;
     const double grid =
@@ -244,7 +252,7 @@ class Prover {
       if (frame_.col_mask.Exists(col)) {
         const double near = answer.col_duals[col];
         const double rounded = fabs(near) < far ? (near + shift) - shift : near;
-        dual = row >= 0 ? Smaller(rounded, ceiling) : ceiling;
+        dual = row >= 0 && rounded < ceiling ? rounded - margin : ceiling;
       }
       state_.RowOfCol(col) = static_cast<short>(row);
       // What is not matched is never raised: it is the same before and after

@@ -10,23 +10,22 @@
 //
 //   (1) every matched pair is the cheapest of its row under c - v;
 //   (2) v never rises, and stays at the column ceiling while a column is
-//   unmatched. The ceiling is 0, or L/2 with a limit.
-//       Where all columns end up matched there is none, and v begins at the
-//       column's least cost.
+//       unmatched. The ceiling is 0, or L/2 with a limit. Where all columns end
+//       up matched there is none, and v begins at the column's least cost.
 //
 // 1. Row reduction: all open rows at once find their cheapest column, a warp
-// for each row. Of those that want the same
-//    one, the row takes it that is most eager (the gap to its second cheapest
-//    is largest; then the lowest row). v falls by that gap, which keeps (1),
-//    and a row that had the column is open again. In the first round, where all
-//    columns are free, v stays. This is the augmenting row reduction of Jonker
-//    & Volgenant, or an auction without epsilon, in rounds. Their number is
-//    capped: what is open then is left to
+//    for each row. Of those that want the same one, the row takes it that is
+//    most eager (the gap to its second cheapest is largest; then the lowest
+//    row). v falls by that gap, which keeps (1), and a row that had the column
+//    is open again. In the first round, where all columns are free, v stays.
+//    This is the augmenting row reduction of Jonker & Volgenant, or an auction
+//    without epsilon, in rounds. Their number is capped; what is open then is
+//    left to
 // 2. Augmentation: for one open row after the other Dijkstra's shortest path
-// over reduced costs to a free column, or to a
-//    row that had better be unmatched. Each thread holds some columns; a step
-//    finds the nearest column of all and relaxes one row of costs, which is one
-//    exchange among the threads.
+//    over reduced costs to a free column, or to a row that had better be
+//    unmatched. Each thread holds some columns; a step finds the nearest column
+//    of all and relaxes one row of costs, which is one exchange among the
+//    threads.
 
 #ifndef CUDA_SOLVER_H_
 #define CUDA_SOLVER_H_
@@ -347,11 +346,13 @@ __device__ __noinline__ bool Augment(TeamType team, Costs<Entry> costs,
       .Run();
 }
 
-// Rounds of row reduction, at most: seven bits hold their number. A round takes
-// about as long as a step of augmentation or two, and saves more than that as
-// long as rows still find columns; for 300 x 300 uniform costs, up to about 100
-// rounds.
+// Rounds of row reduction, at most: seven bits hold their number. Where several
+// warps bid at once, a round takes about as long as one or two steps of
+// augmentation, and saves more than that as long as rows still find columns:
+// for 300 x 300 uniform costs, up to about 100 rounds. A lone warp makes one
+// bid after the other, each about as long as a step.
 constexpr unsigned kMostReductionRounds = 127;
+constexpr unsigned kReductionRoundsOfWarp = 8;
 
 template <typename R, class TeamType, typename Entry, class Columns>
 class Solver {
@@ -369,8 +370,10 @@ class Solver {
   __device__ bool Solve(const typename Columns::Place& place) {
     Begin();
     const unsigned rounds =
-        Smaller(kMostReductionRounds,
-                32 + static_cast<unsigned>(frame_.existing_rows) / 4);
+        team_.warps() == 1 && frame_.IsBalanced()
+            ? kReductionRoundsOfWarp
+            : Smaller(kMostReductionRounds,
+                      32 + static_cast<unsigned>(frame_.existing_rows) / 4);
     for (unsigned round = 0; round < rounds; ++round) {
       COUNT(kRounds);
       bool is_infeasible = false;
@@ -386,8 +389,7 @@ class Solver {
     return AugmentOpenRows(place);
   }
 
-  // Matches the rows that are open. The state must be one that (1) and (2) hold
-  // in, row_duals_by_col included.
+  // Matches the rows that are open. (1) and (2) must hold of the others.
   __device__ bool AugmentOpenRows(const typename Columns::Place& place) {
     return Augment<R, TeamType, Entry, Columns>(
         team_, costs_, state_, place, frame_.rows, frame_.cols, row_ceiling_);
@@ -446,7 +448,7 @@ class Solver {
   }
 
   // A bid is a number of which the largest wins: round, gap and row. Bids of
-  // earlier rounds need not be cleared. The gap, not negative, is cut to 15
+  // earlier rounds need not be cleared. The gap, not negative, is cut to 13
   // bits: any winner will do, if it only is the same one every time.
   __device__ static unsigned Bid(unsigned round, R gap, int row) {
     const float rounded = static_cast<float>(Number<R>::ToDouble(gap));
@@ -455,8 +457,7 @@ class Solver {
            (4095u - static_cast<unsigned>(row));
   }
 
-  // The bid of a row stands, with its gap in row_duals_by_col and its column in
-  // predecessors, at the row's place.
+  // The rows are dealt out to the warps.
   __device__ void PlaceBids(unsigned round, bool* is_infeasible) const {
     int ordinal = 0;
     for (int first = 0; first < frame_.rows; first += kWarp) {

@@ -374,3 +374,136 @@ impl Kernel {
         by_shared.min(by_threads).min(by_registers).clamp(1, most)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(compute_capability: u32, kib: u32) -> Device {
+        Device {
+            compute_capability,
+            multiprocessors: 100,
+            shared_bytes_per_block: 48 << 10,
+            shared_bytes_per_block_optin: (kib - 1) << 10,
+            shared_bytes_per_multiprocessor: kib << 10,
+            threads_per_multiprocessor: 2048,
+            grid_limit: i32::MAX as u32,
+        }
+    }
+
+    fn batch(problems: i64, rows: i64, cols: i64) -> DeviceBatch {
+        DeviceBatch {
+            problems,
+            rows,
+            cols,
+            row_mask_is_uniform: 1,
+            col_mask_is_uniform: 1,
+            ..DeviceBatch::default()
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_planned_says_why() {
+        let refusal = |device, batch| {
+            Plan::new(&device, CostType::Float, &batch)
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            refusal(device(61, 96), batch(1, 2, 2)),
+            "got a GPU of compute capability 6.1, expected 7.0 (Volta) or later"
+        );
+        assert_eq!(
+            refusal(device(80, 164), batch(1, 2, 4097)),
+            "got problems of 2 x 4097, expected at most 4096 rows and columns on a GPU"
+        );
+        assert_eq!(
+            refusal(device(80, 164), batch(1, -2, 2)),
+            "a size is negative: got -2, expected 0 or more"
+        );
+        assert_eq!(
+            refusal(device(80, 164), batch(i64::MAX, 4096, 4096)),
+            "got 9223372036854775807 problems of 4096 x 4096, expected at most 2^60 entries in all"
+        );
+    }
+
+    #[test]
+    fn every_plan_stays_within_the_device() {
+        let sides = [0, 1, 16, 100, 128, 129, 300, 1024, 1025, 4096];
+        let types = [
+            CostType::Half,
+            CostType::Bfloat16,
+            CostType::Float,
+            CostType::Double,
+        ];
+        for device in [
+            device(70, 97),
+            device(75, 65),
+            device(80, 164),
+            device(90, 228),
+        ] {
+            for (rows, cols) in sides
+                .iter()
+                .flat_map(|&rows| sides.map(|cols| (rows, cols)))
+            {
+                for (costs, problems) in types.into_iter().zip([1, 7, 1000, 1 << 33]) {
+                    let batch = batch(problems, rows, cols);
+                    let plan = Plan::new(&device, costs, &batch).expect("a plan");
+                    let per_block = plan.parameters(batch, 0).workspace_per_block as u64;
+                    assert_eq!(plan.launches.len(), 2);
+                    for launch in &plan.launches {
+                        let Launch {
+                            grid,
+                            threads,
+                            shared_bytes,
+                            ..
+                        } = *launch;
+                        assert!(grid >= 1 && i64::from(grid) <= problems, "{launch:?}");
+                        assert!(threads % 32 == 0 && (32..=512).contains(&threads));
+                        assert!(shared_bytes <= device.shared_bytes_per_block_optin);
+                        assert!(u64::from(grid) * per_block <= plan.workspace_bytes);
+                    }
+                    assert!(plan.workspace_bytes <= MOST_WORKSPACE.max(per_block));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn kernels_go_by_the_longer_side() {
+        let device = device(90, 228);
+        let kernels = |problems, rows, cols| {
+            let batch = batch(problems, rows, cols);
+            let plan = Plan::new(&device, CostType::Float, &batch).expect("a plan");
+            plan.launches
+                .iter()
+                .map(|launch| (launch.kernel, launch.threads))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            kernels(9, 128, 3),
+            [("search_by_warp_float", 32), ("prove_float", 128)]
+        );
+        assert_eq!(
+            kernels(9, 3, 300),
+            [("search_by_block_float", 160), ("prove_float", 128)]
+        );
+        assert_eq!(
+            kernels(9, 4096, 4096),
+            [("search_by_block_float", 512), ("prove_float", 256)]
+        );
+        assert_eq!(kernels(0, 3, 3), []);
+    }
+
+    /// Few problems have their costs in shared memory. Where that would leave room for few blocks only, many have not.
+    #[test]
+    fn costs_are_near_if_that_pays() {
+        let device = device(80, 164);
+        let shared = |problems| {
+            let plan = Plan::new(&device, CostType::Float, &batch(problems, 100, 100));
+            plan.expect("a plan").launches[0].shared_bytes
+        };
+        assert!(shared(50) > 40_000);
+        assert!(shared(100_000) < 4_000);
+    }
+}
