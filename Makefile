@@ -260,7 +260,8 @@ $(TWIN)/%.so: $(TWIN_SOURCES)
 # The path to a GPU on machines that have none: TensorFlow's kernel, the launch, and the kernels' host twin behind a
 # libcuda.so.1 of our own. All of it stays in this folder; no package has it.
 GPU_PATH := build/gpu_path
-DRIVER_TWIN := $(GPU_PATH)/libhungarian_twin.so
+# As the device of that driver, of compute capability 8.0, runs the kernels.
+DRIVER_TWIN := $(TWIN)/libtwin-80.so
 STAND_IN_DRIVER := $(GPU_PATH)/driver/libcuda.so.1
 HOST_DEVICE := $(GPU_PATH)/host_device.so
 XLA_RUNTIME := $(GPU_PATH)/xla_runtime.so
@@ -274,12 +275,9 @@ test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(XLA_RUNTIME) $(NO_DRIVE
 	LD_LIBRARY_PATH=$(abspath $(dir $(STAND_IN_DRIVER))) HUNGARIAN_STAND_IN_CUDA=1 HUNGARIAN_GPU_PATH=$(abspath $(GPU_PATH)) \
 	  HUNGARIAN_GPU_CHECK=$(abspath $(GPU_CHECK)) $(BIN)/python -m pytest tests/gpu
 
-$(DRIVER_TWIN): $(wildcard cuda/*.cu cuda/*.h cuda/twin/*)
-	@mkdir -p $(@D)
-	cuda/twin/build.sh $@
-
 $(STAND_IN_DRIVER): tests/gpu/stand_in_driver.cc $(DRIVER_TWIN)
-	$(COMPILE_STAND_IN) -I. $< -o $@ -Wl,-soname,libcuda.so.1 -Wl,-z,defs $(DRIVER_TWIN) -Wl,-rpath,'$$ORIGIN/..'
+	$(COMPILE_STAND_IN) -I. $< -o $@ -Wl,-soname,libcuda.so.1 -Wl,-z,defs \
+	  -L$(dir $(DRIVER_TWIN)) -l:$(notdir $(DRIVER_TWIN)) -Wl,-rpath,'$$ORIGIN/../../twin'
 
 $(NO_DRIVER):
 	@mkdir -p $(@D)
