@@ -147,3 +147,24 @@ def test_what_does_not_fit_is_refused(runtime, launches):
     assert launches() == before + launched
     code, message, _ = call(runtime, good, validate=True)
     assert code == UNIMPLEMENTED and "validate=True is not available on GPU" in message
+
+
+def test_a_name_that_is_taken_is_told_at_first_use():
+    """XLA takes one handler of a name. The op is loaded all the same, and works where XLA is not asked."""
+    code = """
+    import ctypes, json, sys
+    import tensorflow as tf
+    runtime = ctypes.CDLL(sys.argv[1])
+    assert runtime.runtime_take_name(b"HungarianAssignment", b"Host")
+    from hungarian_loss import linear_assignment
+    cost = tf.constant([[4.0, 1.0], [2.0, 3.0]])
+    assert linear_assignment(cost).row_to_col.numpy().tolist() == [1, 0]
+    try:
+        tf.function(linear_assignment, jit_compile=True)(cost)
+    except tf.errors.FailedPreconditionError as error:
+        print(json.dumps(error.message))
+    """
+    message = oracle.run_json(code, FOLDER / "xla_runtime.so")
+    assert oracle.matches(
+        "cannot be compiled by XLA for Host.*load the op's library once.*turn jit_compile off", message
+    )

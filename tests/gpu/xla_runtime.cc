@@ -58,6 +58,17 @@ XLA_FFI_Error* Free(XLA_FFI_DeviceMemory_Free_Args* args) {
   return nullptr;
 }
 
+// A handler of somebody else's, which does nothing.
+XLA_FFI_Error* DoNothing(XLA_FFI_CallFrame* frame) {
+  if (frame->extension_start != nullptr &&
+      frame->extension_start->type == XLA_FFI_Extension_Metadata) {
+    auto* const extension =
+        reinterpret_cast<XLA_FFI_Metadata_Extension*>(frame->extension_start);
+    extension->metadata->api_version = xla::ffi::GetXlaFfiApi()->api_version;
+  }
+  return nullptr;
+}
+
 void Say(const absl::Status& status, char* message, size_t size) {
   std::snprintf(message, size, "%s", std::string(status.message()).c_str());
 }
@@ -86,6 +97,20 @@ EXPORT void runtime_counts(int64_t* allocated, int64_t* freed) {
 }
 
 EXPORT void runtime_refuse_scratch(bool value) { refuse = value; }
+
+// Registers another handler by that name, which the op's then cannot have.
+EXPORT bool runtime_take_name(const char* target, const char* platform) {
+  const std::string_view name(target);
+  const std::string_view on(platform);
+  XLA_FFI_Handler_Register_Args args{};
+  args.struct_size = XLA_FFI_Handler_Register_Args_STRUCT_SIZE;
+  args.name = {name.data(), name.size()};
+  args.platform = {on.data(), on.size()};
+  args.bundle = {nullptr, nullptr, nullptr, DoNothing};
+  return xla::ffi::TakeStatus(
+             xla::ffi::GetXlaFfiApi()->XLA_FFI_Handler_Register(&args))
+      .ok();
+}
 
 // Calls it. Returns the code of the status, as absl counts, and its message.
 EXPORT int runtime_call(const char* target, Array* operands,
