@@ -17,7 +17,7 @@
 #include "tensorflow/core/framework/cancellation.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/tensor.h"
-#include "tensorflow/core/platform/threadpool.h"
+#include "tensorflow/core/util/work_sharder.h"
 #include "tf_op/call.h"
 #include "tf_op/solver_bridge.h"
 
@@ -174,13 +174,14 @@ class HungarianAssignmentCpu : public OpKernel {
         failure.Update(ended);
       }
     };
-    using tensorflow::thread::ThreadPool;
     if (problems <= kCyclesWorthSharing / cycles) {
       solve_range(0, problems);
     } else {
-      context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(
-          problems, ThreadPool::SchedulingParams::Adaptive(cycles),
-          solve_range);
+      // The pool's own ParallelFor takes other arguments from 2.20 on.
+      const auto* const threads =
+          context->device()->tensorflow_cpu_worker_threads();
+      tensorflow::Shard(threads->num_threads, threads->workers, problems,
+                        cycles, solve_range);
     }
     TF_RETURN_IF_ERROR(failure);
     const int32_t* const verdicts = call.status->flat<int32_t>().data();
