@@ -352,9 +352,10 @@ $(WHEEL_TOOLS)/.complete: python_shim/wheel_requirements.txt
 # Installs the wheel as a user would, beside each TensorFlow, and beside one that it does not know.
 wheel-test: wheel $(WHEEL_TESTS) wheel-test-other
 
-$(WHEEL_TESTS): wheel-test-%: wheel
+$(WHEEL_TESTS): wheel-test-%: wheel $(LINKING)/tensorflow.pc
+	cargo build --quiet --locked --package hungarian-fit-points
 	$(call INSTALL_WHEEL,$*)
-	$(WHEEL)/test-$*/bin/python -I tests/wheel/smoke.py $*
+	$(WHEEL)/test-$*/bin/python -I tests/wheel/smoke.py $* target/debug/fit_points
 
 wheel-test-other: wheel
 	$(call INSTALL_WHEEL,$(OTHER_TENSORFLOW))

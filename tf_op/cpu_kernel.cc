@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "tensorflow/core/framework/cancellation.h"
 #include "tensorflow/core/framework/op_kernel.h"
-#include "tensorflow/core/platform/threadpool.h"
+#include "tensorflow/core/util/work_sharder.h"
 #include "tf_op/call.h"
 #include "tf_op/host_batch.h"
 
@@ -84,14 +84,14 @@ class HungarianAssignmentCpu : public OpKernel {
         failure.Update(ended);
       }
     };
-    using tensorflow::thread::ThreadPool;
     if (batch.IsSmall()) {
       solve_range(0, call.problems);
     } else {
-      context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(
-          call.problems,
-          ThreadPool::SchedulingParams::Adaptive(batch.cycles_per_problem()),
-          solve_range);
+      // The pool's own ParallelFor takes other arguments from 2.20 on.
+      const auto* const threads =
+          context->device()->tensorflow_cpu_worker_threads();
+      tensorflow::Shard(threads->num_threads, threads->workers, call.problems,
+                        batch.cycles_per_problem(), solve_range);
     }
     TF_RETURN_IF_ERROR(failure);
     return validate_ ? batch.Validate(call.per_problem.dim_sizes())

@@ -1,10 +1,14 @@
 """The installed wheel beside one TensorFlow: does everything that it is there for work at all?
 
-Usage: python -I smoke.py TENSORFLOW_VERSION
+Usage: python -I smoke.py TENSORFLOW_VERSION FIT_POINTS
+
+FIT_POINTS is the program of examples/fit_points. It calls TensorFlow's C API only, so it runs with any TensorFlow.
 """
 
 import importlib.metadata
+import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 
@@ -66,15 +70,30 @@ def check_training_and_saving() -> None:
     np.testing.assert_allclose(again.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-6)
 
 
+def check_gradient_in_cpp(program: str) -> None:
+    """With no Python: TensorFlow's own C++ differentiates through the op, and the loss falls."""
+    libraries = str(pathlib.Path(tf.__file__).resolve().parent)
+    command = [program, "--library", hungarian_loss.op_library_path()]
+    ran = subprocess.run(
+        command, env={**os.environ, "LD_LIBRARY_PATH": libraries}, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    losses = [float(line.split()[1]) for line in ran.stdout.splitlines()[1:]]
+    assert len(losses) > 10 and losses[-1] < 0.01 * losses[0], ran.stdout
+
+
 def main() -> None:
     """Runs all checks for the TensorFlow named on the command line."""
-    if len(sys.argv) != 2:
-        sys.exit("usage: smoke.py TENSORFLOW_VERSION")
+    if len(sys.argv) != 3:
+        sys.exit("usage: smoke.py TENSORFLOW_VERSION FIT_POINTS")
     check_what_is_installed(sys.argv[1])
     check_losses()
     check_assignments()
     check_training_and_saving()
-    print(f"wheel beside TensorFlow {tf.__version__}: installed, matched, differentiated, trained, saved: OK")
+    check_gradient_in_cpp(sys.argv[2])
+    print(
+        f"wheel beside TensorFlow {tf.__version__}: installed, matched, differentiated, trained, saved, run by C++: OK"
+    )
 
 
 if __name__ == "__main__":

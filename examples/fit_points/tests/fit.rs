@@ -89,7 +89,7 @@ fn the_gradient_is_what_finite_differences_say() {
 
 #[test]
 fn a_coordinate_that_is_no_number_moves_nothing() {
-    let fit = fit_to(&[[0.0, 0.0], [1.0, 1.0]]);
+    let fit = fit_to(&[[0.0, 0.0], [3.0, 1.0]]);
     let mut points = vec![[0.5, 0.5], [f64::NAN, 0.0]];
     let found = fit.evaluate(&points).unwrap();
     assert!(found.loss.is_nan());
