@@ -16,6 +16,8 @@ command = [
     *map(str, sorted(FOLDER.glob("*.cc"))),
     "--",
     *compile_flags(),
+    # As build.rs has it.
+    "-DHUNGARIAN_CUDA",
     f"-I{FOLDER.parent}",
     f"-isystem{GENERATED}",
 ]
