@@ -80,7 +80,7 @@ test: build $(LINKING)/tensorflow.pc
 	$(MAKE) test-ptx
 	$(MAKE) test-twin
 	$(MAKE) test-gpu-path
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # How much faster than others: ratios from one interleaved run. The others come from PyPI, without what they depend on.
 PEERS := build/peers
@@ -134,8 +134,11 @@ clean:
 .PHONY: test-asan test-boundary test-faults test-instructions record-instructions fuzz fuzz-smoke
 
 # Instructions per problem, which no noise disturbs, against those on record.
-INSTRUCTIONS = $(BIN)/python tests/instructions/check.py target/release/hungarian-core-bench
-BUILD_CORE_BENCH = CARGO_TARGET_DIR=target cargo build --release --locked --quiet --package hungarian-core-bench
+INSTRUCTIONS = $(BIN)/python tests/instructions/check.py $(TARGET)/release/hungarian-core-bench
+COMMA := ,
+# With the op's features it links to the library that `make build` has compiled.
+BUILD_CORE_BENCH = CARGO_TARGET_DIR=$(TARGET) cargo build --release --locked --quiet --package hungarian-core-bench \
+  --features hungarian-loss/$(subst $(COMMA),$(COMMA)hungarian-loss/,$(FEATURES))
 
 test-instructions: $(VENV)/.complete
 	$(BUILD_CORE_BENCH)
