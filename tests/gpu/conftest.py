@@ -18,6 +18,12 @@ def pytest_configure(config):
 
     load_library.load_pluggable_device_library(str(FOLDER / "host_device.so"))
 
+    import tensorflow as tf
+
+    # The device has next to no kernels but ours; what it lacks, as zeros for a gradient, may run on the CPU. That is
+    # TensorFlow's default, but eager calls behind a function that names devices were seen to go without.
+    tf.config.set_soft_device_placement(True)
+
 
 @pytest.fixture
 def copies():
