@@ -113,7 +113,7 @@ def tell_of_twin(path):
 
 @functools.cache
 def answers_of_twin():
-    needed = [GPU_PATH / "driver" / "libcuda.so.1", GPU_PATH / "host_device.so", GPU_PATH / "libhungarian_twin.so"]
+    needed = [GPU_PATH / "driver" / "libcuda.so.1", GPU_PATH / "host_device.so"]
     missing = [str(file.relative_to(GPU_PATH.parents[1])) for file in needed if not file.exists()]
     if missing:
         pytest.skip(f"the GPU path is NOT tested here: no {', '.join(missing)}; `make test-gpu-path` makes them")
