@@ -1,4 +1,4 @@
-//! Lets the programs of this package find TensorFlow's libraries when they start.
+//! Lets the programs of this package, and of those that name this file as theirs, find TensorFlow's libraries when they start.
 //!
 //! tensorflow-sys makes the linker find TensorFlow, but the run path in tensorflow.pc is a linker
 //! argument, and Cargo applies those only to the package whose build script printed them. So this
@@ -14,6 +14,5 @@ fn main() -> anyhow::Result<()> {
     // Another TensorFlow behind the same PKG_CONFIG_PATH changes this file and nothing else.
     let directory = pkg_config::get_variable("tensorflow", "pcfiledir").context(help)?;
     println!("cargo:rerun-if-changed={directory}/tensorflow.pc");
-    println!("cargo:rerun-if-changed=build.rs");
     Ok(())
 }
