@@ -153,6 +153,13 @@ impl Arithmetic for DoubleDouble {
     };
 }
 
+/// The least power of two that is not below `value`, which is positive and normal.
+#[inline(always)]
+pub fn power_of_two_from(value: f64) -> f64 {
+    const FRACTION: u64 = (1 << 52) - 1;
+    f64::from_bits((value.to_bits() + FRACTION) & !FRACTION)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,12 +11,12 @@
 
 use std::collections::TryReserveError;
 
-use crate::arithmetic::{Arithmetic, DoubleDouble};
+use crate::arithmetic::{Arithmetic, DoubleDouble, power_of_two_from};
 use crate::float_environment::Exactness;
 use crate::lanes::{DOUBLES, Lanes, Portable, SINGLES, Vectors, Work};
 use crate::problem::{Entry, Instance};
 use crate::repair::Repair;
-use crate::solver::{Infeasible, Solver};
+use crate::solver::{Infeasible, Margin, Solver};
 use crate::sweep::{self, ANY};
 
 /// Which of the three steps an answer came from.
@@ -94,13 +94,16 @@ pub enum Verdict<'a> {
     InDoubleDouble(&'a Solver<DoubleDouble>),
 }
 
-/// Does work in a function of its own: one for rows of two quads, which fit the registers, and one for all others.
-macro_rules! run_by_quads {
-    ($vectors:expr, $quads:expr, $work:ident { $($field:ident),* }) => {
-        match $quads {
-            2 => $vectors.run_apart($work::<E, 2> { $($field),* }),
-            _ => $vectors.run_apart($work::<E, ANY> { $($field),* }),
+/// Does work in a function of its own for rows of at most so many vectors, which fit the registers, or of any number.
+macro_rules! run_by_vectors {
+    ($vectors:expr, $count:expr, [$($counts:pat => $most:literal),*], $work:ident $fields:tt) => {
+        match $count {
+            $($counts => run_by_vectors!(@run $vectors, $most, $work $fields),)*
+            _ => run_by_vectors!(@run $vectors, ANY, $work $fields),
         }
+    };
+    (@run $vectors:expr, $most:expr, $work:ident { $($field:ident),* }) => {
+        $vectors.run_apart($work::<E, { $most }> { $($field),* })
     };
 }
 
@@ -135,11 +138,12 @@ impl ExactSolver {
     ) -> Result<[Option<Verdict<'_>>; GROUP], TryReserveError> {
         let mut is_feasible = instances.each_ref().map(Option::is_some);
         if instances.iter().flatten().any(starts_in_single) {
-            let quads = quads_of_all::<_, SINGLES>(instances);
+            let count = vectors_of_all::<_, SINGLES>(instances);
             let (members, feasible) = (&mut self.members, &mut is_feasible);
-            run_by_quads!(
+            run_by_vectors!(
                 vectors,
-                quads,
+                count,
+                [7 => 7, 5..=8 => 8],
                 StartInSingle {
                     members,
                     instances,
@@ -148,11 +152,12 @@ impl ExactSolver {
             );
         }
         let exactness = Exactness::watch();
-        let quads = quads_of_all::<_, DOUBLES>(instances);
+        let count = vectors_of_all::<_, DOUBLES>(instances);
         let (members, feasible) = (&mut self.members, &mut is_feasible);
-        run_by_quads!(
+        run_by_vectors!(
             vectors,
-            quads,
+            count,
+            [5..=8 => 8],
             SolveInDouble {
                 members,
                 instances,
@@ -174,27 +179,27 @@ impl ExactSolver {
     }
 }
 
-/// Quads of vectors of `W` that a row of each instance has, if it is the same number for all.
+/// The most vectors of `W` that a row of these instances has, if none needs fewer quads of them.
 #[inline(always)]
-fn quads_of_all<E: Entry, const W: usize>(instances: &[Option<Instance<E>>; GROUP]) -> usize {
-    let mut counts = instances.iter().flatten();
-    let quads = |one: &Instance<E>| one.width().div_ceil(sweep::QUAD * W);
-    let first = counts.next().map_or(ANY, quads);
-    if counts.all(|other| quads(other) == first) {
-        first
+fn vectors_of_all<E: Entry, const W: usize>(instances: &[Option<Instance<E>>; GROUP]) -> usize {
+    let counts = || instances.iter().flatten().map(|one| one.cols().div_ceil(W));
+    let most = counts().max().unwrap_or(ANY);
+    let quads = |count: usize| count.div_ceil(sweep::QUAD);
+    if counts().all(|count| quads(count) == quads(most)) {
+        most
     } else {
         ANY
     }
 }
 
-/// Solves in f32 the instances that are to start there, their rows being of `Q` quads, or of any number.
-struct StartInSingle<'a, 'b, E, const Q: usize> {
+/// Solves in f32 the instances that are to start there, their rows being of at most `N` vectors, or of any number.
+struct StartInSingle<'a, 'b, E, const N: usize> {
     members: &'a mut [Member; GROUP],
     instances: &'a [Option<Instance<'b, E>>; GROUP],
     feasible: &'a mut [bool; GROUP],
 }
 
-impl<E: Entry, const Q: usize> Work for StartInSingle<'_, '_, E, Q> {
+impl<E: Entry, const N: usize> Work for StartInSingle<'_, '_, E, N> {
     type Output = ();
 
     #[inline(always)]
@@ -211,11 +216,16 @@ impl<E: Entry, const Q: usize> Work for StartInSingle<'_, '_, E, Q> {
             if let Some(instance) = &instances[index]
                 && starts_in_single(instance)
             {
-                feasible[index] = solver.begin(instance).is_ok();
+                let margin = if instance.is_balanced() {
+                    Margin::none()
+                } else {
+                    Margin::of(instance.largest)
+                };
+                feasible[index] = solver.begin(instance, margin).is_ok();
             }
         }
         let mut solvers = members.each_mut().map(|member| &mut member.single);
-        take_turns::<_, _, _, SINGLES, Q>(lanes, &mut solvers, instances, feasible);
+        take_turns::<_, _, _, SINGLES, N>(lanes, &mut solvers, instances, feasible);
         for index in 0..GROUP {
             let member = &mut members[index];
             member.near = false;
@@ -231,14 +241,14 @@ impl<E: Entry, const Q: usize> Work for StartInSingle<'_, '_, E, Q> {
     }
 }
 
-/// Solves all instances in f64, their rows being of `Q` quads, or of any number.
-struct SolveInDouble<'a, 'b, E, const Q: usize> {
+/// Solves all instances in f64, their rows being of at most `N` vectors, or of any number.
+struct SolveInDouble<'a, 'b, E, const N: usize> {
     members: &'a mut [Member; GROUP],
     instances: &'a [Option<Instance<'b, E>>; GROUP],
     feasible: &'a mut [bool; GROUP],
 }
 
-impl<E: Entry, const Q: usize> Work for SolveInDouble<'_, '_, E, Q> {
+impl<E: Entry, const N: usize> Work for SolveInDouble<'_, '_, E, N> {
     type Output = ();
 
     #[inline(always)]
@@ -255,17 +265,17 @@ impl<E: Entry, const Q: usize> Work for SolveInDouble<'_, '_, E, Q> {
             if let Some(instance) = &instances[index]
                 && feasible[index]
             {
-                feasible[index] = member.begin::<_, _, Q>(lanes, instance).is_ok();
+                feasible[index] = member.begin::<_, _, N>(lanes, instance).is_ok();
             }
         }
         let mut solvers = members.each_mut().map(|member| &mut member.double);
-        take_turns::<_, _, _, DOUBLES, Q>(lanes, &mut solvers, instances, feasible);
+        take_turns::<_, _, _, DOUBLES, N>(lanes, &mut solvers, instances, feasible);
     }
 }
 
 /// Has all solvers that have begun make their steps, in turns.
 #[inline(always)]
-fn take_turns<R: Arithmetic, L: Lanes<W, Number = R>, E: Entry, const W: usize, const Q: usize>(
+fn take_turns<R: Arithmetic, L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
     lanes: L,
     solvers: &mut [&mut Solver<R>; GROUP],
     instances: &[Option<Instance<E>>; GROUP],
@@ -283,7 +293,7 @@ fn take_turns<R: Arithmetic, L: Lanes<W, Number = R>, E: Entry, const W: usize, 
     while count > 0 {
         for &index in &open[..count] {
             if let Some(instance) = &instances[index] {
-                solvers[index].sweep::<L, E, W, Q>(lanes, instance);
+                solvers[index].sweep::<L, E, W, N>(lanes, instance);
             }
         }
         // Behind all sweeps: what is stored here, none of them has to wait for.
@@ -302,12 +312,6 @@ fn take_turns<R: Arithmetic, L: Lanes<W, Number = R>, E: Entry, const W: usize, 
             }
         }
     }
-}
-
-/// The least power of two that is not below `value`, which is positive and normal.
-fn power_of_two_from(value: f64) -> f64 {
-    const FRACTION: u64 = (1 << 52) - 1;
-    f64::from_bits((value.to_bits() + FRACTION) & !FRACTION)
 }
 
 impl Member {
@@ -333,7 +337,7 @@ impl Member {
 
     /// Has the solver in f64 begin, near what f32 led to where that was to be.
     #[inline(always)]
-    fn begin<L: Lanes<DOUBLES, Number = f64>, E: Entry, const Q: usize>(
+    fn begin<L: Lanes<DOUBLES, Number = f64>, E: Entry, const N: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
@@ -350,7 +354,7 @@ impl Member {
                 return Ok(());
             }
         }
-        double.begin(instance)
+        double.begin(instance, Margin::none())
     }
 
     /// May the answer in f64 stand? `exact`: nothing was rounded in the whole group.

@@ -13,6 +13,7 @@ use half::{bf16, f16};
 use crate::arithmetic::Arithmetic;
 use crate::lanes::{DOUBLES, LaneWise, Lanes, Vectors};
 use crate::survey::Survey;
+use crate::sweep::Row;
 
 /// A cost as it stands in the input. Widening to f64 is exact for every implementor.
 pub trait Cost: Copy {
@@ -640,16 +641,10 @@ impl<'a, E: Entry> Instance<'a, E> {
         self.rows == self.cols && self.half_limit.is_infinite()
     }
 
-    /// Columns and padding.
+    /// The costs of one row.
     #[inline(always)]
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// The costs of one row, and padding.
-    #[inline(always)]
-    pub fn row(&self, row: usize) -> &'a [E] {
-        &self.costs[row * self.stride..][..self.width]
+    pub fn row(&self, row: usize) -> Row<'a, E> {
+        Row::of_matrix(self.costs, self.stride, (self.rows, self.cols), row)
     }
 
     /// All costs of a narrow instance, padded to a square of its width.

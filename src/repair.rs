@@ -107,7 +107,9 @@ impl Repair {
         for (row, &matched) in solved.col_of_row().iter().enumerate() {
             // v is nowhere above its ceiling, so nothing is cheaper than a pair that is the cheapest there. (Of f64 costs
             // that is not known from f32.)
-            if size_of::<E>() == size_of::<f32>() && solved.has_least_cost(row) {
+            if size_of::<E>() == size_of::<f32>() && solved.has_least_cost(row)
+                || solved.is_cheapest_by(self.slack as f32, row)
+            {
                 continue;
             }
             if count > most {
@@ -133,6 +135,9 @@ impl Repair {
         const WIDTH: usize = sweep::QUAD * SINGLES;
         if !self.is_complete {
             return false;
+        }
+        if self.ends.is_empty() {
+            return true;
         }
         self.pairs.clear();
         let most = instance.rows() * PAIRS_PER_ROW;

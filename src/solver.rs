@@ -22,9 +22,10 @@
 //! 1. **Start**, from what the first look found ([`crate::survey`]). Squares: column reduction, v_j = min_i c_ij, and a
 //!    row takes the first column whose minimum it was the first to have. Otherwise v begins at its ceiling, and a row takes
 //!    its cheapest column, the first of several, unless a row before it did. Either way (1) holds for rows that took one.
-//! 2. **Augmenting row reduction** of the other rows: each takes the column of its least reduced cost and lowers v there by
-//!    as much as keeps (1), that is by the gap to its second least. A row that loses its column tries again, at most
-//!    as many tries in all as there are rows. (With twice as many, augmentation saves no more sweeps than that costs.)
+//! 2. **Augmenting row reduction** of the other rows: each takes the column of its least reduced cost. Where that belongs to
+//!    another row, or to nobody and may not stay so, it lowers v there by as much as keeps (1), that is by the gap to its
+//!    second least. A row that loses its column tries again, at most as many tries in all as there are rows. (With twice
+//!    as many, augmentation saves no more sweeps than that costs.)
 //! 3. **Augmentation**: for each row still unmatched, Dijkstra's shortest path over reduced costs to an unmatched
 //!    column, or to a row that had better be unmatched; then v is updated so that (1) holds again, and the
 //!    path is flipped.
@@ -48,7 +49,7 @@
 use std::collections::TryReserveError;
 use std::hint::select_unpredictable;
 
-use crate::arithmetic::Arithmetic;
+use crate::arithmetic::{Arithmetic, power_of_two_from};
 use crate::lanes::Lanes;
 use crate::problem::{Entry, Instance};
 use crate::survey::Survey;
@@ -88,6 +89,10 @@ pub struct Solver<R> {
     row_duals: Vec<R>,
     /// Least cost of each row less the column ceiling, where columns may stay unmatched.
     row_least: Vec<R>,
+    /// The second least reduced cost of each row, when it took its column in augmenting row reduction. As v never rises, all
+    /// its other pairs still are at least that. −inf for rows that came to their columns otherwise.
+    others_least: Vec<R>,
+    margin: Margin<R>,
     /// v.
     col_duals: PerColumn<R>,
     /// Rows that augmenting row reduction is to try, and then nobody.
@@ -114,6 +119,46 @@ struct Search<R> {
     exit: R,
     /// That row's place among the rows reached.
     exit_place: usize,
+}
+
+/// By how much a row that lowers v stays below what (1) allows. Its own pair then is cheaper than all others by that much,
+/// which is more than rounding can hide.
+#[derive(Clone, Copy, Debug)]
+pub struct Margin<R> {
+    amount: R,
+    /// Added to a number and subtracted again it leaves multiples of 16 margins as they are, and no others.
+    rounding: R,
+}
+
+impl<R: Arithmetic> Margin<R> {
+    /// v is lowered by all of a gap.
+    pub fn none() -> Self {
+        Margin {
+            amount: R::ZERO,
+            rounding: R::ZERO,
+        }
+    }
+
+    /// What a gap leaves. One of few digits, as whole numbers have, stays whole, and so do duals; one that is no
+    /// larger than two margins does, too.
+    #[inline(always)]
+    fn below(self, gap: R) -> R {
+        let is_coarse = (gap + self.rounding) - self.rounding == gap;
+        let is_whole = is_coarse | (gap < self.amount + self.amount);
+        select_unpredictable(is_whole, gap, gap - self.amount)
+    }
+}
+
+impl Margin<f32> {
+    /// Of some 2^−15 of the largest cost: a rectangle's v is no larger in general, so f32 rounds no more than 2^−22 of that.
+    pub fn of(largest: f64) -> Self {
+        const DIGITS: f64 = 1.5 * (1u32 << 23) as f64;
+        let amount = power_of_two_from(largest) / (1u32 << 15) as f64;
+        Margin {
+            amount: amount as f32,
+            rounding: (DIGITS * 16.0 * amount) as f32,
+        }
+    }
 }
 
 /// What the solver is about.
@@ -156,6 +201,8 @@ impl<R: Arithmetic> Default for Solver<R> {
             unmatched_cols: Vec::new(),
             row_duals: Vec::new(),
             row_least: Vec::new(),
+            others_least: Vec::new(),
+            margin: Margin::none(),
             col_duals: PerColumn::default(),
             untried: Vec::new(),
             pending: Vec::new(),
@@ -196,6 +243,7 @@ impl<R: Arithmetic> Solver<R> {
         make_room(&mut self.col_of_row, shorter + 1)?;
         make_room(&mut self.row_duals, shorter)?;
         make_room(&mut self.row_least, shorter)?;
+        make_room(&mut self.others_least, shorter)?;
         make_room(&mut self.untried, shorter + 1)?;
         make_room(&mut self.pending, shorter + 1)?;
         make_room(&mut self.row_of_col, longer)?;
@@ -214,7 +262,7 @@ impl<R: Arithmetic> Solver<R> {
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
-        self.begin(instance)?;
+        self.begin(instance, Margin::none())?;
         self.go_on(lanes, instance)
     }
 
@@ -234,8 +282,13 @@ impl<R: Arithmetic> Solver<R> {
 
     /// Begins, with what the first look at the instance found. Steps of [`Solver::sweep`] and [`Solver::act`] do the rest.
     #[inline(always)]
-    pub fn begin<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
+    pub fn begin<E: Entry>(
+        &mut self,
+        instance: &Instance<E>,
+        margin: Margin<R>,
+    ) -> Result<(), Infeasible> {
         self.reset(instance);
+        self.margin = margin;
         if instance.is_balanced() {
             self.reduce_columns(instance)?;
         } else {
@@ -320,6 +373,7 @@ impl<R: Arithmetic> Solver<R> {
         self.quad_least.resize(cols);
         self.search.paths.resize(cols);
         self.row_least.clear();
+        refill(&mut self.others_least, rows, R::NEG_INFINITY);
         self.untried.clear();
         self.pending.clear();
         self.shift = R::ZERO;
@@ -337,10 +391,10 @@ impl<R: Arithmetic> Solver<R> {
         matches!(self.phase, Phase::Done)
     }
 
-    /// Sweeps the row that is next. It must not be done. `Q` is the number of quads of a row (see [`sweep`]) if that is known
+    /// Sweeps the row that is next. It must not be done. `N` is the most vectors that a row has if that is known
     /// when this is compiled, else [`ANY`].
     #[inline(always)]
-    pub fn sweep<L: Lanes<W, Number = R>, E: Entry, const W: usize, const Q: usize>(
+    pub fn sweep<L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
@@ -350,7 +404,7 @@ impl<R: Arithmetic> Solver<R> {
         if let Phase::Reduction { row, .. } = self.phase {
             self.sweeps.reduction += 1;
             let (costs, col_duals) = (instance.row(row), &self.col_duals);
-            self.found = sweep::two_nearest_columns::<L, E, W, Q>(
+            self.found = sweep::two_nearest_columns::<L, E, W, N>(
                 lanes, costs, col_duals, quad_least, unmatched,
             );
             return;
@@ -359,9 +413,9 @@ impl<R: Arithmetic> Solver<R> {
         let Reached { row, offset, .. } = reached[reached.len() - 1];
         let costs = instance.row(row);
         self.found.first = if reached.len() == 1 {
-            paths.start::<L, E, W, Q>(lanes, costs, &self.col_duals, quad_least, unmatched)
+            paths.start::<L, E, W, N>(lanes, costs, &self.col_duals, quad_least, unmatched)
         } else {
-            paths.relax::<L, E, W, Q>(lanes, costs, offset, quad_least, unmatched)
+            paths.relax::<L, E, W, N>(lanes, costs, offset, quad_least, unmatched)
         };
     }
 
@@ -413,6 +467,12 @@ impl<R: Arithmetic> Solver<R> {
         let at_ceiling = |col: usize| self.col_duals.get(col) == R::ZERO;
         self.row_least.get(row) == self.row_duals.get(row)
             && at_ceiling(self.col_of_row[row] as usize)
+    }
+
+    /// Are all other pairs of `row` dearer than its own by `slack` or more, for all that augmenting row reduction knows?
+    #[inline(always)]
+    pub fn is_cheapest_by(&self, slack: R, row: usize) -> bool {
+        self.row_duals[row] + slack <= self.others_least[row]
     }
 
     /// By how much the duals of a square problem were shifted in the end; else 0.
@@ -467,7 +527,7 @@ impl<R: Arithmetic> Solver<R> {
     fn claim_columns<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
         let limited = instance.half_limit.is_finite();
         let col_ceiling = if limited { self.row_ceiling } else { R::ZERO };
-        self.col_duals.reset(instance.cols(), col_ceiling);
+        self.col_duals.reset_padded(instance.cols(), col_ceiling);
         for (row, &(cost, col)) in instance.survey.row_least.iter().enumerate() {
             let (least, col) = (R::round_from(cost.widen()) - col_ceiling, col as usize);
             self.row_least.push(least);
@@ -555,13 +615,17 @@ impl<R: Arithmetic> Solver<R> {
         let is_bounded = gap < R::INFINITY;
         let takes = is_unmatched | ((gap > R::ZERO) & is_bounded);
         let displaces = takes & !is_unmatched;
-        let lowered = select_unpredictable(takes & is_bounded, gap, R::ZERO);
+        // A column that nobody had keeps its ceiling, if it has one.
+        let lowers = displaces | (takes & instance.is_balanced());
+        let bid = self.margin.below(gap);
+        let lowered = select_unpredictable(lowers & is_bounded, bid, R::ZERO);
         self.col_duals.subtract(lanes, col, lowered);
         let loser = self.row_of_col[col];
         self.row_of_col[col] = select_unpredictable(takes, row as i32, loser);
         let loser = select_unpredictable(displaces, loser as usize, instance.rows());
         self.col_of_row[row] = select_unpredictable(takes, col as i32, UNMATCHED);
         self.col_of_row[loser] = UNMATCHED;
+        self.others_least[row] = second;
         self.unmatched_cols[col / BLOCK] &= !(u64::from(takes) << (col % BLOCK));
         put_if(&mut self.pending, row, !takes);
         let follower = select_unpredictable(displaces, loser, self.untried[next]);
@@ -682,6 +746,7 @@ impl<R: Arithmetic> Solver<R> {
             let row = reached[place].row;
             self.col_of_row[row] = col as i32;
             self.row_of_col[col] = row as i32;
+            self.others_least[row] = R::NEG_INFINITY;
             end = reached[place].way_in(place);
         }
 

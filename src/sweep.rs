@@ -1,7 +1,8 @@
 //! Passes over one row of costs, four vectors of columns at a time: all of the solver that takes time.
 //!
 //! What stands beside the columns (duals, distances) is kept in blocks of 64 columns, padded at the end. Costs are
-//! not: they are read where they lie, and the lanes behind the last column read +inf. A pass that looks for the nearest
+//! not: they are read where they lie, and the lanes behind the last column read what lies behind the row, see [`Row`]. As
+//! duals are padded with −inf, reduced costs are +inf there. A pass that looks for the nearest
 //! column leaves behind the least value of each *quad* of vectors, lane by lane, so that the column of a value is found
 //! in one quad, without a second pass.
 //!
@@ -21,7 +22,7 @@ pub const BLOCK: usize = 64;
 /// Vectors that a pass takes at a time.
 pub const QUAD: usize = 4;
 
-/// Stands for the number of quads in a row where that is not known when this is compiled.
+/// Stands for the number of vectors in a row where that is not known when this is compiled.
 pub const ANY: usize = 0;
 
 /// One number for each column of a block.
@@ -54,6 +55,15 @@ impl<R: Arithmetic> PerColumn<R> {
         self.blocks.clear();
         self.blocks
             .resize(cols.div_ceil(BLOCK), Block([number; BLOCK]));
+    }
+
+    /// The same, padded with −inf.
+    #[inline(always)]
+    pub fn reset_padded(&mut self, cols: usize, number: R) {
+        self.reset(cols, number);
+        if let Some(last) = self.blocks.last_mut() {
+            last.0[(cols - 1) % BLOCK + 1..].fill(R::NEG_INFINITY);
+        }
     }
 
     /// Makes sure of `cols` columns, whatever their numbers.
@@ -137,6 +147,12 @@ impl<R: Arithmetic> PerColumn<R> {
 
     /// A vector's worth of numbers.
     #[inline(always)]
+    fn chunk<const W: usize>(&self, chunk: usize) -> &[R; W] {
+        let of_block = BLOCK / W;
+        &self.blocks[chunk / of_block].0.as_chunks::<W>().0[chunk % of_block]
+    }
+
+    #[inline(always)]
     fn chunk_mut<const W: usize>(&mut self, chunk: usize) -> &mut [R; W] {
         let of_block = BLOCK / W;
         let block = &mut self.blocks[chunk / of_block];
@@ -165,16 +181,49 @@ fn quads<const W: usize>(cols: usize) -> usize {
     cols.div_ceil(QUAD * W)
 }
 
+/// One row of costs.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a, E> {
+    /// The costs, and what may be read behind them, so that seldom a vector has to be read in part. That counts for
+    /// nothing, but is neither NaN nor −inf.
+    pub costs: &'a [E],
+    /// How many costs are the row's.
+    pub cols: usize,
+}
+
+impl<'a, E> Row<'a, E> {
+    /// Row `row` of a matrix whose rows lie `stride` apart.
+    #[inline(always)]
+    pub fn of_matrix(
+        costs: &'a [E],
+        stride: usize,
+        (rows, cols): (usize, usize),
+        row: usize,
+    ) -> Self {
+        let start = row * stride;
+        // Between rows that do not lie side by side there may be anything.
+        let readable = if stride == cols {
+            (rows - row) * cols
+        } else {
+            cols
+        };
+        Row {
+            costs: &costs[start..][..readable],
+            cols,
+        }
+    }
+}
+
 /// The costs of a quad.
 #[inline(always)]
 fn load_costs<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
-    row: &[E],
+    row: Row<E>,
     quad: usize,
 ) -> [L::Vector; QUAD] {
-    match load_costs_from(lanes, row, quad * QUAD * W) {
+    match load_costs_from(lanes, row.costs, quad * QUAD * W) {
         Some(costs) => costs,
-        None => load_part_of_costs(lanes, row, quad),
+        None => load_part_of_costs(lanes, row.costs, quad),
     }
 }
 
@@ -231,18 +280,41 @@ fn start_of_overlapping<const W: usize>(cols: usize, quad: usize) -> usize {
     (quad * QUAD * W).min(cols.saturating_sub(QUAD * W))
 }
 
-/// Quad `quad` of a row of `Q` quads, of which the last may be a part.
+/// `N` vectors of costs.
 #[inline(always)]
-fn load_costs_of<L: Lanes<W>, E: Entry, const W: usize, const Q: usize>(
+fn load_vectors<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
     lanes: L,
-    row: &[E],
-    quad: usize,
-) -> [L::Vector; QUAD] {
-    if quad + 1 < Q {
-        load_costs(lanes, row, quad)
+    row: Row<E>,
+) -> [L::Vector; N] {
+    let mut vectors = [lanes.splat(L::Number::INFINITY); N];
+    if let Some(costs) = row.costs.get(..N * W) {
+        let chunks = costs.as_chunks::<W>().0;
+        for place in 0..N {
+            vectors[place] = E::load(lanes, &chunks[place]);
+        }
     } else {
-        load_part_of_costs(lanes, row, quad)
+        for (place, vector) in vectors.iter_mut().enumerate() {
+            *vector = E::load_part(lanes, row.costs, place * W);
+        }
     }
+    vectors
+}
+
+/// The least of `N` vectors, lane by lane.
+#[inline(always)]
+fn least_of_all<L: Lanes<W>, const W: usize, const N: usize>(
+    lanes: L,
+    values: &[L::Vector; N],
+) -> L::Vector {
+    let (quads, rest) = values.as_chunks::<QUAD>();
+    let mut total = least_of_quad(lanes, quads[0]);
+    for &quad in &quads[1..] {
+        total = lanes.smaller(total, least_of_quad(lanes, quad));
+    }
+    for &one in rest {
+        total = lanes.smaller(total, one);
+    }
+    total
 }
 
 // Not closures over arrays, which would be compiled without the level's instructions.
@@ -455,7 +527,7 @@ impl<R: Arithmetic> Nearest<R> {
     pub fn prefer_unmatched<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,
         lanes: L,
-        row: &[E],
+        row: Row<E>,
         col_duals: &PerColumn<R>,
         unmatched: &[u64],
     ) {
@@ -468,20 +540,23 @@ impl<R: Arithmetic> Nearest<R> {
 
 /// As [`nearest`], of values that are all at hand.
 #[inline(always)]
-fn nearest_of<L: Lanes<W>, const W: usize, const Q: usize>(
+fn nearest_of<L: Lanes<W>, const W: usize, const N: usize>(
     lanes: L,
     least: L::Number,
-    values: &[[L::Vector; QUAD]; Q],
+    values: &[L::Vector; N],
     unmatched: &[u64],
 ) -> Nearest<L::Number> {
     let value = lanes.splat(least);
     let width = QUAD * W;
     const NONE: usize = usize::MAX;
     let (mut first, mut first_free) = (0, NONE);
-    let mut quad = Q;
+    let mut quad = N.div_ceil(QUAD);
     while quad > 0 {
         quad -= 1;
-        let bits = equal(lanes, values[quad], value);
+        let mut bits = 0;
+        for place in quad * QUAD..N.min((quad + 1) * QUAD) {
+            bits |= lanes.equal(values[place], value) << (place % QUAD * W);
+        }
         let free = bits & bits_of_quad(unmatched, quad, width);
         let col = quad * width + bits.trailing_zeros() as usize % width;
         let free_col = quad * width + free.trailing_zeros() as usize % width;
@@ -542,7 +617,8 @@ pub fn reduce_columns<L: Lanes<W>, E: Entry, const W: usize>(
                 for vector in 0..QUAD {
                     lanes.prefetch(ahead.wrapping_add(vector * W));
                 }
-                let costs = load_costs(lanes, &costs[row * stride..][..cols], quad);
+                let costs = Row::of_matrix(costs, stride, (rows, cols), row);
+                let costs = load_costs(lanes, costs, quad);
                 // Exact: a matrix of 2^24 rows and columns could not be addressed.
                 let number = lanes.splat(L::Number::round_from(row as f64));
                 held = [
@@ -589,15 +665,14 @@ fn wider_within<L: Lanes<W>, const W: usize>(
 
 /// Where c_j − v_j has a value.
 struct InReducedCosts<'a, E, R> {
-    row: &'a [E],
+    row: Row<'a, E>,
     col_duals: &'a PerColumn<R>,
 }
 
 impl<L: Lanes<W>, E: Entry, const W: usize> Holders<L, W> for InReducedCosts<'_, E, L::Number> {
     #[inline(always)]
     fn of_quad(&self, lanes: L, quad: usize, value: L::Vector) -> u64 {
-        // Whether the quad is a whole one could not be predicted either: all are read as if they were not.
-        let costs = load_part_of_costs(lanes, self.row, quad);
+        let costs = load_costs(lanes, self.row, quad);
         let duals = load(lanes, self.col_duals.quad(quad));
         equal(lanes, subtract(lanes, costs, duals), value)
     }
@@ -673,9 +748,9 @@ pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
 
 /// Least c_j − v_j and its column, and the second least.
 #[inline(always)]
-pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const Q: usize>(
+pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
     lanes: L,
-    row: &[E],
+    row: Row<E>,
     col_duals: &PerColumn<L::Number>,
     quad_least: &mut PerQuad<L::Number>,
     unmatched: &[u64],
@@ -685,12 +760,17 @@ pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const Q: usize
         first: infinite,
         second: infinite,
     };
-    if Q > 0 {
-        let mut values = [[infinite; QUAD]; Q];
-        for (quad, values) in values.iter_mut().enumerate() {
-            let costs = load_costs_of::<L, E, W, Q>(lanes, row, quad);
-            *values = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
-            two.take(lanes, *values);
+    if N > 0 {
+        let mut values = load_vectors::<L, E, W, N>(lanes, row);
+        for (place, value) in values.iter_mut().enumerate() {
+            *value = lanes.subtract(*value, lanes.load(col_duals.chunk(place)));
+        }
+        let (quads, rest) = values.as_chunks::<QUAD>();
+        for &quad in quads {
+            two.take(lanes, quad);
+        }
+        for &one in rest {
+            two.take_one(lanes, one);
         }
         let (least, second) = two.of_all(lanes);
         return TwoNearest {
@@ -698,7 +778,7 @@ pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const Q: usize
             first: nearest_of(lanes, least, &values, unmatched),
         };
     }
-    let quads = quads::<W>(row.len());
+    let quads = quads::<W>(row.cols);
     for quad in 0..quads {
         let costs = load_costs(lanes, row, quad);
         let reduced = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
@@ -740,6 +820,13 @@ impl<V: Copy> LeastTwo<V> {
         least
     }
 
+    /// Takes in one more in each lane.
+    #[inline(always)]
+    fn take_one<L: Lanes<W, Vector = V>, const W: usize>(&mut self, lanes: L, one: V) {
+        self.second = lanes.smaller(self.second, lanes.larger(self.first, one));
+        self.first = lanes.smaller(self.first, one);
+    }
+
     /// The same of all lanes.
     #[inline(always)]
     fn of_all<L: Lanes<W, Vector = V>, const W: usize>(&self, lanes: L) -> (L::Number, L::Number) {
@@ -757,11 +844,11 @@ impl<V: Copy> LeastTwo<V> {
 #[inline(always)]
 pub fn least_reduced_cost<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
-    row: &[E],
+    row: Row<E>,
     col_duals: &PerColumn<L::Number>,
 ) -> L::Number {
     let mut total = lanes.splat(L::Number::INFINITY);
-    for quad in 0..quads::<W>(row.len()) {
+    for quad in 0..quads::<W>(row.cols) {
         let costs = load_costs(lanes, row, quad);
         let reduced = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
         total = lanes.smaller(least_of_quad(lanes, reduced), total);
@@ -774,7 +861,7 @@ pub fn least_reduced_cost<L: Lanes<W>, E: Entry, const W: usize>(
 #[inline(always)]
 pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
-    row: &[E],
+    row: Row<E>,
     col_duals: &PerColumn<L::Number>,
     own: usize,
     bound: L::Number,
@@ -782,7 +869,7 @@ pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize>(
 ) -> usize {
     let bound = lanes.splat(bound);
     let mut count = 0;
-    for quad in 0..quads::<W>(row.len()) {
+    for quad in 0..quads::<W>(row.cols) {
         let costs = load_costs(lanes, row, quad);
         let reduced = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
         let own_bit = u64::from(own / (QUAD * W) == quad) << (own % (QUAD * W));
@@ -857,26 +944,27 @@ impl<R: Arithmetic> Paths<R> {
 
     /// The first pass of a search: d_j = c_j − v_j, and a copy of v. Returns the nearest column.
     #[inline(always)]
-    pub fn start<L: Lanes<W, Number = R>, E: Entry, const W: usize, const Q: usize>(
+    pub fn start<L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
         &mut self,
         lanes: L,
-        row: &[E],
+        row: Row<E>,
         col_duals: &PerColumn<R>,
         quad_least: &mut PerQuad<R>,
         unmatched: &[u64],
     ) -> Nearest<R> {
         let mut total = lanes.splat(R::INFINITY);
-        if Q > 0 {
-            let mut values = [[total; QUAD]; Q];
-            for (quad, values) in values.iter_mut().enumerate() {
-                let costs = load_costs_of::<L, E, W, Q>(lanes, row, quad);
-                let duals = load(lanes, col_duals.quad(quad));
-                *values = self.start_quad(lanes, costs, duals, quad);
-                total = lanes.smaller(least_of_quad(lanes, *values), total);
+        if N > 0 {
+            let mut values = load_vectors::<L, E, W, N>(lanes, row);
+            for (place, value) in values.iter_mut().enumerate() {
+                let duals = lanes.load(col_duals.chunk(place));
+                lanes.store(duals, self.open_duals.chunk_mut(place));
+                *value = lanes.subtract(*value, duals);
+                lanes.store(*value, self.distance.chunk_mut(place));
             }
-            return nearest_of(lanes, lanes.least(total), &values, unmatched);
+            let least = lanes.least(least_of_all(lanes, &values));
+            return nearest_of(lanes, least, &values, unmatched);
         }
-        let quads = quads::<W>(row.len());
+        let quads = quads::<W>(row.cols);
         for quad in 0..quads {
             let costs = load_costs(lanes, row, quad);
             let duals = load(lanes, col_duals.quad(quad));
@@ -904,26 +992,29 @@ impl<R: Arithmetic> Paths<R> {
 
     /// Offers every open column the path through a row: d_j ← min(d_j, c_j − v_j − offset). Returns the nearest.
     #[inline(always)]
-    pub fn relax<L: Lanes<W, Number = R>, E: Entry, const W: usize, const Q: usize>(
+    pub fn relax<L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
         &mut self,
         lanes: L,
-        row: &[E],
+        row: Row<E>,
         offset: R,
         quad_least: &mut PerQuad<R>,
         unmatched: &[u64],
     ) -> Nearest<R> {
         let offset = lanes.splat(offset);
         let mut total = lanes.splat(R::INFINITY);
-        if Q > 0 {
-            let mut values = [[total; QUAD]; Q];
-            for (quad, values) in values.iter_mut().enumerate() {
-                let costs = load_costs_of::<L, E, W, Q>(lanes, row, quad);
-                *values = self.relax_quad(lanes, costs, offset, quad);
-                total = lanes.smaller(least_of_quad(lanes, *values), total);
+        if N > 0 {
+            let mut values = load_vectors::<L, E, W, N>(lanes, row);
+            for (place, value) in values.iter_mut().enumerate() {
+                let reduced = lanes.subtract(*value, lanes.load(self.open_duals.chunk(place)));
+                let through_row = lanes.subtract(reduced, offset);
+                let distance = self.distance.chunk_mut(place);
+                *value = lanes.smaller(through_row, lanes.load(distance));
+                lanes.store(*value, distance);
             }
-            return nearest_of(lanes, lanes.least(total), &values, unmatched);
+            let least = lanes.least(least_of_all(lanes, &values));
+            return nearest_of(lanes, least, &values, unmatched);
         }
-        let quads = quads::<W>(row.len());
+        let quads = quads::<W>(row.cols);
         for quad in 0..quads {
             let costs = load_costs(lanes, row, quad);
             let least = least_of_quad(lanes, self.relax_quad(lanes, costs, offset, quad));
