@@ -550,12 +550,10 @@ fn nearest_of<L: Lanes<W>, const W: usize, const N: usize>(
     let width = QUAD * W;
     const NONE: usize = usize::MAX;
     let (mut first, mut first_free) = (0, NONE);
-    let mut quad = N.div_ceil(QUAD);
-    while quad > 0 {
-        quad -= 1;
+    for (quad, vectors) in values.chunks(QUAD).enumerate().rev() {
         let mut bits = 0;
-        for place in quad * QUAD..N.min((quad + 1) * QUAD) {
-            bits |= lanes.equal(values[place], value) << (place % QUAD * W);
+        for (place, &vector) in vectors.iter().enumerate() {
+            bits |= lanes.equal(vector, value) << (place * W);
         }
         let free = bits & bits_of_quad(unmatched, quad, width);
         let col = quad * width + bits.trailing_zeros() as usize % width;
