@@ -89,8 +89,9 @@ pub struct Solver<R> {
     row_duals: Vec<R>,
     /// Least cost of each row less the column ceiling, where columns may stay unmatched.
     row_least: Vec<R>,
-    /// The second least reduced cost of each row, when it took its column in augmenting row reduction. As v never rises, all
-    /// its other pairs still are at least that. −inf for rows that came to their columns otherwise.
+    /// Where columns may stay unmatched: the second least reduced cost of each row, when it took its column in augmenting row
+    /// reduction. As v never rises, all its other pairs still are at least that. −inf for rows that came to their columns
+    /// otherwise, and for all rows of balanced instances: there v does move up, in [`Solver::shift_duals`].
     others_least: Vec<R>,
     margin: Margin<R>,
     /// v.
@@ -625,7 +626,9 @@ impl<R: Arithmetic> Solver<R> {
         let loser = select_unpredictable(displaces, loser as usize, instance.rows());
         self.col_of_row[row] = select_unpredictable(takes, col as i32, UNMATCHED);
         self.col_of_row[loser] = UNMATCHED;
-        self.others_least[row] = second;
+        if !instance.is_balanced() {
+            self.others_least[row] = second;
+        }
         self.unmatched_cols[col / BLOCK] &= !(u64::from(takes) << (col % BLOCK));
         put_if(&mut self.pending, row, !takes);
         let follower = select_unpredictable(displaces, loser, self.untried[next]);

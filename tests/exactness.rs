@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Owned, solve_and_tally};
+use common::{Owned, solve, solve_and_tally};
 use hungarian_loss::batch::{Real, Solvable, Tally};
 use hungarian_loss::certificate::{Answer, check};
 use hungarian_loss::problem::Cost;
@@ -300,4 +300,28 @@ fn what_f32_cannot_tell_apart() {
         told_apart > 0,
         "an answer to the costs as f32 sees them would have done"
     );
+}
+
+/// What f32 leads to is put right in f64 wherever the costs lie: the duals of squares are shifted in the end, up or down, and
+/// in rectangles a row may be passed over for what its last sweep found.
+#[test]
+fn duals_hold_in_f64_wherever_costs_lie() {
+    let mut random = Random::new(12);
+    for (rows, cols) in [
+        (70, 70),
+        (100, 100),
+        (130, 130),
+        (70, 100),
+        (100, 300),
+        (300, 100),
+    ] {
+        for offset in [-10.0, -1.0, -0.5, 0.0, 10.0] {
+            let cost = (0..rows * cols).map(|_| random.uniform() + offset);
+            let problem = Owned::new(rows, cols, cost.collect());
+            let (answer, status) = solve::<f64, f64>(&problem);
+            assert_eq!(status, 0);
+            check(&problem.view(), &answer, F64_ROUNDOFF)
+                .unwrap_or_else(|error| panic!("{rows}×{cols} from {offset} on: {error}"));
+        }
+    }
 }
