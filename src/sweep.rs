@@ -186,9 +186,9 @@ fn quads<const W: usize>(cols: usize) -> usize {
 pub struct Row<'a, E> {
     /// The costs, and what may be read behind them, so that seldom a vector has to be read in part. That counts for
     /// nothing, but is neither NaN nor −inf.
-    pub costs: &'a [E],
+    costs: &'a [E],
     /// How many costs are the row's.
-    pub cols: usize,
+    cols: usize,
 }
 
 impl<'a, E> Row<'a, E> {
@@ -289,8 +289,8 @@ fn load_vectors<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
     let mut vectors = [lanes.splat(L::Number::INFINITY); N];
     if let Some(costs) = row.costs.get(..N * W) {
         let chunks = costs.as_chunks::<W>().0;
-        for place in 0..N {
-            vectors[place] = E::load(lanes, &chunks[place]);
+        for (vector, costs) in vectors.iter_mut().zip(chunks) {
+            *vector = E::load(lanes, costs);
         }
     } else {
         for (place, vector) in vectors.iter_mut().enumerate() {
@@ -1003,11 +1003,8 @@ impl<R: Arithmetic> Paths<R> {
         if N > 0 {
             let mut values = load_vectors::<L, E, W, N>(lanes, row);
             for (place, value) in values.iter_mut().enumerate() {
-                let reduced = lanes.subtract(*value, lanes.load(self.open_duals.chunk(place)));
-                let through_row = lanes.subtract(reduced, offset);
-                let distance = self.distance.chunk_mut(place);
-                *value = lanes.smaller(through_row, lanes.load(distance));
-                lanes.store(*value, distance);
+                let duals = self.open_duals.chunk(place);
+                *value = offer(lanes, *value, offset, duals, self.distance.chunk_mut(place));
             }
             let least = lanes.least(least_of_all(lanes, &values));
             return nearest_of(lanes, least, &values, unmatched);
@@ -1031,11 +1028,29 @@ impl<R: Arithmetic> Paths<R> {
         offset: L::Vector,
         quad: usize,
     ) -> [L::Vector; QUAD] {
-        let reduced = subtract(lanes, costs, load(lanes, self.open_duals.quad(quad)));
-        let through_row = subtract(lanes, reduced, [offset; QUAD]);
-        let distance = self.distance.quad_mut(quad);
-        let shorter = smaller(lanes, through_row, load(lanes, distance));
-        store(lanes, shorter, distance);
-        shorter
+        let duals = self.open_duals.quad(quad);
+        let distances = self.distance.quad_mut(quad);
+        [
+            offer(lanes, costs[0], offset, &duals[0], &mut distances[0]),
+            offer(lanes, costs[1], offset, &duals[1], &mut distances[1]),
+            offer(lanes, costs[2], offset, &duals[2], &mut distances[2]),
+            offer(lanes, costs[3], offset, &duals[3], &mut distances[3]),
+        ]
     }
+}
+
+/// Offers a vector of columns the path through a row. Returns their distances.
+#[inline(always)]
+fn offer<L: Lanes<W>, const W: usize>(
+    lanes: L,
+    costs: L::Vector,
+    offset: L::Vector,
+    open_duals: &[L::Number; W],
+    distances: &mut [L::Number; W],
+) -> L::Vector {
+    let reduced = lanes.subtract(costs, lanes.load(open_duals));
+    let through_row = lanes.subtract(reduced, offset);
+    let shorter = lanes.smaller(through_row, lanes.load(distances));
+    lanes.store(shorter, distances);
+    shorter
 }
