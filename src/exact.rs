@@ -216,12 +216,9 @@ impl<E: Entry, const N: usize> Work for StartInSingle<'_, '_, E, N> {
             if let Some(instance) = &instances[index]
                 && starts_in_single(instance)
             {
-                let margin = if instance.is_balanced() {
-                    Margin::none()
-                } else {
-                    Margin::of(instance.largest)
-                };
-                feasible[index] = solver.begin(instance, margin).is_ok();
+                let margin = Margin::of(instance.largest);
+                let begun = solver.begin::<_, _, SINGLES, N>(lanes, instance, margin);
+                feasible[index] = begun.is_ok();
             }
         }
         let mut solvers = members.each_mut().map(|member| &mut member.single);
@@ -270,6 +267,13 @@ impl<E: Entry, const N: usize> Work for SolveInDouble<'_, '_, E, N> {
         }
         let mut solvers = members.each_mut().map(|member| &mut member.double);
         take_turns::<_, _, _, DOUBLES, N>(lanes, &mut solvers, instances, feasible);
+        for index in 0..GROUP {
+            if let Some(instance) = &instances[index]
+                && feasible[index]
+            {
+                members[index].double.normalize_duals(instance);
+            }
+        }
     }
 }
 
@@ -354,7 +358,7 @@ impl Member {
                 return Ok(());
             }
         }
-        double.begin(instance, Margin::none())
+        double.begin::<_, _, DOUBLES, N>(lanes, instance, Margin::none())
     }
 
     /// May the answer in f64 stand? `exact`: nothing was rounded in the whole group.
@@ -393,6 +397,7 @@ impl Member {
         let lanes = Portable::<f64>::default();
         let mut feasible = self.begin::<_, _, ANY>(lanes, instance).is_ok();
         feasible &= self.double.go_on::<_, _, DOUBLES>(lanes, instance).is_ok();
+        self.double.normalize_duals(instance);
         if exactness.held(&mut self.double) && instance.scaling_is_exact && feasible {
             return Ok(Verdict::InDouble(Evidence::Exact, &self.double));
         }

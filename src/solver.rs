@@ -20,12 +20,14 @@
 //! reduced cost is above it is better off unmatched, and stays so because of (2).
 //!
 //! 1. **Start**, from what the first look found ([`crate::survey`]). Squares: column reduction, v_j = min_i c_ij, and a
-//!    row takes the first column whose minimum it was the first to have. Otherwise v begins at its ceiling, and a row takes
+//!    row takes the first column whose minimum it was the first to have. *Reduction transfer* then lowers v of each column
+//!    that was taken by as much as keeps (1), that is by the gap between the two least reduced costs of its row. Otherwise v begins at its ceiling, and a row takes
 //!    its cheapest column, the first of several, unless a row before it did. Either way (1) holds for rows that took one.
 //! 2. **Augmenting row reduction** of the other rows: each takes the column of its least reduced cost. Where that belongs to
 //!    another row, or to nobody and may not stay so, it lowers v there by as much as keeps (1), that is by the gap to its
-//!    second least. A row that loses its column tries again, at most as many tries in all as there are rows. (With twice
-//!    as many, augmentation saves no more sweeps than that costs.)
+//!    second least. A row that loses its column tries again behind all others: so each fights over prices that the others
+//!    have left behind, not over one column with the row that took it. There are 5/4 as many tries as rows, at most. (With
+//!    more, augmentation saves no more sweeps than that costs.)
 //! 3. **Augmentation**: for each row still unmatched, Dijkstra's shortest path over reduced costs to an unmatched
 //!    column, or to a row that had better be unmatched; then v is updated so that (1) holds again, and the
 //!    path is flipped.
@@ -71,8 +73,11 @@ pub struct Sweeps {
     pub augmentation: u64,
 }
 
-/// Augmenting row reduction gives up after as many sweeps as this, for each row of the problem.
-const TRIES_PER_ROW: u64 = 1;
+/// Augmenting row reduction gives up after as many sweeps as this.
+#[inline(always)]
+fn most_tries(rows: usize) -> usize {
+    rows + rows / 4
+}
 
 /// The solver and its workspace. One worker owns one and reuses it for problem after problem.
 #[derive(Debug)]
@@ -89,16 +94,18 @@ pub struct Solver<R> {
     row_duals: Vec<R>,
     /// Least cost of each row less the column ceiling, where columns may stay unmatched.
     row_least: Vec<R>,
-    /// Where columns may stay unmatched: the second least reduced cost of each row, when it took its column in augmenting row
-    /// reduction. As v never rises, all its other pairs still are at least that. −inf for rows that came to their columns
-    /// otherwise, and for all rows of balanced instances: there v does move up, in [`Solver::shift_duals`].
+    /// The second least reduced cost of each row, when it took its column in augmenting row reduction, or v was lowered there
+    /// by reduction transfer. As v never rises, all its other pairs still are at least that. −inf for rows that came to
+    /// their columns otherwise.
     others_least: Vec<R>,
     margin: Margin<R>,
     /// v.
     col_duals: PerColumn<R>,
-    /// Rows that augmenting row reduction is to try, and then nobody.
-    untried: Vec<usize>,
-    /// Rows that it left for augmentation.
+    /// Rows that augmenting row reduction is to try, or has tried, in that order.
+    queue: Vec<usize>,
+    /// Rows that column reduction has matched.
+    claimed: Vec<usize>,
+    /// Rows that augmenting row reduction left for augmentation.
     pending: Vec<usize>,
     phase: Phase,
     /// What the last sweep found.
@@ -165,8 +172,8 @@ impl Margin<f32> {
 /// What the solver is about.
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// Augmenting row reduction is at `row`; untried are those from place `next` on, and `tries` are left.
-    Reduction { row: usize, next: usize, tries: u64 },
+    /// Augmenting row reduction is at this place of its queue.
+    Reduction { place: usize },
     /// Augmentation searches from the pending row at `position`.
     Augmentation { position: usize },
     /// Nothing is left to do.
@@ -205,7 +212,8 @@ impl<R: Arithmetic> Default for Solver<R> {
             others_least: Vec::new(),
             margin: Margin::none(),
             col_duals: PerColumn::default(),
-            untried: Vec::new(),
+            queue: Vec::new(),
+            claimed: Vec::new(),
             pending: Vec::new(),
             phase: Phase::Done,
             found: TwoNearest {
@@ -245,7 +253,8 @@ impl<R: Arithmetic> Solver<R> {
         make_room(&mut self.row_duals, shorter)?;
         make_room(&mut self.row_least, shorter)?;
         make_room(&mut self.others_least, shorter)?;
-        make_room(&mut self.untried, shorter + 1)?;
+        make_room(&mut self.queue, shorter + most_tries(shorter) + 1)?;
+        make_room(&mut self.claimed, shorter + 1)?;
         make_room(&mut self.pending, shorter + 1)?;
         make_room(&mut self.row_of_col, longer)?;
         make_room(&mut self.unmatched_cols, blocks)?;
@@ -263,8 +272,10 @@ impl<R: Arithmetic> Solver<R> {
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
-        self.begin(instance, Margin::none())?;
-        self.go_on(lanes, instance)
+        self.begin::<L, E, W, ANY>(lanes, instance, Margin::none())?;
+        self.go_on(lanes, instance)?;
+        self.normalize_duals(instance);
+        Ok(())
     }
 
     /// Makes all steps that are left.
@@ -283,8 +294,9 @@ impl<R: Arithmetic> Solver<R> {
 
     /// Begins, with what the first look at the instance found. Steps of [`Solver::sweep`] and [`Solver::act`] do the rest.
     #[inline(always)]
-    pub fn begin<E: Entry>(
+    pub fn begin<L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
         &mut self,
+        lanes: L,
         instance: &Instance<E>,
         margin: Margin<R>,
     ) -> Result<(), Infeasible> {
@@ -292,12 +304,11 @@ impl<R: Arithmetic> Solver<R> {
         self.margin = margin;
         if instance.is_balanced() {
             self.reduce_columns(instance)?;
+            self.transfer_reductions::<L, E, W, N>(lanes, instance);
         } else {
             self.claim_columns(instance)?;
         }
-        self.untried.push(instance.rows());
-        let tries = TRIES_PER_ROW * instance.rows() as u64;
-        self.try_next(instance, self.untried[0], 1, tries);
+        self.reduce_next(instance, 0);
         Ok(())
     }
 
@@ -346,7 +357,7 @@ impl<R: Arithmetic> Solver<R> {
                 self.pending.push(row);
             }
         }
-        self.search_next(instance, 0);
+        self.search_next(0);
     }
 
     /// As [`Solver::begin`], with the pairs of `near`, which the duals taken over from it prove to be optimal.
@@ -357,7 +368,7 @@ impl<R: Arithmetic> Solver<R> {
         for row in 0..instance.rows() {
             self.refresh_row_dual(instance, row);
         }
-        self.search_next(instance, 0);
+        self.search_next(0);
     }
 
     /// Nothing is matched.
@@ -375,7 +386,8 @@ impl<R: Arithmetic> Solver<R> {
         self.search.paths.resize(cols);
         self.row_least.clear();
         refill(&mut self.others_least, rows, R::NEG_INFINITY);
-        self.untried.clear();
+        self.queue.clear();
+        self.claimed.clear();
         self.pending.clear();
         self.shift = R::ZERO;
         self.sweeps = Sweeps::default();
@@ -402,8 +414,9 @@ impl<R: Arithmetic> Solver<R> {
     ) {
         let Search { paths, reached, .. } = &mut self.search;
         let (quad_least, unmatched) = (&mut self.quad_least, self.unmatched_cols.as_slice());
-        if let Phase::Reduction { row, .. } = self.phase {
+        if let Phase::Reduction { place } = self.phase {
             self.sweeps.reduction += 1;
+            let row = self.queue[place];
             let (costs, col_duals) = (instance.row(row), &self.col_duals);
             self.found = sweep::two_nearest_columns::<L, E, W, N>(
                 lanes, costs, col_duals, quad_least, unmatched,
@@ -428,9 +441,7 @@ impl<R: Arithmetic> Solver<R> {
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
         match self.phase {
-            Phase::Reduction { row, next, tries } => {
-                self.reduce_row(lanes, instance, row, next, tries)
-            }
+            Phase::Reduction { place } => self.reduce_row(lanes, instance, place),
             Phase::Augmentation { position } => self.extend_path(lanes, instance, position),
             Phase::Done => Ok(()),
         }
@@ -517,9 +528,40 @@ impl<R: Arithmetic> Solver<R> {
             self.unmatched_cols[col / BLOCK] &= !(u64::from(takes) << (col % BLOCK));
         }
         for row in 0..rows {
-            put_if(&mut self.untried, row, self.col_of_row[row] == UNMATCHED);
+            let is_matched = self.col_of_row[row] != UNMATCHED;
+            put_if(&mut self.queue, row, !is_matched);
+            put_if(&mut self.claimed, row, is_matched);
         }
         Ok(())
+    }
+
+    /// Reduction transfer: v of a column that column reduction has matched is lowered by as much as keeps (1). So other rows
+    /// find it dearer, and seldom take it away.
+    #[inline(always)]
+    fn transfer_reductions<L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) {
+        // So many rows together, none of which then waits for another: as v only falls, what it was before will do.
+        const TOGETHER: usize = 4;
+        self.sweeps.reduction += self.claimed.len() as u64;
+        for rows in self.claimed.chunks(TOGETHER) {
+            let mut gaps = [R::ZERO; TOGETHER];
+            for (gap, &row) in gaps.iter_mut().zip(rows) {
+                let costs = instance.row(row);
+                let (least, second) = sweep::two_least::<L, E, W, N>(lanes, costs, &self.col_duals);
+                self.others_least[row] = second;
+                *gap = second - least;
+            }
+            for (&gap, &row) in gaps.iter().zip(rows) {
+                // Without a second column the gap is unbounded and v would be lost.
+                let bid = self.margin.below(gap);
+                let lowered = select_unpredictable(gap < R::INFINITY, bid, R::ZERO);
+                let col = self.col_of_row[row] as usize;
+                self.col_duals.subtract(lanes, col, lowered);
+            }
+        }
     }
 
     /// Where columns may stay unmatched they all begin at their ceiling, and each row takes its cheapest column unless
@@ -544,33 +586,31 @@ impl<R: Arithmetic> Solver<R> {
             self.col_of_row[row] = select_unpredictable(takes, col as i32, UNMATCHED);
             self.row_of_col[col] = select_unpredictable(takes, row as i32, owner);
             self.unmatched_cols[col / BLOCK] &= !(1 << (col % BLOCK));
-            put_if(&mut self.untried, row, !takes);
+            put_if(&mut self.queue, row, !takes);
         }
         Ok(())
     }
 
-    /// Augmenting row reduction goes on with `row`, or gives way to augmentation.
+    /// Augmenting row reduction goes on with the row at `place` of its queue, or gives way to augmentation.
     #[inline(always)]
-    fn try_next<E: Entry>(&mut self, instance: &Instance<E>, row: usize, next: usize, tries: u64) {
-        self.phase = Phase::Reduction { row, next, tries };
-        if row == instance.rows() || tries == 0 {
-            self.end_reduction(instance, row, next);
+    fn reduce_next<E: Entry>(&mut self, instance: &Instance<E>, place: usize) {
+        self.phase = Phase::Reduction { place };
+        if place == self.queue.len() || place == most_tries(instance.rows()) {
+            self.end_reduction(instance, place);
         }
     }
 
     /// What was not tried is left to augmentation.
     #[inline(never)]
-    fn end_reduction<E: Entry>(&mut self, instance: &Instance<E>, row: usize, next: usize) {
-        put_if(&mut self.pending, row, row < instance.rows());
-        let untried = self.untried.get(next..self.untried.len() - 1);
-        self.pending.extend_from_slice(untried.unwrap_or(&[]));
+    fn end_reduction<E: Entry>(&mut self, instance: &Instance<E>, place: usize) {
+        self.pending.extend_from_slice(&self.queue[place..]);
         for row in 0..instance.rows() {
             self.refresh_row_dual(instance, row);
         }
-        self.search_next(instance, 0);
+        self.search_next(0);
     }
 
-    /// Augmenting row reduction acts on the sweep of `row`. A row that it cannot settle goes to `pending`.
+    /// Augmenting row reduction acts on the sweep of the row at `place`. One that it cannot settle goes to `pending`.
     ///
     /// What a sweep finds cannot be guessed, so nothing here branches on it but what is rare.
     #[inline(always)]
@@ -578,11 +618,9 @@ impl<R: Arithmetic> Solver<R> {
         &mut self,
         lanes: L,
         instance: &Instance<E>,
-        row: usize,
-        next: usize,
-        tries: u64,
+        place: usize,
     ) -> Result<(), Infeasible> {
-        let tries = tries - 1;
+        let row = self.queue[place];
         let first = &mut self.found.first;
         first.prefer_unmatched(
             lanes,
@@ -598,7 +636,7 @@ impl<R: Arithmetic> Solver<R> {
         } = *first;
         if least > self.row_ceiling {
             // Better off unmatched, for good.
-            self.try_next(instance, self.untried[next], next + 1, tries);
+            self.reduce_next(instance, place + 1);
             return Ok(());
         }
         if least == R::INFINITY {
@@ -626,14 +664,11 @@ impl<R: Arithmetic> Solver<R> {
         let loser = select_unpredictable(displaces, loser as usize, instance.rows());
         self.col_of_row[row] = select_unpredictable(takes, col as i32, UNMATCHED);
         self.col_of_row[loser] = UNMATCHED;
-        if !instance.is_balanced() {
-            self.others_least[row] = second;
-        }
+        self.others_least[row] = second;
         self.unmatched_cols[col / BLOCK] &= !(u64::from(takes) << (col % BLOCK));
         put_if(&mut self.pending, row, !takes);
-        let follower = select_unpredictable(displaces, loser, self.untried[next]);
-        // The last of the untried is nobody: that ends it.
-        self.try_next(instance, follower, next + usize::from(!displaces), tries);
+        put_if(&mut self.queue, loser, displaces);
+        self.reduce_next(instance, place + 1);
         Ok(())
     }
 
@@ -651,11 +686,8 @@ impl<R: Arithmetic> Solver<R> {
 
     /// Augmentation goes on with the pending row at `position`; behind the last one the instance is solved.
     #[inline(always)]
-    fn search_next<E: Entry>(&mut self, instance: &Instance<E>, position: usize) {
+    fn search_next(&mut self, position: usize) {
         let Some(&row) = self.pending.get(position) else {
-            if instance.is_balanced() {
-                self.shift_duals();
-            }
             self.phase = Phase::Done;
             return;
         };
@@ -700,7 +732,7 @@ impl<R: Arithmetic> Solver<R> {
         if *exit < length {
             let (place, length) = (*exit_place, *exit);
             self.augment(instance, Sink::Row(place), length);
-            self.search_next(instance, position + 1);
+            self.search_next(position + 1);
             return Ok(());
         }
         if length == R::INFINITY {
@@ -708,7 +740,7 @@ impl<R: Arithmetic> Solver<R> {
         }
         if is_unmatched {
             self.augment(instance, Sink::Column(col), length);
-            self.search_next(instance, position + 1);
+            self.search_next(position + 1);
             return Ok(());
         }
         paths.settle(lanes, col);
@@ -765,9 +797,12 @@ impl<R: Arithmetic> Solver<R> {
         }
     }
 
-    /// Of all equally good duals of a square problem, takes those with max v = 0.
+    /// Of all equally good duals of a balanced instance, takes those with max v = 0.
     #[inline(always)]
-    fn shift_duals(&mut self) {
+    pub fn normalize_duals<E: Entry>(&mut self, instance: &Instance<E>) {
+        if !instance.is_balanced() {
+            return;
+        }
         let larger = |a: R, b: R| if b > a { b } else { a };
         const LANES: usize = 16;
         let mut tops = [R::NEG_INFINITY; LANES];

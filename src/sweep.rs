@@ -759,17 +759,8 @@ pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const N: usize
         second: infinite,
     };
     if N > 0 {
-        let mut values = load_vectors::<L, E, W, N>(lanes, row);
-        for (place, value) in values.iter_mut().enumerate() {
-            *value = lanes.subtract(*value, lanes.load(col_duals.chunk(place)));
-        }
-        let (quads, rest) = values.as_chunks::<QUAD>();
-        for &quad in quads {
-            two.take(lanes, quad);
-        }
-        for &one in rest {
-            two.take_one(lanes, one);
-        }
+        let values = reduced_costs::<L, E, W, N>(lanes, row, col_duals);
+        two.take_all(lanes, &values);
         let (least, second) = two.of_all(lanes);
         return TwoNearest {
             second,
@@ -789,6 +780,44 @@ pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const N: usize
         second,
         first: nearest(lanes, least, quads, quad_least, unmatched, &holders),
     }
+}
+
+/// Least and second least c_j − v_j.
+#[inline(always)]
+pub fn two_least<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
+    lanes: L,
+    row: Row<E>,
+    col_duals: &PerColumn<L::Number>,
+) -> (L::Number, L::Number) {
+    let infinite = lanes.splat(L::Number::INFINITY);
+    let mut two = LeastTwo {
+        first: infinite,
+        second: infinite,
+    };
+    if N > 0 {
+        two.take_all(lanes, &reduced_costs::<L, E, W, N>(lanes, row, col_duals));
+    } else {
+        for quad in 0..quads::<W>(row.cols) {
+            let costs = load_costs(lanes, row, quad);
+            let duals = load(lanes, col_duals.quad(quad));
+            two.take(lanes, subtract(lanes, costs, duals));
+        }
+    }
+    two.of_all(lanes)
+}
+
+/// c_j − v_j in `N` vectors.
+#[inline(always)]
+fn reduced_costs<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
+    lanes: L,
+    row: Row<E>,
+    col_duals: &PerColumn<L::Number>,
+) -> [L::Vector; N] {
+    let mut values = load_vectors::<L, E, W, N>(lanes, row);
+    for (place, value) in values.iter_mut().enumerate() {
+        *value = lanes.subtract(*value, lanes.load(col_duals.chunk(place)));
+    }
+    values
 }
 
 /// Least and second least, lane by lane.
@@ -823,6 +852,22 @@ impl<V: Copy> LeastTwo<V> {
     fn take_one<L: Lanes<W, Vector = V>, const W: usize>(&mut self, lanes: L, one: V) {
         self.second = lanes.smaller(self.second, lanes.larger(self.first, one));
         self.first = lanes.smaller(self.first, one);
+    }
+
+    /// Takes in `N` more in each lane.
+    #[inline(always)]
+    fn take_all<L: Lanes<W, Vector = V>, const W: usize, const N: usize>(
+        &mut self,
+        lanes: L,
+        values: &[V; N],
+    ) {
+        let (quads, rest) = values.as_chunks::<QUAD>();
+        for &quad in quads {
+            self.take(lanes, quad);
+        }
+        for &one in rest {
+            self.take_one(lanes, one);
+        }
     }
 
     /// The same of all lanes.
