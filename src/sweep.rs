@@ -612,9 +612,7 @@ pub fn reduce_columns<L: Lanes<W>, E: Entry, const W: usize>(
                 let ahead = costs
                     .as_ptr()
                     .wrapping_add((row + ROWS) * stride + quad * QUAD * W);
-                for vector in 0..QUAD {
-                    lanes.prefetch(ahead.wrapping_add(vector * W));
-                }
+                ask_for_quad::<L, E, W>(lanes, ahead);
                 let costs = Row::of_matrix(costs, stride, (rows, cols), row);
                 let costs = load_costs(lanes, costs, quad);
                 // Exact: a matrix of 2^24 rows and columns could not be addressed.
@@ -637,6 +635,14 @@ pub fn reduce_columns<L: Lanes<W>, E: Entry, const W: usize>(
             store(lanes, held, holders.quad_mut(quad));
             *widest = wider_within(lanes, *widest, wide, cols - quad * QUAD * W);
         }
+    }
+}
+
+/// Says that the costs of a quad that begins at `at`, wherever that is, will be read soon.
+#[inline(always)]
+fn ask_for_quad<L: Lanes<W>, E, const W: usize>(lanes: L, at: *const E) {
+    for vector in 0..QUAD {
+        lanes.prefetch(at.wrapping_add(vector * W));
     }
 }
 
@@ -720,8 +726,12 @@ pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
     quad_least: &mut PerQuad<L::Number>,
 ) -> (L::Number, u32) {
     let quads = quads::<W>(row.len());
+    // So far ahead that memory goes on while a problem that has been looked at is solved.
+    const AHEAD: usize = 1 << 14;
+    let at = row.as_ptr().wrapping_add(AHEAD / size_of::<E>());
     let mut total = lanes.splat(L::Number::INFINITY);
     for quad in 0..quads {
+        ask_for_quad::<L, E, W>(lanes, at.wrapping_add(quad * QUAD * W));
         let costs = load_overlapping(lanes, row, quad);
         *widest = wider_within(lanes, *widest, costs, row.len());
         let least = least_of_quad(lanes, costs);
