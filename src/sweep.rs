@@ -159,18 +159,40 @@ impl<R: Arithmetic> PerColumn<R> {
         &mut block.0.as_chunks_mut::<W>().0[chunk % of_block]
     }
 
-    /// Four vectors' worth of them.
+    /// The first `count` quads.
     #[inline(always)]
-    fn quad<const W: usize>(&self, quad: usize) -> &[[R; W]; QUAD] {
-        let of_block = BLOCK / (QUAD * W);
-        let chunks = self.blocks[quad / of_block].0.as_chunks::<W>().0;
-        &chunks.as_chunks::<QUAD>().0[quad % of_block]
+    fn quads<const W: usize>(&self, count: usize) -> Quads<'_, R, W> {
+        Quads(&self.blocks[..count.div_ceil(BLOCK / (QUAD * W))])
     }
 
     #[inline(always)]
-    fn quad_mut<const W: usize>(&mut self, quad: usize) -> &mut [[R; W]; QUAD] {
+    fn quads_mut<const W: usize>(&mut self, count: usize) -> QuadsMut<'_, R, W> {
+        QuadsMut(&mut self.blocks[..count.div_ceil(BLOCK / (QUAD * W))])
+    }
+}
+
+/// Numbers of columns, four vectors of `W` at a time. A pass borrows as many as it goes over, so that where they lie and how
+/// many there are is known before it begins.
+#[derive(Clone, Copy)]
+struct Quads<'a, R, const W: usize>(&'a [Block<R>]);
+
+impl<R, const W: usize> Quads<'_, R, W> {
+    #[inline(always)]
+    fn at(&self, quad: usize) -> &[[R; W]; QUAD] {
         let of_block = BLOCK / (QUAD * W);
-        let chunks = self.blocks[quad / of_block].0.as_chunks_mut::<W>().0;
+        let chunks = self.0[quad / of_block].0.as_chunks::<W>().0;
+        &chunks.as_chunks::<QUAD>().0[quad % of_block]
+    }
+}
+
+/// As [`Quads`], to be changed.
+struct QuadsMut<'a, R, const W: usize>(&'a mut [Block<R>]);
+
+impl<R, const W: usize> QuadsMut<'_, R, W> {
+    #[inline(always)]
+    fn at(&mut self, quad: usize) -> &mut [[R; W]; QUAD] {
+        let of_block = BLOCK / (QUAD * W);
+        let chunks = self.0[quad / of_block].0.as_chunks_mut::<W>().0;
         &mut chunks.as_chunks_mut::<QUAD>().0[quad % of_block]
     }
 }
@@ -234,7 +256,7 @@ fn load_costs_from<L: Lanes<W>, E: Entry, const W: usize>(
     row: &[E],
     start: usize,
 ) -> Option<[L::Vector; QUAD]> {
-    let costs = row.get(start..start + QUAD * W)?;
+    let costs = row.get(start..)?.get(..QUAD * W)?;
     let chunks = costs.as_chunks::<W>().0;
     Some([
         E::load(lanes, &chunks[0]),
@@ -460,17 +482,16 @@ fn nearest<L: Lanes<W>, const W: usize>(
     let value = lanes.splat(least);
     let width = QUAD * W;
     let mut candidates = 0u64;
+    let quad_least = quad_least.vectors.quads::<W>(quads);
     for quad in 0..quads.min(64) {
-        let least = lanes.load(&quad_least.vectors.quad(quad)[0]);
+        let least = lanes.load(&quad_least.at(quad)[0]);
         candidates |= u64::from(lanes.equal(least, value) != 0) << quad;
     }
     let mut quad = candidates.trailing_zeros() as usize;
     if quads > 64 && candidates == 0 {
         // Of the quads beyond those that a word has bits for, the first is good enough.
         quad = 64;
-        while quad + 1 < quads
-            && lanes.equal(lanes.load(&quad_least.vectors.quad(quad)[0]), value) == 0
-        {
+        while quad + 1 < quads && lanes.equal(lanes.load(&quad_least.at(quad)[0]), value) == 0 {
             quad += 1;
         }
     }
@@ -602,10 +623,12 @@ pub fn reduce_columns<L: Lanes<W>, E: Entry, const W: usize>(
 ) {
     // So many rows of a quad one after the other, while what is known of its columns stays in registers.
     const ROWS: usize = 8;
+    let count = quads::<W>(cols);
+    let (mut least, mut holders) = (least.quads_mut::<W>(count), holders.quads_mut::<W>(count));
     for first in (0..rows).step_by(ROWS) {
-        for quad in 0..quads::<W>(cols) {
-            let mut low = load(lanes, least.quad(quad));
-            let mut held = load(lanes, holders.quad(quad));
+        for quad in 0..count {
+            let mut low = load(lanes, least.at(quad));
+            let mut held = load(lanes, holders.at(quad));
             let mut wide = [lanes.splat(L::Number::ZERO); QUAD];
             for row in first..rows.min(first + ROWS) {
                 // The processor foresees a row, but not a jump to the rows behind these.
@@ -631,8 +654,8 @@ pub fn reduce_columns<L: Lanes<W>, E: Entry, const W: usize>(
                     lanes.wider(wide[3], costs[3]),
                 ];
             }
-            store(lanes, low, least.quad_mut(quad));
-            store(lanes, held, holders.quad_mut(quad));
+            store(lanes, low, least.at(quad));
+            store(lanes, held, holders.at(quad));
             *widest = wider_within(lanes, *widest, wide, cols - quad * QUAD * W);
         }
     }
@@ -677,7 +700,7 @@ impl<L: Lanes<W>, E: Entry, const W: usize> Holders<L, W> for InReducedCosts<'_,
     #[inline(always)]
     fn of_quad(&self, lanes: L, quad: usize, value: L::Vector) -> u64 {
         let costs = load_costs(lanes, self.row, quad);
-        let duals = load(lanes, self.col_duals.quad(quad));
+        let duals = load(lanes, self.col_duals.quads(quad + 1).at(quad));
         equal(lanes, subtract(lanes, costs, duals), value)
     }
 }
@@ -729,13 +752,14 @@ pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
     // So far ahead that memory goes on while a problem that has been looked at is solved.
     const AHEAD: usize = 1 << 14;
     let at = row.as_ptr().wrapping_add(AHEAD / size_of::<E>());
+    let mut quad_least = quad_least.vectors.quads_mut::<W>(quads);
     let mut total = lanes.splat(L::Number::INFINITY);
     for quad in 0..quads {
         ask_for_quad::<L, E, W>(lanes, at.wrapping_add(quad * QUAD * W));
         let costs = load_overlapping(lanes, row, quad);
         *widest = wider_within(lanes, *widest, costs, row.len());
         let least = least_of_quad(lanes, costs);
-        lanes.store(least, &mut quad_least.vectors.quad_mut(quad)[0]);
+        lanes.store(least, &mut quad_least.at(quad)[0]);
         total = lanes.smaller(least, total);
     }
     let least = lanes.least(total);
@@ -743,7 +767,7 @@ pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
     // From the back, so that the first one stays.
     let mut first = quads - 1;
     for quad in (0..quads).rev() {
-        let holding = lanes.equal(lanes.load(&quad_least.vectors.quad(quad)[0]), value);
+        let holding = lanes.equal(lanes.load(&quad_least.at(quad)[0]), value);
         first = select_unpredictable(holding != 0, quad, first);
     }
     let holding = equal(lanes, load_overlapping(lanes, row, first), value);
@@ -778,11 +802,13 @@ pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const N: usize
         };
     }
     let quads = quads::<W>(row.cols);
+    let duals = col_duals.quads(quads);
+    let mut least_of = quad_least.vectors.quads_mut::<W>(quads);
     for quad in 0..quads {
         let costs = load_costs(lanes, row, quad);
-        let reduced = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
+        let reduced = subtract(lanes, costs, load(lanes, duals.at(quad)));
         let least = two.take(lanes, reduced);
-        lanes.store(least, &mut quad_least.vectors.quad_mut(quad)[0]);
+        lanes.store(least, &mut least_of.at(quad)[0]);
     }
     let (least, second) = two.of_all(lanes);
     let holders = InReducedCosts { row, col_duals };
@@ -807,10 +833,11 @@ pub fn two_least<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
     if N > 0 {
         two.take_all(lanes, &reduced_costs::<L, E, W, N>(lanes, row, col_duals));
     } else {
-        for quad in 0..quads::<W>(row.cols) {
+        let quads = quads::<W>(row.cols);
+        let duals = col_duals.quads(quads);
+        for quad in 0..quads {
             let costs = load_costs(lanes, row, quad);
-            let duals = load(lanes, col_duals.quad(quad));
-            two.take(lanes, subtract(lanes, costs, duals));
+            two.take(lanes, subtract(lanes, costs, load(lanes, duals.at(quad))));
         }
     }
     two.of_all(lanes)
@@ -901,9 +928,11 @@ pub fn least_reduced_cost<L: Lanes<W>, E: Entry, const W: usize>(
     col_duals: &PerColumn<L::Number>,
 ) -> L::Number {
     let mut total = lanes.splat(L::Number::INFINITY);
-    for quad in 0..quads::<W>(row.cols) {
+    let quads = quads::<W>(row.cols);
+    let duals = col_duals.quads(quads);
+    for quad in 0..quads {
         let costs = load_costs(lanes, row, quad);
-        let reduced = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
+        let reduced = subtract(lanes, costs, load(lanes, duals.at(quad)));
         total = lanes.smaller(least_of_quad(lanes, reduced), total);
     }
     lanes.least(total)
@@ -922,9 +951,11 @@ pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize>(
 ) -> usize {
     let bound = lanes.splat(bound);
     let mut count = 0;
-    for quad in 0..quads::<W>(row.cols) {
+    let quads = quads::<W>(row.cols);
+    let duals = col_duals.quads(quads);
+    for quad in 0..quads {
         let costs = load_costs(lanes, row, quad);
-        let reduced = subtract(lanes, costs, load(lanes, col_duals.quad(quad)));
+        let reduced = subtract(lanes, costs, load(lanes, duals.at(quad)));
         let own_bit = u64::from(own / (QUAD * W) == quad) << (own % (QUAD * W));
         let bits = below(lanes, reduced, bound) & !own_bit;
         found[count] = (quad as u32, bits);
@@ -939,7 +970,7 @@ struct InDistances<'a, R>(&'a PerColumn<R>);
 impl<L: Lanes<W>, const W: usize> Holders<L, W> for InDistances<'_, L::Number> {
     #[inline(always)]
     fn of_quad(&self, lanes: L, quad: usize, value: L::Vector) -> u64 {
-        equal(lanes, load(lanes, self.0.quad(quad)), value)
+        equal(lanes, load(lanes, self.0.quads(quad + 1).at(quad)), value)
     }
 }
 
@@ -1018,29 +1049,22 @@ impl<R: Arithmetic> Paths<R> {
             return nearest_of(lanes, least, &values, unmatched);
         }
         let quads = quads::<W>(row.cols);
+        let duals = col_duals.quads(quads);
+        let mut open_duals = self.open_duals.quads_mut(quads);
+        let mut distances = self.distance.quads_mut(quads);
+        let mut least_of = quad_least.vectors.quads_mut::<W>(quads);
         for quad in 0..quads {
             let costs = load_costs(lanes, row, quad);
-            let duals = load(lanes, col_duals.quad(quad));
-            let least = least_of_quad(lanes, self.start_quad(lanes, costs, duals, quad));
-            lanes.store(least, &mut quad_least.vectors.quad_mut(quad)[0]);
+            let duals = load(lanes, duals.at(quad));
+            store(lanes, duals, open_duals.at(quad));
+            let reduced = subtract(lanes, costs, duals);
+            store(lanes, reduced, distances.at(quad));
+            let least = least_of_quad(lanes, reduced);
+            lanes.store(least, &mut least_of.at(quad)[0]);
             total = lanes.smaller(least, total);
         }
         let (least, holders) = (lanes.least(total), InDistances(&self.distance));
         nearest(lanes, least, quads, quad_least, unmatched, &holders)
-    }
-
-    #[inline(always)]
-    fn start_quad<L: Lanes<W, Number = R>, const W: usize>(
-        &mut self,
-        lanes: L,
-        costs: [L::Vector; QUAD],
-        duals: [L::Vector; QUAD],
-        quad: usize,
-    ) -> [L::Vector; QUAD] {
-        store(lanes, duals, self.open_duals.quad_mut(quad));
-        let reduced = subtract(lanes, costs, duals);
-        store(lanes, reduced, self.distance.quad_mut(quad));
-        reduced
     }
 
     /// Offers every open column the path through a row: d_j ← min(d_j, c_j − v_j − offset). Returns the nearest.
@@ -1065,32 +1089,24 @@ impl<R: Arithmetic> Paths<R> {
             return nearest_of(lanes, least, &values, unmatched);
         }
         let quads = quads::<W>(row.cols);
+        let open_duals = self.open_duals.quads(quads);
+        let mut distances = self.distance.quads_mut(quads);
+        let mut least_of = quad_least.vectors.quads_mut::<W>(quads);
         for quad in 0..quads {
             let costs = load_costs(lanes, row, quad);
-            let least = least_of_quad(lanes, self.relax_quad(lanes, costs, offset, quad));
-            lanes.store(least, &mut quad_least.vectors.quad_mut(quad)[0]);
+            let (duals, distances) = (open_duals.at(quad), distances.at(quad));
+            let shorter = [
+                offer(lanes, costs[0], offset, &duals[0], &mut distances[0]),
+                offer(lanes, costs[1], offset, &duals[1], &mut distances[1]),
+                offer(lanes, costs[2], offset, &duals[2], &mut distances[2]),
+                offer(lanes, costs[3], offset, &duals[3], &mut distances[3]),
+            ];
+            let least = least_of_quad(lanes, shorter);
+            lanes.store(least, &mut least_of.at(quad)[0]);
             total = lanes.smaller(least, total);
         }
         let (least, holders) = (lanes.least(total), InDistances(&self.distance));
         nearest(lanes, least, quads, quad_least, unmatched, &holders)
-    }
-
-    #[inline(always)]
-    fn relax_quad<L: Lanes<W, Number = R>, const W: usize>(
-        &mut self,
-        lanes: L,
-        costs: [L::Vector; QUAD],
-        offset: L::Vector,
-        quad: usize,
-    ) -> [L::Vector; QUAD] {
-        let duals = self.open_duals.quad(quad);
-        let distances = self.distance.quad_mut(quad);
-        [
-            offer(lanes, costs[0], offset, &duals[0], &mut distances[0]),
-            offer(lanes, costs[1], offset, &duals[1], &mut distances[1]),
-            offer(lanes, costs[2], offset, &duals[2], &mut distances[2]),
-            offer(lanes, costs[3], offset, &duals[3], &mut distances[3]),
-        ]
     }
 }
 
