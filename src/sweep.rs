@@ -147,12 +147,6 @@ impl<R: Arithmetic> PerColumn<R> {
 
     /// A vector's worth of numbers.
     #[inline(always)]
-    fn chunk<const W: usize>(&self, chunk: usize) -> &[R; W] {
-        let of_block = BLOCK / W;
-        &self.blocks[chunk / of_block].0.as_chunks::<W>().0[chunk % of_block]
-    }
-
-    #[inline(always)]
     fn chunk_mut<const W: usize>(&mut self, chunk: usize) -> &mut [R; W] {
         let of_block = BLOCK / W;
         let block = &mut self.blocks[chunk / of_block];
@@ -183,6 +177,11 @@ impl<R, const W: usize> Quads<'_, R, W> {
         let chunks = self.0[quad / of_block].0.as_chunks::<W>().0;
         &chunks.as_chunks::<QUAD>().0[quad % of_block]
     }
+
+    #[inline(always)]
+    fn vector(&self, place: usize) -> &[R; W] {
+        &self.at(place / QUAD)[place % QUAD]
+    }
 }
 
 /// As [`Quads`], to be changed.
@@ -194,6 +193,11 @@ impl<R, const W: usize> QuadsMut<'_, R, W> {
         let of_block = BLOCK / (QUAD * W);
         let chunks = self.0[quad / of_block].0.as_chunks_mut::<W>().0;
         &mut chunks.as_chunks_mut::<QUAD>().0[quad % of_block]
+    }
+
+    #[inline(always)]
+    fn vector(&mut self, place: usize) -> &mut [R; W] {
+        &mut self.at(place / QUAD)[place % QUAD]
     }
 }
 
@@ -570,6 +574,7 @@ fn nearest_of<L: Lanes<W>, const W: usize, const N: usize>(
     let value = lanes.splat(least);
     let width = QUAD * W;
     const NONE: usize = usize::MAX;
+    let unmatched = &unmatched[..(N * W).div_ceil(BLOCK)];
     let (mut first, mut first_free) = (0, NONE);
     for (quad, vectors) in values.chunks(QUAD).enumerate().rev() {
         let mut bits = 0;
@@ -851,8 +856,9 @@ fn reduced_costs<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
     col_duals: &PerColumn<L::Number>,
 ) -> [L::Vector; N] {
     let mut values = load_vectors::<L, E, W, N>(lanes, row);
+    let duals = col_duals.quads(N.div_ceil(QUAD));
     for (place, value) in values.iter_mut().enumerate() {
-        *value = lanes.subtract(*value, lanes.load(col_duals.chunk(place)));
+        *value = lanes.subtract(*value, lanes.load(duals.vector(place)));
     }
     values
 }
@@ -1039,11 +1045,14 @@ impl<R: Arithmetic> Paths<R> {
         let mut total = lanes.splat(R::INFINITY);
         if N > 0 {
             let mut values = load_vectors::<L, E, W, N>(lanes, row);
+            let duals = col_duals.quads(N.div_ceil(QUAD));
+            let mut open_duals = self.open_duals.quads_mut(N.div_ceil(QUAD));
+            let mut distances = self.distance.quads_mut(N.div_ceil(QUAD));
             for (place, value) in values.iter_mut().enumerate() {
-                let duals = lanes.load(col_duals.chunk(place));
-                lanes.store(duals, self.open_duals.chunk_mut(place));
+                let duals = lanes.load(duals.vector(place));
+                lanes.store(duals, open_duals.vector(place));
                 *value = lanes.subtract(*value, duals);
-                lanes.store(*value, self.distance.chunk_mut(place));
+                lanes.store(*value, distances.vector(place));
             }
             let least = lanes.least(least_of_all(lanes, &values));
             return nearest_of(lanes, least, &values, unmatched);
@@ -1081,9 +1090,11 @@ impl<R: Arithmetic> Paths<R> {
         let mut total = lanes.splat(R::INFINITY);
         if N > 0 {
             let mut values = load_vectors::<L, E, W, N>(lanes, row);
+            let open_duals = self.open_duals.quads(N.div_ceil(QUAD));
+            let mut distances = self.distance.quads_mut(N.div_ceil(QUAD));
             for (place, value) in values.iter_mut().enumerate() {
-                let duals = self.open_duals.chunk(place);
-                *value = offer(lanes, *value, offset, duals, self.distance.chunk_mut(place));
+                let duals = open_duals.vector(place);
+                *value = offer(lanes, *value, offset, duals, distances.vector(place));
             }
             let least = lanes.least(least_of_all(lanes, &values));
             return nearest_of(lanes, least, &values, unmatched);
