@@ -10,7 +10,7 @@ use crate::arithmetic::Arithmetic;
 use crate::exact::{Evidence, ExactSolver, GROUP, Verdict, group_of};
 use crate::float_environment::KeepDenormals;
 use crate::lanes::{DOUBLES, LaneWise, Level, PortableVectors, Vectors, Work};
-use crate::narrow;
+use crate::narrow::{self, Narrow};
 use crate::problem::{
     Cost, Entry, Instance, Invalid, Layout, Mask, Names, Options, Problem, Unprepared, WIDEST,
 };
@@ -18,6 +18,7 @@ use crate::solver::{Solver, UNMATCHED};
 use crate::status::Status;
 use crate::sum::compensated_sum;
 use crate::sweep::BLOCK;
+use crate::workspace::{Keep, in_workspace};
 
 /// What totals and duals are returned in.
 pub trait Real: Copy {
@@ -185,8 +186,8 @@ impl std::fmt::Display for Shape {
 /// that are many where all columns are wanted and few where there is a choice. Saturates at infinity.
 pub fn cycles_per_problem(rows: f64, cols: f64) -> f64 {
     const FIXED: f64 = 500.0;
-    const CYCLES_PER_ENTRY: f64 = 1.0;
-    const CYCLES_PER_ENTRY_OF_SQUARES: f64 = 7.0;
+    const CYCLES_PER_ENTRY: f64 = 0.5;
+    const CYCLES_PER_ENTRY_OF_SQUARES: f64 = 4.5;
     // Narrow problems, several at once.
     const FIXED_IF_NARROW: f64 = 100.0;
     const CYCLES_PER_ENTRY_IF_NARROW: f64 = 5.5;
@@ -335,7 +336,13 @@ fn solve_any<T: Cost, U: Real>(
     shape: Shape,
     inputs: &Inputs<T>,
     outputs: &mut Outputs<U>,
-) -> Result<Tally, BatchError> {
+) -> Result<Tally, BatchError>
+where
+    Wide<T::Entry>: Keep,
+    Narrow<T::Entry, 8>: Keep,
+    Narrow<T::Entry, 16>: Keep,
+    Narrow<T::Entry, 32>: Keep,
+{
     inputs.check(shape)?;
     let counts = shape.counts()?;
     for (name, got, expected) in [
@@ -353,31 +360,52 @@ fn solve_any<T: Cost, U: Real>(
     let out_of_memory = |source| BatchError::Memory { rows, cols, source };
     #[cfg(feature = "fault-injection")]
     crate::fault::strike().map_err(out_of_memory)?;
+    let _ieee = KeepDenormals::on_this_thread();
     if rows.max(cols) <= WIDEST {
-        let _ieee = KeepDenormals::on_this_thread();
         return narrow::solve_at(level, shape, inputs, outputs).map_err(out_of_memory);
     }
-    let mut layouts: [Layout<T::Entry>; GROUP] = Default::default();
-    let mut solver = ExactSolver::default();
     let group = group_of(rows, cols, size_of::<T::Entry>()).min(shape.problems);
-    layouts
-        .iter_mut()
-        .take(group)
-        .try_for_each(|layout| layout.try_reserve(rows, cols))
-        .and_then(|()| solver.try_reserve(group, rows, cols))
-        .map_err(out_of_memory)?;
-
-    let _ieee = KeepDenormals::on_this_thread();
-    level
-        .run(SolveAll {
+    in_workspace((rows, cols), |workspace: &mut Wide<T::Entry>| {
+        workspace.try_reserve(group, rows, cols)?;
+        level.run(SolveAll {
             shape,
             inputs,
             outputs,
             group,
-            layouts: &mut layouts,
-            solver: &mut solver,
+            workspace,
         })
-        .map_err(out_of_memory)
+    })
+    .map_err(out_of_memory)
+}
+
+/// What a thread solves problems in, other than narrow ones.
+#[derive(Debug)]
+pub struct Wide<E> {
+    layouts: [Layout<E>; GROUP],
+    solver: ExactSolver,
+}
+
+impl<E> Default for Wide<E> {
+    fn default() -> Self {
+        Wide {
+            layouts: Default::default(),
+            solver: ExactSolver::default(),
+        }
+    }
+}
+
+impl<E: Entry> Wide<E> {
+    /// Makes room for groups of up to `group` problems of up to `rows × cols`.
+    fn try_reserve(
+        &mut self,
+        group: usize,
+        rows: usize,
+        cols: usize,
+    ) -> Result<(), TryReserveError> {
+        let mut layouts = self.layouts.iter_mut().take(group);
+        layouts.try_for_each(|layout| layout.try_reserve(rows, cols))?;
+        self.solver.try_reserve(group, rows, cols)
+    }
 }
 
 /// A batch whose sizes have been checked, and room to solve it in.
@@ -387,8 +415,7 @@ struct SolveAll<'a, 'b, 'c, T: Cost, U> {
     outputs: &'a mut Outputs<'c, U>,
     /// How many problems take turns.
     group: usize,
-    layouts: &'a mut [Layout<T::Entry>; GROUP],
-    solver: &'a mut ExactSolver,
+    workspace: &'a mut Wide<T::Entry>,
 }
 
 impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
@@ -398,11 +425,12 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
     fn run<V: Vectors>(self, vectors: V) -> Self::Output {
         let problems = self.shape.problems;
         let outputs = self.outputs;
+        let Wide { layouts, solver } = self.workspace;
         let mut tally = Tally::default();
         let group = self.group;
         for first in (0..problems).step_by(group.max(1)) {
             let mut prepared = [const { None }; GROUP];
-            for (member, layout) in self.layouts.iter_mut().enumerate() {
+            for (member, layout) in layouts.iter_mut().enumerate() {
                 if member < group && first + member < problems {
                     let problem = self.inputs.problem(self.shape, first + member);
                     prepared[member] = match problem.prepare(vectors, layout) {
@@ -412,7 +440,7 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
                     };
                 }
             }
-            let verdicts = self.solver.solve(vectors, &prepared)?;
+            let verdicts = solver.solve(vectors, &prepared)?;
             for (member, verdict) in verdicts.iter().enumerate() {
                 let index = first + member;
                 if member >= group || index >= problems {

@@ -42,3 +42,4 @@ pub mod status;
 pub mod sum;
 pub mod survey;
 pub mod sweep;
+pub mod workspace;

@@ -12,6 +12,7 @@ use crate::problem::{Cost, Entry, Instance, Layout, Names, Problem, Unprepared};
 use crate::side_by_side::{Again, Octet, Seat, SeatsOfOctet, SideBySide, TOGETHER};
 use crate::solver::UNMATCHED;
 use crate::status::Status;
+use crate::workspace::{Keep, in_workspace};
 
 /// Solves a batch whose sizes have been checked and are narrow, with the vector instructions of a certain level.
 pub fn solve_at<T: Cost, U: Real>(
@@ -19,11 +20,70 @@ pub fn solve_at<T: Cost, U: Real>(
     shape: Shape,
     inputs: &Inputs<T>,
     outputs: &mut Outputs<U>,
-) -> Result<Tally, TryReserveError> {
+) -> Result<Tally, TryReserveError>
+where
+    Narrow<T::Entry, 8>: Keep,
+    Narrow<T::Entry, 16>: Keep,
+    Narrow<T::Entry, 32>: Keep,
+{
     match shape.rows.max(shape.cols) {
-        0..=8 => level.run(SolveNarrow::<T, U, 8>::try_new(shape, inputs, outputs)?),
-        9..=16 => level.run(SolveNarrow::<T, U, 16>::try_new(shape, inputs, outputs)?),
-        _ => level.run(SolveNarrow::<T, U, 32>::try_new(shape, inputs, outputs)?),
+        0..=8 => solve_padded::<T, U, 8>(level, shape, inputs, outputs),
+        9..=16 => solve_padded::<T, U, 16>(level, shape, inputs, outputs),
+        _ => solve_padded::<T, U, 32>(level, shape, inputs, outputs),
+    }
+}
+
+/// The same for problems that are padded to `COLS` columns.
+fn solve_padded<T: Cost, U: Real, const COLS: usize>(
+    level: Level,
+    shape: Shape,
+    inputs: &Inputs<T>,
+    outputs: &mut Outputs<U>,
+) -> Result<Tally, TryReserveError>
+where
+    Narrow<T::Entry, COLS>: Keep,
+{
+    in_workspace((COLS, COLS), |workspace: &mut Narrow<T::Entry, COLS>| {
+        workspace.solver.try_reserve()?;
+        level.run(SolveNarrow {
+            shape,
+            inputs,
+            outputs,
+            workspace,
+        })
+    })
+}
+
+/// What a thread solves problems in that are padded to `COLS` columns.
+#[derive(Debug)]
+pub struct Narrow<E, const COLS: usize> {
+    layouts: Vec<Layout<E>>,
+    solver: SideBySide<COLS>,
+}
+
+impl<E, const COLS: usize> Default for Narrow<E, COLS> {
+    fn default() -> Self {
+        Narrow {
+            layouts: Vec::new(),
+            solver: SideBySide::default(),
+        }
+    }
+}
+
+impl<E: Entry, const COLS: usize> Narrow<E, COLS> {
+    /// Makes room for copies of `count` problems of `rows × cols`.
+    fn reserve_layouts(
+        &mut self,
+        count: usize,
+        rows: usize,
+        cols: usize,
+    ) -> Result<(), TryReserveError> {
+        if self.layouts.is_empty() {
+            self.layouts.try_reserve_exact(TOGETHER)?;
+            self.layouts.resize_with(TOGETHER, Layout::default);
+        }
+        let mut layouts = self.layouts.iter_mut().take(count);
+        layouts.try_for_each(|layout| layout.try_reserve(rows, cols))
     }
 }
 
@@ -32,25 +92,10 @@ struct SolveNarrow<'a, 'b, 'c, T: Cost, U, const COLS: usize> {
     shape: Shape,
     inputs: &'a Inputs<'b, T>,
     outputs: &'a mut Outputs<'c, U>,
-    layouts: Vec<Layout<T::Entry>>,
-    solver: SideBySide<COLS>,
+    workspace: &'a mut Narrow<T::Entry, COLS>,
 }
 
-impl<'a, 'b, 'c, T: Cost, U: Real, const COLS: usize> SolveNarrow<'a, 'b, 'c, T, U, COLS> {
-    fn try_new(
-        shape: Shape,
-        inputs: &'a Inputs<'b, T>,
-        outputs: &'a mut Outputs<'c, U>,
-    ) -> Result<Self, TryReserveError> {
-        Ok(SolveNarrow {
-            shape,
-            inputs,
-            outputs,
-            layouts: Vec::new(),
-            solver: SideBySide::try_new()?,
-        })
-    }
-
+impl<'b, T: Cost, U: Real, const COLS: usize> SolveNarrow<'_, 'b, '_, T, U, COLS> {
     /// Costs of all problems, if the batch is plain.
     fn plain_costs(&self) -> Option<&'b [[[T::Entry; COLS]; COLS]]> {
         let is_plain = T::Entry::IS_NEVER_SCALED
@@ -69,6 +114,7 @@ impl<T: Cost, U: Real, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, U,
     #[inline(always)]
     fn run<V: Vectors>(mut self, vectors: V) -> Self::Output {
         let mut plain_costs = self.plain_costs();
+        let mut has_layouts = false;
         let mut tally = Tally::default();
         for first in (0..self.shape.problems).step_by(TOGETHER) {
             let last = self.shape.problems.min(first + TOGETHER);
@@ -82,6 +128,10 @@ impl<T: Cost, U: Real, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, U,
             if !was_plain {
                 // What one group could not keep to the others are not likely to, and trying costs time.
                 plain_costs = None;
+                if !std::mem::replace(&mut has_layouts, true) {
+                    let Shape { rows, cols, .. } = self.shape;
+                    self.workspace.reserve_layouts(last - first, rows, cols)?;
+                }
                 self.solve_group(vectors, first, last, &mut tally)?;
             }
         }
@@ -133,10 +183,10 @@ impl<T: Cost, U: Real, const COLS: usize> SolveNarrow<'_, '_, '_, T, U, COLS> {
             };
         }
         let octets = costs.len().div_ceil(DOUBLES);
-        if !self.solver.solve(vectors, &seats[..octets]) {
+        if !self.workspace.solver.solve(vectors, &seats[..octets]) {
             return false;
         }
-        for (index, octet) in self.solver.octets().iter().enumerate() {
+        for (index, octet) in self.workspace.solver.octets().iter().enumerate() {
             let first = first + index * DOUBLES;
             let last = self.shape.problems.min(first + DOUBLES);
             let mut answers = self.outputs.of_problems(self.shape, first..last);
@@ -199,18 +249,10 @@ impl<T: Cost, U: Real, const COLS: usize> Work for SolveAnyGroup<'_, '_, '_, '_,
             shape,
             inputs,
             outputs,
-            layouts,
-            solver,
+            workspace: Narrow { layouts, solver },
         } = batch;
         let shape = *shape;
         let sign = inputs.options.sign();
-        if layouts.is_empty() {
-            layouts.try_reserve_exact(TOGETHER)?;
-            layouts.resize_with(TOGETHER, Layout::default);
-            for layout in &mut layouts[..TOGETHER.min(shape.problems)] {
-                layout.try_reserve(shape.rows, shape.cols)?;
-            }
-        }
         let mut instances = [const { None }; TOGETHER];
         let mut any = None;
         for ((index, layout), place) in (first..last).zip(layouts).zip(&mut instances) {

@@ -232,6 +232,16 @@ pub struct SideBySide<const COLS: usize> {
     double_double: Solver<DoubleDouble>,
 }
 
+impl<const COLS: usize> Default for SideBySide<COLS> {
+    fn default() -> Self {
+        SideBySide {
+            octets: Vec::new(),
+            alone: Vec::new(),
+            double_double: Solver::default(),
+        }
+    }
+}
+
 /// What became of an instance that was solved again.
 #[derive(Debug)]
 pub enum Again<'a, const COLS: usize> {
@@ -244,15 +254,9 @@ pub enum Again<'a, const COLS: usize> {
 }
 
 impl<const COLS: usize> SideBySide<COLS> {
-    /// One with room for a group.
-    pub fn try_new() -> Result<Self, TryReserveError> {
-        let mut octets = Vec::new();
-        octets.try_reserve_exact(OCTETS)?;
-        Ok(SideBySide {
-            octets,
-            alone: Vec::new(),
-            double_double: Solver::default(),
-        })
+    /// Makes room for a group.
+    pub fn try_reserve(&mut self) -> Result<(), TryReserveError> {
+        self.octets.try_reserve_exact(OCTETS - self.octets.len())
     }
 
     /// The answers to the last group.

@@ -1,0 +1,67 @@
+//! What a thread keeps from one batch to the next.
+//!
+//! Small batches come by the thousand, and setting aside what they are solved in takes as long as solving some of them: a
+//! hundred allocations, and pages that the allocator gave back and has to ask for again. So a thread that has solved a
+//! batch keeps that, one workspace for each type of costs and width, until it ends. What is left in it from one problem
+//! says nothing to the next, as within a batch.
+
+use std::cell::RefCell;
+use std::collections::TryReserveError;
+
+use crate::batch::Wide;
+use crate::narrow::Narrow;
+
+/// Problems of more entries than this are solved in a workspace that is given back: setting it aside is nothing to them,
+/// and copies of their costs would be much to keep.
+const MOST_ENTRIES: usize = 1 << 16;
+
+/// A workspace that threads keep.
+pub trait Keep: Default + 'static {
+    /// Where this thread keeps it; `None` if the thread is ending. A list of one or none, which is how room for it can be
+    /// asked for without a panic.
+    fn at_place<T>(work: impl FnOnce(&RefCell<Vec<Self>>) -> T) -> Option<T>;
+}
+
+macro_rules! keep {
+    ($($workspace:ty),* $(,)?) => { $(
+        impl Keep for $workspace {
+            fn at_place<T>(work: impl FnOnce(&RefCell<Vec<Self>>) -> T) -> Option<T> {
+                thread_local! {
+                    static PLACE: RefCell<Vec<$workspace>> = const { RefCell::new(Vec::new()) };
+                }
+                PLACE.try_with(work).ok()
+            }
+        }
+    )* };
+}
+keep!(
+    Wide<f32>,
+    Wide<f64>,
+    Narrow<f32, 8>,
+    Narrow<f32, 16>,
+    Narrow<f32, 32>,
+    Narrow<f64, 8>,
+    Narrow<f64, 16>,
+    Narrow<f64, 32>,
+);
+
+/// Works in the workspace that this thread keeps, or in a new one, for problems of `rows × cols`. It is lost if `work` panics.
+///
+/// # Errors
+///
+/// Those of `work`, and no memory for a new one.
+pub fn in_workspace<W: Keep, T>(
+    (rows, cols): (usize, usize),
+    work: impl FnOnce(&mut W) -> Result<T, TryReserveError>,
+) -> Result<T, TryReserveError> {
+    let mut kept = W::at_place(RefCell::take).unwrap_or_default();
+    if kept.is_empty() {
+        kept.try_reserve_exact(1)?;
+        kept.push(W::default());
+    }
+    let result = work(&mut kept[0])?;
+    if rows.saturating_mul(cols) <= MOST_ENTRIES {
+        W::at_place(|place| place.replace(kept));
+    }
+    Ok(result)
+}
