@@ -428,7 +428,12 @@ impl<E: Entry> Work for IsNearEnough<'_, '_, E> {
         let IsNearEnough { instance, solver } = self;
         let lanes = vectors.doubles();
         let mut distance = 0.0;
+        let is_limited = instance.half_limit.is_finite();
         for (row, &u) in solver.row_duals().iter().enumerate() {
+            // Nothing is cheaper than what is the cheapest with every v at its ceiling, which without a limit is 0.
+            if !is_limited && solver.has_least_cost(row) {
+                continue;
+            }
             let least = sweep::least_reduced_cost(lanes, instance.row(row), solver.col_duals());
             // A row may also be unmatched, at half the limit; without a limit that is +inf.
             let least = least.min(instance.half_limit);

@@ -55,6 +55,8 @@ pub trait Lanes<const W: usize>: Copy {
         there: Self::Vector,
         elsewhere: Self::Vector,
     ) -> Self::Vector;
+    /// The lanes l of which bit l is set, in order; then any.
+    fn pack(self, vector: Self::Vector, bits: u64) -> Self::Vector;
     /// The least of all lanes.
     fn least(self, vector: Self::Vector) -> Self::Number;
 
@@ -287,6 +289,10 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
         })
     }
     #[inline(always)]
+    fn pack(self, vector: [R; W], bits: u64) -> [R; W] {
+        packed(vector, bits)
+    }
+    #[inline(always)]
     fn least(self, mut vector: [R; W]) -> R {
         // Halves against halves, which vectorizes.
         let mut width = W;
@@ -306,6 +312,19 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
         vector[lane % W] = there;
         vector
     }
+}
+
+/// [`Lanes::pack`] of an array.
+#[inline(always)]
+fn packed<R: Copy, const W: usize>(numbers: [R; W], bits: u64) -> [R; W] {
+    let mut packed = numbers;
+    let mut count = 0;
+    for (lane, &number) in numbers.iter().enumerate() {
+        // Written over by the next one if this one is not to be there.
+        packed[count] = number;
+        count += (bits >> lane & 1) as usize;
+    }
+    packed
 }
 
 impl LaneWise for Portable<f64> {
@@ -375,7 +394,7 @@ mod x86 {
     use std::arch::is_x86_feature_detected;
     use std::arch::x86_64::*;
 
-    use super::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, Work};
+    use super::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, Work, packed};
 
     pub fn has_avx2() -> bool {
         is_x86_feature_detected!("avx2")
@@ -545,6 +564,12 @@ mod x86 {
                     let high = $bits($compare::<_CMP_LT_OQ>(a[1], b[1]));
                     (low | high << ($width / 2)) as u64
                 }
+            }
+            #[inline(always)]
+            fn pack(self, vector: Self::Vector, bits: u64) -> Self::Vector {
+                let mut numbers = [0.0; $width];
+                self.store(vector, &mut numbers);
+                self.load(&packed(numbers, bits))
             }
             #[inline(always)]
             fn where_less(
@@ -1026,7 +1051,7 @@ mod x86 {
     /// Operations on 512 bits, those that f64 and f32 share.
     macro_rules! avx512_operations {
         ($number:ident, $width:ident, $vector:ident, $mask:ident, $set:ident, $load:ident, $store:ident,
-         $subtract:ident, $smaller:ident, $larger:ident, $compare:ident, $blend:ident) => {
+         $subtract:ident, $smaller:ident, $larger:ident, $compare:ident, $blend:ident, $pack:ident) => {
             type Number = $number;
             type Vector = $vector;
 
@@ -1087,6 +1112,11 @@ mod x86 {
                 unsafe { $blend(elsewhere, $compare::<_CMP_LT_OQ>(a, b), there) }
             }
             #[inline(always)]
+            fn pack(self, vector: $vector, bits: u64) -> $vector {
+                // SAFETY: `self` proves AVX-512.
+                unsafe { $pack(bits as $mask, vector) }
+            }
+            #[inline(always)]
             fn one_lane(self, elsewhere: $number, lane: usize, there: $number) -> $vector {
                 let mask: $mask = 1 << (lane % $width);
                 // SAFETY: `self` proves AVX-512.
@@ -1114,7 +1144,8 @@ mod x86 {
             _mm512_min_pd,
             _mm512_max_pd,
             _mm512_cmp_pd_mask,
-            _mm512_mask_mov_pd
+            _mm512_mask_mov_pd,
+            _mm512_maskz_compress_pd
         );
 
         #[inline(always)]
@@ -1304,7 +1335,8 @@ mod x86 {
             _mm512_min_ps,
             _mm512_max_ps,
             _mm512_cmp_ps_mask,
-            _mm512_mask_mov_ps
+            _mm512_mask_mov_ps,
+            _mm512_maskz_compress_ps
         );
 
         #[inline(always)]

@@ -27,6 +27,7 @@ pub mod arithmetic;
 pub mod batch;
 pub mod bridge;
 pub mod certificate;
+pub mod copying;
 pub mod cuda;
 pub mod exact;
 #[cfg(feature = "fault-injection")]

@@ -11,6 +11,7 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 use crate::arithmetic::Arithmetic;
+use crate::copying::{self, CopyCosts};
 use crate::lanes::{DOUBLES, LaneWise, Lanes, Vectors};
 use crate::survey::Survey;
 use crate::sweep::Row;
@@ -60,9 +61,8 @@ pub trait Entry: Cost<Entry = Self> + Arithmetic + 'static {
         balanced: bool,
     ) -> f64;
 
-    /// The largest magnitude in `costs`, where `forbidden` counts as 0. NaN or infinite if there is a NaN or another
-    /// infinity.
-    fn largest(costs: &[Self], forbidden: Self) -> f64;
+    /// [`copying::keep_columns`], in vectors of this type.
+    fn keep<V: Vectors>(vectors: V, costs: &[Self], cols: &Names, negate: bool, to: &mut [Self]);
 }
 
 macro_rules! entry {
@@ -131,27 +131,14 @@ macro_rules! entry {
                 survey.look(vectors.$vectors(), costs, stride, shape, balanced)
             }
             #[inline(always)]
-            fn largest(costs: &[Self], forbidden: Self) -> f64 {
-                // Without its sign bit a number sorts like an integer: finite ones first, then the infinity, then NaN.
-                let magnitude = |cost: $entry| {
-                    let bits = cost.to_bits() & ($bits::MAX >> 1);
-                    if cost == forbidden { 0 } else { bits }
-                };
-                const STRIDE: usize = 32;
-                let (chunks, rest) = costs.as_chunks::<STRIDE>();
-                let mut largest: [$bits; STRIDE] = [0; STRIDE];
-                for chunk in chunks {
-                    for (largest, &cost) in largest.iter_mut().zip(chunk) {
-                        *largest = magnitude(cost).max(*largest);
-                    }
-                }
-                for (largest, &cost) in largest.iter_mut().zip(rest) {
-                    *largest = magnitude(cost).max(*largest);
-                }
-                let largest = largest
-                    .into_iter()
-                    .fold(0, |top: $bits, bits| bits.max(top));
-                f64::from($entry::from_bits(largest))
+            fn keep<V: Vectors>(
+                vectors: V,
+                costs: &[Self],
+                cols: &Names,
+                negate: bool,
+                to: &mut [Self],
+            ) {
+                copying::keep_columns(vectors.$vectors(), costs, cols, negate, to);
             }
         }
     };
@@ -301,10 +288,15 @@ impl<E: Entry> Layout<E> {
     }
 }
 
+/// Indices that share a word.
+const FLAGS: usize = u64::BITS as usize;
+
 /// The user's indices of an instance's rows or columns, ascending.
 #[derive(Debug, Default)]
 pub struct Names {
     list: Vec<i32>,
+    /// One bit for each index, where a mask has one flag for each.
+    flags: Vec<u64>,
     /// The indices are without gaps, as far as the list goes.
     contiguous: bool,
 }
@@ -313,6 +305,8 @@ impl Names {
     fn try_reserve(&mut self, length: usize) -> Result<(), TryReserveError> {
         self.list.clear();
         self.contiguous = false;
+        self.flags.clear();
+        self.flags.try_reserve_exact(length.div_ceil(FLAGS))?;
         self.list.try_reserve_exact(length)
     }
 
@@ -327,12 +321,38 @@ impl Names {
             return; // As the last problem left it.
         }
         self.list.clear();
-        let existing = (0..length).filter(|&index| mask.exists(index));
-        self.list.extend(existing.map(|index| index as i32));
+        self.flags.clear();
+        match mask {
+            Mask::Uniform(false) => {}
+            Mask::Uniform(true) => self.list.extend(0..length as i32),
+            Mask::Each(flags) => self.fill_from(flags),
+        }
         self.contiguous = match (self.list.first(), self.list.last()) {
             (Some(&first), Some(&last)) => (last - first) as usize + 1 == self.list.len(),
             _ => true,
         };
+    }
+
+    /// Lists those whose flag is set, without a branch on each.
+    #[inline(always)]
+    fn fill_from(&mut self, flags: &[bool]) {
+        for (chunk, first) in flags.chunks(FLAGS).zip((0..).step_by(FLAGS)) {
+            let mut word = 0;
+            for (bit, &flag) in chunk.iter().enumerate() {
+                word |= u64::from(flag) << bit;
+            }
+            self.flags.push(word);
+            while word != 0 {
+                self.list.push(first + word.trailing_zeros() as i32);
+                word &= word - 1;
+            }
+        }
+    }
+
+    /// One bit for each of the `count` indices from `start` on, which is a multiple of it, as a mask with gaps has them.
+    #[inline(always)]
+    pub fn bits(&self, start: usize, count: usize) -> u64 {
+        self.flags[start / FLAGS] >> (start % FLAGS) & (u64::MAX >> (FLAGS - count))
     }
 
     /// How many there are.
@@ -364,7 +384,7 @@ impl Names {
     }
 
     /// Where they start, if they are without gaps.
-    fn start(&self) -> Option<usize> {
+    pub fn start(&self) -> Option<usize> {
         self.contiguous
             .then(|| self.list.first().map_or(0, |&first| first as usize))
     }
@@ -472,9 +492,18 @@ impl<'a, T: Cost> Problem<'a, T> {
         } else {
             self.in_place(rows, cols)
         };
+        let size = (if self.is_narrow() { width } else { shorter }, width);
         if in_place.is_none() {
-            self.copy(rows, cols, transposed, width, copy, line)
-                .map_err(Unprepared::Memory)?;
+            let work = CopyCosts {
+                problem: self,
+                rows,
+                cols,
+                transposed,
+                size,
+                copy,
+                line,
+            };
+            vectors.run_apart(work).map_err(Unprepared::Memory)?;
         }
         let (row_names, col_names) = if transposed {
             (&*cols, &*rows)
@@ -506,8 +535,16 @@ impl<'a, T: Cost> Problem<'a, T> {
         let mut scaling_is_exact = true;
         if scale != 1.0 {
             if in_place.take().is_some() {
-                self.copy(rows, cols, transposed, width, copy, line)
-                    .map_err(Unprepared::Memory)?;
+                let work = CopyCosts {
+                    problem: self,
+                    rows,
+                    cols,
+                    transposed,
+                    size,
+                    copy,
+                    line,
+                };
+                vectors.run_apart(work).map_err(Unprepared::Memory)?;
             }
             for cost in copy.iter_mut() {
                 let scaled = cost.times(scale);
@@ -550,60 +587,6 @@ impl<'a, T: Cost> Problem<'a, T> {
         let costs = T::as_entries(self.cost)?;
         let start = rows.start()? * self.cols + cols.start()?;
         costs.get(start..)
-    }
-
-    /// Copies the costs of existing rows and columns, in the sense of minimising.
-    fn copy(
-        &self,
-        rows: &Names,
-        cols: &Names,
-        transposed: bool,
-        width: usize,
-        copy: &mut Vec<T::Entry>,
-        line: &mut Vec<T::Entry>,
-    ) -> Result<(), TryReserveError> {
-        // A part of a matrix that exists, or with padding still a small one: the product fits.
-        let shorter = rows.len().min(cols.len());
-        let count = width * if self.is_narrow() { width } else { shorter };
-        copy.clear();
-        copy.try_reserve_exact(count)?;
-        copy.resize(count, T::Entry::INFINITY);
-        line.clear();
-        line.try_reserve_exact(self.cols)?;
-        line.resize(self.cols, T::Entry::ZERO);
-        if shorter == 0 {
-            return Ok(());
-        }
-        // From a column to the next, and from a row to the next, in the copy.
-        let (col_step, row_step) = if transposed { (width, 1) } else { (1, width) };
-        for (index, row) in rows.iter().enumerate() {
-            let costs = &self.cost[row * self.cols..][..self.cols];
-            match (cols.start(), transposed) {
-                (Some(start), false) => {
-                    let to = &mut copy[index * row_step..][..cols.len()];
-                    T::copy_to_entries(&costs[start..][..cols.len()], to);
-                }
-                (Some(start), true) => {
-                    let line = &mut line[..cols.len()];
-                    T::copy_to_entries(&costs[start..][..cols.len()], line);
-                    let to = copy[index * row_step..].iter_mut().step_by(col_step);
-                    to.zip(line).for_each(|(to, cost)| *to = *cost);
-                }
-                (None, _) => {
-                    T::copy_to_entries(costs, line);
-                    let to = copy[index * row_step..].iter_mut().step_by(col_step);
-                    to.zip(cols.iter()).for_each(|(to, col)| *to = line[col]);
-                }
-            }
-        }
-        if self.options.maximize {
-            for costs in copy.chunks_exact_mut(width).take(shorter) {
-                for cost in &mut costs[..rows.len().max(cols.len())] {
-                    *cost = cost.times(-1.0);
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The first existing entry that is NaN or an infinity of the wrong sign.

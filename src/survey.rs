@@ -85,19 +85,15 @@ impl<E: Entry> Survey<E> {
             }
         }
         let largest = sweep::widest_of_all(lanes, widest);
-        if largest < E::INFINITY {
+        if largest != E::INFINITY {
+            // NaN if there is one.
             return largest.widen();
         }
-        // Some pairs are forbidden, or some costs invalid.
-        let mut largest: f64 = 0.0;
+        // Some pairs are forbidden, or invalid: the other infinity.
+        let mut widest = lanes.splat(E::ZERO);
         for row in 0..rows {
-            let of_row = E::largest(&costs[row * stride..][..cols], E::INFINITY);
-            // NaN must not be lost.
-            largest = if of_row <= largest { largest } else { of_row };
-            if !largest.is_finite() {
-                break;
-            }
+            widest = sweep::wider_allowed(lanes, widest, &costs[row * stride..][..cols]);
         }
-        largest
+        sweep::widest_of_all(lanes, widest).widen()
     }
 }

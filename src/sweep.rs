@@ -240,6 +240,9 @@ impl<'a, E> Row<'a, E> {
     }
 }
 
+/// So many bytes ahead first looks ask for costs: memory goes on while a problem that has been looked at is solved.
+pub const AHEAD: usize = 1 << 14;
+
 /// The costs of a quad.
 #[inline(always)]
 fn load_costs<L: Lanes<W>, E: Entry, const W: usize>(
@@ -733,6 +736,25 @@ pub fn wider<L: Lanes<W>, E: Entry, const W: usize>(
     lanes.wider(widest, E::load(lanes, &chunk))
 }
 
+/// As [`wider`], where +inf counts as 0. There must be no NaN.
+#[inline(always)]
+pub fn wider_allowed<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    mut widest: L::Vector,
+    row: &[E],
+) -> L::Vector {
+    let (zero, infinite) = (
+        lanes.splat(L::Number::ZERO),
+        lanes.splat(L::Number::INFINITY),
+    );
+    for start in (0..row.len()).step_by(W) {
+        let costs = E::load_part(lanes, row, start);
+        let allowed = lanes.where_less(costs, infinite, costs, zero);
+        widest = lanes.wider(widest, allowed);
+    }
+    widest
+}
+
 /// The largest magnitude of all lanes.
 #[inline(always)]
 pub fn widest_of_all<L: Lanes<W>, const W: usize>(lanes: L, widest: L::Vector) -> L::Number {
@@ -754,8 +776,6 @@ pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
     quad_least: &mut PerQuad<L::Number>,
 ) -> (L::Number, u32) {
     let quads = quads::<W>(row.len());
-    // So far ahead that memory goes on while a problem that has been looked at is solved.
-    const AHEAD: usize = 1 << 14;
     let at = row.as_ptr().wrapping_add(AHEAD / size_of::<E>());
     let mut quad_least = quad_least.vectors.quads_mut::<W>(quads);
     let mut total = lanes.splat(L::Number::INFINITY);
