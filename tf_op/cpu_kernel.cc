@@ -3,14 +3,14 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <mutex>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "tensorflow/core/framework/cancellation.h"
 #include "tensorflow/core/framework/op_kernel.h"
-#include "tensorflow/core/util/work_sharder.h"
 #include "tf_op/call.h"
 #include "tf_op/host_batch.h"
+#include "tf_op/share.h"
 
 namespace hungarian {
 namespace {
@@ -66,34 +66,28 @@ class HungarianAssignmentCpu : public OpKernel {
         std::max<int64_t>(1, kCyclesBetweenLooks / batch.cycles_per_problem());
     tensorflow::CancellationManager* const step =
         context->cancellation_manager();
-    std::mutex failure_mutex;
-    absl::Status failure;
-    const auto solve_range = [&](int64_t begin, int64_t end) {
-      const absl::Status ended = WithoutExceptions([&] {
-        for (int64_t at = begin; at < end; at += part) {
-          if (step != nullptr && step->IsCancelled()) {
-            return absl::CancelledError(
-                "HungarianAssignment: the step was cancelled");
-          }
-          TF_RETURN_IF_ERROR(batch.Solve(at, std::min(at + part, end)));
+    const auto solve = [&](int64_t begin, int64_t end) {
+      for (int64_t at = begin; at < end; at += part) {
+        if (step != nullptr && step->IsCancelled()) {
+          return absl::CancelledError(
+              "HungarianAssignment: the step was cancelled");
         }
-        return absl::OkStatus();
-      });
-      if (!ended.ok()) {
-        const std::lock_guard<std::mutex> lock(failure_mutex);
-        failure.Update(ended);
+        TF_RETURN_IF_ERROR(batch.Solve(at, std::min(at + part, end)));
       }
+      return absl::OkStatus();
     };
     if (batch.IsSmall()) {
-      solve_range(0, call.problems);
+      TF_RETURN_IF_ERROR(solve(0, call.problems));
     } else {
-      // The pool's own ParallelFor takes other arguments from 2.20 on.
+      // TensorFlow's own Shard waits for a thread that sleeps to wake up.
       const auto* const threads =
           context->device()->tensorflow_cpu_worker_threads();
-      tensorflow::Shard(threads->num_threads, threads->workers, call.problems,
-                        batch.cycles_per_problem(), solve_range);
+      const auto schedule = [threads](auto work) {
+        threads->workers->Schedule(std::move(work));
+      };
+      TF_RETURN_IF_ERROR(Share(threads->num_threads, schedule, call.problems,
+                               batch.cycles_per_problem(), solve));
     }
-    TF_RETURN_IF_ERROR(failure);
     return validate_ ? batch.Validate(call.per_problem.dim_sizes())
                      : absl::OkStatus();
   }

@@ -12,10 +12,9 @@ namespace hungarian {
 namespace {
 
 // Cycles of a whole batch below which it stays on the calling thread: some
-// third of a millisecond. TensorFlow would share from a tenth of that on, but
-// on a virtual machine it takes 0.1 to 0.2 ms until another thread has woken
-// up.
-constexpr int64_t kCyclesWorthSharing = 1'000'000;
+// tenth of a millisecond. To wake up another takes as long on a virtual
+// machine, and what the call itself pays for that must not count for much.
+constexpr int64_t kCyclesWorthSharing = 500'000;
 
 #ifdef HUNGARIAN_FAULT_INJECTION
 // Throws if the environment asks for it at this place, "" or "_in_worker". For
