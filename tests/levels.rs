@@ -1,4 +1,5 @@
-//! Nothing that an answer does not depend on changes it: the instruction set, the place in a batch, the neighbours there.
+//! Nothing that an answer does not depend on changes it: the instruction set, the place in a batch, the neighbours there,
+//! what the thread has solved before.
 
 mod common;
 
@@ -131,13 +132,20 @@ fn draw<T: Cost>(random: &mut Random, from: impl Fn(f64) -> T) -> Vec<Owned<T>> 
         .collect()
 }
 
-fn hold<T: Solvable<Real = U>, U: Real + Into<f64>>(seed: u64, from: impl Fn(f64) -> T + Copy) {
+fn hold<T: Solvable<Real = U> + Sync, U: Real + Into<f64>>(
+    seed: u64,
+    from: impl Fn(f64) -> T + Copy,
+) {
     let levels = Level::all();
     println!("levels of this processor: {levels:?}");
     let mut random = Random::new(seed);
     for _ in 0..200 {
         let batch = draw(&mut random, from);
-        let expected = solve::<T, U>(Level::PORTABLE, &batch);
+        // This thread keeps a workspace, and with it what is left in there; a new thread has none.
+        let expected = std::thread::scope(|scope| {
+            let anew = scope.spawn(|| solve::<T, U>(Level::PORTABLE, &batch));
+            anew.join().expect("no panic")
+        });
         for &level in &levels {
             assert_eq!(solve::<T, U>(level, &batch), expected, "{level:?}");
             for (problem, expected) in batch.iter().zip(&expected) {
