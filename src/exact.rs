@@ -294,8 +294,12 @@ fn take_turns<R: Arithmetic, L: Lanes<W, Number = R>, E: Entry, const W: usize, 
             count += 1;
         }
     }
+    let mut ahead = what_comes_next(instances);
     while count > 0 {
         for &index in &open[..count] {
+            if let Some(next) = &mut ahead {
+                sweep::ask_for_line_after_line(lanes, next);
+            }
             if let Some(instance) = &instances[index] {
                 solvers[index].sweep::<L, E, W, N>(lanes, instance);
             }
@@ -316,6 +320,15 @@ fn take_turns<R: Arithmetic, L: Lanes<W, Number = R>, E: Entry, const W: usize, 
             }
         }
     }
+}
+
+/// Where the costs of the next group begin that the first look has not asked for, if they lie behind those of this one and
+/// looking at them is a good part of the work: not in squares, where it is a small one.
+#[inline(always)]
+fn what_comes_next<E: Entry>(instances: &[Option<Instance<E>>; GROUP]) -> Option<*const u8> {
+    let last = instances.iter().flatten().last()?;
+    let end = last.end()?.cast::<u8>();
+    (!last.is_balanced()).then_some(end.wrapping_add(sweep::AHEAD))
 }
 
 impl Member {

@@ -409,6 +409,8 @@ pub struct Instance<'a, E> {
     pub half_limit: f64,
     /// Scaling rounded nothing away from the costs, nor scaling and halving from the limit.
     pub scaling_is_exact: bool,
+    /// Costs are read where the user has them.
+    is_in_place: bool,
     /// max(|c|, |L|) over allowed pairs, in the instance's scale.
     pub largest: f64,
     /// The instance's rows are the user's columns.
@@ -572,6 +574,7 @@ impl<'a, T: Cost> Problem<'a, T> {
             survey,
             factor,
             half_limit,
+            is_in_place: in_place.is_some(),
             scaling_is_exact: scaling_is_exact
                 && (half_limit.is_infinite() || 2.0 * half_limit / factor == limit),
             largest: largest * scale,
@@ -616,6 +619,12 @@ impl<'a, E: Entry> Instance<'a, E> {
     #[inline(always)]
     pub fn cols(&self) -> usize {
         self.cols
+    }
+
+    /// Where costs end that are read where they lie, and perhaps those of the next problem begin.
+    #[inline(always)]
+    pub fn end(&self) -> Option<*const E> {
+        self.is_in_place.then(|| self.costs.as_ptr_range().end)
     }
 
     /// Do all columns end up matched, if the instance is feasible?

@@ -677,6 +677,17 @@ fn ask_for_quad<L: Lanes<W>, E, const W: usize>(lanes: L, at: *const E) {
     }
 }
 
+/// Says that what lies at `at`, wherever that is, will be read soon, and goes on to what lies behind it.
+#[inline(always)]
+pub fn ask_for_line_after_line<L: Lanes<W>, const W: usize>(lanes: L, at: &mut *const u8) {
+    const LINES: usize = 16;
+    const LINE: usize = 64;
+    for line in 0..LINES {
+        lanes.prefetch(at.wrapping_add(line * LINE));
+    }
+    *at = at.wrapping_add(LINES * LINE);
+}
+
 /// `widest` and the first `cols` columns of a quad, whichever is larger, lane by lane.
 #[inline(always)]
 fn wider_within<L: Lanes<W>, const W: usize>(
