@@ -9,7 +9,7 @@
 //! * Nothing unwinds across: a panic is caught here and becomes [`ffi::ErrorKind::Internal`]. A refused
 //!   allocation becomes [`ffi::ErrorKind::ResourceExhausted`].
 //! * On an error the outputs' content is unspecified and the message is one sentence for the user.
-//! * No global state: calls from any number of threads are independent.
+//! * Calls from any number of threads are independent. What a thread keeps is its own, see [`crate::workspace`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -42,7 +42,7 @@ impl<T: Cost> Work for CopyCosts<'_, '_, T> {
         } = self;
         // A part of a matrix that exists, or with padding still a small one: the product fits.
         make_size(copy, height * width)?;
-        // The second half is for one that is to be transposed.
+        // As the user has it, if that is in another type; and what is kept of it, if that is to be transposed.
         make_size(line, 2 * problem.cols)?;
         let (line, kept) = line.split_at_mut(problem.cols);
         let negate = problem.options.maximize;
@@ -104,7 +104,6 @@ pub fn keep_columns<L: Lanes<W, Number = E>, E: Entry, const W: usize>(
         let (chunks, rest) = costs.as_chunks::<W>();
         let (to_chunks, to_rest) = to.as_chunks_mut::<W>();
         for (to, costs) in to_chunks.iter_mut().zip(chunks) {
-            // As far ahead as the first look asks, which then finds all of it near.
             lanes.prefetch(costs.as_ptr().wrapping_add(AHEAD / size_of::<E>()));
             lanes.store(lanes.subtract(zero, lanes.load(costs)), to);
         }

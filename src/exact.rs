@@ -294,12 +294,10 @@ fn take_turns<R: Arithmetic, L: Lanes<W, Number = R>, E: Entry, const W: usize, 
             count += 1;
         }
     }
-    let mut ahead = what_comes_next(instances);
+    let mut ahead = Ahead::of(instances);
     while count > 0 {
         for &index in &open[..count] {
-            if let Some(next) = &mut ahead {
-                sweep::ask_for_line_after_line(lanes, next);
-            }
+            ahead.ask(lanes);
             if let Some(instance) = &instances[index] {
                 solvers[index].sweep::<L, E, W, N>(lanes, instance);
             }
@@ -322,13 +320,43 @@ fn take_turns<R: Arithmetic, L: Lanes<W, Number = R>, E: Entry, const W: usize, 
     }
 }
 
-/// Where the costs of the next group begin that the first look has not asked for, if they lie behind those of this one and
-/// looking at them is a good part of the work: not in squares, where it is a small one.
-#[inline(always)]
-fn what_comes_next<E: Entry>(instances: &[Option<Instance<E>>; GROUP]) -> Option<*const u8> {
-    let last = instances.iter().flatten().last()?;
-    let end = last.end()?.cast::<u8>();
-    (!last.is_balanced()).then_some(end.wrapping_add(sweep::AHEAD))
+/// Costs of the next group, which are asked for while this one is solved.
+struct Ahead {
+    /// What is asked for next.
+    at: *const u8,
+    /// How many times there is something to ask for.
+    times: usize,
+}
+
+impl Ahead {
+    /// As many as this group has, behind those that the first look has asked for, if they lie behind those of this one and
+    /// looking at them is a good part of the work: not in squares, where it is a small one.
+    #[inline(always)]
+    fn of<E: Entry>(instances: &[Option<Instance<E>>; GROUP]) -> Self {
+        let mut ahead = Ahead {
+            at: std::ptr::null(),
+            times: 0,
+        };
+        let mut costs = 0;
+        for instance in instances.iter().flatten() {
+            let Some(end) = instance.end().filter(|_| !instance.is_balanced()) else {
+                return Ahead { times: 0, ..ahead };
+            };
+            costs += instance.rows() * instance.cols();
+            ahead.at = end.cast::<u8>().wrapping_add(sweep::AHEAD);
+        }
+        ahead.times = costs * size_of::<E>() / sweep::ASKED_FOR_AT_ONCE;
+        ahead
+    }
+
+    #[inline(always)]
+    fn ask<L: Lanes<W>, const W: usize>(&mut self, lanes: L) {
+        if self.times > 0 {
+            sweep::ask_for(lanes, self.at);
+            self.at = self.at.wrapping_add(sweep::ASKED_FOR_AT_ONCE);
+            self.times -= 1;
+        }
+    }
 }
 
 impl Member {

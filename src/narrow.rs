@@ -71,7 +71,7 @@ impl<E, const COLS: usize> Default for Narrow<E, COLS> {
 }
 
 impl<E: Entry, const COLS: usize> Narrow<E, COLS> {
-    /// Makes room for copies of `count` problems of `rows × cols`.
+    /// Makes room for what `count` problems of `rows × cols` are prepared in.
     fn reserve_layouts(
         &mut self,
         count: usize,

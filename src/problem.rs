@@ -494,8 +494,9 @@ impl<'a, T: Cost> Problem<'a, T> {
         } else {
             self.in_place(rows, cols)
         };
+        let (rows, cols) = (&*rows, &*cols);
         let size = (if self.is_narrow() { width } else { shorter }, width);
-        if in_place.is_none() {
+        let copy_costs = |copy: &mut _, line: &mut _| {
             let work = CopyCosts {
                 problem: self,
                 rows,
@@ -505,12 +506,15 @@ impl<'a, T: Cost> Problem<'a, T> {
                 copy,
                 line,
             };
-            vectors.run_apart(work).map_err(Unprepared::Memory)?;
+            vectors.run_apart(work).map_err(Unprepared::Memory)
+        };
+        if in_place.is_none() {
+            copy_costs(copy, line)?;
         }
         let (row_names, col_names) = if transposed {
-            (&*cols, &*rows)
+            (cols, rows)
         } else {
-            (&*rows, &*cols)
+            (rows, cols)
         };
         let balanced = shorter == longer && limit.is_infinite();
         let shape = (shorter, longer);
@@ -537,16 +541,7 @@ impl<'a, T: Cost> Problem<'a, T> {
         let mut scaling_is_exact = true;
         if scale != 1.0 {
             if in_place.take().is_some() {
-                let work = CopyCosts {
-                    problem: self,
-                    rows,
-                    cols,
-                    transposed,
-                    size,
-                    copy,
-                    line,
-                };
-                vectors.run_apart(work).map_err(Unprepared::Memory)?;
+                copy_costs(copy, line)?;
             }
             for cost in copy.iter_mut() {
                 let scaled = cost.times(scale);

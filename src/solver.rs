@@ -21,8 +21,9 @@
 //!
 //! 1. **Start**, from what the first look found ([`crate::survey`]). Squares: column reduction, v_j = min_i c_ij, and a
 //!    row takes the first column whose minimum it was the first to have. *Reduction transfer* then lowers v of each column
-//!    that was taken by as much as keeps (1), that is by the gap between the two least reduced costs of its row. Otherwise v begins at its ceiling, and a row takes
-//!    its cheapest column, the first of several, unless a row before it did. Either way (1) holds for rows that took one.
+//!    that was taken by as much as keeps (1), that is by the gap between the two least reduced costs of its row. Otherwise
+//!    v begins at its ceiling, and a row takes its cheapest column, the first of several, unless a row before it did.
+//!    Either way (1) holds for rows that took one.
 //! 2. **Augmenting row reduction** of the other rows: each takes the column of its least reduced cost. Where that belongs to
 //!    another row, or to nobody and may not stay so, it lowers v there by as much as keeps (1), that is by the gap to its
 //!    second least. A row that loses its column tries again behind all others: so each fights over prices that the others
@@ -67,7 +68,7 @@ pub struct Infeasible;
 /// How much work a solve was. A sweep reads one row of costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sweeps {
-    /// Sweeps of augmenting row reduction.
+    /// Sweeps of reduction transfer and augmenting row reduction.
     pub reduction: u64,
     /// Sweeps of shortest path searches.
     pub augmentation: u64,
@@ -158,7 +159,8 @@ impl<R: Arithmetic> Margin<R> {
 }
 
 impl Margin<f32> {
-    /// Of some 2^−15 of the largest cost: a rectangle's v is no larger in general, so f32 rounds no more than 2^−22 of that.
+    /// Of some 2^−15 of the largest cost. Where v is no larger than that, as in most instances, f32 rounds no more than 2^−22
+    /// of it; where it is, [`Solver::is_cheapest_by`] will not find the margin wide enough.
     pub fn of(largest: f64) -> Self {
         const DIGITS: f64 = 1.5 * (1u32 << 23) as f64;
         let amount = power_of_two_from(largest) / (1u32 << 15) as f64;

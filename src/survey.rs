@@ -44,7 +44,7 @@ impl<E: Entry> Survey<E> {
     }
 
     /// Looks at all costs of a matrix to be minimised, which lie `stride` apart from row to row. Returns the largest
-    /// magnitude, as [`Entry::largest`].
+    /// magnitude, where +inf (forbidden pairs) counts as 0: NaN or infinite if there is a NaN or another infinity.
     #[inline(always)]
     pub fn look<L: Lanes<W, Number = E>, const W: usize>(
         &mut self,

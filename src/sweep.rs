@@ -240,7 +240,8 @@ impl<'a, E> Row<'a, E> {
     }
 }
 
-/// So many bytes ahead first looks ask for costs: memory goes on while a problem that has been looked at is solved.
+/// So many bytes ahead the first look at a rectangle asks for costs, and a copy does: memory goes on while a problem that
+/// has been looked at is solved.
 pub const AHEAD: usize = 1 << 14;
 
 /// The costs of a quad.
@@ -677,15 +678,16 @@ fn ask_for_quad<L: Lanes<W>, E, const W: usize>(lanes: L, at: *const E) {
     }
 }
 
-/// Says that what lies at `at`, wherever that is, will be read soon, and goes on to what lies behind it.
+/// Bytes that [`ask_for`] asks for.
+pub const ASKED_FOR_AT_ONCE: usize = 1 << 10;
+
+/// Says that what begins at `at`, wherever that is, will be read soon.
 #[inline(always)]
-pub fn ask_for_line_after_line<L: Lanes<W>, const W: usize>(lanes: L, at: &mut *const u8) {
-    const LINES: usize = 16;
+pub fn ask_for<L: Lanes<W>, const W: usize>(lanes: L, at: *const u8) {
     const LINE: usize = 64;
-    for line in 0..LINES {
-        lanes.prefetch(at.wrapping_add(line * LINE));
+    for start in (0..ASKED_FOR_AT_ONCE).step_by(LINE) {
+        lanes.prefetch(at.wrapping_add(start));
     }
-    *at = at.wrapping_add(LINES * LINE);
 }
 
 /// `widest` and the first `cols` columns of a quad, whichever is larger, lane by lane.

@@ -11,9 +11,11 @@ use std::collections::TryReserveError;
 use crate::batch::Wide;
 use crate::narrow::Narrow;
 
-/// Problems of more entries than this are solved in a workspace that is given back: setting it aside is nothing to them,
-/// and copies of their costs would be much to keep.
+/// Problems of more entries, or of more rows or columns, are solved in a workspace of their own: setting that aside is nothing
+/// to them, and it would be much to keep.
 const MOST_ENTRIES: usize = 1 << 16;
+/// Rows or columns.
+const LONGEST: usize = 1 << 12;
 
 /// A workspace that threads keep.
 pub trait Keep: Default + 'static {
@@ -45,7 +47,7 @@ keep!(
     Narrow<f64, 32>,
 );
 
-/// Works in the workspace that this thread keeps, or in a new one, for problems of `rows × cols`. It is lost if `work` panics.
+/// Works in the workspace that this thread keeps, or in a new one, for problems of `rows × cols`. It is lost if `work` fails.
 ///
 /// # Errors
 ///
@@ -54,14 +56,16 @@ pub fn in_workspace<W: Keep, T>(
     (rows, cols): (usize, usize),
     work: impl FnOnce(&mut W) -> Result<T, TryReserveError>,
 ) -> Result<T, TryReserveError> {
-    let mut kept = W::at_place(RefCell::take).unwrap_or_default();
-    if kept.is_empty() {
-        kept.try_reserve_exact(1)?;
-        kept.push(W::default());
+    let is_kept = rows.saturating_mul(cols) <= MOST_ENTRIES && rows.max(cols) <= LONGEST;
+    let kept = is_kept.then(|| W::at_place(RefCell::take)).flatten();
+    let mut workspace = kept.unwrap_or_default();
+    if workspace.is_empty() {
+        workspace.try_reserve_exact(1)?;
+        workspace.push(W::default());
     }
-    let result = work(&mut kept[0])?;
-    if rows.saturating_mul(cols) <= MOST_ENTRIES {
-        W::at_place(|place| place.replace(kept));
+    let result = work(&mut workspace[0])?;
+    if is_kept {
+        W::at_place(|place| place.replace(workspace));
     }
     Ok(result)
 }

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "tensorflow/core/framework/cancellation.h"
 #include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/util/work_sharder.h"
 #include "tf_op/call.h"
 #include "tf_op/host_batch.h"
 #include "tf_op/share.h"
@@ -82,10 +83,13 @@ class HungarianAssignmentCpu : public OpKernel {
       // TensorFlow's own Shard waits for a thread that sleeps to wake up.
       const auto* const threads =
           context->device()->tensorflow_cpu_worker_threads();
+      // As Shard does, not more than was set for this thread.
+      const int most = std::min(threads->num_threads,
+                                tensorflow::GetPerThreadMaxParallelism());
       const auto schedule = [threads](auto work) {
         threads->workers->Schedule(std::move(work));
       };
-      TF_RETURN_IF_ERROR(Share(threads->num_threads, schedule, call.problems,
+      TF_RETURN_IF_ERROR(Share(most, schedule, call.problems,
                                batch.cycles_per_problem(), solve));
     }
     return validate_ ? batch.Validate(call.per_problem.dim_sizes())
