@@ -619,7 +619,7 @@ impl<'a, E: Entry> Instance<'a, E> {
     /// Where costs end that are read where they lie, and perhaps those of the next problem begin.
     #[inline(always)]
     pub fn end(&self) -> Option<*const E> {
-        self.is_in_place.then(|| self.costs.as_ptr_range().end)
+        self.is_in_place.then_some(self.costs.as_ptr_range().end)
     }
 
     /// Do all columns end up matched, if the instance is feasible?
