@@ -66,7 +66,7 @@ pub trait Entry: Cost<Entry = Self> + Arithmetic + 'static {
 }
 
 macro_rules! entry {
-    ($entry:ident, $bits:ident, $vectors:ident, $load:ident, $load_part:ident, $transpose:ident) => {
+    ($entry:ident, $vectors:ident, $load:ident, $load_part:ident, $transpose:ident) => {
         impl Cost for $entry {
             type Entry = Self;
 
@@ -143,8 +143,8 @@ macro_rules! entry {
         }
     };
 }
-entry!(f32, u32, singles, load_f32, load_part_f32, transpose_f32);
-entry!(f64, u64, doubles, load_f64, load_part_f64, transpose_f64);
+entry!(f32, singles, load_f32, load_part_f32, transpose_f32);
+entry!(f64, doubles, load_f64, load_part_f64, transpose_f64);
 
 macro_rules! half_cost {
     ($cost:ident) => {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "tf_op/host_batch.h"
 #include "tf_op/share.h"
+#include "tf_op/without_exceptions.h"
 #include "tf_op/xla_call.h"
 #include "xla/ffi/api/ffi.h"
 
