@@ -6,6 +6,7 @@
 //! | [`survey`] | the first look at all costs, which tells the solver where to begin |
 //! | [`solver`] | shortest augmenting paths with duals: the algorithm |
 //! | [`side_by_side`] | the same for narrow problems, eight at once |
+//! | [`equal_rows`] | rows with equal costs, which a search need not sweep twice |
 //! | [`sweep`] | its passes over a row, eight columns at a time |
 //! | [`lanes`] | the vector instructions that those passes use, and the choice among them |
 //! | [`repair`] | duals in f64 for an answer found in f32 |
@@ -29,6 +30,7 @@ pub mod bridge;
 pub mod certificate;
 pub mod copying;
 pub mod cuda;
+pub mod equal_rows;
 pub mod exact;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
