@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Owned, solve, solve_and_tally};
+use common::{Owned, solve, solve_and_tally, whole};
 use hungarian_loss::batch::{Real, Solvable, Tally};
 use hungarian_loss::certificate::{Answer, check};
 use hungarian_loss::problem::Cost;
@@ -11,18 +11,6 @@ use hungarian_random::Random;
 use num_bigint::BigInt;
 
 const F64_ROUNDOFF: f64 = 1.0 / (1u64 << 53) as f64;
-
-/// A finite number as a whole multiple of 2^−1074.
-fn whole(value: f64) -> BigInt {
-    let bits = value.to_bits();
-    let exponent = (bits >> 52 & 0x7ff) as u32;
-    let fraction = bits & ((1 << 52) - 1);
-    let magnitude = match exponent {
-        0 => BigInt::from(fraction),
-        _ => BigInt::from(fraction | 1 << 52) << (exponent - 1),
-    };
-    if value < 0.0 { -magnitude } else { magnitude }
-}
 
 /// Least exact sum over all ways to match every row, for rows ≤ columns.
 fn optimum<T: Cost>(problem: &Owned<T>) -> BigInt {

@@ -118,10 +118,17 @@ struct Whole {
 impl Whole {
     fn draw(family: Family, random: &mut Random) -> Self {
         let longest = if random.one_in(50) { 48 } else { 9 };
-        let (rows, cols) = (
+        let (mut rows, mut cols) = (
             random.below(longest) as usize,
             random.below(longest) as usize,
         );
+        // Now and then more columns than words of the solver have bits for; in turn, more rows.
+        if random.one_in(500) {
+            (rows, cols) = (random.index(4), 2049 + random.index(2200));
+            if random.one_in(2) {
+                (rows, cols) = (cols, rows);
+            }
+        }
         let (whole, exponent) = family.draw(random, rows, cols);
         let forbidden_in_ten = if random.one_in(3) { random.below(9) } else { 0 };
         let cost = whole
@@ -137,7 +144,12 @@ impl Whole {
             // Near the costs, so that it decides something; a pair at exactly the limit now and then.
             let near = whole.get(random.below(whole.len().max(1) as u64) as usize);
             let near = near.copied().unwrap_or(0);
-            near + random.below(5) as i64 - 2
+            match random.below(4) {
+                // Far above or below all costs.
+                0 => 1 << (45 + random.below(18)),
+                1 => -1 << (45 + random.below(18)),
+                _ => near + random.below(5) as i64 - 2,
+            }
         });
         Whole {
             rows,
@@ -151,8 +163,7 @@ impl Whole {
     }
 
     /// The least doubled objective, by the Hungarian algorithm of another library in i128. Without a limit the shorter
-    /// side is matched; with one, every row and column gets a partner of its own that costs L/2, and those are free
-    /// among each other.
+    /// side is matched.
     fn doubled_optimum(&self) -> Option<i128> {
         let index = |mask: &[bool]| -> Vec<usize> {
             (0..mask.len()).filter(|&index| mask[index]).collect()
@@ -161,33 +172,19 @@ impl Whole {
         let cost = |row: usize, col: usize| {
             self.cost[rows[row] * self.cols + cols[col]].map(|cost| 2 * i128::from(cost))
         };
-        let limit = self.limit.map(i128::from);
-        let largest = self
-            .cost
-            .iter()
-            .flatten()
-            .map(|cost| cost.unsigned_abs())
-            .max()
-            .unwrap_or(0);
-        let largest = i128::from(largest).max(limit.unwrap_or(0).abs());
         // One forbidden pair outweighs all that could be gained elsewhere.
+        let largest = self.largest_cost().max(self.limit_magnitude()) as i128;
         let forbidden = 8 * (largest + 1) * (rows.len() + cols.len() + 1) as i128;
-        let weights = match limit {
-            Some(limit) => {
-                let size = rows.len() + cols.len();
-                if size == 0 {
-                    return Some(0);
-                }
-                Matrix::from_fn(size, size, |(i, j)| {
-                    match (i < rows.len(), j < cols.len()) {
-                        (true, true) => cost(i, j).unwrap_or(forbidden),
-                        (true, false) if j - cols.len() == i => limit,
-                        (false, true) if i - rows.len() == j => limit,
-                        (false, false) => 0,
-                        _ => forbidden,
-                    }
+        let weights = match self.limit.map(i128::from) {
+            // Each row may also be matched with a column of its own, which costs nothing.
+            Some(limit) if !rows.is_empty() => {
+                Matrix::from_fn(rows.len(), cols.len() + rows.len(), |(i, j)| match j {
+                    _ if j < cols.len() => cost(i, j).map_or(forbidden, |cost| cost - 2 * limit),
+                    _ if j - cols.len() == i => 0,
+                    _ => forbidden,
                 })
             }
+            Some(limit) => return Some(limit * cols.len() as i128),
             None if rows.is_empty() || cols.is_empty() => return Some(0),
             None if rows.len() <= cols.len() => {
                 Matrix::from_fn(rows.len(), cols.len(), |(i, j)| {
@@ -203,7 +200,23 @@ impl Whole {
             .iter()
             .enumerate()
             .any(|(i, &j)| weights[(i, j)] == forbidden);
-        (!used_forbidden).then_some(total)
+        let all_unmatched = match self.limit {
+            Some(limit) => i128::from(limit) * (rows.len() + cols.len()) as i128,
+            None => 0,
+        };
+        (!used_forbidden).then_some(total + all_unmatched)
+    }
+
+    /// max |c| over all allowed pairs that exist.
+    fn largest_cost(&self) -> u64 {
+        let pairs = (0..self.rows * self.cols)
+            .filter(|index| self.row_mask[index / self.cols] && self.col_mask[index % self.cols]);
+        let costs = pairs.filter_map(|index| self.cost[index]);
+        costs.map(i64::unsigned_abs).max().unwrap_or(0)
+    }
+
+    fn limit_magnitude(&self) -> u64 {
+        self.limit.map_or(0, i64::unsigned_abs)
     }
 
     fn in_floats<T: Cost>(&self, maximize: bool, narrow: impl Fn(f64) -> T) -> Owned<T> {
@@ -245,14 +258,16 @@ impl Whole {
     }
 }
 
-/// Whether every cost and the limit, and so every problem of this kind, is the same number in `T`.
-fn fits<T: Cost>(whole: &Whole, narrow: impl Fn(f64) -> T) -> bool {
+/// Whether every cost is the same number in `T`, and the limit one in `U`.
+fn fits<T: Cost>(whole: &Whole, narrow: impl Fn(f64) -> T, limit_digits: u32) -> bool {
     let unit = 2f64.powi(whole.exponent);
-    let numbers = whole.cost.iter().flatten().chain(&whole.limit);
-    numbers.copied().all(|number| {
+    let same = |number: i64| {
         let number = number as f64 * unit;
         narrow(number).widen() == number
-    })
+    };
+    let limit = whole.limit_magnitude();
+    let used = u64::BITS - limit.leading_zeros() - limit.trailing_zeros().min(63);
+    whole.cost.iter().flatten().all(|&cost| same(cost)) && (limit == 0 || used <= limit_digits)
 }
 
 /// Solves in one type and holds the answer to the oracle and to its certificate.
@@ -276,16 +291,21 @@ fn hold<T: Solvable<Real = U>, U: Real + Into<f64>>(
         return Err(format!("status {status}, expected 0"));
     }
     let gap = whole.doubled_objective(&answer.row_to_col) - optimum;
-    // Where nothing was rounded the optimum itself is due; else rows·2^−50·max(|c|, |L|), doubled.
-    let numbers = whole.cost.iter().flatten().chain(&whole.limit);
-    let largest = numbers
-        .map(|number| number.unsigned_abs())
-        .max()
-        .unwrap_or(0);
-    let shorter = whole.rows.min(whole.cols) as u128;
+    // Where nothing was rounded the optimum itself is due; else rows·2^−50·max(|c|, |L'|), doubled, where L' is what the limit
+    // counts as.
+    let existing = |mask: &[bool]| mask.iter().filter(|&&exists| exists).count() as u128;
+    let shorter = existing(&whole.row_mask).min(existing(&whole.col_mask));
+    let (cost, limit) = (
+        u128::from(whole.largest_cost()),
+        u128::from(whole.limit_magnitude()),
+    );
+    let largest = match cost {
+        0 => limit,
+        _ => cost.max(limit.min(4 * (shorter + 1) * cost)),
+    };
     let allowed = match tally.exact {
         1 => 0,
-        _ => (2 * shorter * u128::from(largest)) >> 50,
+        _ => (2 * shorter * largest) >> 50,
     };
     if gap < 0 {
         return Err(format!("better than the oracle by {}", -gap));
@@ -319,11 +339,11 @@ fn random_problems_are_optimal_and_proven() {
         let maximize = random.one_in(3);
         // A type that holds the costs exactly, picked at random.
         let kind = random.below(4);
-        let outcome = if kind == 0 && fits(&whole, f16::from_f64) {
+        let outcome = if kind == 0 && fits(&whole, f16::from_f64, 24) {
             hold::<f16, f32>(&whole, optimum, maximize, f16::from_f64, F32_ROUNDOFF)
-        } else if kind == 1 && fits(&whole, bf16::from_f64) {
+        } else if kind == 1 && fits(&whole, bf16::from_f64, 24) {
             hold::<bf16, f32>(&whole, optimum, maximize, bf16::from_f64, F32_ROUNDOFF)
-        } else if kind <= 2 && fits(&whole, |cost| cost as f32) {
+        } else if kind <= 2 && fits(&whole, |cost| cost as f32, 24) {
             hold::<f32, f32>(&whole, optimum, maximize, |cost| cost as f32, F32_ROUNDOFF)
         } else {
             hold::<f64, f64>(&whole, optimum, maximize, |cost| cost, F64_ROUNDOFF)

@@ -6,6 +6,7 @@
 use hungarian_loss::batch::{self, Inputs, Outputs, Real, Shape, Solvable, Tally};
 use hungarian_loss::certificate::Answer;
 use hungarian_loss::problem::{Cost, Mask, Options, Problem};
+use num_bigint::BigInt;
 
 /// A problem that owns its data.
 #[derive(Clone, Debug)]
@@ -180,4 +181,105 @@ pub fn doubled_objective<T: Cost>(problem: &Owned<T>, answer: &Answer) -> f64 {
 
 fn existing_matches(row_to_col: &[i32]) -> usize {
     row_to_col.iter().filter(|&&col| col >= 0).count()
+}
+
+/// A finite number as a whole multiple of 2^−1074.
+pub fn whole(value: f64) -> BigInt {
+    let bits = value.to_bits();
+    let exponent = (bits >> 52 & 0x7ff) as u32;
+    let fraction = bits & ((1 << 52) - 1);
+    let magnitude = match exponent {
+        0 => BigInt::from(fraction),
+        _ => BigInt::from(fraction | 1 << 52) << (exponent - 1),
+    };
+    if value < 0.0 { -magnitude } else { magnitude }
+}
+
+/// Existing rows and columns.
+fn existing<T>(problem: &Owned<T>) -> (Vec<usize>, Vec<usize>) {
+    let list = |mask: &[bool]| (0..mask.len()).filter(|&index| mask[index]).collect();
+    (list(&problem.row_mask), list(&problem.col_mask))
+}
+
+/// Existing, allowed costs, to be minimised, as wholes.
+fn allowed_costs<T: Cost>(problem: &Owned<T>) -> Vec<BigInt> {
+    let (rows, cols) = existing(problem);
+    let view = problem.view();
+    let pairs = rows
+        .iter()
+        .flat_map(|&row| cols.iter().map(move |&col| (row, col)));
+    let costs = pairs.map(|(row, col)| problem.options.sign() * view.cost_of(row, col));
+    costs.filter(|cost| cost.is_finite()).map(whole).collect()
+}
+
+/// What a finite limit counts as, when minimising: clamp(L, ±4(min(rows, cols) + 1)·C), and L where C = max|c| is 0.
+pub fn effective_limit<T: Cost>(problem: &Owned<T>) -> BigInt {
+    let (rows, cols) = existing(problem);
+    let costs = allowed_costs(problem);
+    let largest = costs.iter().map(|cost| cost.magnitude().clone()).max();
+    let largest = BigInt::from(largest.unwrap_or_default());
+    let limit = whole(problem.options.sign() * problem.options.cost_limit);
+    if largest == BigInt::ZERO {
+        return limit;
+    }
+    let bound = largest * (4 * (rows.len().min(cols.len()) + 1));
+    limit.clamp(-bound.clone(), bound)
+}
+
+/// rows·2^−50·max(|c|, |L'|), which is what an answer may be off by where rounding could not be avoided.
+pub fn allowance<T: Cost>(problem: &Owned<T>, limit: &BigInt) -> BigInt {
+    let (rows, cols) = existing(problem);
+    let costs = allowed_costs(problem);
+    let magnitudes = costs
+        .iter()
+        .chain([limit])
+        .map(|number| number.magnitude().clone());
+    (BigInt::from(magnitudes.max().unwrap_or_default()) * rows.len().min(cols.len())) >> 50
+}
+
+/// Least doubled objective over all assignments under a limit, exact, found by trying them all.
+pub fn exact_doubled_optimum<T: Cost>(problem: &Owned<T>, limit: &BigInt) -> BigInt {
+    let (rows, cols) = existing(problem);
+    let (view, sign) = (problem.view(), problem.options.sign());
+    // Least doubled cost less doubled limits of the pairs so far, by the set of columns taken.
+    let mut least = vec![None; 1 << cols.len()];
+    least[0] = Some(BigInt::ZERO);
+    for &row in &rows {
+        let mut next = least.clone();
+        for (taken, sum) in least.iter().enumerate() {
+            let Some(sum) = sum else { continue };
+            for (place, &col) in cols.iter().enumerate() {
+                let cost = sign * view.cost_of(row, col);
+                if taken >> place & 1 == 0 && cost.is_finite() {
+                    let offer = sum + 2 * (whole(cost) - limit);
+                    let best = &mut next[taken | 1 << place];
+                    if best.as_ref().is_none_or(|best| offer < *best) {
+                        *best = Some(offer);
+                    }
+                }
+            }
+        }
+        least = next;
+    }
+    let best = least
+        .into_iter()
+        .flatten()
+        .min()
+        .expect("nothing need be matched");
+    best + limit * (rows.len() + cols.len())
+}
+
+/// The doubled objective of a matching under a limit, exact.
+pub fn exact_doubled_objective<T: Cost>(
+    problem: &Owned<T>,
+    limit: &BigInt,
+    row_to_col: &[i32],
+) -> BigInt {
+    let (rows, cols) = existing(problem);
+    let (view, sign) = (problem.view(), problem.options.sign());
+    let pairs = row_to_col.iter().enumerate().filter(|(_, col)| **col >= 0);
+    let of_pairs: BigInt = pairs
+        .map(|(row, &col)| 2 * (whole(sign * view.cost_of(row, col as usize)) - limit))
+        .sum();
+    of_pairs + limit * (rows.len() + cols.len())
 }
