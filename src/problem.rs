@@ -185,11 +185,11 @@ impl Mask<'_> {
     }
 }
 
-/// What holds for every problem of a batch.
+/// What may stay unmatched, and what is better.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Finite L: a row or column may stay unmatched at L/2 each. Infinite, either sign: as many pairs as
-    /// the shorter side has are required. NaN: every problem is invalid.
+    /// the shorter side has are required. NaN: the problem is invalid.
     pub cost_limit: f64,
     /// As if costs and limit were negated.
     pub maximize: bool,
