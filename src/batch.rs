@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use crate::arithmetic::Arithmetic;
 use crate::exact::{Evidence, ExactSolver, GROUP, Verdict, group_of};
-use crate::float_environment::KeepDenormals;
+use crate::float_environment::DefaultEnvironment;
 use crate::lanes::{DOUBLES, LaneWise, Level, PortableVectors, Vectors, Work};
+use crate::lift::Lift;
 use crate::narrow::{self, Narrow};
 use crate::problem::{
     Cost, Entry, Instance, Invalid, Layout, Mask, Names, Options, Problem, Unprepared, WIDEST,
@@ -373,7 +374,7 @@ where
     let out_of_memory = |source| BatchError::Memory { rows, cols, source };
     #[cfg(feature = "fault-injection")]
     crate::fault::strike().map_err(out_of_memory)?;
-    let _ieee = KeepDenormals::on_this_thread();
+    let _ieee = DefaultEnvironment::on_this_thread();
     if rows.max(cols) <= WIDEST {
         return narrow::solve_at(level, shape, inputs, outputs).map_err(out_of_memory);
     }
@@ -580,6 +581,64 @@ impl<U: Real> Outputs<'_, U> {
                 col_duals[name] = round(solver.col_duals().get(index));
             }
         }
+        if instance.half_limit_excess != 0.0 {
+            self.lift_duals(instance, &SolvedDuals(solver));
+        }
+    }
+
+    /// Writes the duals of an answer again where the limit counted as less than it is: see [`crate::lift`].
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn lift_duals<E: Entry>(&mut self, instance: &Instance<E>, duals: &dyn Duals) {
+        let (rows, cols) = (0..instance.rows(), 0..instance.cols());
+        let lift = Lift::of(
+            instance.half_limit,
+            instance.largest_cost,
+            rows.clone().map(|row| duals.of_row(row)),
+            cols.clone().map(|col| duals.of_col(col)),
+        );
+        let (factor, excess) = (instance.dual_factor(), instance.half_limit_excess);
+        let lifted = |dual: f64, rise: f64| U::round_from(dual * factor + rise * excess + 0.0);
+        let [of_rows, of_cols] = self.sides(instance.transposed);
+        for (row, name) in rows.zip(instance.row_names.iter()) {
+            let (dual, col) = (duals.of_row(row), duals.col_of_row(row));
+            let partner = col.map(|col| duals.of_col(col));
+            of_rows.duals[name] = lifted(dual, lift.of_row(dual, partner));
+        }
+        for (col, name) in cols.zip(instance.col_names.iter()) {
+            let (dual, row) = (duals.of_col(col), duals.row_of_col(col));
+            let partner = row.map(|row| duals.of_row(row));
+            of_cols.duals[name] = lifted(dual, lift.of_col(dual, partner));
+        }
+    }
+}
+
+/// An answer in an instance's terms, whichever solver found it.
+pub(crate) trait Duals {
+    /// u.
+    fn of_row(&self, row: usize) -> f64;
+    /// v.
+    fn of_col(&self, col: usize) -> f64;
+    /// The column matched with a row.
+    fn col_of_row(&self, row: usize) -> Option<usize>;
+    /// The row matched with a column.
+    fn row_of_col(&self, col: usize) -> Option<usize>;
+}
+
+struct SolvedDuals<'a, R>(&'a Solver<R>);
+
+impl<R: Arithmetic> Duals for SolvedDuals<'_, R> {
+    fn of_row(&self, row: usize) -> f64 {
+        self.0.row_duals()[row].round_to_f64()
+    }
+    fn of_col(&self, col: usize) -> f64 {
+        self.0.col_duals().get(col).round_to_f64()
+    }
+    fn col_of_row(&self, row: usize) -> Option<usize> {
+        usize::try_from(self.0.col_of_row()[row]).ok()
+    }
+    fn row_of_col(&self, col: usize) -> Option<usize> {
+        usize::try_from(self.0.row_of_col()[col]).ok()
     }
 }
 
@@ -649,6 +708,7 @@ pub fn describe_first_bad<T: Solvable>(
     let index = status
         .iter()
         .position(|&code| code != Status::Optimal.code())?;
+    let _ieee = DefaultEnvironment::on_this_thread();
     let problem = inputs.problem(shape, index);
     let place = batch_index(index, batch_dims);
     let of_problem = match batch_dims {

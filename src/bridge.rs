@@ -17,6 +17,7 @@ use half::slice::HalfBitsSliceExt;
 use half::{bf16, f16};
 
 use crate::batch::{self, BatchError, Solvable};
+use crate::float_environment::DefaultEnvironment;
 
 /// What both sides agree on. The C++ half is generated from this by cxx.
 #[allow(missing_docs)] // cxx generates undocumented items beside ours.
@@ -227,8 +228,14 @@ entry_points!(
 );
 
 fn cycles_per_problem(rows: i64, cols: i64) -> i64 {
-    // Negative sizes never get here; a saturating cast is all an estimate needs.
-    batch::cycles_per_problem(rows.max(0) as f64, cols.max(0) as f64) as i64
+    /// Never inlined: arithmetic on what is in registers could move out of the environment.
+    #[inline(never)]
+    fn estimate(rows: i64, cols: i64) -> i64 {
+        // Negative sizes never get here; a saturating cast is all an estimate needs.
+        batch::cycles_per_problem(rows.max(0) as f64, cols.max(0) as f64) as i64
+    }
+    let _ieee = DefaultEnvironment::on_this_thread();
+    estimate(rows, cols)
 }
 
 /// The batch in the core's terms.

@@ -15,7 +15,7 @@ use crate::arithmetic::{Arithmetic, DoubleDouble, power_of_two_from};
 use crate::float_environment::Exactness;
 use crate::lanes::{DOUBLES, Lanes, Portable, SINGLES, Vectors, Work};
 use crate::problem::{Entry, Instance};
-use crate::repair::Repair;
+use crate::repair::{Raised, Repair};
 use crate::solver::{Infeasible, Margin, Solver};
 use crate::sweep::{self, ANY};
 
@@ -46,6 +46,8 @@ struct Member {
     single: Solver<f32>,
     /// f64 starts from there.
     near: bool,
+    /// No dual in f64 wants to rise any more.
+    is_settled: bool,
     repair: Repair,
     double: Solver<f64>,
     // Made room for only when it is needed, which is rare.
@@ -387,19 +389,34 @@ impl Member {
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
+        self.is_settled = true;
+        if !(starts_in_single(instance) && self.near) {
+            return self
+                .double
+                .begin::<_, _, DOUBLES, N>(lanes, instance, Margin::none());
+        }
         let (single, double) = (&self.single, &mut self.double);
-        if starts_in_single(instance) && self.near {
-            if self.repair.raise(instance, single, double.col_duals_mut()) {
-                double.begin_solved(instance, single);
-                return Ok(());
-            }
-            if instance.is_balanced() {
-                self.adopt_duals(Portable::default(), instance);
-                self.double.begin_near(lanes, instance, &self.single);
-                return Ok(());
+        let mut raised = self.repair.raise(instance, single, double.col_duals_mut());
+        if raised == Raised::TooManyPairs {
+            self.adopt_duals(Portable::default(), instance);
+            let (single, col_duals) = (&self.single, self.double.col_duals_mut());
+            let repair = &self.repair;
+            if let Some(missed) = repair.raise_by_sweeps(lanes, instance, single, col_duals) {
+                self.is_settled = missed == 0.0;
+                raised = Raised::Proven;
             }
         }
-        double.begin::<_, _, DOUBLES, N>(lanes, instance, Margin::none())
+        if raised == Raised::Proven {
+            self.double.begin_solved(instance, &self.single);
+            return Ok(());
+        }
+        if instance.is_balanced() {
+            self.adopt_duals(Portable::default(), instance);
+            self.double.begin_near(lanes, instance, &self.single);
+            return Ok(());
+        }
+        self.double
+            .begin::<_, _, DOUBLES, N>(lanes, instance, Margin::none())
     }
 
     /// May the answer in f64 stand? `exact`: nothing was rounded in the whole group.
@@ -410,7 +427,7 @@ impl Member {
         instance: &Instance<E>,
         exact: bool,
     ) -> Result<Verdict<'_>, TryReserveError> {
-        if exact && instance.scaling_is_exact {
+        if exact && self.is_settled && instance.scaling_is_exact {
             return Ok(Verdict::InDouble(Evidence::Exact, &self.double));
         }
         let proof = IsNearEnough {
@@ -430,16 +447,10 @@ impl Member {
         &mut self,
         instance: &Instance<E>,
     ) -> Result<Verdict<'_>, TryReserveError> {
-        // As in the group, so that a verdict does not depend on the neighbours.
-        if self.near {
-            self.adopt_duals(Portable::default(), instance);
-        }
         let exactness = Exactness::watch();
-        let lanes = Portable::<f64>::default();
-        let mut feasible = self.begin::<_, _, ANY>(lanes, instance).is_ok();
-        feasible &= self.double.go_on::<_, _, DOUBLES>(lanes, instance).is_ok();
-        self.double.normalize_duals(instance);
-        if exactness.held(&mut self.double) && instance.scaling_is_exact && feasible {
+        let solved = self.solve_in_double(instance);
+        let nothing_rounded = exactness.held(&mut self.double);
+        if nothing_rounded && self.is_settled && instance.scaling_is_exact && solved.is_ok() {
             return Ok(Verdict::InDouble(Evidence::Exact, &self.double));
         }
         let wider = &mut self.double_double;
@@ -448,6 +459,20 @@ impl Member {
             Ok(()) => Ok(Verdict::InDoubleDouble(wider)),
             Err(Infeasible) => Ok(Verdict::Infeasible),
         }
+    }
+
+    /// Solves one instance in f64 as in the group, so that a verdict does not depend on the neighbours. A function of its own, as
+    /// whoever calls it watches whether anything is rounded: no arithmetic can move past the flag being read.
+    #[inline(never)]
+    fn solve_in_double<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
+        let lanes = Portable::<f64>::default();
+        if self.near {
+            self.adopt_duals(Portable::default(), instance);
+        }
+        self.begin::<_, _, ANY>(lanes, instance)?;
+        self.double.go_on::<_, _, DOUBLES>(lanes, instance)?;
+        self.double.normalize_duals(instance);
+        Ok(())
     }
 }
 

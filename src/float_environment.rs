@@ -1,29 +1,31 @@
-//! IEEE arithmetic inside a host that flushes denormals.
+//! The floating point environment that the solver needs, inside a host that may have any.
 //!
-//! TensorFlow's threads run with flush-to-zero and denormals-are-zero set, under which 1e-40 is 0. Costs
-//! are to be taken exactly as given, so the solver runs with both off and puts them back afterwards.
+//! TensorFlow's threads run with flush-to-zero and denormals-are-zero set, under which 1e-40 is 0. A host may also round
+//! upward, or have the processor trap what is rounded or invalid. Costs are to be taken exactly as given and answers
+//! are the same everywhere, so the solver works in an environment of its own and gives the host's back afterwards.
 
-/// Clears flush-to-zero and denormals-are-zero on this thread until dropped.
+/// IEEE's defaults on this thread until dropped: to the nearest, denormals kept, nothing traps. Then the host's environment
+/// is back, flags included.
 #[must_use]
-pub struct KeepDenormals {
-    saved: control::Word,
-    // The saved word belongs to this thread.
+pub struct DefaultEnvironment {
+    saved: control::Environment,
+    // The saved words belong to this thread.
     _not_send: std::marker::PhantomData<*const ()>,
 }
 
-impl KeepDenormals {
-    /// Saves the control word and clears what alters denormals.
+impl DefaultEnvironment {
+    /// Saves the host's environment and sets the default.
     pub fn on_this_thread() -> Self {
         let saved = control::read();
-        control::write(saved & !control::FLUSH);
-        KeepDenormals {
+        control::write(control::DEFAULT);
+        DefaultEnvironment {
             saved,
             _not_send: std::marker::PhantomData,
         }
     }
 }
 
-impl Drop for KeepDenormals {
+impl Drop for DefaultEnvironment {
     fn drop(&mut self) {
         control::write(self.saved);
     }
@@ -57,11 +59,12 @@ impl Exactness {
 mod control {
     use std::arch::asm;
 
-    pub type Word = u32;
-    /// MXCSR bits 15 (flush to zero) and 6 (denormals are zero).
-    pub const FLUSH: Word = 1 << 15 | 1 << 6;
-    /// MXCSR bit 5: a result was rounded.
-    const INEXACT: Word = 1 << 5;
+    /// MXCSR: control and flags in one word.
+    pub type Environment = u32;
+    /// All exceptions masked (bits 7 to 12), no flag up, all else 0: to the nearest, nothing flushed.
+    pub const DEFAULT: Environment = 0x1f80;
+    /// Bit 5: a result was rounded.
+    const INEXACT: Environment = 1 << 5;
 
     pub fn lower_inexact() {
         write(read() & !INEXACT);
@@ -71,16 +74,16 @@ mod control {
         read() & INEXACT != 0
     }
 
-    pub fn read() -> Word {
-        let mut word: Word = 0;
+    pub fn read() -> Environment {
+        let mut word: Environment = 0;
         // SAFETY: stmxcsr writes four bytes to the address given, which is that of `word`.
         unsafe { asm!("stmxcsr [{}]", in(reg) &mut word, options(nostack, preserves_flags)) };
         word
     }
 
-    pub fn write(word: Word) {
+    pub fn write(word: Environment) {
         // SAFETY: ldmxcsr reads four bytes from the address given, which is that of `word`. It faults
-        // on reserved bits only, and `word` is what `read` gave, with bits that have a meaning changed.
+        // on reserved bits only, and `word` is DEFAULT, or what `read` gave, with one flag lowered at most.
         // Not marked as free of memory effects: arithmetic must not move across.
         unsafe { asm!("ldmxcsr [{}]", in(reg) &word, options(nostack, preserves_flags)) };
     }
@@ -90,45 +93,44 @@ mod control {
 mod control {
     use std::arch::asm;
 
-    pub type Word = u64;
-    /// FPCR bit 24 (flush to zero, inputs and outputs).
-    pub const FLUSH: Word = 1 << 24;
+    /// FPCR, the control word, and FPSR, the flags.
+    pub type Environment = (u64, u64);
+    /// All bits 0: to the nearest, nothing flushed, nothing traps, no flag up.
+    pub const DEFAULT: Environment = (0, 0);
     /// FPSR bit 4: a result was rounded.
-    const INEXACT: Word = 1 << 4;
+    const INEXACT: u64 = 1 << 4;
 
     pub fn lower_inexact() {
-        let cleared = status() & !INEXACT;
-        // SAFETY: the word is what the register held, with one flag cleared.
-        unsafe { asm!("msr fpsr, {}", in(reg) cleared, options(nostack, preserves_flags)) };
+        let (control, flags) = read();
+        write((control, flags & !INEXACT));
     }
 
     pub fn inexact_is_raised() -> bool {
-        status() & INEXACT != 0
+        read().1 & INEXACT != 0
     }
 
-    fn status() -> Word {
-        let word: Word;
-        // SAFETY: reads a register that every thread may read.
-        unsafe { asm!("mrs {}, fpsr", out(reg) word, options(nostack, preserves_flags)) };
-        word
+    pub fn read() -> Environment {
+        let (control, flags): Environment;
+        // SAFETY: reads registers that every thread may read.
+        unsafe {
+            asm!("mrs {}, fpcr", "mrs {}, fpsr", out(reg) control, out(reg) flags,
+                options(nostack, preserves_flags));
+        }
+        (control, flags)
     }
 
-    pub fn read() -> Word {
-        let word: Word;
-        // SAFETY: reads a register that every thread may read.
-        unsafe { asm!("mrs {}, fpcr", out(reg) word, options(nostack, preserves_flags)) };
-        word
-    }
-
-    pub fn write(word: Word) {
-        // SAFETY: `word` is what `read` gave, with bits cleared at most.
-        unsafe { asm!("msr fpcr, {}", in(reg) word, options(nostack, preserves_flags)) };
+    pub fn write((control, flags): Environment) {
+        // SAFETY: the words are those of DEFAULT, or what `read` gave, with one flag lowered at most.
+        unsafe {
+            asm!("msr fpcr, {}", "msr fpsr, {}", in(reg) control, in(reg) flags,
+                options(nostack, preserves_flags));
+        }
     }
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 compile_error!(
-    "how this architecture flushes denormals is not known: add it to float_environment.rs"
+    "this architecture's floating point environment is not known: add it to float_environment.rs"
 );
 
 #[cfg(test)]
@@ -154,22 +156,28 @@ mod tests {
         );
     }
 
+    /// What hosts were seen to have: denormals flushed, another rounding, exceptions that trap.
+    #[cfg(target_arch = "x86_64")]
     #[test]
-    fn denormals_survive_inside_and_the_host_gets_its_setting_back() {
-        let before = control::read();
-        control::write(before | control::FLUSH);
-        let double = |x: f32| black_box(black_box(x) * 2.0);
-        assert_eq!(
-            double(f32::from_bits(3)),
-            0.0,
-            "the test's own setting does not flush"
-        );
-        {
-            let _guard = KeepDenormals::on_this_thread();
-            assert_eq!(double(f32::from_bits(3)), f32::from_bits(6));
+    fn any_host_gets_its_environment_back_and_nothing_of_it_is_felt() {
+        const FLUSH: u32 = 1 << 15 | 1 << 6;
+        const UPWARD: u32 = 2 << 13;
+        const MASKS: u32 = 0x1f80;
+        let own = control::read();
+        for host in [own | FLUSH, own | UPWARD, own & !MASKS, own | 0x3f] {
+            control::write(host);
+            let (doubled, rounded, invalid) = {
+                let _guard = DefaultEnvironment::on_this_thread();
+                let doubled = black_box(f32::from_bits(3)) * black_box(2.0);
+                let rounded = black_box(1.0) + black_box(f64::EPSILON / 4.0);
+                let invalid = black_box(f64::INFINITY) - black_box(f64::INFINITY);
+                (black_box(doubled), black_box(rounded), black_box(invalid))
+            };
+            let back = control::read();
+            control::write(own);
+            assert_eq!(back, host);
+            assert_eq!((doubled, rounded), (f32::from_bits(6), 1.0));
+            assert!(invalid.is_nan());
         }
-        let flushed = double(f32::from_bits(3));
-        control::write(before);
-        assert_eq!(flushed, 0.0);
     }
 }

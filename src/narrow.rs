@@ -6,7 +6,7 @@
 
 use std::collections::TryReserveError;
 
-use crate::batch::{Inputs, Outputs, Real, Shape, Solvable, Tally, total_cost};
+use crate::batch::{Duals, Inputs, Outputs, Real, Shape, Solvable, Tally, total_cost};
 use crate::lanes::{DOUBLES, LaneWise, Level, Vectors, Work};
 use crate::problem::{Cost, Entry, Instance, Layout, Names, Problem, Unprepared};
 use crate::side_by_side::{Again, Octet, Seat, SeatsOfOctet, SideBySide, TOGETHER};
@@ -121,12 +121,12 @@ impl<T: Solvable, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, COLS> {
             let was_plain = match plain_costs {
                 Some(costs) => {
                     prefetch(vectors.doubles(), &costs[last..]);
-                    self.solve_plain(vectors, first, &costs[first..last], &mut tally)
+                    self.solve_plain(vectors, first, &costs[first..last], &mut tally)?
                 }
                 None => false,
             };
             if !was_plain {
-                // What one group could not keep to the others are not likely to, and trying costs time.
+                // Where one group has what is invalid, others are likely to, and trying costs time.
                 plain_costs = None;
                 if !std::mem::replace(&mut has_layouts, true) {
                     let Shape { rows, cols, .. } = self.shape;
@@ -149,9 +149,21 @@ fn prefetch<L: LaneWise, E: Entry, const COLS: usize>(lanes: L, costs: &[[[E; CO
     }
 }
 
+/// The largest magnitude of the allowed ones among valid costs.
+#[inline(always)]
+fn largest_allowed<E: Entry>(costs: &[E]) -> f64 {
+    let mut largest = 0.0;
+    for cost in costs {
+        let magnitude = cost.widen().abs();
+        if magnitude < f64::INFINITY && magnitude > largest {
+            largest = magnitude;
+        }
+    }
+    largest
+}
+
 impl<T: Solvable, const COLS: usize> SolveNarrow<'_, '_, '_, T, COLS> {
-    /// Solves a group of a plain batch, if nothing speaks against it: then all its problems are valid, and nothing was
-    /// rounded.
+    /// Solves a group of a plain batch, if all its costs are valid.
     #[inline(always)]
     fn solve_plain<V: Vectors>(
         &mut self,
@@ -159,13 +171,13 @@ impl<T: Solvable, const COLS: usize> SolveNarrow<'_, '_, '_, T, COLS> {
         first: usize,
         costs: &[[[T::Entry; COLS]; COLS]],
         tally: &mut Tally,
-    ) -> bool {
+    ) -> Result<bool, TryReserveError> {
         let entries = costs.as_flattened().as_flattened();
         let Some(any) = costs.first() else {
-            return false;
+            return Ok(false);
         };
         if !T::Entry::are_valid(entries) {
-            return false;
+            return Ok(false);
         }
         let empty = Seat {
             costs: any,
@@ -183,29 +195,72 @@ impl<T: Solvable, const COLS: usize> SolveNarrow<'_, '_, '_, T, COLS> {
             };
         }
         let octets = costs.len().div_ceil(DOUBLES);
-        if !self.workspace.solver.solve(vectors, &seats[..octets]) {
-            return false;
-        }
-        for (index, octet) in self.workspace.solver.octets().iter().enumerate() {
+        let exact = self.workspace.solver.solve(vectors, &seats[..octets]);
+        for (index, costs) in costs.chunks(DOUBLES).enumerate() {
+            let octet = &self.workspace.solver.octets()[index];
             let first = first + index * DOUBLES;
-            let last = self.shape.problems.min(first + DOUBLES);
+            let last = first + costs.len();
             let mut answers = self.outputs.of_problems(self.shape, first..last);
             answers.write_octet(vectors.doubles(), octet);
-            for lane in 0..last - first {
+            let mut proven = 0;
+            if !exact {
+                let mut largest = [0.0; DOUBLES];
+                for (largest, costs) in largest.iter_mut().zip(costs) {
+                    *largest = largest_allowed(costs.as_flattened());
+                }
+                let solver = &self.workspace.solver;
+                proven = solver.prove(vectors, index, &seats[index], largest);
+            }
+            for lane in 0..costs.len() {
                 let mut answer = answers.of_problem(self.shape, lane);
                 if octet.is_infeasible(lane) {
                     answer.conclude_infeasible(1.0, tally);
                     continue;
                 }
-                tally.exact += 1;
+                let is_proven = proven >> lane & 1 != 0;
+                tally.exact += u64::from(exact);
+                tally.proven += u64::from(is_proven);
                 if !octet.total_cost(lane).is_finite() {
                     let problem = self.inputs.problem(self.shape, first + lane);
                     let total = total_cost(&problem, answer.row_to_col);
                     answer.conclude(total, Status::Optimal, tally);
                 }
             }
+            let unproven = !(proven | octet.infeasible()) & (u8::MAX >> (DOUBLES - costs.len()));
+            if !exact && unproven != 0 {
+                self.solve_again(vectors, first, unproven, tally)?;
+            }
         }
-        true
+        Ok(true)
+    }
+
+    /// Solves problems again whose answers could not be proven: those whose bits are set, from `first` on.
+    #[cold]
+    #[inline(never)]
+    fn solve_again<V: Vectors>(
+        &mut self,
+        vectors: V,
+        first: usize,
+        unproven: u8,
+        tally: &mut Tally,
+    ) -> Result<(), TryReserveError> {
+        self.workspace
+            .reserve_layouts(1, self.shape.rows, self.shape.cols)?;
+        let Narrow { layouts, solver } = &mut *self.workspace;
+        for lane in (0..DOUBLES).filter(|lane| unproven >> lane & 1 != 0) {
+            let problem = self.inputs.problem(self.shape, first + lane);
+            let mut answer = self.outputs.of_problem(self.shape, first + lane);
+            match problem.prepare(vectors, &mut layouts[0]) {
+                Ok(instance) => {
+                    let again = solver.solve_again(vectors, &instance)?;
+                    answer.conclude_again(&problem, &instance, again, tally);
+                }
+                Err(Unprepared::Memory(source)) => return Err(source),
+                // Its costs were judged before, and there is no limit.
+                Err(Unprepared::Invalid(_)) => unreachable!("the costs are valid"),
+            }
+        }
+        Ok(())
     }
 
     /// Solves a group of any problems.
@@ -320,22 +375,29 @@ impl<T: Solvable, const COLS: usize> Work for SolveAnyGroup<'_, '_, '_, '_, T, C
                     answer.conclude_lane(&problem, instance, answers, lane, tally);
                     continue;
                 }
-                match solver.solve_again(vectors, instance)? {
-                    Again::Exact(answers) => {
-                        tally.exact += 1;
-                        answer.conclude_lane(&problem, instance, answers, 0, tally);
-                    }
-                    Again::InDoubleDouble(solver) => {
-                        tally.redone += 1;
-                        answer.write(instance, solver);
-                        let total = total_cost(&problem, answer.row_to_col);
-                        answer.conclude(total, Status::Optimal, tally);
-                    }
-                    Again::Infeasible => answer.conclude_infeasible(sign, tally),
-                }
+                let again = solver.solve_again(vectors, instance)?;
+                answer.conclude_again(&problem, instance, again, tally);
             }
         }
         Ok(())
+    }
+}
+
+/// One lane's answer.
+struct LaneDuals<'a, const COLS: usize>(&'a Octet<COLS>, usize);
+
+impl<const COLS: usize> Duals for LaneDuals<'_, COLS> {
+    fn of_row(&self, row: usize) -> f64 {
+        self.0.row_duals(self.1)[row]
+    }
+    fn of_col(&self, col: usize) -> f64 {
+        self.0.col_dual(col)[self.1]
+    }
+    fn col_of_row(&self, row: usize) -> Option<usize> {
+        usize::try_from(self.0.col_of_row(self.1)[row]).ok()
+    }
+    fn row_of_col(&self, col: usize) -> Option<usize> {
+        usize::try_from(self.0.row_of_col(self.1)[col]).ok()
     }
 }
 
@@ -352,6 +414,29 @@ impl<U: Real> Outputs<'_, U> {
     fn conclude_infeasible(&mut self, sign: f64, tally: &mut Tally) {
         self.clear();
         self.conclude(sign * f64::INFINITY, Status::Infeasible, tally);
+    }
+
+    /// Writes all outputs of a problem that was solved again.
+    fn conclude_again<T: Cost, const COLS: usize>(
+        &mut self,
+        problem: &Problem<T>,
+        instance: &Instance<T::Entry>,
+        again: Again<'_, COLS>,
+        tally: &mut Tally,
+    ) {
+        match again {
+            Again::Exact(answers) => {
+                tally.exact += 1;
+                self.conclude_lane(problem, instance, answers, 0, tally);
+            }
+            Again::InDoubleDouble(solver) => {
+                tally.redone += 1;
+                self.write(instance, solver);
+                let total = total_cost(problem, self.row_to_col);
+                self.conclude(total, Status::Optimal, tally);
+            }
+            Again::Infeasible => self.conclude_infeasible(problem.options.sign(), tally),
+        }
     }
 
     /// Writes all outputs of one problem, from its lane.
@@ -383,6 +468,9 @@ impl<U: Real> Outputs<'_, U> {
             octet.row_of_col(lane),
             |col| octet.col_dual(col)[lane] * factor,
         );
+        if instance.half_limit_excess != 0.0 {
+            self.lift_duals(instance, &LaneDuals(octet, lane));
+        }
         // The sum is that of the user's costs, unless those were scaled.
         let mut total = problem.options.sign() * octet.total_cost(lane) + 0.0;
         if !instance.is_unscaled() || !total.is_finite() {

@@ -405,13 +405,17 @@ pub struct Instance<'a, E> {
     pub survey: &'a Survey<E>,
     /// The user's cost times this is the instance's: ±2^k.
     factor: f64,
-    /// Half the limit, in the instance's scale; +inf where every row must be matched.
+    /// Half of what the limit counts as, see [`effective_limit`], in the instance's scale; +inf where every row must be matched.
     pub half_limit: f64,
+    /// By how much half the user's limit is more than that, in the user's sense and scale: nearly always 0.
+    pub half_limit_excess: f64,
     /// Scaling rounded nothing away from the costs, nor scaling and halving from the limit.
     pub scaling_is_exact: bool,
     /// Costs are read where the user has them.
     is_in_place: bool,
-    /// max(|c|, |L|) over allowed pairs, in the instance's scale.
+    /// max |c| over allowed pairs, in the instance's scale.
+    pub largest_cost: f64,
+    /// The same, or what the limit counts as if that is larger.
     pub largest: f64,
     /// The instance's rows are the user's columns.
     pub transposed: bool,
@@ -428,6 +432,19 @@ pub const WIDEST: usize = 32;
 /// or a difference of costs could lose bits. Costs outside are scaled by a power of two.
 const LARGEST_UNSCALED: f64 = f64::from_bits((1023 + 900) << 52); // 2^900
 const DOWNSCALE: f64 = f64::from_bits((1023 - 200) << 52); // 2^-200
+
+/// What a finite limit L counts as in a problem whose shorter side has `shorter` rows (or columns) and whose allowed costs are
+/// at most `largest` in magnitude: beyond ±4(shorter + 1)·largest it no longer changes which matchings are optimal, and would
+/// only take digits from the costs. An infinite limit stays as it is; so does one where all allowed costs are 0, or there are
+/// none: 0 would not do for it, and there are no digits to lose.
+fn effective_limit(limit: f64, shorter: usize, largest: f64) -> f64 {
+    let bound = 4.0 * (shorter as f64 + 1.0) * largest;
+    if limit.is_infinite() || largest == 0.0 {
+        limit
+    } else {
+        limit.clamp(-bound, bound)
+    }
+}
 
 impl<'a, T: Cost> Problem<'a, T> {
     /// The user's cost of a pair.
@@ -525,6 +542,7 @@ impl<'a, T: Cost> Problem<'a, T> {
         if !entries.is_finite() {
             return Err(Unprepared::Invalid(self.first_invalid(rows, cols)));
         }
+        let limit = effective_limit(limit, shorter, entries);
         let largest = if limit.is_finite() {
             limit.abs().max(entries)
         } else {
@@ -555,10 +573,12 @@ impl<'a, T: Cost> Problem<'a, T> {
             None => (copy.as_slice(), width),
         };
         let factor = self.options.sign() * scale;
-        let half_limit = if limit.is_infinite() {
-            f64::INFINITY
+        let (half_limit, half_limit_excess) = if limit.is_infinite() {
+            (f64::INFINITY, 0.0)
         } else {
-            limit * factor / 2.0
+            // Halves, whose difference cannot overflow.
+            let excess = self.options.cost_limit / 2.0 - limit / 2.0;
+            (limit * factor / 2.0, excess)
         };
         Ok(Instance {
             costs,
@@ -569,9 +589,11 @@ impl<'a, T: Cost> Problem<'a, T> {
             survey,
             factor,
             half_limit,
+            half_limit_excess,
             is_in_place: in_place.is_some(),
             scaling_is_exact: scaling_is_exact
                 && (half_limit.is_infinite() || 2.0 * half_limit / factor == limit),
+            largest_cost: entries * scale,
             largest: largest * scale,
             transposed,
             row_names,

@@ -26,7 +26,8 @@
 use std::collections::TryReserveError;
 use std::hint::select_unpredictable;
 
-use crate::lanes::{Lanes, SINGLES};
+use crate::arithmetic::power_of_two_from;
+use crate::lanes::{DOUBLES, Lanes, SINGLES};
 use crate::problem::{Entry, Instance};
 use crate::solver::Solver;
 use crate::sweep::{self, PerColumn};
@@ -64,6 +65,79 @@ pub struct Repair {
 
 /// Quads with near-tight pairs for each row, near-tight pairs, and raises, at most. On average there is about one pair.
 const PAIRS_PER_ROW: usize = 8;
+
+/// What became of raising the duals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Raised {
+    /// They prove the matching.
+    Proven,
+    /// There are too many near-tight pairs to be listed: see [`Repair::raise_by_sweeps`].
+    TooManyPairs,
+    /// The matching may not be optimal.
+    Failed,
+}
+
+impl Repair {
+    /// As [`Repair::raise`], by all pairs: row after row, over and over, until nothing rises. For instances full of ties, whose
+    /// near-tight pairs are a good part of all; there it takes a few rounds.
+    ///
+    /// Returns by how much rows miss being the cheapest of their rows, all together; `None` if that is too much to be a matter
+    /// of rounding. An instance that promises exact arithmetic has nothing between 0 and what is too much.
+    #[inline(always)]
+    pub fn raise_by_sweeps<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
+        &self,
+        lanes: L,
+        instance: &Instance<E>,
+        solved: &Solver<f32>,
+        col_duals: &mut PerColumn<f64>,
+    ) -> Option<f64> {
+        let matched = || solved.col_of_row().iter().map(|&col| col as usize);
+        let ceiling = if instance.is_balanced() {
+            f64::INFINITY
+        } else {
+            // What f32 has left a little too high may not hold others above their ceiling. All are lowered by more than that; what
+            // is too low rises again. Exact: see `power_of_two_from` in `crate::exact`.
+            let lowered = power_of_two_from(0.25 * self.slack);
+            for col in matched() {
+                col_duals.set(col, col_duals.get(col) - lowered);
+            }
+            0.0
+        };
+        let mut missed_before = f64::INFINITY;
+        loop {
+            let mut missed = 0.0;
+            for (row, col) in matched().enumerate() {
+                let least = sweep::least_reduced_cost(lanes, instance.row(row), col_duals);
+                let raised = instance.cost(row, col) - least;
+                let dual = col_duals.get(col);
+                if raised > ceiling {
+                    return None;
+                }
+                if raised > dual {
+                    col_duals.set(col, raised);
+                    missed += raised - dual;
+                }
+            }
+            if missed == 0.0 {
+                return Some(missed);
+            }
+            if missed > 0.5 * missed_before {
+                break;
+            }
+            missed_before = missed;
+        }
+        // Rounding errors chase each other round. How large are they?
+        let mut missed = 0.0;
+        for (row, col) in matched().enumerate() {
+            let least = sweep::least_reduced_cost(lanes, instance.row(row), col_duals);
+            missed += instance.cost(row, col) - col_duals.get(col) - least;
+        }
+        // Half of what costs that promise exact arithmetic are multiples of: see `crate::solver`, "size of the numbers".
+        let sides = (instance.rows() + instance.cols()) as f64;
+        let accepted = sides * instance.largest * (0.5 * f64::EPSILON);
+        (missed <= accepted).then_some(missed)
+    }
+}
 
 /// Stands for no pair.
 const NONE: u32 = u32::MAX;
@@ -125,19 +199,19 @@ impl Repair {
         }
     }
 
-    /// Raises `col_duals` until every pair of `solved` is the cheapest of its row. False where that fails.
+    /// Raises `col_duals` until every pair of `solved` is the cheapest of its row.
     pub fn raise<E: Entry>(
         &mut self,
         instance: &Instance<E>,
         solved: &Solver<f32>,
         col_duals: &mut PerColumn<f64>,
-    ) -> bool {
+    ) -> Raised {
         const WIDTH: usize = sweep::QUAD * SINGLES;
         if !self.is_complete {
-            return false;
+            return Raised::TooManyPairs;
         }
         if self.ends.is_empty() {
-            return true;
+            return Raised::Proven;
         }
         self.pairs.clear();
         let most = instance.rows() * PAIRS_PER_ROW;
@@ -151,7 +225,7 @@ impl Repair {
                 // At least one, and seldom more: a branch that can be predicted.
                 loop {
                     if self.pairs.len() == most {
-                        return false;
+                        return Raised::TooManyPairs;
                     }
                     let col = first + bits.trailing_zeros() as usize;
                     bits &= bits - 1;
@@ -179,7 +253,11 @@ impl Repair {
             let before = f64::from(solved.col_duals().get(matched));
             dual <= ceiling && dual - before <= 0.5 * self.slack
         };
-        settled && self.ends.iter().all(is_fine)
+        if settled && self.ends.iter().all(is_fine) {
+            Raised::Proven
+        } else {
+            Raised::Failed
+        }
     }
 
     /// Raises `col_duals` until no pair raises any more. False if that takes more than `most` times.

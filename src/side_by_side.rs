@@ -184,6 +184,12 @@ impl<const COLS: usize> Octet<COLS> {
         self.infeasible >> lane & 1 != 0
     }
 
+    /// One bit for each lane whose instance's allowed pairs cannot match all rows.
+    #[inline(always)]
+    pub fn infeasible(&self) -> u8 {
+        self.infeasible
+    }
+
     /// Column matched with each row, or −1.
     #[inline(always)]
     pub fn col_of_row(&self, lane: usize) -> &[i8; COLS] {
@@ -274,10 +280,7 @@ impl<const COLS: usize> SideBySide<COLS> {
     ) -> bool {
         // Within what was set aside.
         self.octets.resize(seats.len().min(OCTETS), Octet::EMPTY);
-        vectors.run_apart(SolveGroup {
-            seats,
-            octets: &mut self.octets,
-        })
+        solve_and_watch(vectors, seats, &mut self.octets)
     }
 
     /// Lanes of an octet whose answers are proven near enough to the optimum, where `largest` is max(|c|, |L|) of each.
@@ -311,10 +314,7 @@ impl<const COLS: usize> SideBySide<COLS> {
         self.alone.try_reserve_exact(1)?;
         self.alone.push(Octet::EMPTY);
         // By the same code as the group, which rounds where that does and nowhere else.
-        let exact = vectors.run_apart(SolveGroup {
-            seats: &[seats],
-            octets: &mut self.alone,
-        });
+        let exact = solve_and_watch(vectors, &[seats], &mut self.alone);
         if exact && instance.scaling_is_exact && self.alone[0].infeasible == 0 {
             return Ok(Again::Exact(&self.alone[0]));
         }
@@ -346,21 +346,38 @@ fn index<const END: usize>(number: f64) -> usize {
     number.to_bits() as usize % END
 }
 
-/// Solves a group.
+/// Solves a group and finishes its answers. Was nothing rounded that decides them?
+///
+/// What is watched is done behind a call that is never inlined, so that no arithmetic can move past the flag being read.
+#[inline(always)]
+fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
+    vectors: V,
+    seats: &[SeatsOfOctet<E, COLS>],
+    octets: &mut [Octet<COLS>],
+) -> bool {
+    let exactness = Exactness::watch();
+    vectors.run_apart(SolveGroup {
+        seats,
+        octets: &mut *octets,
+    });
+    let exact = exactness.held(octets);
+    vectors.run_apart(FinishGroup { seats, octets });
+    exact
+}
+
+/// Solves a group, all but what [`FinishGroup`] does.
 struct SolveGroup<'a, 'b, E, const COLS: usize> {
     seats: &'a [SeatsOfOctet<'b, E, COLS>],
     octets: &'a mut [Octet<COLS>],
 }
 
 impl<E: Entry, const COLS: usize> Work for SolveGroup<'_, '_, E, COLS> {
-    /// Was nothing rounded?
-    type Output = bool;
+    type Output = ();
 
     #[inline(always)]
-    fn run<V: Vectors>(self, vectors: V) -> bool {
+    fn run<V: Vectors>(self, vectors: V) {
         let SolveGroup { seats, octets } = self;
         let lanes = vectors.doubles();
-        let exactness = Exactness::watch();
         for (octet, seats) in octets.iter_mut().zip(seats) {
             octet.begin(lanes, seats);
         }
@@ -371,11 +388,24 @@ impl<E: Entry, const COLS: usize> Work for SolveGroup<'_, '_, E, COLS> {
         while searches.running != 0 {
             searches.step(lanes, seats, octets);
         }
-        let exact = exactness.held(octets);
-        for (octet, seats) in octets.iter_mut().zip(seats) {
+    }
+}
+
+/// Duals, partners and totals of a group that is solved.
+struct FinishGroup<'a, 'b, E, const COLS: usize> {
+    seats: &'a [SeatsOfOctet<'b, E, COLS>],
+    octets: &'a mut [Octet<COLS>],
+}
+
+impl<E: Entry, const COLS: usize> Work for FinishGroup<'_, '_, E, COLS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) {
+        let lanes = vectors.doubles();
+        for (octet, seats) in self.octets.iter_mut().zip(self.seats) {
             octet.finish(lanes, seats);
         }
-        exact
     }
 }
 

@@ -53,6 +53,7 @@ use std::collections::TryReserveError;
 use std::hint::select_unpredictable;
 
 use crate::arithmetic::{Arithmetic, power_of_two_from};
+use crate::equal_rows::EqualRows;
 use crate::lanes::Lanes;
 use crate::problem::{Entry, Instance};
 use crate::survey::Survey;
@@ -79,6 +80,11 @@ pub struct Sweeps {
 fn most_tries(rows: usize) -> usize {
     rows + rows / 4
 }
+
+/// After so many sweeps of searches for each row, equal rows are looked for,
+const SWEEPS_PER_ROW: u64 = 4;
+/// if sweeps are so long.
+const WIDE: usize = 256;
 
 /// The solver and its workspace. One worker owns one and reuses it for problem after problem.
 #[derive(Debug)]
@@ -113,6 +119,7 @@ pub struct Solver<R> {
     found: TwoNearest<R>,
     quad_least: PerQuad<R>,
     search: Search<R>,
+    equal_rows: EqualRows<R>,
     /// By how much the duals of a square problem were shifted in the end.
     shift: R,
     sweeps: Sweeps,
@@ -128,6 +135,10 @@ struct Search<R> {
     exit: R,
     /// That row's place among the rows reached.
     exit_place: usize,
+    /// Columns as near as the last that was settled, where that need not be found out by a sweep.
+    tied: Vec<u32>,
+    /// They are listed, and none has been offered a path since.
+    are_tied_listed: bool,
 }
 
 /// By how much a row that lowers v stays below what (1) allows. Its own pair then is cheaper than all others by that much,
@@ -233,7 +244,10 @@ impl<R: Arithmetic> Default for Solver<R> {
                 reached: Vec::new(),
                 exit: R::ZERO,
                 exit_place: 0,
+                tied: Vec::new(),
+                are_tied_listed: false,
             },
+            equal_rows: EqualRows::default(),
             shift: R::ZERO,
             sweeps: Sweeps::default(),
         }
@@ -263,6 +277,7 @@ impl<R: Arithmetic> Solver<R> {
         self.col_duals.try_reserve(longer)?;
         self.quad_least.try_reserve(longer)?;
         self.search.paths.try_reserve(longer)?;
+        make_room(&mut self.search.tied, longer)?;
         // One for each row at most, and one more.
         make_room(&mut self.search.reached, shorter + 1)
     }
@@ -359,7 +374,7 @@ impl<R: Arithmetic> Solver<R> {
                 self.pending.push(row);
             }
         }
-        self.search_next(0);
+        self.search_next(instance, 0);
     }
 
     /// As [`Solver::begin`], with the pairs of `near`, which the duals taken over from it prove to be optimal.
@@ -370,7 +385,7 @@ impl<R: Arithmetic> Solver<R> {
         for row in 0..instance.rows() {
             self.refresh_row_dual(instance, row);
         }
-        self.search_next(0);
+        self.search_next(instance, 0);
     }
 
     /// Nothing is matched.
@@ -393,6 +408,7 @@ impl<R: Arithmetic> Solver<R> {
         self.pending.clear();
         self.shift = R::ZERO;
         self.sweeps = Sweeps::default();
+        self.equal_rows.forget();
     }
 
     /// There is nothing to do.
@@ -414,7 +430,13 @@ impl<R: Arithmetic> Solver<R> {
         lanes: L,
         instance: &Instance<E>,
     ) {
-        let Search { paths, reached, .. } = &mut self.search;
+        let Search {
+            paths,
+            reached,
+            tied,
+            are_tied_listed,
+            ..
+        } = &mut self.search;
         let (quad_least, unmatched) = (&mut self.quad_least, self.unmatched_cols.as_slice());
         if let Phase::Reduction { place } = self.phase {
             self.sweeps.reduction += 1;
@@ -426,8 +448,29 @@ impl<R: Arithmetic> Solver<R> {
             return;
         }
         self.sweeps.augmentation += 1;
-        let Reached { row, offset, .. } = reached[reached.len() - 1];
+        let Reached {
+            row,
+            length,
+            offset,
+            ..
+        } = reached[reached.len() - 1];
         let costs = instance.row(row);
+        if N == ANY && self.equal_rows.has_swept_equal(row, offset) {
+            if !*are_tied_listed {
+                // None of them is unmatched: that one would have been nearer than the last.
+                paths.list_columns_at(lanes, instance.cols(), length, tied);
+                *are_tied_listed = true;
+            }
+            self.found.first = match tied.pop() {
+                Some(col) => Nearest::matched(length, col as usize),
+                None => {
+                    *are_tied_listed = false;
+                    paths.look_again(lanes, instance.cols(), quad_least, unmatched)
+                }
+            };
+            return;
+        }
+        *are_tied_listed = false;
         self.found.first = if reached.len() == 1 {
             paths.start::<L, E, W, N>(lanes, costs, &self.col_duals, quad_least, unmatched)
         } else {
@@ -609,7 +652,7 @@ impl<R: Arithmetic> Solver<R> {
         for row in 0..instance.rows() {
             self.refresh_row_dual(instance, row);
         }
-        self.search_next(0);
+        self.search_next(instance, 0);
     }
 
     /// Augmenting row reduction acts on the sweep of the row at `place`. One that it cannot settle goes to `pending`.
@@ -628,6 +671,7 @@ impl<R: Arithmetic> Solver<R> {
             lanes,
             instance.row(row),
             &self.col_duals,
+            &self.quad_least,
             &self.unmatched_cols,
         );
         let Nearest {
@@ -688,11 +732,16 @@ impl<R: Arithmetic> Solver<R> {
 
     /// Augmentation goes on with the pending row at `position`; behind the last one the instance is solved.
     #[inline(always)]
-    fn search_next(&mut self, position: usize) {
+    fn search_next<E: Entry>(&mut self, instance: &Instance<E>, position: usize) {
         let Some(&row) = self.pending.get(position) else {
             self.phase = Phase::Done;
             return;
         };
+        let is_long = self.sweeps.augmentation > SWEEPS_PER_ROW * instance.rows() as u64;
+        if is_long && instance.cols() >= WIDE && !self.equal_rows.are_known() {
+            self.equal_rows.find(instance);
+        }
+        self.equal_rows.begin_search();
         let search = &mut self.search;
         search.reached.clear();
         search.reached.push(Reached {
@@ -703,6 +752,7 @@ impl<R: Arithmetic> Solver<R> {
         });
         search.exit = self.row_ceiling;
         search.exit_place = 0;
+        search.are_tied_listed = false;
         self.phase = Phase::Augmentation { position };
     }
 
@@ -717,7 +767,7 @@ impl<R: Arithmetic> Solver<R> {
     ) -> Result<(), Infeasible> {
         let first = &mut self.found.first;
         let paths = &self.search.paths;
-        paths.prefer_unmatched(lanes, first, &self.unmatched_cols);
+        paths.prefer_unmatched(lanes, first, &self.quad_least, &self.unmatched_cols);
         let Nearest {
             value: length,
             col,
@@ -734,7 +784,7 @@ impl<R: Arithmetic> Solver<R> {
         if *exit < length {
             let (place, length) = (*exit_place, *exit);
             self.augment(instance, Sink::Row(place), length);
-            self.search_next(position + 1);
+            self.search_next(instance, position + 1);
             return Ok(());
         }
         if length == R::INFINITY {
@@ -742,7 +792,7 @@ impl<R: Arithmetic> Solver<R> {
         }
         if is_unmatched {
             self.augment(instance, Sink::Column(col), length);
-            self.search_next(position + 1);
+            self.search_next(instance, position + 1);
             return Ok(());
         }
         paths.settle(lanes, col);

@@ -11,6 +11,7 @@
 
 use std::collections::TryReserveError;
 use std::hint::select_unpredictable;
+use std::ops::Range;
 
 use crate::arithmetic::Arithmetic;
 use crate::lanes::Lanes;
@@ -237,6 +238,11 @@ impl<'a, E> Row<'a, E> {
             costs: &costs[start..][..readable],
             cols,
         }
+    }
+
+    /// The row's own costs.
+    pub fn costs(&self) -> &'a [E] {
+        &self.costs[..self.cols]
     }
 }
 
@@ -467,9 +473,12 @@ pub struct Nearest<R> {
     /// Is it unmatched?
     pub is_unmatched: bool,
     /// One bit for each other quad that holds the least value, too, and may have an unmatched column: see
-    /// [`Nearest::prefer_unmatched`].
+    /// [`Nearest::prefer_unmatched`]. The last bit, [`BEHIND`], stands for all quads that have no bit of their own.
     pub others: u64,
 }
+
+/// Stands for the quads from this one on, in a word of one bit for each quad.
+const BEHIND: usize = BLOCK - 1;
 
 /// Which columns of a quad hold a value. (A closure would do, but only what is sure to be inlined is compiled for a level.)
 trait Holders<L: Lanes<W>, const W: usize> {
@@ -491,24 +500,21 @@ fn nearest<L: Lanes<W>, const W: usize>(
     let width = QUAD * W;
     let mut candidates = 0u64;
     let quad_least = quad_least.vectors.quads::<W>(quads);
-    for quad in 0..quads.min(64) {
+    for quad in 0..quads.min(BEHIND) {
         let least = lanes.load(&quad_least.at(quad)[0]);
         candidates |= u64::from(lanes.equal(least, value) != 0) << quad;
     }
     let mut quad = candidates.trailing_zeros() as usize;
-    if quads > 64 && candidates == 0 {
-        // Of the quads beyond those that a word has bits for, the first is good enough.
-        quad = 64;
-        while quad + 1 < quads && lanes.equal(lanes.load(&quad_least.at(quad)[0]), value) == 0 {
-            quad += 1;
-        }
+    let has_more = quads > BEHIND;
+    if has_more && candidates == 0 {
+        quad = next_holder(lanes, value, &quad_least, BEHIND..quads);
     }
     let quad = quad.min(quads - 1);
     let mut found = Nearest {
         value: least,
         col: 0,
         is_unmatched: false,
-        others: candidates & candidates.wrapping_sub(1),
+        others: candidates & candidates.wrapping_sub(1) | u64::from(has_more) << BEHIND,
     };
     let holding = holders.of_quad(lanes, quad, value);
     found.choose(
@@ -520,7 +526,34 @@ fn nearest<L: Lanes<W>, const W: usize>(
     found
 }
 
+/// The first of some quads that holds a value; the end if none does.
+#[inline(always)]
+fn next_holder<L: Lanes<W>, const W: usize>(
+    lanes: L,
+    value: L::Vector,
+    quad_least: &Quads<L::Number, W>,
+    mut quads: Range<usize>,
+) -> usize {
+    while quads.start < quads.end
+        && lanes.equal(lanes.load(&quad_least.at(quads.start)[0]), value) == 0
+    {
+        quads.start += 1;
+    }
+    quads.start
+}
+
 impl<R: Arithmetic> Nearest<R> {
+    /// A matched column, when there is no unmatched one as near.
+    #[inline(always)]
+    pub fn matched(value: R, col: usize) -> Self {
+        Nearest {
+            value,
+            col,
+            is_unmatched: false,
+            others: 0,
+        }
+    }
+
     /// Of the columns that hold the least value in a quad, chooses one.
     #[inline(always)]
     fn choose(&mut self, holding: u64, unmatched: u64, first: usize, width: usize) {
@@ -536,13 +569,26 @@ impl<R: Arithmetic> Nearest<R> {
     fn look_further<L: Lanes<W, Number = R>, const W: usize>(
         &mut self,
         lanes: L,
+        quad_least: &PerQuad<R>,
         unmatched: &[u64],
         holders: &impl Holders<L, W>,
     ) {
         let (value, width) = (lanes.splat(self.value), QUAD * W);
+        let quads = unmatched.len() * (BLOCK / width);
+        let quad_least = quad_least.vectors.quads::<W>(quads);
+        let mut quad = 0;
         while self.others != 0 && !self.is_unmatched {
-            let quad = self.others.trailing_zeros() as usize;
-            self.others &= self.others - 1;
+            quad = if self.others == 1 << BEHIND {
+                next_holder(lanes, value, &quad_least, BEHIND.max(quad + 1)..quads)
+            } else {
+                self.others.trailing_zeros() as usize
+            };
+            if quad < BEHIND {
+                self.others &= self.others - 1;
+            } else if quad == quads {
+                self.others = 0;
+                return;
+            }
             let unmatched = bits_of_quad(unmatched, quad, width);
             let holding = holders.of_quad(lanes, quad, value);
             if holding & unmatched != 0 {
@@ -558,11 +604,12 @@ impl<R: Arithmetic> Nearest<R> {
         lanes: L,
         row: Row<E>,
         col_duals: &PerColumn<R>,
+        quad_least: &PerQuad<R>,
         unmatched: &[u64],
     ) {
         if self.others != 0 {
             let holders = InReducedCosts { row, col_duals };
-            self.look_further(lanes, unmatched, &holders);
+            self.look_further(lanes, quad_least, unmatched, &holders);
         }
     }
 }
@@ -1058,10 +1105,11 @@ impl<R: Arithmetic> Paths<R> {
         &self,
         lanes: L,
         nearest: &mut Nearest<R>,
+        quad_least: &PerQuad<R>,
         unmatched: &[u64],
     ) {
         if nearest.others != 0 {
-            nearest.look_further(lanes, unmatched, &InDistances(&self.distance));
+            nearest.look_further(lanes, quad_least, unmatched, &InDistances(&self.distance));
         }
     }
 
@@ -1151,6 +1199,50 @@ impl<R: Arithmetic> Paths<R> {
         }
         let (least, holders) = (lanes.least(total), InDistances(&self.distance));
         nearest(lanes, least, quads, quad_least, unmatched, &holders)
+    }
+
+    /// The nearest of `cols` columns, when nothing has changed since the last pass but that some were settled.
+    #[inline(always)]
+    pub fn look_again<L: Lanes<W, Number = R>, const W: usize>(
+        &self,
+        lanes: L,
+        cols: usize,
+        quad_least: &mut PerQuad<R>,
+        unmatched: &[u64],
+    ) -> Nearest<R> {
+        let quads = quads::<W>(cols);
+        let distances = self.distance.quads(quads);
+        let mut least_of = quad_least.vectors.quads_mut::<W>(quads);
+        let mut total = lanes.splat(R::INFINITY);
+        for quad in 0..quads {
+            let least = least_of_quad(lanes, load(lanes, distances.at(quad)));
+            lanes.store(least, &mut least_of.at(quad)[0]);
+            total = lanes.smaller(least, total);
+        }
+        let (least, holders) = (lanes.least(total), InDistances(&self.distance));
+        nearest(lanes, least, quads, quad_least, unmatched, &holders)
+    }
+
+    /// Lists those of `cols` columns whose distance is `value`, the last one first. There must be room for all.
+    #[inline(always)]
+    pub fn list_columns_at<L: Lanes<W, Number = R>, const W: usize>(
+        &self,
+        lanes: L,
+        cols: usize,
+        value: R,
+        list: &mut Vec<u32>,
+    ) {
+        list.clear();
+        let value = lanes.splat(value);
+        let holders = InDistances(&self.distance);
+        for quad in (0..quads::<W>(cols)).rev() {
+            let mut holding = holders.of_quad(lanes, quad, value);
+            while holding != 0 {
+                let place = BLOCK - 1 - holding.leading_zeros() as usize;
+                holding &= !(1 << place);
+                list.push((quad * QUAD * W + place) as u32);
+            }
+        }
     }
 }
 

@@ -1,0 +1,74 @@
+//! Duals for a limit that counted as less than it is.
+//!
+//! A limit L beyond some size counts as L', see `crate::problem`: the same matchings are optimal. The solver's duals prove that with
+//! L'/2 as their ceiling, where unmatched rows and columns are; the user is to have a proof with L/2. So those at the ceiling
+//! are lifted by Δ = (L − L')/2, and with them all that hang together with them; their partners fall by Δ.
+//!
+//! **Which those are.** Let C = max |c|, and m the number of rows, so that L' = ±4(m + 1)·C. If row i may take the column of row
+//! k, then u_i + v ≤ c_i and u_k + v = c_k, so u_i ≤ u_k + 2C. So where no row has a dual between T − 2C and T, no row with a
+//! dual of T or more may take a column whose row has less. Begin with T = L'/2, and lower T to the least dual that is less than
+//! 2C below it, as long as there is one: at most m times, and so T stays above 2C if L is positive. So for columns, with a
+//! bound S on v. No pair is in both sets, since T + S > C. Rows from T on rise by Δ and their columns fall; columns from
+//! S on rise and their rows fall: sums on matched pairs stay, and on no allowed pair does a sum rise. If L is negative nothing
+//! is matched, and all duals are at the ceiling.
+//!
+//! **Cost.** O(rows² + rows · columns) at worst, and one pass over the duals in nearly all cases.
+
+/// Tells which duals are lifted. Rows and columns are those of an instance.
+#[derive(Clone, Copy, Debug)]
+pub struct Lift {
+    /// T.
+    row_bound: f64,
+    /// S.
+    col_bound: f64,
+}
+
+impl Lift {
+    /// For duals whose ceiling is `half_limit`, of an instance with `largest_cost` = C > 0 and as many rows as `rows` has duals.
+    pub fn of(
+        half_limit: f64,
+        largest_cost: f64,
+        rows: impl ExactSizeIterator<Item = f64> + Clone,
+        cols: impl Iterator<Item = f64> + Clone,
+    ) -> Self {
+        // A little more than 2C, since duals are rounded: m times that still is less than L'/2 − C.
+        let gap = largest_cost * (2.0 + 0.5 / rows.len().max(1) as f64);
+        Lift {
+            row_bound: bound(half_limit, gap, rows),
+            col_bound: bound(half_limit, gap, cols),
+        }
+    }
+
+    /// By how many Δ the dual of a row rises, where `partner` is the dual of the column matched with it.
+    pub fn of_row(&self, dual: f64, partner: Option<f64>) -> f64 {
+        rise(dual, self.row_bound, partner, self.col_bound)
+    }
+
+    /// By how many Δ the dual of a column rises, where `partner` is the dual of the row matched with it.
+    pub fn of_col(&self, dual: f64, partner: Option<f64>) -> f64 {
+        rise(dual, self.col_bound, partner, self.row_bound)
+    }
+}
+
+/// The least dual that hangs together with the ceiling: no other is within `gap` below it.
+fn bound(ceiling: f64, gap: f64, duals: impl Iterator<Item = f64> + Clone) -> f64 {
+    let mut bound = ceiling;
+    loop {
+        let within = duals.clone().filter(|&dual| dual >= bound - gap);
+        let least = within.fold(bound, f64::min);
+        if least == bound {
+            return bound;
+        }
+        bound = least;
+    }
+}
+
+fn rise(dual: f64, bound: f64, partner: Option<f64>, partner_bound: f64) -> f64 {
+    if dual >= bound {
+        1.0
+    } else if partner.is_some_and(|partner| partner >= partner_bound) {
+        -1.0
+    } else {
+        0.0
+    }
+}
