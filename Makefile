@@ -131,7 +131,7 @@ clean:
 
 # ---- Hygiene that finds bugs ----
 
-.PHONY: test-asan test-boundary test-faults test-instructions record-instructions fuzz fuzz-smoke
+.PHONY: test-asan test-boundary test-share test-faults test-instructions record-instructions fuzz fuzz-smoke
 
 # Instructions per problem, which no noise disturbs, against those on record.
 INSTRUCTIONS = $(BIN)/python tests/instructions/check.py $(TARGET)/release/hungarian-core-bench
@@ -164,8 +164,8 @@ test-asan:
 BOUNDARY := build/boundary
 COMPILE_BOUNDARY = @mkdir -p $(BOUNDARY) && $(CXX) -std=c++17 -g -O1 -Wall -Wextra -Werror tests/cpp/boundary.cc
 
-test-boundary: $(BOUNDARY)/plain $(BOUNDARY)/sanitized
-	tests/cpp/run.sh $^
+test-boundary: $(BOUNDARY)/plain $(BOUNDARY)/sanitized test-share
+	tests/cpp/run.sh $(BOUNDARY)/plain $(BOUNDARY)/sanitized
 
 $(BOUNDARY)/plain: tests/cpp/boundary.cc $(ARCHIVE)
 	$(COMPILE_BOUNDARY) -I$(TARGET)/cxxbridge $(ARCHIVE) -o $@ -pthread -ldl -lm
@@ -173,6 +173,16 @@ $(BOUNDARY)/plain: tests/cpp/boundary.cc $(ARCHIVE)
 $(BOUNDARY)/sanitized: tests/cpp/boundary.cc $(SANITIZED_ARCHIVE)
 	$(COMPILE_BOUNDARY) -fsanitize=address,undefined -fno-sanitize-recover=all \
 	  -I$(INSTRUMENTED)/$(HOST)/cxxbridge $(SANITIZED_ARCHIVE) -o $@ -pthread -ldl -lm
+
+# How parts of a batch are shared among threads, under ThreadSanitizer, which wants addresses where it expects them.
+test-share: $(BOUNDARY)/share
+	setarch -R $<
+
+$(BOUNDARY)/share: tests/cpp/share.cc tf_op/share.h tf_op/without_exceptions.h $(VENV)/.complete
+	@mkdir -p $(BOUNDARY)
+	folder=$$($(BIN)/python -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("tensorflow").origin))') && \
+	$(CXX) -std=c++17 -g -O1 -fsanitize=thread -Wall -Wextra -Werror -I. -isystem "$$folder/include" $< -o $@ \
+	  -L"$$folder" -l:libtensorflow_framework.so.2 -Wl,-rpath,"$$folder" -pthread
 
 $(SANITIZED_ARCHIVE): Cargo.toml Cargo.lock build.rs $(wildcard src/*.rs src/cuda/*.rs)
 	$(SANITIZE) cargo build --locked --profile test --target $(HOST)

@@ -22,7 +22,7 @@ use crate::sweep::BLOCK;
 use crate::workspace::{Keep, in_workspace};
 
 /// What totals and duals are returned in.
-pub trait Real: Copy {
+pub trait Real: Copy + std::fmt::Debug + Into<f64> {
     /// The nearest number of this type; beyond its range, an infinity.
     fn round_from(value: f64) -> Self;
 
@@ -85,15 +85,17 @@ pub struct Shape {
 
 /// Inputs of a batch.
 #[derive(Clone, Copy, Debug)]
-pub struct Inputs<'a, T> {
+pub struct Inputs<'a, T: Solvable> {
     /// `[problems, rows, cols]`, row-major.
     pub cost: &'a [T],
     /// `[problems, rows]`, or one flag for all.
     pub row_mask: &'a [bool],
     /// `[problems, cols]`, or one flag for all.
     pub col_mask: &'a [bool],
-    /// Sense and limit, the same for all problems.
-    pub options: Options,
+    /// `[problems]`, or one limit for all; see [`Options::cost_limit`].
+    pub cost_limit: &'a [T::Real],
+    /// As if costs and limits were negated.
+    pub maximize: bool,
 }
 
 /// Outputs of a batch; every element is written.
@@ -200,7 +202,7 @@ pub fn cycles_per_problem(rows: f64, cols: f64) -> f64 {
     FIXED + rows * cols * (CYCLES_PER_ENTRY + sweeps)
 }
 
-impl<'a, T: Cost> Inputs<'a, T> {
+impl<'a, T: Solvable> Inputs<'a, T> {
     /// Checks the sizes of all inputs against `shape`.
     pub fn check(&self, shape: Shape) -> Result<(), BatchError> {
         let counts = shape.counts()?;
@@ -210,6 +212,10 @@ impl<'a, T: Cost> Inputs<'a, T> {
         }
         if self.col_mask.len() != 1 {
             expect_size("col_mask", self.col_mask.len(), counts.cols, shape)?;
+        }
+        let limits = self.cost_limit.len();
+        if limits != 1 {
+            expect_size("cost_limit", limits, shape.problems, shape)?;
         }
         Ok(())
     }
@@ -229,7 +235,14 @@ impl<'a, T: Cost> Inputs<'a, T> {
             cols,
             row_mask: mask(self.row_mask, rows, index),
             col_mask: mask(self.col_mask, cols, index),
-            options: self.options,
+            options: Options {
+                cost_limit: match self.cost_limit {
+                    [limit] => *limit,
+                    limits => limits[index],
+                }
+                .into(),
+                maximize: self.maximize,
+            },
         }
     }
 }
@@ -332,11 +345,11 @@ solvable!(half::bf16, f32);
 solvable!(f32, f32);
 solvable!(f64, f64);
 
-fn solve_any<T: Cost, U: Real>(
+fn solve_any<T: Solvable>(
     level: Level,
     shape: Shape,
     inputs: &Inputs<T>,
-    outputs: &mut Outputs<U>,
+    outputs: &mut Outputs<T::Real>,
 ) -> Result<Tally, BatchError>
 where
     Wide<T::Entry>: Keep,
@@ -410,16 +423,16 @@ impl<E: Entry> Wide<E> {
 }
 
 /// A batch whose sizes have been checked, and room to solve it in.
-struct SolveAll<'a, 'b, 'c, T: Cost, U> {
+struct SolveAll<'a, 'b, 'c, T: Solvable> {
     shape: Shape,
     inputs: &'a Inputs<'b, T>,
-    outputs: &'a mut Outputs<'c, U>,
+    outputs: &'a mut Outputs<'c, T::Real>,
     /// How many problems take turns.
     group: usize,
     workspace: &'a mut Wide<T::Entry>,
 }
 
-impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
+impl<T: Solvable> Work for SolveAll<'_, '_, '_, T> {
     type Output = Result<Tally, TryReserveError>;
 
     #[inline(always)]
@@ -471,7 +484,7 @@ impl<T: Cost, U: Real> Work for SolveAll<'_, '_, '_, T, U> {
                         (f64::NAN, Status::Invalid)
                     }
                 };
-                answer.total_cost[0] = U::round_from(total_cost);
+                answer.total_cost[0] = T::Real::round_from(total_cost);
                 answer.status[0] = status.code();
                 tally.bad += u64::from(status != Status::Optimal);
             }
@@ -686,7 +699,7 @@ pub(crate) fn total_cost<T: Cost>(problem: &Problem<T>, row_to_col: &[i32]) -> f
 /// One sentence on the first problem whose status is not 0, or `None`.
 ///
 /// `batch_dims` are the leading dimensions of the cost tensor, for naming an entry as the user would.
-pub fn describe_first_bad<T: Cost>(
+pub fn describe_first_bad<T: Solvable>(
     shape: Shape,
     inputs: &Inputs<T>,
     batch_dims: &[i64],
@@ -698,22 +711,25 @@ pub fn describe_first_bad<T: Cost>(
     let _ieee = DefaultEnvironment::on_this_thread();
     let problem = inputs.problem(shape, index);
     let place = batch_index(index, batch_dims);
-    let where_ = if batch_dims.is_empty() {
-        "the problem".to_string()
-    } else {
-        format!("problem [{}]", place.trim_end_matches(", "))
+    let of_problem = match batch_dims {
+        [] => String::new(),
+        _ => format!("[{}]", place.trim_end_matches(", ")),
     };
-    let forbidden = if inputs.options.maximize {
-        "-inf"
-    } else {
-        "+inf"
+    let where_ = match batch_dims {
+        [] => "the problem".to_string(),
+        _ => format!("problem {of_problem}"),
     };
+    let forbidden = if inputs.maximize { "-inf" } else { "+inf" };
     let mut layout = Layout::default();
     layout.try_reserve(shape.rows, shape.cols).ok()?;
     Some(match problem.prepare(PortableVectors, &mut layout) {
         Err(Unprepared::Memory(_)) => return None,
         Err(Unprepared::Invalid(Invalid::Limit)) => {
-            "cost_limit is nan, expected a number".to_string()
+            let which = match inputs.cost_limit {
+                [_] => "",
+                _ => &of_problem,
+            };
+            format!("cost_limit{which} is nan, expected a number")
         }
         Err(Unprepared::Invalid(Invalid::Entry { row, col, value })) => {
             let value = if value.is_nan() {

@@ -16,15 +16,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use half::slice::HalfBitsSliceExt;
 use half::{bf16, f16};
 
-use crate::batch::{self, BatchError};
+use crate::batch::{self, BatchError, Solvable};
 use crate::float_environment::DefaultEnvironment;
-use crate::problem::{Cost, Options};
 
 /// What both sides agree on. The C++ half is generated from this by cxx.
 #[allow(missing_docs)] // cxx generates undocumented items beside ours.
 #[cxx::bridge(namespace = "hungarian")]
 pub mod ffi {
-    /// All of a batch but its costs and outputs.
+    /// All of a batch but its costs, limits and outputs.
     #[derive(Debug)]
     struct Batch<'a> {
         /// Number of problems.
@@ -37,9 +36,7 @@ pub mod ffi {
         row_mask: &'a [bool],
         /// `[problems, cols]`, or one flag for all.
         col_mask: &'a [bool],
-        /// Finite: rows and columns may stay unmatched at half of it each.
-        cost_limit: f64,
-        /// As if costs and limit were negated.
+        /// As if costs and limits were negated.
         maximize: bool,
     }
 
@@ -90,17 +87,61 @@ pub mod ffi {
     }
 
     extern "Rust" {
-        /// Solves a batch; half and bfloat16 costs come as their bits.
-        fn solve_half(batch: &Batch, cost: &[u16], outputs: &mut FloatOutputs) -> Outcome;
-        fn solve_bfloat16(batch: &Batch, cost: &[u16], outputs: &mut FloatOutputs) -> Outcome;
-        fn solve_float(batch: &Batch, cost: &[f32], outputs: &mut FloatOutputs) -> Outcome;
-        fn solve_double(batch: &Batch, cost: &[f64], outputs: &mut DoubleOutputs) -> Outcome;
+        /// Solves a batch; half and bfloat16 costs come as their bits. `limit` is one for each problem, or one for all.
+        fn solve_half(
+            batch: &Batch,
+            cost: &[u16],
+            limit: &[f32],
+            outputs: &mut FloatOutputs,
+        ) -> Outcome;
+        fn solve_bfloat16(
+            batch: &Batch,
+            cost: &[u16],
+            limit: &[f32],
+            outputs: &mut FloatOutputs,
+        ) -> Outcome;
+        fn solve_float(
+            batch: &Batch,
+            cost: &[f32],
+            limit: &[f32],
+            outputs: &mut FloatOutputs,
+        ) -> Outcome;
+        fn solve_double(
+            batch: &Batch,
+            cost: &[f64],
+            limit: &[f64],
+            outputs: &mut DoubleOutputs,
+        ) -> Outcome;
 
         /// One sentence on the first problem whose status is not 0; empty if there is none.
-        fn describe_half(batch: &Batch, cost: &[u16], dims: &[i64], status: &[i32]) -> String;
-        fn describe_bfloat16(batch: &Batch, cost: &[u16], dims: &[i64], status: &[i32]) -> String;
-        fn describe_float(batch: &Batch, cost: &[f32], dims: &[i64], status: &[i32]) -> String;
-        fn describe_double(batch: &Batch, cost: &[f64], dims: &[i64], status: &[i32]) -> String;
+        fn describe_half(
+            batch: &Batch,
+            cost: &[u16],
+            limit: &[f32],
+            dims: &[i64],
+            status: &[i32],
+        ) -> String;
+        fn describe_bfloat16(
+            batch: &Batch,
+            cost: &[u16],
+            limit: &[f32],
+            dims: &[i64],
+            status: &[i32],
+        ) -> String;
+        fn describe_float(
+            batch: &Batch,
+            cost: &[f32],
+            limit: &[f32],
+            dims: &[i64],
+            status: &[i32],
+        ) -> String;
+        fn describe_double(
+            batch: &Batch,
+            cost: &[f64],
+            limit: &[f64],
+            dims: &[i64],
+            status: &[i32],
+        ) -> String;
 
         /// Processor cycles that one problem of this size is expected to take.
         fn cycles_per_problem(rows: i64, cols: i64) -> i64;
@@ -110,10 +151,15 @@ pub mod ffi {
 use ffi::{Batch, DoubleOutputs, ErrorKind, FloatOutputs, Outcome};
 
 macro_rules! entry_points {
-    ($solve:ident, $describe:ident, $bits:ty, $outputs:ident, $reinterpret:expr) => {
-        fn $solve(batch: &Batch, cost: &[$bits], outputs: &mut $outputs) -> Outcome {
+    ($solve:ident, $describe:ident, $bits:ty, $real:ty, $outputs:ident, $reinterpret:expr) => {
+        fn $solve(
+            batch: &Batch,
+            cost: &[$bits],
+            limit: &[$real],
+            outputs: &mut $outputs,
+        ) -> Outcome {
             guard(|| {
-                let (shape, inputs) = unpack(batch, $reinterpret(cost))?;
+                let (shape, inputs) = unpack(batch, $reinterpret(cost), limit)?;
                 let mut outputs = batch::Outputs {
                     total_cost: &mut *outputs.total_cost,
                     row_to_col: &mut *outputs.row_to_col,
@@ -127,9 +173,15 @@ macro_rules! entry_points {
             })
         }
 
-        fn $describe(batch: &Batch, cost: &[$bits], dims: &[i64], status: &[i32]) -> String {
+        fn $describe(
+            batch: &Batch,
+            cost: &[$bits],
+            limit: &[$real],
+            dims: &[i64],
+            status: &[i32],
+        ) -> String {
             let describe = || {
-                let (shape, inputs) = unpack(batch, $reinterpret(cost)).ok()?;
+                let (shape, inputs) = unpack(batch, $reinterpret(cost), limit).ok()?;
                 inputs.check(shape).ok()?;
                 (status.len() == shape.problems).then_some(())?;
                 batch::describe_first_bad(shape, &inputs, dims, status)
@@ -146,6 +198,7 @@ entry_points!(
     solve_half,
     describe_half,
     u16,
+    f32,
     FloatOutputs,
     HalfBitsSliceExt::reinterpret_cast::<f16>
 );
@@ -153,6 +206,7 @@ entry_points!(
     solve_bfloat16,
     describe_bfloat16,
     u16,
+    f32,
     FloatOutputs,
     HalfBitsSliceExt::reinterpret_cast::<bf16>
 );
@@ -160,12 +214,14 @@ entry_points!(
     solve_float,
     describe_float,
     f32,
+    f32,
     FloatOutputs,
     std::convert::identity
 );
 entry_points!(
     solve_double,
     describe_double,
+    f64,
     f64,
     DoubleOutputs,
     std::convert::identity
@@ -183,9 +239,10 @@ fn cycles_per_problem(rows: i64, cols: i64) -> i64 {
 }
 
 /// The batch in the core's terms.
-fn unpack<'a, T: Cost>(
+fn unpack<'a, T: Solvable>(
     batch: &Batch<'a>,
     cost: &'a [T],
+    cost_limit: &'a [T::Real],
 ) -> Result<(batch::Shape, batch::Inputs<'a, T>), BatchError> {
     let shape = batch::Shape {
         problems: size(batch.problems)?,
@@ -196,10 +253,8 @@ fn unpack<'a, T: Cost>(
         cost,
         row_mask: batch.row_mask,
         col_mask: batch.col_mask,
-        options: Options {
-            cost_limit: batch.cost_limit,
-            maximize: batch.maximize,
-        },
+        cost_limit,
+        maximize: batch.maximize,
     };
     Ok((shape, inputs))
 }
@@ -271,15 +326,15 @@ mod tests {
             cols,
             row_mask: &[true],
             col_mask: &[true],
-            cost_limit: f64::INFINITY,
             maximize: false,
         };
-        let solve = |batch: Batch, cost: &[f32]| {
+        let solve_with = |batch: Batch, cost: &[f32], limit: &[f32]| {
             let (mut total, mut to_col, mut to_row) = ([0.0], [0; 2], [0; 3]);
             let (mut u, mut v, mut status) = ([0.0; 2], [0.0; 3], [0]);
             let outcome = solve_float(
                 &batch,
                 cost,
+                limit,
                 &mut FloatOutputs {
                     total_cost: &mut total,
                     row_to_col: &mut to_col,
@@ -291,8 +346,11 @@ mod tests {
             );
             outcome.message
         };
+        let solve = |batch, cost: &[f32]| solve_with(batch, cost, &[f32::INFINITY]);
         assert_eq!(solve(batch(1, 2, 3), &[0.0; 6]), "");
         insta::assert_snapshot!(solve(batch(1, 2, 3), &[0.0; 5]), @"cost has 5 elements, expected 6 for 1 problems of 2 x 3");
+        insta::assert_snapshot!(solve_with(batch(1, 2, 3), &[0.0; 6], &[]), @"cost_limit has 0 elements, expected 1 for 1 problems of 2 x 3");
+        insta::assert_snapshot!(solve_with(batch(1, 2, 3), &[0.0; 6], &[0.0; 2]), @"cost_limit has 2 elements, expected 1 for 1 problems of 2 x 3");
         insta::assert_snapshot!(solve(batch(1, 3, 2), &[0.0; 6]), @"row_to_col has 2 elements, expected 3 for 1 problems of 3 x 2");
         insta::assert_snapshot!(solve(batch(-1, 2, 3), &[0.0; 6]), @"a size is negative: got -1, expected 0 or more");
         insta::assert_snapshot!(solve(batch(i64::MAX, 2, 3), &[0.0; 6]), @"got 9223372036854775807 problems of 2 x 3, expected at most 2147483647 rows and columns and at most 2^64 entries in all");

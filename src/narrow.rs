@@ -6,7 +6,7 @@
 
 use std::collections::TryReserveError;
 
-use crate::batch::{Duals, Inputs, Outputs, Real, Shape, Tally, total_cost};
+use crate::batch::{Duals, Inputs, Outputs, Real, Shape, Solvable, Tally, total_cost};
 use crate::lanes::{DOUBLES, LaneWise, Level, Vectors, Work};
 use crate::problem::{Cost, Entry, Instance, Layout, Names, Problem, Unprepared};
 use crate::side_by_side::{Again, Octet, Seat, SeatsOfOctet, SideBySide, TOGETHER};
@@ -15,11 +15,11 @@ use crate::status::Status;
 use crate::workspace::{Keep, in_workspace};
 
 /// Solves a batch whose sizes have been checked and are narrow, with the vector instructions of a certain level.
-pub fn solve_at<T: Cost, U: Real>(
+pub fn solve_at<T: Solvable>(
     level: Level,
     shape: Shape,
     inputs: &Inputs<T>,
-    outputs: &mut Outputs<U>,
+    outputs: &mut Outputs<T::Real>,
 ) -> Result<Tally, TryReserveError>
 where
     Narrow<T::Entry, 8>: Keep,
@@ -27,18 +27,18 @@ where
     Narrow<T::Entry, 32>: Keep,
 {
     match shape.rows.max(shape.cols) {
-        0..=8 => solve_padded::<T, U, 8>(level, shape, inputs, outputs),
-        9..=16 => solve_padded::<T, U, 16>(level, shape, inputs, outputs),
-        _ => solve_padded::<T, U, 32>(level, shape, inputs, outputs),
+        0..=8 => solve_padded::<T, 8>(level, shape, inputs, outputs),
+        9..=16 => solve_padded::<T, 16>(level, shape, inputs, outputs),
+        _ => solve_padded::<T, 32>(level, shape, inputs, outputs),
     }
 }
 
 /// The same for problems that are padded to `COLS` columns.
-fn solve_padded<T: Cost, U: Real, const COLS: usize>(
+fn solve_padded<T: Solvable, const COLS: usize>(
     level: Level,
     shape: Shape,
     inputs: &Inputs<T>,
-    outputs: &mut Outputs<U>,
+    outputs: &mut Outputs<T::Real>,
 ) -> Result<Tally, TryReserveError>
 where
     Narrow<T::Entry, COLS>: Keep,
@@ -88,27 +88,27 @@ impl<E: Entry, const COLS: usize> Narrow<E, COLS> {
 }
 
 /// A batch of problems that are padded to `COLS` columns, and room to solve it in.
-struct SolveNarrow<'a, 'b, 'c, T: Cost, U, const COLS: usize> {
+struct SolveNarrow<'a, 'b, 'c, T: Solvable, const COLS: usize> {
     shape: Shape,
     inputs: &'a Inputs<'b, T>,
-    outputs: &'a mut Outputs<'c, U>,
+    outputs: &'a mut Outputs<'c, T::Real>,
     workspace: &'a mut Narrow<T::Entry, COLS>,
 }
 
-impl<'b, T: Cost, U: Real, const COLS: usize> SolveNarrow<'_, 'b, '_, T, U, COLS> {
+impl<'b, T: Solvable, const COLS: usize> SolveNarrow<'_, 'b, '_, T, COLS> {
     /// Costs of all problems, if the batch is plain.
     fn plain_costs(&self) -> Option<&'b [[[T::Entry; COLS]; COLS]]> {
         let is_plain = T::Entry::IS_NEVER_SCALED
             && (self.shape.rows, self.shape.cols) == (COLS, COLS)
             && (self.inputs.row_mask, self.inputs.col_mask) == (&[true], &[true])
-            && !self.inputs.options.maximize
-            && self.inputs.options.cost_limit == f64::INFINITY;
+            && !self.inputs.maximize
+            && (self.inputs.cost_limit.iter()).all(|&limit| limit.into() == f64::INFINITY);
         let costs = T::as_entries(self.inputs.cost).filter(|_| is_plain)?;
         Some(costs.as_chunks().0.as_chunks().0)
     }
 }
 
-impl<T: Cost, U: Real, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, U, COLS> {
+impl<T: Solvable, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, COLS> {
     type Output = Result<Tally, TryReserveError>;
 
     #[inline(always)]
@@ -162,7 +162,7 @@ fn largest_allowed<E: Entry>(costs: &[E]) -> f64 {
     largest
 }
 
-impl<T: Cost, U: Real, const COLS: usize> SolveNarrow<'_, '_, '_, T, U, COLS> {
+impl<T: Solvable, const COLS: usize> SolveNarrow<'_, '_, '_, T, COLS> {
     /// Solves a group of a plain batch, if all its costs are valid.
     #[inline(always)]
     fn solve_plain<V: Vectors>(
@@ -282,14 +282,14 @@ impl<T: Cost, U: Real, const COLS: usize> SolveNarrow<'_, '_, '_, T, U, COLS> {
 }
 
 /// A group of problems in a batch.
-struct SolveAnyGroup<'s, 'a, 'b, 'c, T: Cost, U, const COLS: usize> {
-    batch: &'s mut SolveNarrow<'a, 'b, 'c, T, U, COLS>,
+struct SolveAnyGroup<'s, 'a, 'b, 'c, T: Solvable, const COLS: usize> {
+    batch: &'s mut SolveNarrow<'a, 'b, 'c, T, COLS>,
     first: usize,
     last: usize,
     tally: &'s mut Tally,
 }
 
-impl<T: Cost, U: Real, const COLS: usize> Work for SolveAnyGroup<'_, '_, '_, '_, T, U, COLS> {
+impl<T: Solvable, const COLS: usize> Work for SolveAnyGroup<'_, '_, '_, '_, T, COLS> {
     type Output = Result<(), TryReserveError>;
 
     #[inline(always)]
@@ -307,7 +307,6 @@ impl<T: Cost, U: Real, const COLS: usize> Work for SolveAnyGroup<'_, '_, '_, '_,
             workspace: Narrow { layouts, solver },
         } = batch;
         let shape = *shape;
-        let sign = inputs.options.sign();
         let mut instances = [const { None }; TOGETHER];
         let mut any = None;
         for ((index, layout), place) in (first..last).zip(layouts).zip(&mut instances) {
@@ -355,6 +354,7 @@ impl<T: Cost, U: Real, const COLS: usize> Work for SolveAnyGroup<'_, '_, '_, '_,
             for (lane, index) in (first..last.min(first + DOUBLES)).enumerate() {
                 let mut answer = outputs.of_problem(shape, index);
                 let problem = inputs.problem(shape, index);
+                let sign = problem.options.sign();
                 let Some(instance) = &instances[lane] else {
                     answer.clear();
                     answer.conclude(f64::NAN, Status::Invalid, tally);

@@ -185,7 +185,7 @@ impl Mask<'_> {
     }
 }
 
-/// What holds for every problem of a batch.
+/// What may stay unmatched, and what is better.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Finite L: a row or column may stay unmatched at L/2 each. Infinite, either sign: as many pairs as

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Owned, doubled_objective, solve};
+use common::{Owned, doubled_objective, solve, solve_together};
 use hungarian_loss::batch::{self, Inputs, Outputs, Shape};
 use hungarian_loss::certificate::check;
 use hungarian_loss::problem::Options;
@@ -145,7 +145,8 @@ fn a_bad_problem_leaves_its_neighbours_alone() {
         cost: &cost,
         row_mask: &[true],
         col_mask: &[true],
-        options: Options::default(),
+        cost_limit: &[f32::INFINITY],
+        maximize: false,
     };
     batch::solve(
         shape,
@@ -187,6 +188,95 @@ fn invalid_outranks_infeasible_and_a_nan_limit_spoils_all() {
         problem.options.cost_limit = f64::NAN;
         assert_eq!(status(&problem), 2);
     }
+}
+
+/// Limits of one batch: above, among and below the costs, none, and one that spoils its problem.
+const LIMITS: [f64; 7] = [9.0, INF, 3.0, f64::NAN, -INF, -4.0, 1e300];
+
+/// Batches in which each problem has a limit of its own, in any order, against each problem alone. Up to 32 columns several
+/// are solved at once, beyond in turns: no group may take one's limit for all.
+#[test]
+fn each_problem_has_its_own_limit() {
+    for (rows, cols) in [
+        (1, 1),
+        (8, 8),
+        (5, 7),
+        (16, 16),
+        (32, 20),
+        (33, 33),
+        (60, 90),
+        (90, 60),
+    ] {
+        for maximize in [false, true] {
+            let problems: Vec<Owned<f64>> = (0..75)
+                .map(|index| {
+                    let cost =
+                        (0..rows * cols).map(|place| ((place * 37 + index * 11) % 13) as f64);
+                    let mut problem = Owned::new(rows, cols, cost.collect());
+                    let limit = LIMITS[index * index % 11 % LIMITS.len()];
+                    problem.options = Options {
+                        cost_limit: limit,
+                        maximize,
+                    };
+                    problem
+                })
+                .collect();
+            let alone: Vec<_> = problems.iter().map(solve::<f64, f64>).collect();
+            for (problem, (answer, status)) in problems.iter().zip(&alone) {
+                let limit = problem.options.cost_limit;
+                assert_eq!(
+                    *status,
+                    if limit.is_nan() { 2 } else { 0 },
+                    "{rows} x {cols}, {limit}"
+                );
+                if *status == 0 {
+                    check(&problem.view(), answer, F64_ROUNDOFF).unwrap();
+                }
+            }
+            let backwards: Vec<_> = problems.iter().rev().cloned().collect();
+            let forth = solve_together(&problems);
+            let mut back = solve_together(&backwards);
+            back.reverse();
+            for (index, expected) in alone.iter().enumerate() {
+                let expected = format!("{expected:?}");
+                assert_eq!(
+                    format!("{:?}", forth[index]),
+                    expected,
+                    "{rows} x {cols}, problem {index}"
+                );
+                assert_eq!(
+                    format!("{:?}", back[index]),
+                    expected,
+                    "{rows} x {cols}, problem {index}"
+                );
+            }
+        }
+    }
+}
+
+/// What is wrong with a limit is said of its own problem.
+#[test]
+fn a_nan_limit_is_named() {
+    let shape = Shape {
+        problems: 6,
+        rows: 1,
+        cols: 1,
+    };
+    let limits = [1.0, 1.0, INF, 1.0, f64::NAN, f64::NAN];
+    let describe = |cost_limit: &[f64], dims: &[i64], status: &[i32]| {
+        let inputs = Inputs {
+            cost: &[0.0; 6],
+            row_mask: &[true],
+            col_mask: &[true],
+            cost_limit,
+            maximize: false,
+        };
+        batch::describe_first_bad(shape, &inputs, dims, status).unwrap()
+    };
+    let of_each = describe(&limits, &[2, 3], &[0, 0, 0, 0, 2, 2]);
+    assert_eq!(of_each, "cost_limit[1, 1] is nan, expected a number");
+    let of_all = describe(&[f64::NAN], &[2, 3], &[2; 6]);
+    assert_eq!(of_all, "cost_limit is nan, expected a number");
 }
 
 #[test]

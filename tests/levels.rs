@@ -51,6 +51,10 @@ fn solve<T: Solvable<Real = U>, U: Real + Into<f64>>(
         .iter()
         .flat_map(|problem| problem.col_mask.clone())
         .collect();
+    let cost_limit: Vec<U> = batch
+        .iter()
+        .map(|problem| U::round_from(problem.options.cost_limit))
+        .collect();
     let rubbish = U::round_from(7.0);
     let mut total_cost = vec![rubbish; problems];
     let mut row_to_col = vec![7; problems * rows];
@@ -69,7 +73,8 @@ fn solve<T: Solvable<Real = U>, U: Real + Into<f64>>(
             cost: &cost,
             row_mask: &row_mask,
             col_mask: &col_mask,
-            options: batch[0].options,
+            cost_limit: &cost_limit,
+            maximize: batch[0].options.maximize,
         },
         &mut Outputs {
             total_cost: &mut total_cost,
@@ -108,10 +113,11 @@ fn draw<T: Cost>(random: &mut Random, from: impl Fn(f64) -> T) -> Vec<Owned<T>> 
         _ => (1 + random.index(size), 1 + random.index(size)),
     };
     let cols = if random.index(2) == 0 { rows } else { cols };
-    let options = Options {
+    let mut options = Options {
         cost_limit: [f64::INFINITY, f64::INFINITY, 0.5][random.index(3)],
         maximize: random.index(4) == 0,
     };
+    let has_limit_each = random.index(4) == 0;
     let masked = random.index(3) == 0;
     let problems = 1 + random.index(if size <= 32 { 90 } else { 7 });
     (0..problems)
@@ -122,6 +128,9 @@ fn draw<T: Cost>(random: &mut Random, from: impl Fn(f64) -> T) -> Vec<Owned<T>> 
                 .map(|_| from(sign * draw_cost(random, kind)))
                 .collect();
             let mut problem = Owned::new(rows, cols, cost);
+            if has_limit_each {
+                options.cost_limit = [f64::INFINITY, 0.5, -0.25, f64::NAN][random.index(4)];
+            }
             problem.options = options;
             if masked {
                 let flags = problem.row_mask.iter_mut().chain(&mut problem.col_mask);

@@ -55,17 +55,20 @@ prop_compose! {
         problems in prop::collection::vec(costs(rows * cols), 1..80),
         flags in prop::collection::vec(0..4, 80 * (rows + cols)),
         masked in any::<bool>(),
+        has_limit_each in any::<bool>(),
         rows in Just(rows),
         cols in Just(cols),
         limited in Just(limited),
         maximize in Just(maximize),
     ) -> Vec<(Kind, Owned<f32>)> {
-        let cost_limit = if limited { 8.0 } else { f64::INFINITY };
-        let options = Options { cost_limit, maximize };
-        let sign = options.sign() as f32;
-        problems.into_iter().zip(flags.chunks(rows + cols)).map(|((kind, cost), flags)| {
+        let sign = if maximize { -1.0 } else { 1.0 };
+        problems.into_iter().zip(flags.chunks(rows + cols)).enumerate().map(|(index, ((kind, cost), flags))| {
             let mut problem = Owned::new(rows, cols, cost.iter().map(|cost| sign * cost).collect());
-            problem.options = options;
+            // Those of a batch may have different limits, and some none.
+            let limited = if has_limit_each { index % 3 != 0 } else { limited };
+            let limit = if has_limit_each { index % 5 } else { 8 };
+            let cost_limit = if limited { f64::from(sign) * limit as f64 } else { f64::INFINITY };
+            problem.options = Options { cost_limit, maximize };
             if masked {
                 let mut exists = flags.iter().map(|&flag| flag != 0);
                 problem.row_mask.fill_with(|| exists.next().unwrap_or(true));
@@ -91,12 +94,13 @@ proptest! {
         let cost: Vec<f32> = owned().flat_map(|problem| problem.cost.clone()).collect();
         let row_mask: Vec<bool> = owned().flat_map(|problem| problem.row_mask.clone()).collect();
         let col_mask: Vec<bool> = owned().flat_map(|problem| problem.col_mask.clone()).collect();
+        let cost_limit: Vec<f32> = owned().map(|problem| problem.options.cost_limit as f32).collect();
         let (mut total_cost, mut status) = (vec![-77.0f32; problems], vec![-77; problems]);
         let (mut row_to_col, mut col_to_row) = (vec![-77; problems * rows], vec![-77; problems * cols]);
         let (mut row_duals, mut col_duals) = (vec![-77.0f32; problems * rows], vec![-77.0f32; problems * cols]);
         let tally = batch::solve(
             Shape { problems, rows, cols },
-            &Inputs { cost: &cost, row_mask: &row_mask, col_mask: &col_mask, options: batch[0].1.options },
+            &Inputs { cost: &cost, row_mask: &row_mask, col_mask: &col_mask, cost_limit: &cost_limit, maximize: batch[0].1.options.maximize },
             &mut Outputs {
                 total_cost: &mut total_cost,
                 row_to_col: &mut row_to_col,

@@ -55,23 +55,60 @@ pub fn solve<T: Solvable<Real = U>, U: Real + Into<f64>>(problem: &Owned<T>) -> 
 pub fn solve_and_tally<T: Solvable<Real = U>, U: Real + Into<f64>>(
     problem: &Owned<T>,
 ) -> (Answer, i32, Tally) {
-    let (rows, cols) = (problem.rows, problem.cols);
+    let (mut answers, tally) = solve_batch(std::slice::from_ref(problem));
+    let (answer, status) = answers.pop().expect("one answer");
+    (answer, status, tally)
+}
+
+/// Solves problems of one shape and sense in one call.
+pub fn solve_together<T: Solvable<Real = U>, U: Real + Into<f64>>(
+    problems: &[Owned<T>],
+) -> Vec<(Answer, i32)> {
+    solve_batch(problems).0
+}
+
+fn solve_batch<T: Solvable<Real = U>, U: Real + Into<f64>>(
+    batch: &[Owned<T>],
+) -> (Vec<(Answer, i32)>, Tally) {
+    let Owned {
+        rows,
+        cols,
+        options,
+        ..
+    } = batch[0];
+    let problems = batch.len();
     let shape = Shape {
-        problems: 1,
+        problems,
         rows,
         cols,
     };
     let rubbish = U::round_from(-77.0);
-    let (mut total_cost, mut status) = ([rubbish], [-77]);
-    let (mut row_to_col, mut col_to_row) = (vec![-77; rows], vec![-77; cols]);
-    let (mut row_duals, mut col_duals) = (vec![rubbish; rows], vec![rubbish; cols]);
+    let (mut total_cost, mut status) = (vec![rubbish; problems], vec![-77; problems]);
+    let (mut row_to_col, mut col_to_row) = (vec![-77; problems * rows], vec![-77; problems * cols]);
+    let mut row_duals = vec![rubbish; problems * rows];
+    let mut col_duals = vec![rubbish; problems * cols];
+    let limits = batch.iter().map(|problem| {
+        let limit = problem.options.cost_limit;
+        let rounded = U::round_from(limit);
+        let is_kept = rounded.into() == limit || limit.is_nan();
+        assert!(is_kept, "the limit {limit:e} is no number of that type");
+        rounded
+    });
+    let flat = |part: fn(&Owned<T>) -> &[bool]| -> Vec<bool> {
+        batch.iter().flat_map(part).copied().collect()
+    };
     let tally = batch::solve(
         shape,
         &Inputs {
-            cost: &problem.cost,
-            row_mask: &problem.row_mask,
-            col_mask: &problem.col_mask,
-            options: problem.options,
+            cost: &batch
+                .iter()
+                .flat_map(|problem| &problem.cost)
+                .copied()
+                .collect::<Vec<T>>(),
+            row_mask: &flat(|problem| &problem.row_mask),
+            col_mask: &flat(|problem| &problem.col_mask),
+            cost_limit: &limits.collect::<Vec<U>>(),
+            maximize: options.maximize,
         },
         &mut Outputs {
             total_cost: &mut total_cost,
@@ -83,15 +120,22 @@ pub fn solve_and_tally<T: Solvable<Real = U>, U: Real + Into<f64>>(
         },
     )
     .expect("sizes fit");
-    let widen = |values: Vec<U>| values.into_iter().map(Into::into).collect();
-    let answer = Answer {
-        total_cost: total_cost[0].into(),
-        row_to_col,
-        col_to_row,
-        row_duals: widen(row_duals),
-        col_duals: widen(col_duals),
-    };
-    (answer, status[0], tally)
+    let widen = |values: &[U]| values.iter().map(|&value| value.into()).collect();
+    let answers = (0..problems).map(|index| {
+        let (of_rows, of_cols) = (
+            index * rows..(index + 1) * rows,
+            index * cols..(index + 1) * cols,
+        );
+        let answer = Answer {
+            total_cost: total_cost[index].into(),
+            row_to_col: row_to_col[of_rows.clone()].to_vec(),
+            col_to_row: col_to_row[of_cols.clone()].to_vec(),
+            row_duals: widen(&row_duals[of_rows]),
+            col_duals: widen(&col_duals[of_cols]),
+        };
+        (answer, status[index])
+    });
+    (answers.collect(), tally)
 }
 
 /// Least objective over all assignments, found by trying them all; `None` if there is none. The objective is doubled, so

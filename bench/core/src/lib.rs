@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use hungarian_loss::batch::{self, Inputs, Outputs, Shape, Tally};
-use hungarian_loss::problem::Options;
 use hungarian_random::Random;
 
 /// What the costs are like; `bench/against_peers.py` has the same.
@@ -122,7 +121,8 @@ impl Batch {
             cost: &self.cost,
             row_mask: &[true],
             col_mask: &[true],
-            options: Options::default(),
+            cost_limit: &[f32::INFINITY],
+            maximize: false,
         };
         let mut outputs = Outputs {
             total_cost: &mut self.total_cost,

@@ -101,7 +101,8 @@ pub struct Case {
     pub row_mask: Vec<bool>,
     /// One flag for all, or one each.
     pub col_mask: Vec<bool>,
-    pub cost_limit: f64,
+    /// One for all, or one each.
+    pub cost_limit: Vec<f64>,
     pub maximize: bool,
 }
 
@@ -112,11 +113,14 @@ impl<'a> Arbitrary<'a> for Case {
         let problems = u.int_in_range(0..=3)?;
         let (rows, cols) = (u.int_in_range(0..=8)?, u.int_in_range(0..=8)?);
         let maximize = u.arbitrary()?;
-        let cost_limit = match u.int_in_range(0..=3)? {
-            0 => palette.draw(kind, maximize, u)?,
-            1 => f64::NEG_INFINITY,
-            _ => f64::INFINITY,
+        let draw_limit = |u: &mut Unstructured| {
+            Ok(match u.int_in_range(0..=3)? {
+                0 => palette.draw(kind, maximize, u)?,
+                1 => f64::NEG_INFINITY,
+                _ => f64::INFINITY,
+            })
         };
+        let mut cost_limit = vec![draw_limit(u)?];
         let mask = |length: usize, u: &mut Unstructured| match u.int_in_range(0..=7)? {
             0 => Ok(vec![false]),
             1..=3 => (0..problems * length).map(|_| u.ratio(3, 4)).collect(),
@@ -124,12 +128,18 @@ impl<'a> Arbitrary<'a> for Case {
         };
         let (row_mask, col_mask) = (mask(rows, u)?, mask(cols, u)?);
         let cost = (0..problems * rows * cols).map(|_| palette.draw(kind, maximize, u));
+        let cost = cost.collect::<arbitrary::Result<_>>()?;
+        // Last, so that what is kept in the corpus means what it did.
+        if u.int_in_range(0..=3)? == 3 {
+            let limits = (0..problems).map(|_| draw_limit(u));
+            cost_limit = limits.collect::<arbitrary::Result<_>>()?;
+        }
         Ok(Case {
             kind,
             problems,
             rows,
             cols,
-            cost: cost.collect::<arbitrary::Result<_>>()?,
+            cost,
             row_mask,
             col_mask,
             cost_limit,

@@ -187,14 +187,13 @@ fn single<T: Cost>(case: &Case, cost: &[T], index: usize) -> Owned<T> {
         cost: cost[index * size..][..size].to_vec(),
         row_mask: mask(&case.row_mask, case.rows),
         col_mask: mask(&case.col_mask, case.cols),
-        options: options(case),
-    }
-}
-
-fn options(case: &Case) -> Options {
-    Options {
-        cost_limit: case.cost_limit,
-        maximize: case.maximize,
+        options: Options {
+            cost_limit: match case.cost_limit[..] {
+                [limit] => limit,
+                _ => case.cost_limit[index],
+            },
+            maximize: case.maximize,
+        },
     }
 }
 
@@ -214,11 +213,14 @@ fn solve_batch<T: Solvable<Real = U>, U: Real + Into<f64>>(
         rows,
         cols,
     };
+    let limits = case.cost_limit.iter();
+    let cost_limit: Vec<U> = limits.map(|&limit| U::round_from(limit)).collect();
     let inputs = Inputs {
         cost,
         row_mask: &case.row_mask,
         col_mask: &case.col_mask,
-        options: options(case),
+        cost_limit: &cost_limit,
+        maximize: case.maximize,
     };
     let rubbish = U::round_from(-77.0);
     let (mut total_cost, mut status) = (vec![rubbish; problems], vec![-77; problems]);
