@@ -27,6 +27,8 @@ fn hold<T: Solvable<Real = U>, U: Real + Into<f64>>(
         // Within the range of f16 even where it is padded with 0.
         let cost = [5.0, 1.0, 1.0, 5.0].map(|cost| narrow(sign * cost));
         for limit in huge(most) {
+            // Of the limit's type.
+            let limit = U::round_from(limit).into();
             let mut problem = Owned::new(2, 2, cost.to_vec());
             problem.options = Options {
                 cost_limit: limit,

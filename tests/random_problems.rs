@@ -266,8 +266,11 @@ fn fits<T: Cost>(whole: &Whole, narrow: impl Fn(f64) -> T, limit_digits: u32) ->
         narrow(number).widen() == number
     };
     let limit = whole.limit_magnitude();
-    let used = u64::BITS - limit.leading_zeros() - limit.trailing_zeros().min(63);
-    whole.cost.iter().flatten().all(|&cost| same(cost)) && (limit == 0 || used <= limit_digits)
+    let used = match limit {
+        0 => 0,
+        _ => u64::BITS - limit.leading_zeros() - limit.trailing_zeros(),
+    };
+    whole.cost.iter().flatten().all(|&cost| same(cost)) && used <= limit_digits
 }
 
 /// Solves in one type and holds the answer to the oracle and to its certificate.

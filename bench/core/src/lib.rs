@@ -18,6 +18,10 @@ pub enum Kind {
     Rounded,
     /// A million and a number in [0, 1), of which f32 keeps four bits.
     Offset,
+    /// All the same.
+    Equal,
+    /// Three different rows, over and over.
+    FewRows,
 }
 
 impl Kind {
@@ -25,6 +29,9 @@ impl Kind {
     pub const UNTIED: [Kind; 2] = [Kind::Uniform, Kind::Euclidean];
     /// Those with many.
     pub const TIED: [Kind; 3] = [Kind::Integers, Kind::Rounded, Kind::Offset];
+
+    /// Those with hardly anything else.
+    pub const REPEATED: [Kind; 2] = [Kind::Equal, Kind::FewRows];
 
     /// As on the command line.
     pub fn name(self) -> &'static str {
@@ -34,6 +41,8 @@ impl Kind {
             Kind::Integers => "integers",
             Kind::Rounded => "rounded",
             Kind::Offset => "offset",
+            Kind::Equal => "equal",
+            Kind::FewRows => "few_rows",
         }
     }
 
@@ -45,6 +54,11 @@ impl Kind {
             Kind::Uniform => each(|uniform| uniform),
             Kind::Integers => each(|uniform| (uniform * 10.0).floor()),
             Kind::Offset => each(|uniform| 1e6 + uniform),
+            Kind::Equal => vec![0.1; rows * cols],
+            Kind::FewRows => {
+                let different: Vec<f64> = (0..3 * cols).map(|_| random.uniform()).collect();
+                different.into_iter().cycle().take(rows * cols).collect()
+            }
             Kind::Euclidean => distances(random, rows, cols),
             Kind::Rounded => distances(random, rows, cols)
                 .into_iter()
@@ -58,7 +72,7 @@ impl FromStr for Kind {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let kinds = [Kind::UNTIED.as_slice(), Kind::TIED.as_slice()].concat();
+        let kinds = [Kind::UNTIED.as_slice(), &Kind::TIED, &Kind::REPEATED].concat();
         let found = kinds.into_iter().find(|kind| kind.name() == name);
         found.ok_or_else(|| format!("{name:?} is no kind of costs"))
     }
