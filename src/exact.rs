@@ -1,7 +1,8 @@
 //! Exactness: when the answer found in f64 may stand, and what is done when it may not.
 //!
 //! 0. From some dozens of columns on, f32 leads: it solves the instance with half the work for a sweep. Its duals are repaired
-//!    in f64 ([`crate::repair`]), which proves its matching, if it is optimal; if not, f64 goes on from there. Nothing rests
+//!    in f64 ([`crate::repair`]), which proves its matching, if it is optimal: along the few pairs that are nearly tight, or,
+//!    where ties make them many, by passes over all pairs. If it is not, f64 goes on from there. Nothing rests
 //!    on what f32 rounds away.
 //! 1. Solve in f64. If no result was rounded, the answer is exactly optimal: nothing is left to prove. So it is for
 //!    whole numbers, and for all costs whose digits fit (see [`crate::solver`], "size of the numbers").
