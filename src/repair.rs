@@ -92,17 +92,19 @@ impl Repair {
         col_duals: &mut PerColumn<f64>,
     ) -> Option<f64> {
         let matched = || solved.col_of_row().iter().map(|&col| col as usize);
-        let ceiling = if instance.is_balanced() {
-            f64::INFINITY
+        // Both are exact: duals are whole multiples of a power of two that is far below these, see `crate::exact`.
+        let (ceiling, lowered) = if instance.is_balanced() {
+            // Duals may have drifted far down together, and what is large is rounded more.
+            let duals = matched().map(|col| col_duals.get(col));
+            (f64::INFINITY, duals.fold(f64::NEG_INFINITY, f64::max))
         } else {
             // What f32 has left a little too high may not hold others above their ceiling. All are lowered by more than that; what
-            // is too low rises again. Exact: see `power_of_two_from` in `crate::exact`.
-            let lowered = power_of_two_from(0.25 * self.slack);
-            for col in matched() {
-                col_duals.set(col, col_duals.get(col) - lowered);
-            }
-            0.0
+            // is too low rises again.
+            (0.0, power_of_two_from(16.0 * self.slack))
         };
+        for col in matched() {
+            col_duals.set(col, col_duals.get(col) - lowered);
+        }
         let mut missed_before = f64::INFINITY;
         loop {
             let mut missed = 0.0;
