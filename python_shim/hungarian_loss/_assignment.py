@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from hungarian_loss._inputs import as_cost, as_limit, as_mask, count_as_mask, nan_unless, whole_as_real
 from hungarian_loss._library import ops
-
-_COST_TYPES = (tf.float16, tf.bfloat16, tf.float32, tf.float64)
+from hungarian_loss._types import Tensor, TensorLike
+from hungarian_loss._vectorize import register_converter
 
 
 class Assignment(NamedTuple):
@@ -69,27 +70,26 @@ def linear_assignment(
 
     Source: Jonker & Volgenant, Computing 38 (1987); Crouse, IEEE TAES 52 (2016).
     """
-    cost = _as_tensor(cost)
-    if cost.dtype not in _COST_TYPES:
-        expected = ", ".join(dtype.name for dtype in _COST_TYPES)
-        raise TypeError(f"cost must be one of {expected}, got {cost.dtype.name}")
-    real = tf.float64 if cost.dtype == tf.float64 else tf.float32
-
-    def size(axis: int) -> Any:
-        # Padded in front, so that a cost without rows or columns gets as far as the op, which says what is wrong.
-        return tf.concat([[1, 1], tf.shape(cost, out_type=tf.int64)], axis=0)[axis]
-
-    rows = _mask("row", row_mask, num_rows, lambda: size(-2), validate)
-    cols = _mask("col", col_mask, num_cols, lambda: size(-1), validate)
-    limit = _limit(cost_limit, real)
-    for side in (rows, cols):
-        if side.in_range is not None:
-            # XLA drops assertions, but not what the op says of a limit.
-            limit = tf.where(side.in_range, limit, tf.constant(float("nan"), real))
+    cost = as_cost(cost)
+    masks, in_range = [], []
+    for side, mask, count in (("row", row_mask, num_rows), ("col", col_mask, num_cols)):
+        if mask is not None and count is not None:
+            raise ValueError(f"got both {side}_mask and num_{side}s, expected one of them")
+        if count is None:
+            masks.append(as_mask(side, mask, cost))
+            continue
+        by_count = count_as_mask(side, count, cost, validate)
+        masks.append(by_count.mask)
+        in_range.append(by_count.in_range)
+    cost = whole_as_real(cost, *masks)
+    limit = as_limit(cost_limit, cost)
+    if validate:
+        for each in in_range:
+            limit = nan_unless(each, limit)
     outputs = ops.hungarian_assignment(
         cost=cost,
-        row_mask=rows.mask,
-        col_mask=cols.mask,
+        row_mask=masks[0],
+        col_mask=masks[1],
         cost_limit=limit,
         maximize=maximize,
         validate=validate,
@@ -110,7 +110,6 @@ def assignment_mask(row_to_col: Any, num_cols: Any, dtype: Any = tf.bool) -> Any
     return tf.one_hot(row_to_col, num_cols, on_value=on, off_value=off, dtype=dtype)
 
 
-@tf.RegisterGradient("HungarianAssignment")
 def _gradient(op: Any, *upstream: Any) -> list[Any]:
     """d total_cost / d cost is 1 where a pair is matched and 0 elsewhere.
 
@@ -124,53 +123,8 @@ def _gradient(op: Any, *upstream: Any) -> list[Any]:
     return [tf.where(matched, per_pair, tf.zeros([], cost.dtype)), None, None, None]
 
 
-def _as_tensor(values: Any) -> Any:
-    # Numbers without a type of their own become float32; what has one keeps it.
-    hint = None if hasattr(values, "dtype") else tf.float32
-    return tf.convert_to_tensor(values, dtype_hint=hint)
-
-
-class _Side(NamedTuple):
-    """The mask of rows or columns; where it is a count to be validated, also whether that is in range."""
-
-    mask: Any
-    in_range: Any = None
-
-
-def _mask(side: str, mask: Any, count: Any, size: Any, validate: bool) -> _Side:
-    if mask is not None and count is not None:
-        raise ValueError(f"got both {side}_mask and num_{side}s, expected one of them")
-    if mask is not None:
-        return _Side(tf.convert_to_tensor(mask, dtype=tf.bool))
-    if count is None:
-        return _Side(tf.constant(True))
-    # Python's integers have no bound, and TensorFlow wraps large ones while tracing.
-    for number in tf.nest.flatten(count):
-        if isinstance(number, int) and not tf.int64.min <= number <= tf.int64.max:
-            raise ValueError(f"num_{side}s must fit int64, got {number}")
-    count = tf.convert_to_tensor(count, dtype=None if hasattr(count, "dtype") else tf.int64)
-    if not count.dtype.is_integer:
-        raise TypeError(f"num_{side}s must be integers, got {count.dtype.name}")
-    if count.dtype == tf.uint64:
-        # "More than there are" must not turn negative on the way to int64.
-        count = tf.minimum(count, tf.constant(tf.int64.max, tf.uint64))
-    count = tf.cast(count, tf.int64)
-    mask = tf.sequence_mask(count, size())
-    if not validate:
-        return _Side(mask)
-    message = f"num_{side}s must lie in [0, {side}s]"
-    checks = [
-        tf.debugging.assert_non_negative(count, message),
-        tf.debugging.assert_less_equal(count, size(), message),
-    ]
-    # Before the op, which would speak of a limit. Eagerly there is nothing to wait for.
-    with tf.control_dependencies([check for check in checks if check is not None]):
-        return _Side(mask, tf.reduce_all((count >= 0) & (count <= size())))
-
-
-def _limit(cost_limit: Any, real: Any) -> Any:
-    if cost_limit is None:
-        return tf.constant(float("inf"), real)
-    if tf.is_tensor(cost_limit) and cost_limit.dtype != real:
-        raise TypeError(f"cost_limit must be {real.name} here, got {cost_limit.dtype.name}")
-    return tf.convert_to_tensor(cost_limit, dtype=real)
+try:
+    tf.RegisterGradient("HungarianAssignment")(_gradient)
+except KeyError:
+    pass  # By an earlier import.
+register_converter()
