@@ -145,7 +145,9 @@ def count_as_mask(side: str, count: TensorLike, cost: Tensor, validate: bool) ->
         return CountMask(tf.sequence_mask(count, size), None)
     in_range = tf.reduce_all((count >= 0) & (count <= size))
     # Before the op, which would speak of a limit.
-    with tf.control_dependencies(_require(in_range, lambda: [f"{name} must lie in [0, {side}s], here", size, "got", count])):
+    with tf.control_dependencies(
+        _require(in_range, lambda: [f"{name} must lie in [0, {side}s], here", size, "got", count])
+    ):
         return CountMask(tf.sequence_mask(count, size), in_range)
 
 
@@ -168,9 +170,9 @@ def as_limit(limit: TensorLike | None, cost: Tensor) -> Tensor:
     return limit if limit.shape.rank == 0 else _broadcast("cost_limit", limit, cost, None)
 
 
-def nan_unless(in_range: Tensor, limit: Tensor) -> Tensor:
-    """The limit, or NaN in its place: XLA drops assertions, but not what the op says of a limit."""
-    if tf.executing_eagerly():
+def nan_unless(in_range: Tensor | None, limit: Tensor) -> Tensor:
+    """The limit, or NaN where counts are out of range: XLA drops assertions, but not what the op says of a limit."""
+    if in_range is None or tf.executing_eagerly():
         return limit
     # Neither of these ops is looked at by tf.debugging.enable_check_numerics: the limit may be infinite.
     nan = tf.fill(tf.shape(limit), constant(np.nan, limit.dtype))
