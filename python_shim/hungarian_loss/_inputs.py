@@ -17,18 +17,16 @@ _TOO_LARGE = "cost holds integers beyond 2^53 in magnitude, which float64 cannot
 
 
 def constant(value: Any, dtype: Any) -> Tensor:
-    """A constant that may be infinite or NaN on purpose.
-
-    ``tf.debugging.enable_check_numerics`` would refuse it if it came from ``tf.constant`` in a graph; what the graph
-    itself is asked to create passes.
-    """
+    """A constant that may be infinite or NaN on purpose."""
     if tf.executing_eagerly() or np.all(np.isfinite(value)):
         return tf.constant(value, dtype)
-    attributes = {
-        "value": tf.compat.v1.AttrValue(tensor=tf.make_tensor_proto(value, dtype)),
-        "dtype": tf.compat.v1.AttrValue(type=dtype.as_datatype_enum),
-    }
-    return tf.compat.v1.get_default_graph().create_op("Const", [], [dtype], attrs=attributes).outputs[0]
+    return _unchecked("Const", [], dtype, value=tf.compat.v1.AttrValue(tensor=tf.make_tensor_proto(value, dtype)))
+
+
+def _unchecked(op: str, inputs: list[Tensor], dtype: Any, **attributes: Any) -> Tensor:
+    """The output of an op made by the graph itself, which ``tf.debugging.enable_check_numerics`` does not look at."""
+    attributes["dtype" if op == "Const" else "T"] = tf.compat.v1.AttrValue(type=dtype.as_datatype_enum)
+    return tf.compat.v1.get_default_graph().create_op(op, inputs, [dtype], attrs=attributes).outputs[0]
 
 
 # Costs.
@@ -174,10 +172,7 @@ def nan_unless(in_range: Tensor | None, limit: Tensor) -> Tensor:
     """The limit, or NaN where counts are out of range: XLA drops assertions, but not what the op says of a limit."""
     if in_range is None or tf.executing_eagerly():
         return limit
-    # Neither of these ops is looked at by tf.debugging.enable_check_numerics: the limit may be infinite.
-    nan = tf.fill(tf.shape(limit), constant(np.nan, limit.dtype))
-    both = tf.concat([nan[tf.newaxis], limit[tf.newaxis]], axis=0)
-    return tf.raw_ops.Gather(params=both, indices=tf.cast(in_range, tf.int32))
+    return _unchecked("SelectV2", [in_range, limit, constant(np.nan, limit.dtype)], limit.dtype)
 
 
 # Shapes.
