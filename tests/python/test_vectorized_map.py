@@ -55,7 +55,7 @@ def test_equals_a_loop(case, caplog):
     with caplog.at_level(logging.WARNING, logger="tensorflow"):
         equal(vectorized(function, varying), want)
         for jit in (False, True):
-            equal(tf.function(lambda varying: vectorized(function, varying), jit_compile=jit)(varying), want)  # noqa: B023
+            equal(tf.function(lambda varying: vectorized(function, varying), jit_compile=jit)(varying), want)
     assert not [record for record in caplog.records if "loop" in record.message]
 
 
@@ -83,7 +83,7 @@ def test_nested_and_differentiated(jit):
 
         return of if jit is None else tf.function(of, jit_compile=jit)
 
-    inner = lambda cost: vectorized(lambda one: linear_assignment(one, cost_limit=0.5), cost)  # noqa: E731
+    inner = lambda cost: vectorized(lambda one: linear_assignment(one, cost_limit=0.5), cost)
     got, slope = gradients(lambda cost: vectorized(inner, cost))(DEEP)
     want, right = gradients(lambda cost: linear_assignment(cost, cost_limit=0.5))(DEEP)
     equal(got, want)
