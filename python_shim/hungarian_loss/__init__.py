@@ -1,6 +1,6 @@
 """Exact set matching for TensorFlow and Keras: an assignment op with a gradient, and losses built on it."""
 
-from typing import NoReturn
+from typing import NoReturn as _NoReturn
 
 from hungarian_loss import _keras
 from hungarian_loss._assignment import (
@@ -40,7 +40,7 @@ if _reason is None:
     ]
 else:
 
-    def __getattr__(name: str) -> NoReturn:
+    def __getattr__(name: str) -> _NoReturn:
         if name in ("Explanation", "HungarianLoss", "compute_euclidean_distance", "explain", "hungarian_loss"):
             raise ImportError(_reason)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -49,7 +49,8 @@ def as_cost(values: TensorLike, limit: TensorLike | None = None) -> Tensor:
 
 
 def _from_lists(values: Any, limit: TensorLike | None) -> Any:
-    numbers = tf.nest.flatten(values.tolist() if isinstance(values, np.ndarray) else values)
+    values = values.tolist() if isinstance(values, np.ndarray) else values
+    numbers = tf.nest.flatten(values)
     # Looked at before NumPy or TensorFlow sees them: beside a fraction they round an integer without a word.
     largest = max(map(_largest_integer, numbers), default=0)
     if largest > _EXACT_IN_FLOAT64:
@@ -221,7 +222,7 @@ def _broadcast(name: str, tensor: Tensor, cost: Tensor, side: str | None) -> Ten
         skipped = target.rank - got.rank
         sizes = list(zip(got, target[max(skipped, 0) :], strict=skipped >= 0))
         if skipped < 0 or any(size not in (None, 1, want) and want is not None for size, want in sizes):
-            text = f"{name} does not fit cost: got shape {got}, {expected} {target}"
+            text = f"{name} does not fit cost: got shape {got.as_list()}, {expected} {target.as_list()}"
             if tf.executing_eagerly():
                 raise tf.errors.InvalidArgumentError(None, None, text)
             raise ValueError(text)

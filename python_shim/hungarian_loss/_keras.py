@@ -1,13 +1,13 @@
-"""Whether Keras is there as the losses need it: Keras 3 with its TensorFlow backend. The assignment itself needs no Keras."""
+"""Whether Keras is there as the losses need it: Keras 3 with its TensorFlow backend. The assignment needs no Keras."""
 
 import importlib.metadata
-import json
 import os
-import pathlib
+
+_CURE = "set KERAS_BACKEND=tensorflow or change ~/.keras/keras.json"
 
 
 def why_not() -> str | None:
-    """Why the losses cannot work here; None where they can. Imports Keras only where it is the one that is wanted."""
+    """Why the losses cannot work here, with a cure; None where they can. Keras of another kind is not imported."""
     legacy = os.environ.get("TF_USE_LEGACY_KERAS", "")
     if legacy.lower() in ("1", "true"):
         return f"the losses of hungarian_loss need Keras 3, and TF_USE_LEGACY_KERAS={legacy} asks for Keras 2; unset it"
@@ -16,33 +16,18 @@ def why_not() -> str | None:
     except importlib.metadata.PackageNotFoundError:
         return "the losses of hungarian_loss need Keras 3, and keras is not installed; run `pip install keras`"
     if int(version.split(".")[0]) < 3:
-        return f"the losses of hungarian_loss need Keras 3, got Keras {version}; run `pip install 'keras>=3'`"
-    backend = _chosen_backend()
+        return f"the losses of hungarian_loss need Keras 3, got Keras {version}; run `pip install --upgrade keras`"
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend == "tensorflow":
         try:
             import keras
         except (ImportError, AttributeError, RuntimeError, ValueError) as error:
-            return f"the losses of hungarian_loss need Keras 3, and keras cannot be imported: {error!r}; mend or reinstall it"
+            # Perhaps another backend, chosen in Keras's own file, that is not installed.
+            return (
+                "the losses of hungarian_loss need Keras 3 with its tensorflow backend, and keras cannot be imported: "
+                f"{error}; {_CURE}"
+            )
         backend = keras.config.backend()
     if backend == "tensorflow":
         return None
-    return (
-        f"the losses of hungarian_loss need Keras's tensorflow backend, got {backend!r}; "
-        "set KERAS_BACKEND=tensorflow or change ~/.keras/keras.json"
-    )
-
-
-def _chosen_backend() -> str:
-    """What Keras will choose when it is imported: by the environment, else by its own file, else TensorFlow."""
-    chosen = os.environ.get("KERAS_BACKEND")
-    if chosen:
-        return chosen
-    home = os.environ.get("KERAS_HOME")
-    if home is None:
-        base = pathlib.Path.home()
-        home = str((base if os.access(base, os.W_OK) else pathlib.Path("/tmp")) / ".keras")
-    try:
-        settings = json.loads((pathlib.Path(home).expanduser() / "keras.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return "tensorflow"
-    return str(settings.get("backend", "tensorflow")) if isinstance(settings, dict) else "tensorflow"
+    return f"the losses of hungarian_loss need Keras's tensorflow backend, got {backend!r}; {_CURE}"

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import hungarian_loss
 from hungarian_loss import linear_assignment
 
 WIDE = 2**24 + 1  # The least integer that float32 cannot hold.
@@ -98,28 +97,3 @@ def test_types_of_limits_that_are_refused():
     for limit in ["1", [None], 1j, [[1.0], ["a"]]]:
         with pytest.raises((TypeError, ValueError)):
             linear_assignment([[1.0]], cost_limit=limit)
-
-
-def test_the_version_is_known_where_nothing_is_installed(tmp_path):
-    import pathlib
-    import shutil
-
-    import oracle
-
-    shutil.copytree(pathlib.Path(hungarian_loss.__file__).parent, tmp_path / "hungarian_loss")
-    said = oracle.run_json(
-        """
-        import importlib.metadata, json, sys
-        sys.path.insert(0, sys.argv[1])
-        found = importlib.metadata.distribution
-        def absent(name):
-            if name.replace("_", "-") == "hungarian-loss":
-                raise importlib.metadata.PackageNotFoundError(name)
-            return found(name)
-        importlib.metadata.distribution = absent
-        import hungarian_loss
-        print(json.dumps([hungarian_loss.__file__.startswith(sys.argv[1]), hungarian_loss.__version__]))
-        """,
-        tmp_path,
-    )
-    assert said == [True, hungarian_loss.__version__]
