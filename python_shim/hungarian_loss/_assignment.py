@@ -91,7 +91,7 @@ def linear_assignment(
 
     Source: Jonker & Volgenant, Computing 38 (1987); Crouse, IEEE TAES 52 (2016).
     """
-    cost = as_cost(cost)
+    cost = as_cost(cost, cost_limit)
     masks, in_range = [], []
     for side, mask, count in (("row", row_mask, num_rows), ("col", col_mask, num_cols)):
         if mask is not None and count is not None:
@@ -102,7 +102,7 @@ def linear_assignment(
             by_count = count_as_mask(side, count, cost, validate)
             masks.append(by_count.mask)
             in_range.append(by_count.in_range)
-    cost = whole_as_real(cost, *masks)
+    cost = whole_as_real(cost, masks[0], masks[1], cost_limit)
     limit = as_limit(cost_limit, cost)
     for each in in_range:
         limit = nan_unless(each, limit)

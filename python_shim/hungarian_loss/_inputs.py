@@ -32,15 +32,15 @@ def _unchecked(op: str, inputs: list[Tensor], dtype: Any, **attributes: Any) -> 
 # Costs.
 
 
-def as_cost(values: TensorLike) -> Tensor:
+def as_cost(values: TensorLike, limit: TensorLike | None = None) -> Tensor:
     """A tensor of one of the op's types, or of whole numbers that :func:`whole_as_real` makes one of these.
 
-    What has a type keeps it. Python's numbers become float32, or float64 where an integer among them asks for that.
+    What has a type keeps it. Python's numbers become float32, or float64 where one among them or the limit asks for that.
     """
     if hasattr(values, "__array__") and not hasattr(values, "dtype"):
         values = np.asarray(values)
     if not hasattr(values, "dtype") or (isinstance(values, np.ndarray) and values.dtype == object):
-        values = _from_lists(values)
+        values = _from_lists(values, limit)
     cost = tf.convert_to_tensor(values)
     if cost.dtype not in COST_TYPES and not cost.dtype.is_integer and not cost.dtype.is_bool:
         expected = ", ".join(dtype.name for dtype in COST_TYPES)
@@ -48,20 +48,30 @@ def as_cost(values: TensorLike) -> Tensor:
     return cost
 
 
-def _from_lists(values: Any) -> Any:
-    if _holds_tensors(values):
-        return values  # TensorFlow stacks them.
+def _from_lists(values: Any, limit: TensorLike | None) -> Any:
     values = values.tolist() if isinstance(values, np.ndarray) else values
     numbers = tf.nest.flatten(values)
-    # Looked at before NumPy sees them: beside a fraction it rounds an integer without a word.
+    # Looked at before NumPy or TensorFlow sees them: beside a fraction they round an integer without a word.
     largest = max(map(_largest_integer, numbers), default=0)
     if largest > _EXACT_IN_FLOAT64:
         raise ValueError(f"{_TOO_LARGE} {largest} in magnitude")
+    if _holds_tensors(values):
+        stacked = tf.convert_to_tensor(values)
+        # TensorFlow makes the numbers among them fit without a word, too.
+        for number in numbers:
+            if isinstance(number, int) and int(np.asarray(number).astype(stacked.dtype.as_numpy_dtype)) != number:
+                raise ValueError(
+                    f"cost is a list with {stacked.dtype.name} tensors, which cannot hold its integer {number} exactly; "
+                    "cast the tensors to a type that can"
+                )
+        return stacked
     array = np.asarray(values)
     if array.dtype.kind not in "biuf" or any(hasattr(number, "dtype") for number in numbers):
         return array
     with np.errstate(over="ignore"):
-        return array.astype(np.float32 if largest <= _EXACT_IN_FLOAT32 else np.float64)
+        narrow = array.astype(np.float32)
+    fits = largest <= _EXACT_IN_FLOAT32 and not _is_wide(limit) and np.array_equal(np.isinf(narrow), np.isinf(array))
+    return narrow if fits else array.astype(np.float64)
 
 
 def _holds_tensors(values: Any) -> bool:
@@ -78,15 +88,26 @@ def _largest_integer(number: Any) -> int:
     return 0
 
 
-def whole_as_real(cost: Tensor, row_mask: Tensor, col_mask: Tensor) -> Tensor:
-    """Integers and bool as float32 or float64, whichever holds all of the type; costs of the op's types as they are.
+def _is_wide(limit: TensorLike | None) -> bool:
+    """Whether float32 might round a limit of whole numbers: a tensor's by its type, other ones by their value."""
+    if limit is None:
+        return False
+    if _holds_tensors(limit):
+        dtype = tf.convert_to_tensor(limit).dtype
+        return bool(dtype.is_integer and dtype.size > 2)
+    return max(map(_largest_integer, tf.nest.flatten(limit)), default=0) > _EXACT_IN_FLOAT32
+
+
+def whole_as_real(cost: Tensor, row_mask: Tensor, col_mask: Tensor, limit: TensorLike | None = None) -> Tensor:
+    """Integers and bool as float32 or float64, whichever holds all of their type and the limit; costs of the op's types as
+    they are.
 
     Of 64-bit integers float64 holds those up to 2^53 in magnitude. Where one beyond exists, an InvalidArgumentError is
     raised when run; under XLA, which drops assertions, it turns into NaN, which makes its problem invalid.
     """
     if cost.dtype in COST_TYPES:
         return cost
-    real = tf.float32 if cost.dtype.size <= 2 else tf.float64
+    real = tf.float32 if cost.dtype.size <= 2 and not _is_wide(limit) else tf.float64
     if cost.dtype.size <= 4:
         return tf.cast(cost, real)
     exact = cost <= tf.constant(_EXACT_IN_FLOAT64, cost.dtype)
@@ -109,7 +130,9 @@ def as_mask(side: str, mask: TensorLike | None, cost: Tensor) -> Tensor:
     """bool, a scalar or ``[..., rows]``."""
     if mask is None:
         return tf.constant(True)
-    mask = tf.convert_to_tensor(mask, dtype_hint=None if hasattr(mask, "dtype") else tf.bool)
+    if not hasattr(mask, "dtype") and not _holds_tensors(mask):
+        mask = np.asarray(mask) if np.size(mask) else np.zeros(np.shape(mask), bool)
+    mask = tf.convert_to_tensor(mask)
     if mask.dtype.is_integer:
         mask = tf.not_equal(mask, tf.zeros([], mask.dtype))
     if mask.dtype != tf.bool:
@@ -162,10 +185,16 @@ def as_limit(limit: TensorLike | None, cost: Tensor) -> Tensor:
         if limit.dtype != real:
             raise TypeError(f"cost_limit must be {real.name} here, got {limit.dtype.name}")
     else:
-        if np.asarray(limit).dtype.kind in "SU":
+        given = np.asarray(limit)
+        most = float(real.max)
+        if given.dtype.kind == "O" and all(isinstance(number, int) for number in given.flat):
+            given = np.asarray(np.clip(given, int(-most), int(most)), np.float64)
+        if given.dtype.kind not in "biuf":
             raise TypeError(f"cost_limit must be a number, got {limit!r}")
-        with np.errstate(over="ignore"):
-            limit = constant(np.asarray(limit, real.as_numpy_dtype), real)
+        given = given.astype(np.float64)
+        # A finite number beyond the type must not become an infinity, which is no limit at all.
+        held = np.where(np.isinf(given), given, np.clip(given, -most, most)).astype(real.as_numpy_dtype)
+        limit = constant(held, real)
     return limit if limit.shape.rank == 0 else _broadcast("cost_limit", limit, cost, None)
 
 

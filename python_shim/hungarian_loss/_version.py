@@ -14,7 +14,10 @@ def _version() -> str:
         found = re.search(r'^version = "(.+)"$', project, re.MULTILINE)
         if found:
             return found[1]
-    return importlib.metadata.version("hungarian-loss")
+    try:
+        return importlib.metadata.version("hungarian-loss")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"  # A copy of the folder alone works all the same.
 
 
 __version__ = _version()

@@ -79,6 +79,26 @@ def test_the_version_of_what_was_installed(tmp_path):
     assert (pathlib.Path(file).parent, version) == (tmp_path / "hungarian_loss", "7.8.9")
 
 
+def test_the_version_is_no_reason_to_refuse_a_copy_of_the_folder(tmp_path):
+    copy_of_the_package(tmp_path)
+    said = oracle.run_json(
+        """
+        import importlib.metadata, json, sys
+        sys.path.insert(0, sys.argv[1])
+        found = importlib.metadata.distribution
+        def absent(name):
+            if name.replace("_", "-") == "hungarian-loss":
+                raise importlib.metadata.PackageNotFoundError(name)
+            return found(name)
+        importlib.metadata.distribution = absent
+        import hungarian_loss
+        print(json.dumps([hungarian_loss.__file__.startswith(sys.argv[1]), hungarian_loss.__version__]))
+        """,
+        tmp_path,
+    )
+    assert said == [True, "unknown"]
+
+
 def test_importing_anew():
     """After sys.modules was cleared, and by importlib.reload, of the package and of each of its modules."""
     said = oracle.run_json(
