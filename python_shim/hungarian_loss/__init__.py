@@ -1,19 +1,46 @@
 """Exact set matching for TensorFlow and Keras: an assignment op with a gradient, and losses built on it."""
 
-from hungarian_loss._assignment import Assignment, assignment_mask, linear_assignment
-from hungarian_loss._distance import compute_euclidean_distance
-from hungarian_loss._explain import Explanation, explain
+from typing import NoReturn as _NoReturn
+
+from hungarian_loss import _keras
+from hungarian_loss._assignment import (
+    Assignment,
+    AssignmentPairs,
+    assignment_mask,
+    assignment_pairs,
+    linear_assignment,
+)
 from hungarian_loss._library import op_library_path
-from hungarian_loss._losses import HungarianLoss, hungarian_loss
+from hungarian_loss._types import TensorLike
+from hungarian_loss._version import __version__ as __version__
 
 __all__ = [
     "Assignment",
-    "Explanation",
-    "HungarianLoss",
+    "AssignmentPairs",
+    "TensorLike",
     "assignment_mask",
-    "compute_euclidean_distance",
-    "explain",
-    "hungarian_loss",
+    "assignment_pairs",
     "linear_assignment",
     "op_library_path",
 ]
+
+# The assignment needs no Keras. Where Keras cannot be used, what needs it says why when it is asked for.
+_reason = _keras.why_not()
+if _reason is None:
+    from hungarian_loss._distance import compute_euclidean_distance
+    from hungarian_loss._explain import Explanation, explain
+    from hungarian_loss._losses import HungarianLoss, hungarian_loss
+
+    __all__ += [
+        "Explanation",
+        "HungarianLoss",
+        "compute_euclidean_distance",
+        "explain",
+        "hungarian_loss",
+    ]
+else:
+
+    def __getattr__(name: str) -> _NoReturn:
+        if name in ("Explanation", "HungarianLoss", "compute_euclidean_distance", "explain", "hungarian_loss"):
+            raise ImportError(_reason)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,16 +1,17 @@
-"""The assignment op as a Python function, and its gradient."""
+"""The assignment op as a Python function, its gradient, and forms of its answer."""
 
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from hungarian_loss._inputs import as_cost, as_limit, as_mask, count_as_mask, nan_unless, whole_as_real
 from hungarian_loss._library import ops
-
-_COST_TYPES = (tf.float16, tf.bfloat16, tf.float32, tf.float64)
+from hungarian_loss._types import Tensor, TensorLike
+from hungarian_loss._vectorize import register_converter
 
 
 class Assignment(NamedTuple):
-    """An optimal assignment and its proof. ``U`` is float64 for float64 costs, else float32.
+    """An optimal assignment and its proof. ``U`` is float64 where costs are solved in float64, else float32.
 
     Attributes:
       total_cost: U ``[...]``, sum of the matched costs; NaN for an invalid problem, +inf (−inf when maximizing) for
@@ -23,73 +24,92 @@ class Assignment(NamedTuple):
       status: int32 ``[...]``, 0 optimal, 1 infeasible, 2 invalid (NaN or an infinity of the wrong sign).
     """
 
-    total_cost: Any
-    row_to_col: Any
-    col_to_row: Any
-    row_duals: Any
-    col_duals: Any
-    status: Any
+    total_cost: Tensor
+    row_to_col: Tensor
+    col_to_row: Tensor
+    row_duals: Tensor
+    col_duals: Tensor
+    status: Tensor
+
+
+class AssignmentPairs(NamedTuple):
+    """The matched pairs as indices that are safe to gather by, a place for each row in the order of the rows.
+
+    Attributes:
+      row_index: int64 ``[..., rows]``: 0, 1, 2, …
+      col_index: int64 ``[..., rows]``, the column matched with the row; 0 where there is none.
+      matched: bool ``[..., rows]``, whether there is one.
+    """
+
+    row_index: Tensor
+    col_index: Tensor
+    matched: Tensor
 
 
 def linear_assignment(
-    cost: Any,
+    cost: TensorLike,
     *,
-    row_mask: Any = None,
-    col_mask: Any = None,
-    num_rows: Any = None,
-    num_cols: Any = None,
+    row_mask: TensorLike | None = None,
+    col_mask: TensorLike | None = None,
+    num_rows: TensorLike | None = None,
+    num_cols: TensorLike | None = None,
     maximize: bool = False,
-    cost_limit: Any = None,
+    cost_limit: TensorLike | None = None,
     validate: bool = False,
 ) -> Assignment:
     """Matches rows with columns one to one so that the sum of matched costs is least. Exact and batched.
 
     Args:
-      cost: ``[..., rows, cols]``, float16, bfloat16, float32 or float64; taken exactly as given. +inf (−inf when
-        maximizing) forbids a pair. Lists of Python numbers are taken as float32.
-      row_mask: bool ``[..., rows]`` or a scalar: which rows exist. What a mask hides is never looked at, not even NaN.
-      col_mask: bool ``[..., cols]`` or a scalar: which columns exist.
-      num_rows: integer ``[...]``, in place of ``row_mask``: the leading ``num_rows`` rows exist.
-      num_cols: integer ``[...]``, in place of ``col_mask``: the leading ``num_cols`` columns exist.
+      cost: ``[..., rows, cols]``, float16, bfloat16, float32, float64, integers or bool; taken exactly as given. +inf
+        (−inf when maximizing) forbids a pair. Integers of up to 16 bits and bool are solved in float32, wider ones in
+        float64, up to 2^53 in magnitude. Lists of Python numbers are taken as float32; as float64 where an integer
+        among them is beyond 2^24.
+      row_mask: bool ``[..., rows]``, or what broadcasts to that: which rows exist. Integers of 0 and 1 are taken as bool.
+        What a mask hides is never looked at, not even NaN.
+      col_mask: bool ``[..., cols]``, likewise: which columns exist.
+      num_rows: integer ``[...]``, or what broadcasts to that, in place of ``row_mask``: the leading ``num_rows`` rows
+        exist.
+      num_cols: integer ``[...]``, likewise in place of ``col_mask``.
       maximize: As if costs and limit were negated.
-      cost_limit: Scalar L in the units of ``cost``: a row or a column may stay unmatched at L/2 each, decided jointly
-        with the matching, so that no pair above L is worth having. None or an infinity: as many pairs are required
-        as the shorter side has.
+      cost_limit: L in the units of ``cost``, one for all problems or what broadcasts to ``[...]``; U, or integers: a row
+        or a column may stay unmatched at L/2 each, decided jointly with the matching, so that no pair above L is worth
+        having. None or an infinity: as many pairs are required as the shorter side has.
       validate: Raise on the first problem whose status is not 0, and on counts outside [0, rows] or [0, cols]; under
-        XLA the error takes such counts for a limit that is NaN. Not available on GPU.
+        XLA the error takes such counts for a limit that is NaN. Not available on GPU. In a ``tf.function`` that uses
+        none of the outputs TensorFlow prunes the op, and so the check: use one, such as ``status``.
 
     Returns:
       An :class:`Assignment`. Values never raise without ``validate``: a bad problem shows in its status and leaves
       its neighbours alone.
 
     Raises:
-      TypeError: ``cost`` or ``cost_limit`` is of a type that is not supported.
-      ValueError: both a mask and a count are given, or, while tracing, shapes do not fit.
-      tf.errors.InvalidArgumentError: when run, shapes do not fit; or ``validate`` found a bad problem.
+      TypeError: a mask, a count, ``cost`` or ``cost_limit`` is of a type that is not supported.
+      ValueError: both a mask and a count are given; a list holds an integer beyond 2^53 in magnitude; or, while
+        tracing, shapes do not fit.
+      tf.errors.InvalidArgumentError: when run, shapes do not fit; a tensor holds an existing integer beyond 2^53 in
+        magnitude (under XLA that problem's status is 2 instead); or ``validate`` found a bad problem.
 
     Source: Jonker & Volgenant, Computing 38 (1987); Crouse, IEEE TAES 52 (2016).
     """
-    cost = _as_tensor(cost)
-    if cost.dtype not in _COST_TYPES:
-        expected = ", ".join(dtype.name for dtype in _COST_TYPES)
-        raise TypeError(f"cost must be one of {expected}, got {cost.dtype.name}")
-    real = tf.float64 if cost.dtype == tf.float64 else tf.float32
-
-    def size(axis: int) -> Any:
-        # Padded in front, so that a cost without rows or columns gets as far as the op, which says what is wrong.
-        return tf.concat([[1, 1], tf.shape(cost, out_type=tf.int64)], axis=0)[axis]
-
-    rows = _mask("row", row_mask, num_rows, lambda: size(-2), validate)
-    cols = _mask("col", col_mask, num_cols, lambda: size(-1), validate)
-    limit = _limit(cost_limit, real)
-    for side in (rows, cols):
-        if side.in_range is not None:
-            # XLA drops assertions, but not what the op says of a limit.
-            limit = tf.where(side.in_range, limit, tf.constant(float("nan"), real))
+    cost = as_cost(cost, cost_limit)
+    masks, in_range = [], []
+    for side, mask, count in (("row", row_mask, num_rows), ("col", col_mask, num_cols)):
+        if mask is not None and count is not None:
+            raise ValueError(f"got both {side}_mask and num_{side}s, expected one of them")
+        if count is None:
+            masks.append(as_mask(side, mask, cost))
+        else:
+            by_count = count_as_mask(side, count, cost, validate)
+            masks.append(by_count.mask)
+            in_range.append(by_count.in_range)
+    cost = whole_as_real(cost, masks[0], masks[1], cost_limit)
+    limit = as_limit(cost_limit, cost)
+    for each in in_range:
+        limit = nan_unless(each, limit)
     outputs = ops.hungarian_assignment(
         cost=cost,
-        row_mask=rows.mask,
-        col_mask=cols.mask,
+        row_mask=masks[0],
+        col_mask=masks[1],
         cost_limit=limit,
         maximize=maximize,
         validate=validate,
@@ -97,7 +117,7 @@ def linear_assignment(
     return Assignment(*outputs)
 
 
-def assignment_mask(row_to_col: Any, num_cols: Any, dtype: Any = tf.bool) -> Any:
+def assignment_mask(row_to_col: TensorLike, num_cols: TensorLike, dtype: Any = tf.bool) -> Tensor:
     """The assignment as a matrix: ``[..., rows, cols]``, one (true) where a row is matched with a column.
 
     Args:
@@ -110,7 +130,27 @@ def assignment_mask(row_to_col: Any, num_cols: Any, dtype: Any = tf.bool) -> Any
     return tf.one_hot(row_to_col, num_cols, on_value=on, off_value=off, dtype=dtype)
 
 
-@tf.RegisterGradient("HungarianAssignment")
+def assignment_pairs(row_to_col: TensorLike) -> AssignmentPairs:
+    """The assignment as pairs of indices, to gather by without a thought for −1::
+
+        pairs = assignment_pairs(linear_assignment(cost).row_to_col)
+        matched_objects = tf.gather(objects, pairs.col_index, batch_dims=1)     # something where nothing is matched
+        total = tf.reduce_sum(tf.where(pairs.matched, loss(matched_objects), 0.0))
+
+    For one problem, what ``scipy.optimize.linear_sum_assignment`` returns::
+
+        row_ind = tf.boolean_mask(pairs.row_index, pairs.matched)
+        col_ind = tf.boolean_mask(pairs.col_index, pairs.matched)
+
+    Args:
+      row_to_col: integer ``[..., rows]``, the column matched with each row; negative = none.
+    """
+    # int64, since TensorFlow compares int32 on the host even on a GPU.
+    col = tf.cast(row_to_col, tf.int64)
+    row = tf.range(tf.shape(col, out_type=tf.int64)[-1]) + tf.zeros_like(col)
+    return AssignmentPairs(row, tf.maximum(col, 0), col >= 0)
+
+
 def _gradient(op: Any, *upstream: Any) -> list[Any]:
     """d total_cost / d cost is 1 where a pair is matched and 0 elsewhere.
 
@@ -124,53 +164,8 @@ def _gradient(op: Any, *upstream: Any) -> list[Any]:
     return [tf.where(matched, per_pair, tf.zeros([], cost.dtype)), None, None, None]
 
 
-def _as_tensor(values: Any) -> Any:
-    # Numbers without a type of their own become float32; what has one keeps it.
-    hint = None if hasattr(values, "dtype") else tf.float32
-    return tf.convert_to_tensor(values, dtype_hint=hint)
-
-
-class _Side(NamedTuple):
-    """The mask of rows or columns; where it is a count to be validated, also whether that is in range."""
-
-    mask: Any
-    in_range: Any = None
-
-
-def _mask(side: str, mask: Any, count: Any, size: Any, validate: bool) -> _Side:
-    if mask is not None and count is not None:
-        raise ValueError(f"got both {side}_mask and num_{side}s, expected one of them")
-    if mask is not None:
-        return _Side(tf.convert_to_tensor(mask, dtype=tf.bool))
-    if count is None:
-        return _Side(tf.constant(True))
-    # Python's integers have no bound, and TensorFlow wraps large ones while tracing.
-    for number in tf.nest.flatten(count):
-        if isinstance(number, int) and not tf.int64.min <= number <= tf.int64.max:
-            raise ValueError(f"num_{side}s must fit int64, got {number}")
-    count = tf.convert_to_tensor(count, dtype=None if hasattr(count, "dtype") else tf.int64)
-    if not count.dtype.is_integer:
-        raise TypeError(f"num_{side}s must be integers, got {count.dtype.name}")
-    if count.dtype == tf.uint64:
-        # "More than there are" must not turn negative on the way to int64.
-        count = tf.minimum(count, tf.constant(tf.int64.max, tf.uint64))
-    count = tf.cast(count, tf.int64)
-    mask = tf.sequence_mask(count, size())
-    if not validate:
-        return _Side(mask)
-    message = f"num_{side}s must lie in [0, {side}s]"
-    checks = [
-        tf.debugging.assert_non_negative(count, message),
-        tf.debugging.assert_less_equal(count, size(), message),
-    ]
-    # Before the op, which would speak of a limit. Eagerly there is nothing to wait for.
-    with tf.control_dependencies([check for check in checks if check is not None]):
-        return _Side(mask, tf.reduce_all((count >= 0) & (count <= size())))
-
-
-def _limit(cost_limit: Any, real: Any) -> Any:
-    if cost_limit is None:
-        return tf.constant(float("inf"), real)
-    if tf.is_tensor(cost_limit) and cost_limit.dtype != real:
-        raise TypeError(f"cost_limit must be {real.name} here, got {cost_limit.dtype.name}")
-    return tf.convert_to_tensor(cost_limit, dtype=real)
+try:
+    tf.RegisterGradient("HungarianAssignment")(_gradient)
+except KeyError:
+    pass  # By an earlier import.
+register_converter()

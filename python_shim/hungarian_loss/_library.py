@@ -1,8 +1,6 @@
 """Loads the shared object that holds the op, once, and refuses clearly where it cannot work."""
 
 import functools
-import importlib.metadata
-import os
 import pathlib
 from typing import Any
 
@@ -24,24 +22,6 @@ def op_library_path() -> str:
 
 def _minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
-
-
-def _check_keras() -> None:
-    legacy = os.environ.get("TF_USE_LEGACY_KERAS", "")
-    if legacy.lower() in ("1", "true"):
-        raise ImportError(
-            f"hungarian_loss works with Keras 3, and TF_USE_LEGACY_KERAS={legacy} asks TensorFlow for Keras 2; unset it"
-        )
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    if backend != "tensorflow":
-        raise ImportError(_other_backend(backend))
-
-
-def _other_backend(backend: str) -> str:
-    return (
-        f"hungarian_loss works with Keras's tensorflow backend, got {backend!r}; "
-        "set KERAS_BACKEND=tensorflow or change ~/.keras/keras.json"
-    )
 
 
 def _builds() -> dict[str, pathlib.Path]:
@@ -80,27 +60,11 @@ def load() -> Any:
     """Returns the module of op wrappers that ``tf.load_op_library`` makes.
 
     Raises:
-      ImportError: legacy Keras or another Keras backend is in use, the op has not been built, it was built for
-        another TensorFlow, or it cannot be loaded.
+      ImportError: the op has not been built, it was built for another TensorFlow, or it cannot be loaded.
     """
-    _check_keras()
-    try:
-        importlib.metadata.version("keras")
-    except importlib.metadata.PackageNotFoundError as error:
-        raise ImportError("hungarian_loss needs TensorFlow with Keras 3; keras is not installed") from error
     library = _library()
-    try:
-        import keras
-    except ImportError as error:
-        # Another backend, chosen in Keras's own file, that is not installed either.
-        raise ImportError(
-            "hungarian_loss works with Keras's tensorflow backend, and Keras cannot be imported as it is set up: "
-            f"{error}; set KERAS_BACKEND=tensorflow or change ~/.keras/keras.json"
-        ) from error
     import tensorflow as tf
 
-    if keras.config.backend() != "tensorflow":
-        raise ImportError(_other_backend(keras.config.backend()))
     try:
         module = tf.load_op_library(str(library))
     except (tf.errors.OpError, RuntimeError) as error:

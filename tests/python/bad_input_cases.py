@@ -174,8 +174,11 @@ def sizes_that_disagree():
     yield case("validate", ROWS_BY_SIZE, {"validate": True}, cost=batch, row_mask=true(3, 2))
     yield case("cost_limit per problem", NO_SCALAR, cost=batch, cost_limit=ones(4))
     target = "linear_assignment"
-    yield case("counts of another batch", ROWS_BY_SIZE, target=target, cost=batch, num_rows=np.array([1, 2, 3]))
-    yield case("counts of another rank", COLS_BY_RANK, target=target, cost=batch, num_cols=np.array([[1, 2, 3, 0]]))
+    rows, cols = Refused("size", "num_rows does not fit cost"), Refused("rank", "num_cols does not fit cost")
+    # XLA drops assertions, and finds shapes that cannot be added.
+    late = Refused("size", "num_rows")
+    yield case("counts of another batch", rows, target=target, jit=late, cost=batch, num_rows=np.array([1, 2, 3]))
+    yield case("counts of another rank", cols, target=target, cost=batch, num_cols=np.array([[1, 2, 3, 0]]))
 
 
 def shape_function_assumes_a_rank():

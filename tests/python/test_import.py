@@ -13,9 +13,12 @@ import oracle
 PACKAGE = pathlib.Path(hungarian_loss.__file__).parent
 DOCUMENTED = [
     "Assignment",
+    "AssignmentPairs",
     "Explanation",
     "HungarianLoss",
+    "TensorLike",
     "assignment_mask",
+    "assignment_pairs",
     "compute_euclidean_distance",
     "explain",
     "hungarian_loss",
@@ -58,37 +61,156 @@ def test_everything_public_is_documented(name, value):
             assert parameter.name == "self" or parameter.annotation is not parameter.empty, f"{name}: {parameter}"
 
 
-# Where it cannot work.
+def test_the_version_is_that_of_the_project():
+    project = (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'\nversion = "{hungarian_loss.__version__}"\n' in project
 
 
-@pytest.mark.parametrize(
-    ("environment", "keras_json", "message"),
-    [
-        ({"TF_USE_LEGACY_KERAS": "1"}, None, "Keras 3.*TF_USE_LEGACY_KERAS=1.*unset"),
-        ({"KERAS_BACKEND": "jax"}, None, "tensorflow backend, got 'jax'.*KERAS_BACKEND=tensorflow"),
-        ({}, "torch", "tensorflow backend.*keras.json"),
-    ],
-    ids=["legacy Keras", "jax", "torch in keras.json"],
-)
-def test_another_keras(environment, keras_json, message, tmp_path):
-    if keras_json is not None:
-        settings = {"backend": keras_json, "floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
-        (tmp_path / "keras.json").write_text(json.dumps(settings), encoding="utf-8")
-        environment = {**environment, "KERAS_HOME": str(tmp_path)}
+def test_the_version_of_what_was_installed(tmp_path):
+    """With no pyproject.toml beside it: what pip wrote down."""
+    copy_of_the_package(tmp_path)
+    installed = tmp_path / "hungarian_loss-7.8.9.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: hungarian-loss\nVersion: 7.8.9\n", encoding="utf-8"
+    )
+    code = "import json, hungarian_loss; print(json.dumps([hungarian_loss.__file__, hungarian_loss.__version__]))"
+    file, version = oracle.run_json(code, env={"PYTHONPATH": str(tmp_path)})
+    assert (pathlib.Path(file).parent, version) == (tmp_path / "hungarian_loss", "7.8.9")
+
+
+def test_the_version_is_no_reason_to_refuse_a_copy_of_the_folder(tmp_path):
+    copy_of_the_package(tmp_path)
     said = oracle.run_json(
         """
-        import json
-        try:
-            import hungarian_loss
-        except BaseException as error:
-            print(json.dumps([type(error).__name__, str(error)]))
-        else:
-            print(json.dumps(["imported", ""]))
+        import importlib.metadata, json, sys
+        sys.path.insert(0, sys.argv[1])
+        found = importlib.metadata.distribution
+        def absent(name):
+            if name.replace("_", "-") == "hungarian-loss":
+                raise importlib.metadata.PackageNotFoundError(name)
+            return found(name)
+        importlib.metadata.distribution = absent
+        import hungarian_loss
+        print(json.dumps([hungarian_loss.__file__.startswith(sys.argv[1]), hungarian_loss.__version__]))
         """,
+        tmp_path,
+    )
+    assert said == [True, "unknown"]
+
+
+def test_importing_anew():
+    """After sys.modules was cleared, and by importlib.reload, of the package and of each of its modules."""
+    said = oracle.run_json(
+        """
+        import importlib, json, sys, warnings
+        import tensorflow as tf
+        warnings.simplefilter("error")
+
+        def used(package):
+            cost = tf.constant([[[3.0, 1.0], [1.0, 5.0]]])
+            found = []
+            for call in (package.linear_assignment, lambda c: tf.vectorized_map(package.linear_assignment, c)):
+                with tf.GradientTape() as tape:
+                    tape.watch(cost)
+                    total = call(cost).total_cost
+                found += [total.numpy().tolist(), tape.gradient(total, cost).numpy().tolist()]
+            loss = package.HungarianLoss([2])
+            again = type(loss).from_config(loss.get_config())
+            return [*found, float(again([[[1.0, 2.0]]], [[[1.0, 4.0]]]))]
+
+        def names():
+            return sorted(name for name in sys.modules if name.split(".")[0] == "hungarian_loss")
+
+        import hungarian_loss
+        results = [used(hungarian_loss)]
+        for _ in range(2):
+            for name in names():
+                del sys.modules[name]
+            import hungarian_loss
+            results.append(used(hungarian_loss))
+        for name in names():
+            importlib.reload(sys.modules[name])
+        results.append(used(importlib.reload(hungarian_loss)))
+        print(json.dumps(results))
+        """
+    )
+    right = [[2.0], [[[0.0, 1.0], [1.0, 0.0]]], [2.0], [[[0.0, 1.0], [1.0, 0.0]]], 2.0]
+    assert said == [right] * 4
+
+
+# Without the Keras that the losses need.
+
+NO_KERAS = {
+    "legacy Keras": ({"TF_USE_LEGACY_KERAS": "1"}, "", "Keras 3.*TF_USE_LEGACY_KERAS=1.*unset"),
+    "jax": ({"KERAS_BACKEND": "jax"}, "", "tensorflow backend, got 'jax'.*KERAS_BACKEND=tensorflow"),
+    "torch in keras.json": ({}, "", "tensorflow backend.*keras.json"),
+    "not installed": ({}, "keras", "Keras 3, and keras is not installed.*pip install"),
+    "broken": ({}, "broken", "keras cannot be imported: it is broken.*KERAS_BACKEND"),
+}
+
+
+@pytest.mark.parametrize(("environment", "hidden", "message"), NO_KERAS.values(), ids=NO_KERAS)
+def test_the_assignment_needs_no_keras_and_the_losses_say_what_they_need(
+    environment, hidden, message, tmp_path, request
+):
+    if "keras.json" in request.node.name:
+        settings = {"backend": "torch", "floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+        (tmp_path / "keras.json").write_text(json.dumps(settings), encoding="utf-8")
+        environment = {"KERAS_HOME": str(tmp_path)}
+    said = oracle.run_json(
+        """
+        import importlib.metadata, json, sys
+        installed = importlib.metadata.version
+
+        class Hide:
+            def find_spec(name, *_):
+                if name.split(".")[0] == "keras":
+                    raise ImportError("it is broken") if sys.argv[1] == "broken" else ModuleNotFoundError(name)
+
+        def version(name):
+            if name == sys.argv[1]:
+                raise importlib.metadata.PackageNotFoundError(name)
+            return installed(name)
+
+        if sys.argv[1]:
+            sys.meta_path.insert(0, Hide)
+            importlib.metadata.version = version
+        import tensorflow
+        before = {name for name in sys.modules if "keras" in name}
+        import hungarian_loss
+        losses = ["Explanation", "HungarianLoss", "compute_euclidean_distance", "explain", "hungarian_loss"]
+        said = {}
+        for name in losses:
+            try:
+                exec(f"from hungarian_loss import {name}")
+            except BaseException as error:
+                said[name] = [type(error).__name__, str(error)]
+        from hungarian_loss import *
+        solved = linear_assignment([[3, 1], [1, 5]], num_rows=2)
+        pairs = assignment_pairs(solved.row_to_col).col_index.numpy().tolist()
+        print(json.dumps({
+            "said": said,
+            "pairs": pairs,
+            "mask": assignment_mask(solved.row_to_col, 2).numpy().tolist(),
+            "path": op_library_path(),
+            "imported": sorted({name for name in sys.modules if "keras" in name} - before - {"hungarian_loss._keras"}),
+            "shown": [name for name in [*dir(hungarian_loss), *hungarian_loss.__all__] if name in losses],
+            "other": hasattr(hungarian_loss, "no_such_name"),
+        }))
+        """,
+        hidden,
         env=environment,
     )
-    assert said[0] == "ImportError", said
-    assert oracle.matches(message, said[1]), said
+    assert sorted(said["said"]) == [name for name in DOCUMENTED if name in said["said"]] and len(said["said"]) == 5
+    for kind, text in said["said"].values():
+        assert kind == "ImportError" and oracle.matches(message, text), text
+    assert (said["pairs"], said["mask"]) == ([1, 0], [[False, True], [True, False]])
+    assert said["path"] == hungarian_loss.op_library_path()
+    assert (said["imported"], said["shown"], said["other"]) == ([], [], False)
+
+
+# Where it cannot work.
 
 
 def copy_of_the_package(folder):

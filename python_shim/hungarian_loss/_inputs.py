@@ -1,0 +1,276 @@
+"""What the op gets, made of what users give: costs of its four types; masks, counts and limits that fit their shape."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from hungarian_loss._types import Tensor, TensorLike
+
+COST_TYPES = (tf.float16, tf.bfloat16, tf.float32, tf.float64)
+
+# Whole numbers up to these in magnitude are all exact.
+_EXACT_IN_FLOAT32 = 2**24
+_EXACT_IN_FLOAT64 = 2**53
+_TOO_LARGE = "cost holds integers beyond 2^53 in magnitude, which float64 cannot hold exactly: got"
+
+
+def constant(value: Any, dtype: Any) -> Tensor:
+    """A constant that may be infinite or NaN on purpose."""
+    if tf.executing_eagerly() or np.all(np.isfinite(value)):
+        return tf.constant(value, dtype)
+    return _unchecked("Const", [], dtype, value=tf.compat.v1.AttrValue(tensor=tf.make_tensor_proto(value, dtype)))
+
+
+def _unchecked(op: str, inputs: list[Tensor], dtype: Any, **attributes: Any) -> Tensor:
+    """The output of an op made by the graph itself, which ``tf.debugging.enable_check_numerics`` does not look at."""
+    attributes["dtype" if op == "Const" else "T"] = tf.compat.v1.AttrValue(type=dtype.as_datatype_enum)
+    return tf.compat.v1.get_default_graph().create_op(op, inputs, [dtype], attrs=attributes).outputs[0]
+
+
+# Costs.
+
+
+def as_cost(values: TensorLike, limit: TensorLike | None = None) -> Tensor:
+    """A tensor of one of the op's types, or of whole numbers that :func:`whole_as_real` makes one of these.
+
+    What has a type keeps it. Python's numbers become float32, or float64 where one among them or the limit asks for that.
+    """
+    if hasattr(values, "__array__") and not hasattr(values, "dtype"):
+        values = np.asarray(values)
+    if not hasattr(values, "dtype") or (isinstance(values, np.ndarray) and values.dtype == object):
+        values = _from_lists(values, limit)
+    cost = tf.convert_to_tensor(values)
+    if cost.dtype not in COST_TYPES and not cost.dtype.is_integer and not cost.dtype.is_bool:
+        expected = ", ".join(dtype.name for dtype in COST_TYPES)
+        raise TypeError(f"cost must be one of {expected}, integers or bool; got {cost.dtype.name}")
+    return cost
+
+
+def _from_lists(values: Any, limit: TensorLike | None) -> Any:
+    values = values.tolist() if isinstance(values, np.ndarray) else values
+    numbers = tf.nest.flatten(values)
+    # Looked at before NumPy or TensorFlow sees them: beside a fraction they round an integer without a word.
+    largest = max(map(_largest_integer, numbers), default=0)
+    if largest > _EXACT_IN_FLOAT64:
+        raise ValueError(f"{_TOO_LARGE} {largest} in magnitude")
+    if _holds_tensors(values):
+        stacked = tf.convert_to_tensor(values)
+        # TensorFlow makes the numbers among them fit without a word, too.
+        for number in numbers:
+            if isinstance(number, int) and int(np.asarray(number).astype(stacked.dtype.as_numpy_dtype)) != number:
+                raise ValueError(
+                    f"cost is a list with {stacked.dtype.name} tensors, which cannot hold its integer {number} exactly; "
+                    "cast the tensors to a type that can"
+                )
+        return stacked
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf" or any(hasattr(number, "dtype") for number in numbers):
+        return array
+    with np.errstate(over="ignore"):
+        narrow = array.astype(np.float32)
+    fits = largest <= _EXACT_IN_FLOAT32 and not _is_wide(limit) and np.array_equal(np.isinf(narrow), np.isinf(array))
+    return narrow if fits else array.astype(np.float64)
+
+
+def _holds_tensors(values: Any) -> bool:
+    leaves = tf.nest.flatten(values)
+    return any(hasattr(leaf, "dtype") and not isinstance(leaf, (np.ndarray, np.generic)) for leaf in leaves)
+
+
+def _largest_integer(number: Any) -> int:
+    """The greatest magnitude among the integers that this is or holds; 0 if there are none."""
+    if isinstance(number, int):
+        return abs(number)
+    if isinstance(number, (np.ndarray, np.generic)) and number.dtype.kind in "iu" and number.size:
+        return max(abs(int(number.min())), abs(int(number.max())))
+    return 0
+
+
+def _is_wide(limit: TensorLike | None) -> bool:
+    """Whether float32 might round a limit of whole numbers: a tensor's by its type, other ones by their value."""
+    if limit is None:
+        return False
+    if _holds_tensors(limit):
+        dtype = tf.convert_to_tensor(limit).dtype
+        return bool(dtype.is_integer and dtype.size > 2)
+    return max(map(_largest_integer, tf.nest.flatten(limit)), default=0) > _EXACT_IN_FLOAT32
+
+
+def whole_as_real(cost: Tensor, row_mask: Tensor, col_mask: Tensor, limit: TensorLike | None = None) -> Tensor:
+    """Integers and bool as float32 or float64, whichever holds all of their type and the limit; costs of the op's types as
+    they are.
+
+    Of 64-bit integers float64 holds those up to 2^53 in magnitude. Where one beyond exists, an InvalidArgumentError is
+    raised when run; under XLA, which drops assertions, it turns into NaN, which makes its problem invalid.
+    """
+    if cost.dtype in COST_TYPES:
+        return cost
+    real = tf.float32 if cost.dtype.size <= 2 and not _is_wide(limit) else tf.float64
+    if cost.dtype.size <= 4:
+        return tf.cast(cost, real)
+    exact = cost <= tf.constant(_EXACT_IN_FLOAT64, cost.dtype)
+    if cost.dtype == tf.int64:
+        exact &= cost >= -_EXACT_IN_FLOAT64
+    harmless = exact
+    for mask, axis in ((row_mask, -1), (col_mask, -2)):
+        harmless |= ~(mask if mask.shape.rank == 0 else tf.expand_dims(mask, axis))
+    checked = _require(
+        tf.reduce_all(harmless), lambda: [_TOO_LARGE, "values from", tf.reduce_min(cost), "to", tf.reduce_max(cost)]
+    )
+    with tf.control_dependencies(checked):
+        return tf.where(exact, tf.cast(cost, real), constant(np.nan, real))
+
+
+# Masks, counts and limits.
+
+
+def as_mask(side: str, mask: TensorLike | None, cost: Tensor) -> Tensor:
+    """bool, a scalar or ``[..., rows]``."""
+    if mask is None:
+        return tf.constant(True)
+    if not hasattr(mask, "dtype") and not _holds_tensors(mask):
+        mask = np.asarray(mask) if np.size(mask) else np.zeros(np.shape(mask), bool)
+    mask = tf.convert_to_tensor(mask)
+    if mask.dtype.is_integer:
+        mask = tf.not_equal(mask, tf.zeros([], mask.dtype))
+    if mask.dtype != tf.bool:
+        raise TypeError(f"{side}_mask must be bool, or integers of 0 and 1; got {mask.dtype.name}")
+    return mask if mask.shape.rank == 0 else _broadcast(f"{side}_mask", mask, cost, side)
+
+
+class CountMask(NamedTuple):
+    """The mask that a count stands for; where it is to be validated, whether it lies in [0, size], else None."""
+
+    mask: Tensor
+    in_range: Tensor | None
+
+
+def count_as_mask(side: str, count: TensorLike, cost: Tensor, validate: bool) -> CountMask:
+    """``num_rows`` or ``num_cols`` as a mask of leading ones, ``[..., rows]``."""
+    name = f"num_{side}s"
+    # Python's integers have no bound, and TensorFlow wraps large ones while tracing.
+    for number in tf.nest.flatten(count):
+        if isinstance(number, int) and not tf.int64.min <= number <= tf.int64.max:
+            raise ValueError(f"{name} must fit int64, got {number}")
+    count = tf.convert_to_tensor(count, dtype=None if hasattr(count, "dtype") else tf.int64)
+    if not count.dtype.is_integer:
+        raise TypeError(f"{name} must be integers, got {count.dtype.name}")
+    if count.dtype == tf.uint64:
+        # "More than there are" must not turn negative on the way to int64.
+        count = tf.minimum(count, tf.constant(tf.int64.max, tf.uint64))
+    count = _broadcast(name, tf.cast(count, tf.int64), cost, None)
+    # Padded in front, so that a cost without rows or columns gets as far as the op, which says what is wrong.
+    size = tf.concat([[1, 1], tf.shape(cost, out_type=tf.int64)], axis=0)[-2 if side == "row" else -1]
+    if not validate:
+        return CountMask(tf.sequence_mask(count, size), None)
+    in_range = tf.reduce_all((count >= 0) & (count <= size))
+    # Before the op, which would speak of a limit.
+    with tf.control_dependencies(
+        _require(in_range, lambda: [f"{name} must lie in [0, {side}s], here", size, "got", count])
+    ):
+        return CountMask(tf.sequence_mask(count, size), in_range)
+
+
+def as_limit(limit: TensorLike | None, cost: Tensor) -> Tensor:
+    """U, a scalar or ``[...]``; infinite where there is none."""
+    real = tf.float64 if cost.dtype == tf.float64 else tf.float32
+    if limit is None:
+        return constant(np.inf, real)
+    if _holds_tensors(limit):
+        limit = tf.convert_to_tensor(limit, dtype_hint=real)
+        if limit.dtype.is_integer:
+            limit = tf.cast(limit, real)
+        if limit.dtype != real:
+            raise TypeError(f"cost_limit must be {real.name} here, got {limit.dtype.name}")
+    else:
+        given = np.asarray(limit)
+        most = float(real.max)
+        if given.dtype.kind == "O" and all(isinstance(number, int) for number in given.flat):
+            given = np.asarray(np.clip(given, int(-most), int(most)), np.float64)
+        if given.dtype.kind not in "biuf":
+            raise TypeError(f"cost_limit must be a number, got {limit!r}")
+        given = given.astype(np.float64)
+        # A finite number beyond the type must not become an infinity, which is no limit at all.
+        held = np.where(np.isinf(given), given, np.clip(given, -most, most)).astype(real.as_numpy_dtype)
+        limit = constant(held, real)
+    return limit if limit.shape.rank == 0 else _broadcast("cost_limit", limit, cost, None)
+
+
+def nan_unless(in_range: Tensor | None, limit: Tensor) -> Tensor:
+    """The limit, or NaN where counts are out of range: XLA drops assertions, but not what the op says of a limit."""
+    if in_range is None or tf.executing_eagerly():
+        return limit
+    return _unchecked("SelectV2", [in_range, limit, constant(np.nan, limit.dtype)], limit.dtype)
+
+
+# Shapes.
+
+
+def _broadcast(name: str, tensor: Tensor, cost: Tensor, side: str | None) -> Tensor:
+    """Broadcasts to ``[..., rows]`` or ``[..., cols]``, for no side to ``[...]``; nothing is added to a graph where nothing can be missing.
+
+    A shape that does not fit is a ValueError while tracing, an InvalidArgumentError when run.
+    """
+    got, target = tensor.shape, _static_target(cost, side)
+    expected = f"expected one that broadcasts to [...{'' if side is None else f', {side}s'}], here"
+    if cost.shape.rank is not None and cost.shape.rank < 2:
+        return tensor  # The op says what is wrong with the cost.
+    same_rank = got.rank is not None and got.rank == target.rank
+    if got.rank is not None and target.rank is not None:
+        skipped = target.rank - got.rank
+        sizes = list(zip(got, target[max(skipped, 0) :], strict=skipped >= 0))
+        if skipped < 0 or any(size not in (None, 1, want) and want is not None for size, want in sizes):
+            text = f"{name} does not fit cost: got shape {got.as_list()}, {expected} {target.as_list()}"
+            if tf.executing_eagerly():
+                raise tf.errors.InvalidArgumentError(None, None, text)
+            raise ValueError(text)
+        # A size that cannot be broadcast is compared with the cost's by the op, which knows masks and limits but no counts.
+        by_op = not name.startswith("num_")
+        if same_rank and all(size is not None and (size == want or (by_op and size != 1)) for size, want in sizes):
+            return tensor
+        if got.is_fully_defined() and target.is_fully_defined():
+            return tf.broadcast_to(tensor, target)
+    shape, wanted = tf.shape(tensor, out_type=tf.int64), _target(cost, side)
+    checked = _require(_fits(shape, wanted), lambda: [f"{name} does not fit cost: got shape", shape, expected, wanted])
+    with tf.control_dependencies(checked):
+        # tf.broadcast_to wants a shape that XLA knows while compiling.
+        nothing = tf.zeros(wanted, tensor.dtype)
+        return tf.logical_or(tensor, nothing, name) if tensor.dtype == tf.bool else tf.add(tensor, nothing, name)
+
+
+def _fits(shape: Tensor, wanted: Tensor) -> Tensor:
+    """Whether a tensor of the one shape broadcasts to the other, which stays as it is."""
+    rank, most = shape.shape[0], wanted.shape[0]
+    if rank is None or most is None:
+        rank, most = tf.size(shape), tf.size(wanted)
+    short = tf.minimum(rank, most)
+    last, wanted = shape[rank - short :], wanted[most - short :]
+    return (rank <= most) & tf.reduce_all(tf.equal(last, 1) | tf.equal(last, wanted))
+
+
+def _static_target(cost: Tensor, side: str | None) -> Any:
+    """``[..., rows]``, ``[..., cols]`` or ``[...]``, as far as it is known."""
+    if cost.shape.rank is None:
+        return tf.TensorShape(None)
+    size = {"row": cost.shape[-2:-1], "col": cost.shape[-1:], None: []}[side]
+    return cost.shape[:-2].concatenate(size)
+
+
+def _target(cost: Tensor, side: str | None) -> Tensor:
+    """The same when run."""
+    shape = tf.shape(cost, out_type=tf.int64)
+    if side == "col":
+        return tf.concat([shape[:-2], shape[-1:]], axis=0)
+    return shape[:-1] if side == "row" else shape[:-2]
+
+
+def _require(condition: Tensor, describe: Callable[[], list[Any]]) -> list[Any]:
+    """Raises an InvalidArgumentError where the condition does not hold when run. Returns what to wait for."""
+    if not tf.executing_eagerly():
+        return [tf.debugging.Assert(condition, describe())]
+    if not condition:
+        text = " ".join(part if isinstance(part, str) else str(part.numpy()) for part in describe())
+        raise tf.errors.InvalidArgumentError(None, None, text)
+    return []

@@ -1,0 +1,33 @@
+"""Whether Keras is there as the losses need it: Keras 3 with its TensorFlow backend. The assignment needs no Keras."""
+
+import importlib.metadata
+import os
+
+_CURE = "set KERAS_BACKEND=tensorflow or change ~/.keras/keras.json"
+
+
+def why_not() -> str | None:
+    """Why the losses cannot work here, with a cure; None where they can. Keras of another kind is not imported."""
+    legacy = os.environ.get("TF_USE_LEGACY_KERAS", "")
+    if legacy.lower() in ("1", "true"):
+        return f"the losses of hungarian_loss need Keras 3, and TF_USE_LEGACY_KERAS={legacy} asks for Keras 2; unset it"
+    try:
+        version = importlib.metadata.version("keras")
+    except importlib.metadata.PackageNotFoundError:
+        return "the losses of hungarian_loss need Keras 3, and keras is not installed; run `pip install keras`"
+    if int(version.split(".")[0]) < 3:
+        return f"the losses of hungarian_loss need Keras 3, got Keras {version}; run `pip install --upgrade keras`"
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend == "tensorflow":
+        try:
+            import keras
+        except (ImportError, AttributeError, RuntimeError, ValueError) as error:
+            # Perhaps another backend, chosen in Keras's own file, that is not installed.
+            return (
+                "the losses of hungarian_loss need Keras 3 with its tensorflow backend, and keras cannot be imported: "
+                f"{error}; {_CURE}"
+            )
+        backend = keras.config.backend()
+    if backend == "tensorflow":
+        return None
+    return f"the losses of hungarian_loss need Keras's tensorflow backend, got {backend!r}; {_CURE}"

@@ -1,0 +1,55 @@
+"""Lets ``tf.vectorized_map`` solve all its problems in one call of the op, which is batched already."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from hungarian_loss._library import ops
+from hungarian_loss._types import Tensor
+
+
+def register_converter() -> None:
+    """Tells TensorFlow how. It has no public place for that; where it is not found, vectorized_map takes a loop."""
+    try:
+        from tensorflow.python.ops.parallel_for.pfor import RegisterPFor
+    except ImportError:
+        return
+    try:
+        RegisterPFor("HungarianAssignment")(_convert)
+    except AssertionError:
+        pass  # By an earlier import.
+
+
+def _convert(pfor_input: Any) -> list[Any]:
+    """The op over all iterations, for one in the body of a loop: what varies there has one more dimension, in front."""
+    from tensorflow.python.ops.parallel_for.pfor import wrap
+
+    pfor_input.stack_inputs([0])
+    cost = pfor_input.stacked_input(0)
+    shape = tf.shape(cost, out_type=tf.int64)
+    rank_in_body = pfor_input.op.inputs[0].shape.rank
+
+    def stacked(index: int, *sizes: Tensor) -> Tensor:
+        tensor, varies, _ = pfor_input.input(index)
+        rank = pfor_input.op.inputs[index].shape.rank
+        if rank == 0 and not varies:
+            return tensor
+        if varies and rank is not None and rank_in_body is not None and rank == rank_in_body - 2 + len(sizes):
+            return tensor
+        target = tf.concat([shape[:-2], *sizes], axis=0)
+        if varies:
+            # A scalar for each iteration, if need be.
+            own = tf.shape(tensor, out_type=tf.int64)
+            missing = tf.ones([tf.size(target) - tf.size(own)], tf.int64)
+            tensor = tf.reshape(tensor, tf.concat([own[:1], missing, own[1:]], axis=0))
+        return tf.broadcast_to(tensor, target)
+
+    outputs = ops.hungarian_assignment(
+        cost=cost,
+        row_mask=stacked(1, shape[-2:-1]),
+        col_mask=stacked(2, shape[-1:]),
+        cost_limit=stacked(3),
+        maximize=pfor_input.get_attr("maximize"),
+        validate=pfor_input.get_attr("validate"),
+    )
+    return [wrap(output, True) for output in outputs]

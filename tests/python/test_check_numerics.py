@@ -1,0 +1,84 @@
+"""tf.debugging.enable_check_numerics: what the package itself puts into a graph passes, although no limit is an infinity."""
+
+import pytest
+
+import oracle
+
+CODE = """
+import json, sys
+import numpy as np
+import tensorflow as tf
+from hungarian_loss import linear_assignment
+
+tf.debugging.enable_check_numerics()
+cost = tf.constant([[[3.0, 1.0], [1.0, 5.0]]])
+unknown = [tf.TensorSpec(None, tf.float32)]
+options = {
+    "none": {},
+    "infinite limit": {"cost_limit": np.inf, "maximize": True},
+    "infinite limits": {"cost_limit": -np.inf, "row_mask": [1, 0]},
+    "limit": {"cost_limit": 1.5},
+    "masks": {"row_mask": [[True, False]], "col_mask": tf.constant([True, True])},
+    "counts": {"num_rows": [1], "num_cols": 2},
+    "validate": {"num_rows": [1], "num_cols": 2, "validate": True},
+    "count too large": {"num_rows": 3, "validate": True},
+}
+
+def solve(cost, options):
+    with tf.GradientTape() as tape:
+        tape.watch(cost)
+        total = linear_assignment(cost, **options).total_cost
+    return total, tape.gradient(total, cost)
+
+def attempt(call, *arguments):
+    try:
+        return [output.numpy().tolist() for output in call(*arguments)]
+    except tf.errors.InvalidArgumentError as error:
+        return str(error)
+
+results = {}
+for name, given in options.items():
+    def call(cost, given=given):
+        return solve(cost, given)
+    results[name] = [attempt(call, cost), attempt(tf.function(call), cost), attempt(tf.function(call, input_signature=unknown), cost)]
+
+whole = tf.function(lambda cost: [linear_assignment(cost).total_cost])
+results["integers"] = attempt(whole, tf.constant([[2**53, 1], [1, 5]]))
+results["on"] = [attempt(call, tf.constant([-1.0])) for call in (tf.math.log, tf.function(tf.math.log))]
+print(json.dumps(results))
+"""
+
+
+@pytest.fixture(scope="module")
+def results():
+    """In a process of its own, where nothing else is checked."""
+    return oracle.run_json(CODE)
+
+
+def test_it_is_on(results):
+    assert all("Infinity or NaN" in said for said in results["on"])
+
+
+@pytest.mark.parametrize(
+    ("name", "total", "matched"),
+    [
+        ("none", 2, [[0, 1], [1, 0]]),
+        ("infinite limit", 8, [[1, 0], [0, 1]]),
+        ("infinite limits", 1, [[0, 1], [0, 0]]),
+        ("limit", 2, [[0, 1], [1, 0]]),
+        ("masks", 1, [[0, 1], [0, 0]]),
+        ("counts", 1, [[0, 1], [0, 0]]),
+        ("validate", 1, [[0, 1], [0, 0]]),
+    ],
+)
+def test_values_and_gradients_are_as_ever(name, total, matched, results):
+    assert results[name] == [[[total], [matched]]] * 3
+
+
+def test_what_is_wrong_is_called_what_it_is(results):
+    for said in results["count too large"]:
+        assert "num_rows must lie in [0, rows]" in said and "Infinity or NaN" not in said
+
+
+def test_integers(results):
+    assert results["integers"] == [2]
