@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from hungarian_loss._shapes import Dimension, with_shape
+from hungarian_loss._shapes import Dimension, known_size, with_shape
 
 Function = Callable[..., Any]
 
-_CALLED_ONCE = "It is called once on the whole batch: wrap a function of one sample in tf.vectorized_map"
+_CALLED_ONCE = ". It is called once on the whole batch: wrap a function of one sample in tf.vectorized_map"
 
 
 class Caller:
@@ -35,28 +35,35 @@ class Caller:
           tf.errors.InvalidArgumentError: it has not, which shows only when run.
         """
         values = tf.convert_to_tensor(function(*inputs))
-        sentence = f"{what} must return {contract}. {_CALLED_ONCE}"
-        checked = with_shape(values, like, sentence)
+        sentence = f"{what} must return {contract}"
+        checked = with_shape(values, like, sentence, _CALLED_ONCE)
         if _may_be_chance(values.shape, inputs[0].shape[0]):
             seen = id(function), *(tuple(x.shape) for x in inputs)
             if seen not in self._told:
-                self._try_another_batch(sentence, function, inputs, values.shape)
+                _try_another_batch(sentence, function, inputs, like, values.shape)
                 self._told.add(seen)
         return checked
 
-    @staticmethod
-    def _try_another_batch(sentence: str, function: Function, inputs: Sequence[Any], got: Any) -> None:
-        shapes = [x.shape.as_list() for x in inputs]
-        # As no other size here.
-        batch = 2 + max((size for shape in shapes for size in shape if size is not None), default=0)
-        specs = [tf.TensorSpec([batch, *shape[1:]], x.dtype) for shape, x in zip(shapes, inputs, strict=True)]
-        try:
-            shape = tf.function(function, autograph=False).get_concrete_function(*specs).structured_outputs.shape
-        except Exception:  # noqa: BLE001 - whatever keeps it from being traced, it worked on the batch itself
-            return
-        # One that holds something of this batch's size gives the same again; that tells nothing.
-        if not shape.is_compatible_with([batch, *got[1:]]) and not shape.is_compatible_with(got):
-            raise ValueError(f"{sentence}; for a batch of {batch} it returns shape {shape}")
+
+# Autograph cannot return from within a try.
+@tf.autograph.experimental.do_not_convert
+def _try_another_batch(
+    sentence: str, function: Function, inputs: Sequence[Any], like: Sequence[Dimension], got: Any
+) -> None:
+    # Sizes that nothing here has; objects and features only where they are open.
+    batch = 2 + max((size for x in inputs for size in x.shape if size is not None), default=0)
+    sizes = [[batch, x.shape[1] or batch + 1, x.shape[2] or batch + 2] for x in inputs]
+    expected = [batch, *(known_size(dimension) or batch + 1 for dimension in like[1:])]
+    specs = [tf.TensorSpec(shape, x.dtype) for shape, x in zip(sizes, inputs, strict=True)]
+    try:
+        shape = tf.function(function, autograph=False).get_concrete_function(*specs).structured_outputs.shape
+    except Exception:  # noqa: BLE001 - whatever keeps it from being traced, it worked on the batch itself
+        return
+    # A function that holds something of this batch's size gives the same shape again, which tells nothing.
+    if not shape.is_compatible_with(expected) and not shape.is_compatible_with(got):
+        raise ValueError(
+            f"{sentence}; for a batch of {batch} got shape {shape}, expected {tuple(expected)}{_CALLED_ONCE}"
+        )
 
 
 def _may_be_chance(shape: Any, batch: int | None) -> bool:

@@ -13,6 +13,7 @@ from hungarian_loss._arguments import (
     one_for_each,
     per_pair,
     plain_function,
+    would_broadcast,
 )
 from hungarian_loss._assignment import linear_assignment
 from hungarian_loss._distance import compute_euclidean_distance, distance, undifferentiated_distances
@@ -202,10 +203,10 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         index = self.slice_index_to_compute_assignment
         matched_by = self.slice_sizes if index is None else [self.slice_sizes[index]]
         true_size, pred_size = (sum(sizes) for sizes in zip(*matched_by, strict=True))
-        if compute_cost_matrix_fn is compute_euclidean_distance and true_size != pred_size:
+        if compute_cost_matrix_fn is compute_euclidean_distance and would_broadcast(true_size, pred_size):
             raise ValueError(
-                f"compute_cost_matrix_fn is compute_euclidean_distance, which needs equally many features, got {true_size} of "
-                f"y_true and {pred_size} of y_pred to match by; choose another slice_index_to_compute_assignment or function"
+                f"compute_euclidean_distance needs equally many features, got {true_size} of y_true and {pred_size} of y_pred "
+                "to match by; choose another slice_index_to_compute_assignment or compute_cost_matrix_fn"
             )
         self._call = Caller()
 
@@ -234,7 +235,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
             matched_true = take(true, pairs.true_index, pairs.matched)
             matched_pred = take(pred, pairs.pred_index, pairs.matched)
             values = self._per_object(
-                f"slice_losses_fn[{place}], a slice loss,",
+                f"slice_losses_fn[{place}]: a slice loss",
                 self.slice_losses_fn[place],
                 pairs.matched,
                 matched_true,
@@ -244,7 +245,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
             unmatched_function = self.unmatched_losses_fn[place]
             if unmatched_function is not None:
                 alone_pred = stop_gradient_outside(pred, alone)
-                what = f"unmatched_losses_fn[{place}], an unmatched loss,"
+                what = f"unmatched_losses_fn[{place}]: an unmatched loss"
                 total += sum_where(alone, self._per_object(what, unmatched_function, alone, alone_pred))
                 count += tf.reduce_sum(tf.cast(alone, count.dtype), axis=1)
             means.append(tf.math.divide_no_nan(total, count))

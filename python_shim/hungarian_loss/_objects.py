@@ -72,8 +72,8 @@ def hide(objects: Any, mask: Any) -> Any:
     usable = mask & tf.reduce_all(tf.math.is_finite(objects), axis=-1)
     # Zeros stand in front, and are taken where nothing is usable.
     candidates = tf.reshape(tf.stop_gradient(objects), [-1, tf.shape(objects)[-1]])
-    candidates = tf.concat([tf.zeros_like(candidates[:1]), candidates], axis=0)
-    first = tf.argmax(tf.concat([[0.0], tf.cast(tf.reshape(usable, [-1]), tf.float32)], axis=0))
+    candidates = tf.pad(candidates, [[1, 0], [0, 0]])
+    first = tf.argmax(tf.pad(tf.cast(tf.reshape(usable, [-1]), tf.float32), [[1, 0]]))
     return tf.where(mask[..., tf.newaxis], objects, candidates[first])
 
 

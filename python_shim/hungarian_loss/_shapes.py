@@ -3,6 +3,7 @@
 XLA drops assertions. What remains there is a reshape, which nothing but the right number of elements passes.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -12,17 +13,17 @@ import tensorflow as tf
 Dimension: TypeAlias = int | tuple[Any, int]
 
 
-def with_shape(tensor: Any, dimensions: Sequence[Dimension], sentence: str) -> Any:
+def with_shape(tensor: Any, dimensions: Sequence[Dimension], sentence: str, cure: str = "") -> Any:
     """``tensor``, certain to have these ``dimensions``. Adds no op where all of them are known.
 
     Raises:
-      ValueError: ``sentence``, with what was got and expected, where that shows while tracing.
+      ValueError: ``sentence``, with what was got and expected, then ``cure``, where that shows while tracing.
       tf.errors.InvalidArgumentError: the same when run; under XLA from a reshape.
     """
     rank = len(dimensions)
-    expected = [_known(dimension) for dimension in dimensions]
+    expected = [known_size(dimension) for dimension in dimensions]
     if not tensor.shape.is_compatible_with(expected):
-        raise ValueError(f"{sentence}; got shape {tensor.shape}, expected {tf.TensorShape(expected)}")
+        raise ValueError(f"{sentence}; got shape {tensor.shape}, expected {tf.TensorShape(expected)}{cure}")
     got = [None] * rank if tensor.shape.rank is None else tensor.shape.as_list()
     open_axes = [axis for axis in range(rank) if got[axis] is None or expected[axis] is None]
     if not open_axes:
@@ -32,12 +33,14 @@ def with_shape(tensor: Any, dimensions: Sequence[Dimension], sentence: str) -> A
     # Padded where the rank is open, so that one of another rank can be compared at all. No size is -1.
     padded = shape if tensor.shape.rank is not None else tf.concat([shape, tf.fill([rank], -1)], axis=0)[:rank]
     same = tf.reduce_all(tf.equal(padded, sizes)) & tf.equal(tf.size(shape), rank)
-    check = tf.debugging.Assert(same, [f"{sentence}; got shape", shape, "expected", tf.stack(sizes)])
+    check = tf.debugging.Assert(same, [f"{sentence}; got shape", shape, "expected", tf.stack(sizes), cure])
     with tf.control_dependencies([check]):
         tensor = tf.ensure_shape(tf.identity(tensor), [None] * rank)
     # One at a time: a reshape of all would take [m, n] for [n, m].
-    for axis in open_axes:
-        tensor = with_size(tensor, axis, sizes[axis])
+    # Where one fails, the error shows the sentence as its name.
+    with tf.name_scope(re.sub(r"\W+", "_", sentence + cure)):
+        for axis in open_axes:
+            tensor = with_size(tensor, axis, sizes[axis])
     return tensor
 
 
@@ -48,7 +51,8 @@ def with_size(tensor: Any, axis: int, size: Any) -> Any:
     return tf.reshape(tensor, shape)
 
 
-def _known(dimension: Dimension) -> int | None:
+def known_size(dimension: Dimension) -> int | None:
+    """What it must be, where that is known while tracing."""
     if isinstance(dimension, int):
         return dimension
     tensor, axis = dimension
@@ -56,5 +60,5 @@ def _known(dimension: Dimension) -> int | None:
 
 
 def _size(dimension: Dimension) -> Any:
-    known = _known(dimension)
+    known = known_size(dimension)
     return tf.shape(dimension[0])[dimension[1]] if known is None else known  # type: ignore[index]
