@@ -40,16 +40,14 @@ class Caller:
         if _may_be_chance(values.shape, inputs[0].shape[0]):
             seen = id(function), *(tuple(x.shape) for x in inputs)
             if seen not in self._told:
-                _try_another_batch(sentence, function, inputs, like, values.shape)
+                _try_another_batch(sentence, function, inputs, like)
                 self._told.add(seen)
         return checked
 
 
 # Autograph cannot return from within a try.
 @tf.autograph.experimental.do_not_convert
-def _try_another_batch(
-    sentence: str, function: Function, inputs: Sequence[Any], like: Sequence[Dimension], got: Any
-) -> None:
+def _try_another_batch(sentence: str, function: Function, inputs: Sequence[Any], like: Sequence[Dimension]) -> None:
     # Sizes that nothing here has; objects and features only where they are open.
     batch = 2 + max((size for x in inputs for size in x.shape if size is not None), default=0)
     sizes = [[batch, x.shape[1] or batch + 1, x.shape[2] or batch + 2] for x in inputs]
@@ -59,8 +57,8 @@ def _try_another_batch(
         shape = tf.function(function, autograph=False).get_concrete_function(*specs).structured_outputs.shape
     except Exception:  # noqa: BLE001 - whatever keeps it from being traced, it worked on the batch itself
         return
-    # A function that holds something of this batch's size gives the same shape again, which tells nothing.
-    if not shape.is_compatible_with(expected) and not shape.is_compatible_with(got):
+    # One that holds something of this batch's size returns that size again, which tells nothing.
+    if shape.rank != 0 and shape[:1] == [batch] and not shape.is_compatible_with(expected):
         raise ValueError(
             f"{sentence}; for a batch of {batch} got shape {shape}, expected {tuple(expected)}{_CALLED_ONCE}"
         )

@@ -208,7 +208,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
                 f"compute_euclidean_distance needs equally many features, got {true_size} of y_true and {pred_size} of y_pred "
                 "to match by; choose another slice_index_to_compute_assignment or compute_cost_matrix_fn"
             )
-        self._call = Caller()
+        self._ask = Caller()
 
     def __call__(self, y_true: Objects, y_pred: Objects, sample_weight: TensorLike | None = None) -> Tensor:
         """Loss reduced over the batch, like every Keras loss; ``sample_weight`` is a scalar, ``[batch]`` or ``[batch, 1]``."""
@@ -234,19 +234,14 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         for place, (true, pred) in enumerate(zip(true_slices, pred_slices, strict=True)):
             matched_true = take(true, pairs.true_index, pairs.matched)
             matched_pred = take(pred, pairs.pred_index, pairs.matched)
-            values = self._per_object(
-                f"slice_losses_fn[{place}]: a slice loss",
-                self.slice_losses_fn[place],
-                pairs.matched,
-                matched_true,
-                matched_pred,
-            )
+            what = f"slice_losses_fn[{place}]: a slice loss"
+            values = self._per_object(what, self.slice_losses_fn[place], matched_true, matched_pred)
             total, count = sum_where(pairs.matched, values), pairs.count
             unmatched_function = self.unmatched_losses_fn[place]
             if unmatched_function is not None:
                 alone_pred = stop_gradient_outside(pred, alone)
                 what = f"unmatched_losses_fn[{place}]: an unmatched loss"
-                total += sum_where(alone, self._per_object(what, unmatched_function, alone, alone_pred))
+                total += sum_where(alone, self._per_object(what, unmatched_function, alone_pred))
                 count += tf.reduce_sum(tf.cast(alone, count.dtype), axis=1)
             means.append(tf.math.divide_no_nan(total, count))
         loss = self._weighted(means)
@@ -272,7 +267,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         if function is None:
             return objects, mask
         contract = "[B, n] for inputs [B, n, f]"
-        found = self._call(argument, contract, function, [objects], [(objects, 0), (objects, 1)])
+        found = self._ask(argument, contract, function, [objects], [(objects, 0), (objects, 1)])
         if found.dtype != tf.bool:
             raise ValueError(f"{argument} must return bool, got {found.dtype.name}")
         return hide(objects, found), both(mask, found)
@@ -288,14 +283,14 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         else:
             contract = "[B, n, m] for inputs [B, n, f] and [B, m, f]"
             like = [(true, 0), (true, 1), (pred, 1)]
-            cost = self._call("compute_cost_matrix_fn", contract, self.compute_cost_matrix_fn, [true, pred], like)
+            cost = self._ask("compute_cost_matrix_fn", contract, self.compute_cost_matrix_fn, [true, pred], like)
         masks = {"row_mask": sets.true_mask, "col_mask": sets.pred_mask}
         return Matching(cost, sets.true_mask, sets.pred_mask, linear_assignment(cost, **masks))
 
-    def _per_object(self, what: str, function: Any, places: Any, *objects: Any) -> Any:
-        """The function's value at each place ``[B, p]`` of objects ``[B, p, f]``."""
-        values = self._call(what, "[B, p] for inputs [B, p, f]", function, objects, [(places, 0), (places, 1)])
-        return tf.cast(values, objects[0].dtype)
+    def _per_object(self, what: str, function: Any, *objects: Any) -> Any:
+        """The function's value ``[B, p]`` at each place of objects ``[B, p, f]``."""
+        like = [(objects[0], 0), (objects[0], 1)]
+        return tf.cast(self._ask(what, "[B, p] for inputs [B, p, f]", function, objects, like), objects[0].dtype)
 
     def _slices(self, y_true: Any, y_pred: Any) -> tuple[list[Any], list[Any]]:
         true_slices = _split(y_true, "y_true", [size for size, _ in self.slice_sizes])
