@@ -12,6 +12,9 @@ from hungarian_loss._shapes import Dimension, known_size, with_shape
 
 Function = Callable[..., Any]
 
+# Keras's names for what is no object.
+_FUNCTIONS = ("function", "__lambda__")
+
 _CALLED_ONCE = ". It is called once on the whole batch: wrap a function of one sample in tf.vectorized_map"
 
 
@@ -71,7 +74,7 @@ def _may_be_chance(shape: Any, batch: int | None) -> bool:
 
 
 def saved(argument: str, function: Function | None) -> Any:
-    """Keras's form of a function. What cannot be found again goes by the name of its argument, with a warning."""
+    """Keras's form of a function. What will not be found again brings a warning, and can be given by the name of its argument."""
     if function is None:
         return None
     with warnings.catch_warnings():
@@ -81,10 +84,12 @@ def saved(argument: str, function: Function | None) -> Any:
         # A lambda typed at a prompt has no source, which Keras wants for its warning.
         except (TypeError, ValueError, OSError):
             config = None
-        if _same(function, _found(config)):
-            return config
+        found = _found(config)
+    if _same(function, found):
+        return config
     warnings.warn(f"{argument} {function!r} will not be found again on loading: {_ways_out(argument)}", stacklevel=3)
-    if config is not None and config["class_name"] == "__lambda__":
+    # Keras's form will do where it finds nothing. It must not find another function of that name.
+    if found is None and config is not None and config["class_name"] in _FUNCTIONS:
         return config
     return {"module": "builtins", "class_name": "function", "config": argument, "registered_name": argument}
 
@@ -98,7 +103,7 @@ def loaded(argument: str, config: Any) -> Any:
     if config is None or callable(config):
         return config
     given = keras.saving.get_registered_object(argument)
-    if given is not None and config["class_name"] in ("__lambda__", "function"):
+    if given is not None and config["class_name"] in _FUNCTIONS:
         return given
     try:
         return keras.saving.deserialize_keras_object(config)
