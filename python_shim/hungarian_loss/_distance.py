@@ -5,12 +5,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from hungarian_loss._types import Tensor, TensorLike
+
 # Features up to which one at a time is faster: up to six times at two, 1.0 to 3 times at eight.
 _FEW = 8
 
 
 @keras.saving.register_keras_serializable(package="hungarian_loss")
-def compute_euclidean_distance(a: Any, b: Any) -> Any:
+def compute_euclidean_distance(a: TensorLike, b: TensorLike) -> Tensor:
     """Euclidean distance of every object of ``a`` from every object of ``b``.
 
     Differences are taken before they are squared, so near objects keep all their digits. The gradient is finite
@@ -18,10 +20,14 @@ def compute_euclidean_distance(a: Any, b: Any) -> Any:
 
     Args:
       a: ``[..., n, features]``.
-      b: ``[..., m, features]``, of the same type.
+      b: ``[..., m, features]``, of the same type. Leading dimensions broadcast, features do not.
 
     Returns:
       ``[..., n, m]``, in the units of the features.
+
+    Raises:
+      ValueError: a rank below 2, or other numbers of features, where they are known while tracing.
+      tf.errors.InvalidArgumentError: likewise, when run.
     """
     return _root(squared_distances(a, b))
 
@@ -34,6 +40,7 @@ def undifferentiated_distances(a: Any, b: Any) -> Any:
 def squared_distances(a: Any, b: Any) -> Any:
     """``[..., n, features]``, ``[..., m, features]`` -> ``[..., n, m]``."""
     a, b = tf.convert_to_tensor(a), tf.convert_to_tensor(b)
+    b = _with_equal_features(a, b)
     a, b = a[..., :, tf.newaxis, :], b[..., tf.newaxis, :, :]
     features = a.shape[-1] if a.shape.rank is not None and a.shape.rank == b.shape.rank else None
     few = features is not None and 1 <= features <= _FEW and b.shape[-1] == features
@@ -43,6 +50,21 @@ def squared_distances(a: Any, b: Any) -> Any:
     # rounded after every term.
     pairs = zip(tf.unstack(a, axis=-1), tf.unstack(b, axis=-1), strict=True)
     return tf.add_n([tf.math.squared_difference(x, y) for x, y in pairs])
+
+
+def _with_equal_features(a: Any, b: Any) -> Any:
+    """``b``, certain to have as many features as ``a``: a single one would broadcast."""
+    for name, objects in (("a", a), ("b", b)):
+        if objects.shape.rank is not None and objects.shape.rank < 2:
+            raise ValueError(f"{name} must be [..., objects, features], got shape {objects.shape}")
+    sizes = [None if objects.shape.rank is None else objects.shape[-1] for objects in (a, b)]
+    if None in sizes:
+        # Not an assertion: XLA would drop it.
+        with tf.name_scope("a_and_b_must_have_equally_many_features"):
+            return tf.reshape(b, tf.concat([tf.shape(b)[:-1], tf.shape(a)[-1:]], axis=0))
+    if sizes[0] != sizes[1]:
+        raise ValueError(f"a and b must have equally many features, got shapes {a.shape} and {b.shape}")
+    return b
 
 
 def distance(a: Any, b: Any) -> Any:

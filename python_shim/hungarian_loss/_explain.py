@@ -1,14 +1,20 @@
 """Who was matched with whom, at what cost, and how close the next best was."""
 
 import dataclasses
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from hungarian_loss._assignment import linear_assignment
 from hungarian_loss._distance import compute_euclidean_distance
+from hungarian_loss._loss_types import Objects
 from hungarian_loss._losses import HungarianLoss
+from hungarian_loss._objects import MaskedObjects, with_mask
+
+Numbers: TypeAlias = npt.NDArray[np.floating[Any]]
+Indices: TypeAlias = npt.NDArray[np.integer[Any]]
 
 _STATUS = {
     0: "optimal",
@@ -40,17 +46,17 @@ class Explanation:
     """
 
     status: int
-    cost: Any
-    true_index: Any
-    pred_index: Any
-    pair_cost: Any
-    runner_up: Any
-    margin: Any
-    rise: Any
+    cost: Numbers
+    true_index: Indices
+    pred_index: Indices
+    pair_cost: Numbers
+    runner_up: Indices
+    margin: Numbers
+    rise: Numbers
     total_cost: float
-    unmatched_true: Any
-    unmatched_pred: Any
-    boxes: Any = None
+    unmatched_true: Indices
+    unmatched_pred: Indices
+    boxes: tuple[Numbers, Numbers] | None = None
 
     def __str__(self) -> str:
         lines = [f"status {self.status}, {_STATUS[self.status]}"]
@@ -78,12 +84,12 @@ class Explanation:
         return draw(self)
 
 
-def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: HungarianLoss | None = None) -> Explanation:
+def explain(y_true: Objects, y_pred: Objects, sample: int = 0, *, loss: HungarianLoss | None = None) -> Explanation:
     """Explains the matching of one sample.
 
     Args:
-      y_true: ``[batch, n, features]``.
-      y_pred: ``[batch, m, features]``.
+      y_true: ``[batch, n, features]``; like y_pred a RaggedTensor too.
+      y_pred: ``[batch, m, features]``. A mask that Keras attached to it holds here as in the loss.
       sample: Which sample of the batch.
       loss: The :class:`HungarianLoss` whose costs and masks to use; default: Euclidean distance over all features, as in
         :func:`hungarian_loss`.
@@ -94,13 +100,14 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: HungarianLoss | 
     Raises:
       ValueError: ``sample`` is not in the batch, or shapes do not fit.
     """
-    y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
-    batch = int(y_true.shape[0])
+    y_true, y_pred = with_mask(y_true), with_mask(y_pred)
+    (true, _), (pred, _) = _objects_and_mask(y_true), _objects_and_mask(y_pred)
+    batch = int(true.shape[0])
     if not 0 <= sample < batch:
         raise ValueError(f"sample must lie in [0, {batch}), the batch; got {sample}")
-    one_true, one_pred = y_true[sample : sample + 1], y_pred[sample : sample + 1]
+    one_true, one_pred = _only(y_true, sample), _only(y_pred, sample)
     if loss is None:
-        loss = HungarianLoss([int(y_true.shape[-1])], 0, compute_euclidean_distance)
+        loss = HungarianLoss([int(true.shape[-1])], 0, compute_euclidean_distance)
     matching = loss.match(one_true, one_pred)
     assignment = matching.assignment
     cost = np.asarray(tf.cast(matching.cost, tf.float64)[0])
@@ -126,8 +133,20 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: HungarianLoss | 
         total_cost=float(assignment.total_cost.numpy()[0]),
         unmatched_true=np.flatnonzero((row_to_col < 0) & row_exists),
         unmatched_pred=np.flatnonzero((col_to_row < 0) & col_exists),
-        boxes=(np.asarray(one_true[0]), np.asarray(one_pred[0])) if y_true.shape[-1] == y_pred.shape[-1] == 4 else None,
+        boxes=(np.asarray(true[sample]), np.asarray(pred[sample])) if true.shape[-1] == pred.shape[-1] == 4 else None,
     )
+
+
+def _objects_and_mask(objects: Any) -> tuple[Any, Any]:
+    objects, mask = objects if isinstance(objects, MaskedObjects) else (objects, None)
+    return tf.convert_to_tensor(objects), mask
+
+
+def _only(objects: Any, sample: int) -> Any:
+    """One sample as a batch, with its mask if there is one."""
+    objects, mask = _objects_and_mask(objects)
+    one = slice(sample, sample + 1)
+    return objects[one] if mask is None else MaskedObjects(objects[one], mask[one])
 
 
 def _existing(mask: Any, size: int) -> Any:

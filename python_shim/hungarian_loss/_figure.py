@@ -51,6 +51,8 @@ def _draw_costs(axes: Any, explanation: "Explanation") -> None:
 def _draw_boxes(axes: Any, explanation: "Explanation") -> None:
     from matplotlib.patches import Rectangle
 
+    # For mypy: `draw` has looked.
+    assert explanation.boxes is not None
     for objects, color, name in zip(explanation.boxes, (_TRUE, _PRED), ("true", "predicted"), strict=True):
         for index, (x, y, width, height) in enumerate(objects):
             axes.add_patch(

@@ -1,16 +1,36 @@
 """Losses over sets: ``hungarian_loss`` and ``HungarianLoss``."""
 
-import numbers
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from hungarian_loss._arguments import (
+    checked_index,
+    checked_sizes,
+    checked_weight,
+    one_for_each,
+    per_pair,
+    plain_function,
+    would_broadcast,
+)
 from hungarian_loss._assignment import linear_assignment
 from hungarian_loss._distance import compute_euclidean_distance, distance, undifferentiated_distances
+from hungarian_loss._functions import Caller, loaded, saved
+from hungarian_loss._loss_types import (
+    CostFunction,
+    MaskFunction,
+    Objects,
+    Size,
+    SliceLoss,
+    UnmatchedLoss,
+    Weight,
+)
 from hungarian_loss._matching import (
+    GradientGate,
     Matching,
+    is_solved,
     matched_pairs,
     show_status,
     stop_gradient_outside,
@@ -18,16 +38,24 @@ from hungarian_loss._matching import (
     take,
     unmatched_predictions,
 )
-
-Function = Callable[..., Any]
-MaskFunction = Callable[[Any], Any]
-Size = int | tuple[int, int]
+from hungarian_loss._objects import (
+    Sets,
+    as_sets,
+    both,
+    hide,
+    per_sample_weight,
+    raise_for_keras_mask,
+    refuse_what_keras_would_multiply_in,
+    with_equal_axis,
+    with_mask,
+)
+from hungarian_loss._types import Tensor, TensorLike
 
 _NORMALIZATIONS = ("pairs", "elements")
 
 
 @keras.saving.register_keras_serializable(package="hungarian_loss")
-def hungarian_loss(y_true: Any, y_pred: Any, *, normalization: str = "pairs") -> Any:
+def hungarian_loss(y_true: Objects, y_pred: Objects, *, normalization: str = "pairs") -> Tensor:
     """Mean distance between matched objects: a drop-in like ``keras.losses.mse``, one value per sample.
 
     Objects are matched so that the sum of their Euclidean distances is least. No gradient flows into the choice of the
@@ -36,7 +64,7 @@ def hungarian_loss(y_true: Any, y_pred: Any, *, normalization: str = "pairs") ->
     Args:
       y_true: ``[batch, n, features]``.
       y_pred: ``[batch, m, features]``; n and m may differ, and only matched pairs count. Half-precision inputs are
-        computed in float32.
+        computed in float32. Either may be a RaggedTensor, with other numbers of objects in each sample.
       normalization: ``"pairs"``: the mean over the min(n, m) matched pairs. ``"elements"``: their sum divided by n·m,
         the scale of the package published up to version 1.0.3.
 
@@ -45,25 +73,31 @@ def hungarian_loss(y_true: Any, y_pred: Any, *, normalization: str = "pairs") ->
       that cannot be matched, both with zero gradient.
 
     Raises:
-      ValueError: an unknown normalization, a Keras mask on y_pred (:class:`HungarianLoss` takes it), or inputs that are not of rank 3 with equal features.
+      ValueError: an unknown normalization; inputs that are not of rank 3 with equal features; a Keras mask on y_pred, which
+        :class:`HungarianLoss` takes; called by Keras, a ``sample_weight`` that is not ``[batch]`` or ``[batch, 1]``.
     """
     if normalization not in _NORMALIZATIONS:
         raise ValueError(f"normalization must be one of {_NORMALIZATIONS}, got {normalization!r}")
     if getattr(y_pred, "_keras_mask", None) is not None:
-        # Keras multiplies that mask of objects into the losses of samples, and a function cannot keep it from it.
-        raise ValueError("y_pred carries a Keras mask, which hungarian_loss cannot honour; use HungarianLoss")
-    y_true, y_pred = _as_objects(y_true, y_pred)
-    y_pred = _with_equal_axis(y_true, y_pred, 2, "features")
-    assignment = _match(compute_euclidean_distance, y_true, y_pred).assignment
-    pairs = matched_pairs(assignment, y_pred.dtype)
+        raise_for_keras_mask()
+    refuse_what_keras_would_multiply_in()
+    sets = as_sets(with_mask(y_true), with_mask(y_pred))
+    true, pred = sets.true, with_equal_axis(sets.true, sets.pred, 2, "features")
+    assignment = linear_assignment(
+        undifferentiated_distances(tf.stop_gradient(true), tf.stop_gradient(pred)),
+        row_mask=sets.true_mask,
+        col_mask=sets.pred_mask,
+    )
+    pairs = matched_pairs(assignment, pred.dtype)
     distances = distance(
-        take(y_true, pairs.true_index, pairs.matched),
-        take(y_pred, pairs.pred_index, pairs.matched),
+        take(true, pairs.true_index, pairs.matched),
+        take(pred, pairs.pred_index, pairs.matched),
     )
     divisor = pairs.count
     if normalization == "elements":
-        divisor = tf.cast(tf.shape(y_true)[1] * tf.shape(y_pred)[1], distances.dtype)
-    return show_status(tf.math.divide_no_nan(sum_where(pairs.matched, distances), divisor), assignment)
+        divisor = tf.cast(_number(sets.true_mask, true) * _number(sets.pred_mask, pred), distances.dtype)
+    loss = tf.math.divide_no_nan(sum_where(pairs.matched, distances), divisor)
+    return show_status(loss, assignment)
 
 
 @keras.saving.register_keras_serializable(package="hungarian_loss")
@@ -81,18 +115,22 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
     The loss of a sample is Σ weight · (mean of the slice's loss over the matched pairs) / number of slices.
 
     ``call`` takes y_true ``[batch, n, features]`` and y_pred ``[batch, m, features]`` and returns ``[batch]``; n and m may
-    differ. Half-precision inputs are computed in float32. A sample with no pair has loss 0; one with a NaN cost NaN, one
-    that cannot be matched +inf, both with zero gradient.
+    differ, and from sample to sample too in a RaggedTensor. Half-precision inputs are computed in float32. A sample with no pair has
+    loss 0; one with a NaN NaN, one that cannot be matched +inf. A sample whose loss is not finite has zero gradient.
+
+    Functions are called once, on the whole batch; where sizes are open or the batch is as large as a set, they may be traced once more,
+    to tell a function of one sample. What a mask hides they never see: a real object stands there, or zeros where there is none.
 
     Args:
       slice_sizes: How many features belong to each slice, in order; they must add up to all. A pair (true, pred) where the
         two differ, such as a sparse label and its logits.
       slice_index_to_compute_assignment: Which slice the cost function gets; None: all features.
       compute_cost_matrix_fn: Gets the slice of y_true ``[B, n, f]`` and of y_pred ``[B, m, f]`` and returns costs
-        ``[B, n, m]``; +inf forbids a pair. Called once, on the whole batch.
-      slice_losses_fn: One function for each slice: gets matched objects ``[B, p, f]`` of y_true and of y_pred,
-        p = min(n, m), and returns ``[B, p]``. Default: mean squared error.
-      slice_weights: One number for each slice. Default: 1.0.
+        ``[B, n, m]``; +inf forbids a pair.
+      slice_losses_fn: One for each slice: a function, which gets matched objects ``[B, p, f]`` of y_true and of y_pred,
+        p = min(n, m), and returns ``[B, p]``; or the name of a Keras loss; or a Keras loss with ``reduction=None``. Default: mean
+        squared error.
+      slice_weights: One number for each slice, or a scalar variable, which is followed while it is trained. Default: 1.0.
       slices: The same as ``slice_sizes``, by the name that the documentation of version 1 used.
       true_mask_fn: Gets y_true ``[B, n, features]`` and returns bool ``[B, n]``: which objects are real. Default: all.
       pred_mask_fn: Likewise for y_pred, ``[B, m]``. A mask that Keras attached to y_pred holds as well; it is never
@@ -105,139 +143,176 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
       dtype: Type to compute in; default: Keras's float type.
 
     Raises:
-      TypeError: no sizes are given.
+      TypeError: no sizes are given, or what should be a list is none.
       ValueError: both ``slices`` and ``slice_sizes`` are given, a list is empty or of the wrong length, an index is out
-        of range, a size is not positive. When called: inputs are not of rank 3, sizes do not add up, a function
-        returns another shape than it should.
+        of range, a size, weight or function is none, features of unequal number would be compared one by one. When called: inputs
+        are not of rank 3, sizes do not add up, a function returns another shape than it should, ``sample_weight`` is not a
+        scalar, ``[batch]`` or ``[batch, 1]``.
+      tf.errors.InvalidArgumentError: wrong shapes that show only when run.
     """
 
     def __init__(
         self,
         slice_sizes: Sequence[Size] | None = None,
         slice_index_to_compute_assignment: int | None = 0,
-        compute_cost_matrix_fn: Function = compute_euclidean_distance,
-        slice_losses_fn: Sequence[Function] | None = None,
-        slice_weights: Sequence[float] | None = None,
+        compute_cost_matrix_fn: CostFunction = compute_euclidean_distance,
+        slice_losses_fn: Sequence[SliceLoss] | None = None,
+        slice_weights: Sequence[Weight] | None = None,
         *,
         slices: Sequence[Size] | None = None,
         true_mask_fn: MaskFunction | None = None,
         pred_mask_fn: MaskFunction | None = None,
-        unmatched_losses_fn: Sequence[Function | None] | None = None,
+        unmatched_losses_fn: Sequence[UnmatchedLoss | None] | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str = "hungarian_loss",
-        dtype: Any = None,
+        dtype: str | keras.DTypePolicy | None = None,
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         if slices is not None and slice_sizes is not None:
             raise ValueError("got both slices and slice_sizes, expected one of them: they mean the same")
-        sizes = slices if slices is not None else slice_sizes
-        if sizes is None:
-            raise TypeError("slice_sizes must be a list of sizes, got None")
-        if len(sizes) == 0:
-            raise ValueError("slice_sizes must hold at least one size, got an empty list")
-        index = slice_index_to_compute_assignment
-        if index is not None and not 0 <= index < len(sizes):
-            raise ValueError(
-                f"slice_index_to_compute_assignment must lie in [0, {len(sizes)}), the number of slices, "
-                f"or be None; got {index}"
+        if slices is not None:
+            self.slice_sizes = checked_sizes("slices", slices)
+        else:
+            self.slice_sizes = checked_sizes("slice_sizes", slice_sizes)
+        count = len(self.slice_sizes)
+        self.slice_index_to_compute_assignment = checked_index(slice_index_to_compute_assignment, count)
+        self.compute_cost_matrix_fn = plain_function("compute_cost_matrix_fn", compute_cost_matrix_fn)
+        self.slice_losses_fn = [
+            per_pair(f"slice_losses_fn[{place}]", function, size)
+            for place, (function, size) in enumerate(
+                zip(
+                    one_for_each("slice_losses_fn", slice_losses_fn, count, keras.losses.mean_squared_error),
+                    self.slice_sizes,
+                    strict=True,
+                )
             )
-        for argument, values in (
-            ("slice_losses_fn", slice_losses_fn),
-            ("slice_weights", slice_weights),
-            ("unmatched_losses_fn", unmatched_losses_fn),
-        ):
-            if values is not None and len(values) != len(sizes):
-                raise ValueError(f"{argument} must have one entry for each of {len(sizes)} slices, got {len(values)}")
-        self.slice_sizes = [_true_and_pred_size(size) for size in sizes]
-        self.slice_index_to_compute_assignment = index
-        self.compute_cost_matrix_fn = compute_cost_matrix_fn
-        self.slice_losses_fn = [keras.losses.mean_squared_error] * len(sizes)
-        if slice_losses_fn is not None:
-            self.slice_losses_fn = list(slice_losses_fn)
-        self.true_mask_fn = true_mask_fn
-        self.pred_mask_fn = pred_mask_fn
-        self.unmatched_losses_fn: list[Function | None] = [None] * len(sizes)
-        if unmatched_losses_fn is not None:
-            self.unmatched_losses_fn = list(unmatched_losses_fn)
-        self.slice_weights = [1.0] * len(sizes)
-        if slice_weights is not None:
-            self.slice_weights = [float(weight) for weight in slice_weights]
+        ]
+        self.slice_weights = [
+            checked_weight(f"slice_weights[{place}]", weight)
+            for place, weight in enumerate(one_for_each("slice_weights", slice_weights, count, 1.0))
+        ]
+        self.true_mask_fn, self.pred_mask_fn = (
+            None if function is None else plain_function(argument, function)
+            for argument, function in (("true_mask_fn", true_mask_fn), ("pred_mask_fn", pred_mask_fn))
+        )
+        self.unmatched_losses_fn = [
+            None if function is None else plain_function(f"unmatched_losses_fn[{place}]", function)
+            for place, function in enumerate(one_for_each("unmatched_losses_fn", unmatched_losses_fn, count, None))
+        ]
+        index = self.slice_index_to_compute_assignment
+        matched_by = self.slice_sizes if index is None else [self.slice_sizes[index]]
+        true_size, pred_size = (sum(sizes) for sizes in zip(*matched_by, strict=True))
+        if compute_cost_matrix_fn is compute_euclidean_distance and would_broadcast(true_size, pred_size):
+            raise ValueError(
+                f"compute_euclidean_distance needs equally many features, got {true_size} of y_true and {pred_size} of y_pred "
+                "to match by; choose another slice_index_to_compute_assignment or compute_cost_matrix_fn"
+            )
+        self._ask = Caller()
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Loss reduced over the batch, like every Keras loss; ``sample_weight`` is ``[batch]`` or ``[batch, 1]``."""
-        keras_mask = getattr(y_pred, "_keras_mask", None)
-        if keras_mask is not None:
-            # Keras would multiply this mask of objects into the losses of samples. It never sees it here.
-            y_pred = _MaskedObjects(tf.identity(y_pred), tf.convert_to_tensor(keras_mask))
+    def __call__(self, y_true: Objects, y_pred: Objects, sample_weight: TensorLike | None = None) -> Tensor:
+        """Loss reduced over the batch, like every Keras loss; ``sample_weight`` is a scalar, ``[batch]`` or ``[batch, 1]``."""
+        # Keras never sees a mask: it would multiply one of objects into the losses of samples. Nor a RaggedTensor.
+        y_true, y_pred = with_mask(y_true), with_mask(y_pred)
+        if sample_weight is not None:
+            sample_weight = per_sample_weight(sample_weight, y_pred)
         return super().__call__(y_true, y_pred, sample_weight)
 
-    def match(self, y_true: Any, y_pred: Any) -> Matching:
+    def match(self, y_true: Objects, y_pred: Objects) -> Matching:
         """What ``call`` matches by: the costs ``[batch, n, m]``, who exists, and the assignment."""
-        keras_mask = None
-        if isinstance(y_pred, _MaskedObjects):
-            y_pred, keras_mask = y_pred
-        y_true, y_pred = _as_objects(y_true, y_pred)
-        row_mask = _mask("true_mask_fn", self.true_mask_fn, y_true)
-        col_mask = _mask("pred_mask_fn", self.pred_mask_fn, y_pred)
-        if keras_mask is not None:
-            keras_mask = tf.cast(keras_mask, tf.bool)
-            col_mask = keras_mask if col_mask is None else col_mask & keras_mask
-        index = self.slice_index_to_compute_assignment
-        true, pred = y_true, y_pred
-        true_slices, pred_slices = self._slices(y_true, y_pred)
-        if index is not None:
-            true, pred = true_slices[index], pred_slices[index]
-        return _match(self.compute_cost_matrix_fn, true, pred, row_mask, col_mask)
+        return self._match(self._sets(y_true, y_pred))
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Objects, y_pred: Objects) -> Tensor:
         """Loss of each sample: ``[batch, n, features]``, ``[batch, m, features]`` -> ``[batch]``."""
-        matching = self.match(y_true, y_pred)
-        assignment = matching.assignment
-        if isinstance(y_pred, _MaskedObjects):
-            y_pred = y_pred.objects
-        y_true, y_pred = _as_objects(y_true, y_pred)
-        true_slices, pred_slices = self._slices(y_true, y_pred)
-        pairs = matched_pairs(assignment, y_pred.dtype)
-        alone = unmatched_predictions(assignment, matching.pred_mask)
-        loss = tf.zeros_like(pairs.count)
-        for function, unmatched_function, weight, true, pred in zip(
-            self.slice_losses_fn,
-            self.unmatched_losses_fn,
-            self.slice_weights,
-            true_slices,
-            pred_slices,
-            strict=True,
-        ):
+        sets = self._sets(y_true, y_pred)
+        assignment = self._match(sets).assignment
+        gate = GradientGate()
+        true_slices, pred_slices = self._slices(*gate(sets.true, sets.pred))
+        pairs = matched_pairs(assignment, sets.pred.dtype)
+        alone = unmatched_predictions(assignment, sets.pred_mask)
+        means = []
+        for place, (true, pred) in enumerate(zip(true_slices, pred_slices, strict=True)):
             matched_true = take(true, pairs.true_index, pairs.matched)
             matched_pred = take(pred, pairs.pred_index, pairs.matched)
-            values = _per_object("slice loss", function, pairs.matched, matched_true, matched_pred)
+            what = f"slice_losses_fn[{place}]: a slice loss"
+            values = self._per_object(what, self.slice_losses_fn[place], matched_true, matched_pred)
             total, count = sum_where(pairs.matched, values), pairs.count
+            unmatched_function = self.unmatched_losses_fn[place]
             if unmatched_function is not None:
                 alone_pred = stop_gradient_outside(pred, alone)
-                total += sum_where(alone, _per_object("unmatched loss", unmatched_function, alone, alone_pred))
+                what = f"unmatched_losses_fn[{place}]: an unmatched loss"
+                total += sum_where(alone, self._per_object(what, unmatched_function, alone_pred))
                 count += tf.reduce_sum(tf.cast(alone, count.dtype), axis=1)
-            loss += weight * tf.math.divide_no_nan(total, count)
-        return show_status(loss / len(self.slice_sizes), assignment)
+            means.append(tf.math.divide_no_nan(total, count))
+        loss = self._weighted(means)
+        gate.is_good = tf.math.is_finite(loss) & is_solved(assignment)
+        # Once more without what is not finite: zero times NaN would reach a weight that is trained.
+        good = self._weighted([tf.where(gate.is_good, mean, tf.zeros_like(mean)) for mean in means])
+        return show_status(tf.where(gate.is_good, good, tf.stop_gradient(loss)), assignment)
+
+    def _weighted(self, means: list[Any]) -> Any:
+        weights = [tf.cast(tf.convert_to_tensor(weight), means[0].dtype) for weight in self.slice_weights]
+        return tf.add_n([weight * mean for weight, mean in zip(weights, means, strict=True)]) / len(means)
+
+    def _sets(self, y_true: Any, y_pred: Any) -> Sets:
+        """Both sides, with something harmless in the places of objects that do not exist."""
+        sets = as_sets(with_mask(y_true), with_mask(y_pred))
+        true, true_mask = self._shown("true_mask_fn", self.true_mask_fn, sets.true, sets.true_mask)
+        pred, pred_mask = self._shown("pred_mask_fn", self.pred_mask_fn, sets.pred, sets.pred_mask)
+        return Sets(true, pred, true_mask, pred_mask)
+
+    def _shown(self, argument: str, function: Any, objects: Any, mask: Any) -> tuple[Any, Any]:
+        """Objects and mask of one side; ``mask`` is what is known without the function."""
+        objects = hide(objects, mask)
+        if function is None:
+            return objects, mask
+        contract = "[B, n] for inputs [B, n, f]"
+        found = self._ask(argument, contract, function, [objects], [(objects, 0), (objects, 1)])
+        if found.dtype != tf.bool:
+            raise ValueError(f"{argument} must return bool, got {found.dtype.name}")
+        return hide(objects, found), both(mask, found)
+
+    def _match(self, sets: Sets) -> Matching:
+        """Matches true objects (rows) with predicted ones (columns). The choice has no gradient."""
+        index = self.slice_index_to_compute_assignment
+        true_slices, pred_slices = self._slices(tf.stop_gradient(sets.true), tf.stop_gradient(sets.pred))
+        true, pred = (sets.true, sets.pred) if index is None else (true_slices[index], pred_slices[index])
+        true, pred = tf.stop_gradient(true), tf.stop_gradient(pred)
+        if self.compute_cost_matrix_fn is compute_euclidean_distance:
+            cost = undifferentiated_distances(true, pred)
+        else:
+            contract = "[B, n, m] for inputs [B, n, f] and [B, m, f]"
+            like = [(true, 0), (true, 1), (pred, 1)]
+            cost = self._ask("compute_cost_matrix_fn", contract, self.compute_cost_matrix_fn, [true, pred], like)
+        masks = {"row_mask": sets.true_mask, "col_mask": sets.pred_mask}
+        return Matching(cost, sets.true_mask, sets.pred_mask, linear_assignment(cost, **masks))
+
+    def _per_object(self, what: str, function: Any, *objects: Any) -> Any:
+        """The function's value ``[B, p]`` at each place of objects ``[B, p, f]``."""
+        like = [(objects[0], 0), (objects[0], 1)]
+        return tf.cast(self._ask(what, "[B, p] for inputs [B, p, f]", function, objects, like), objects[0].dtype)
 
     def _slices(self, y_true: Any, y_pred: Any) -> tuple[list[Any], list[Any]]:
         true_slices = _split(y_true, "y_true", [size for size, _ in self.slice_sizes])
         return true_slices, _split(y_pred, "y_pred", [size for _, size in self.slice_sizes])
 
     def get_config(self) -> dict[str, Any]:
-        """Everything that ``from_config`` needs; functions as Keras serializes them.
+        """Everything that ``from_config`` needs: functions as Keras serializes them, weights as they are now.
 
-        Raises:
-          ValueError: a function, such as a lambda, could not be found again on loading.
+        A function that will not be found again, such as a lambda, brings a warning, and an error in ``from_config``.
         """
+
+        def each(argument: str, functions: Sequence[Any]) -> list[Any]:
+            return [saved(f"{argument}[{place}]", function) for place, function in enumerate(functions)]
+
         return {
             "slice_sizes": [list(size) for size in self.slice_sizes],
             "slice_index_to_compute_assignment": self.slice_index_to_compute_assignment,
-            "compute_cost_matrix_fn": _serialize("compute_cost_matrix_fn", self.compute_cost_matrix_fn),
-            "slice_losses_fn": [_serialize("slice_losses_fn", function) for function in self.slice_losses_fn],
-            "unmatched_losses_fn": [_serialize("unmatched_losses_fn", f) for f in self.unmatched_losses_fn],
-            "slice_weights": list(self.slice_weights),
-            "true_mask_fn": _serialize("true_mask_fn", self.true_mask_fn),
-            "pred_mask_fn": _serialize("pred_mask_fn", self.pred_mask_fn),
+            "compute_cost_matrix_fn": saved("compute_cost_matrix_fn", self.compute_cost_matrix_fn),
+            "slice_losses_fn": each("slice_losses_fn", self.slice_losses_fn),
+            "unmatched_losses_fn": each("unmatched_losses_fn", self.unmatched_losses_fn),
+            "slice_weights": [float(keras.ops.convert_to_numpy(weight)) for weight in self.slice_weights],
+            "true_mask_fn": saved("true_mask_fn", self.true_mask_fn),
+            "pred_mask_fn": saved("pred_mask_fn", self.pred_mask_fn),
             "reduction": self.reduction,
             "name": self.name,
             "dtype": self.dtype,
@@ -245,85 +320,23 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "HungarianLoss":
-        """The inverse of :meth:`get_config`."""
+        """The inverse of :meth:`get_config`.
+
+        Raises:
+          ValueError: a function cannot be found; the sentence names the ways out.
+        """
         config = dict(config)
-        config["slice_sizes"] = [tuple(size) for size in config["slice_sizes"]]
         for argument in ("compute_cost_matrix_fn", "true_mask_fn", "pred_mask_fn"):
-            config[argument] = _deserialize(config[argument])
+            config[argument] = loaded(argument, config[argument])
         for argument in ("slice_losses_fn", "unmatched_losses_fn"):
-            config[argument] = [_deserialize(function) for function in config[argument]]
+            functions = enumerate(config[argument])
+            config[argument] = [loaded(f"{argument}[{place}]", function) for place, function in functions]
         return cls(**config)
 
 
-class _MaskedObjects(NamedTuple):
-    """Predictions and the mask that Keras had attached to them, on their way from ``__call__`` to ``call``."""
-
-    objects: Any
-    mask: Any
-
-
-def _as_objects(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
-    """Both as tensors ``[batch, objects, features]`` of one type: float64 if y_pred is, else float32."""
-    y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
-    dtype = tf.float64 if y_pred.dtype == tf.float64 else tf.float32
-    for name, objects in (("y_true", y_true), ("y_pred", y_pred)):
-        if objects.shape.rank not in (None, 3):
-            raise ValueError(f"{name} must be [batch, objects, features], got shape {objects.shape}")
-    rank = [None, None, None]
-    y_true, y_pred = tf.ensure_shape(y_true, rank), tf.ensure_shape(y_pred, rank)
-    y_true, y_pred = tf.cast(y_true, dtype), tf.cast(y_pred, dtype)
-    return y_true, _with_equal_axis(y_true, y_pred, 0, "samples")
-
-
-def _with_equal_axis(y_true: Any, y_pred: Any, axis: int, what: str) -> Any:
-    """``y_pred``, certain to be as long as ``y_true`` along ``axis``; broadcasting would hide a mistake."""
-    true_size, pred_size = y_true.shape[axis], y_pred.shape[axis]
-    if true_size is not None and pred_size is not None:
-        if true_size != pred_size:
-            raise ValueError(
-                f"y_true and y_pred must have equally many {what}, got shapes {y_true.shape} and {y_pred.shape}"
-            )
-        return y_pred
-    # An assertion would vanish under XLA; a reshape to what the other has fails wherever it runs.
-    shape = tf.unstack(tf.shape(y_pred), num=3)
-    shape[axis] = tf.shape(y_true)[axis]
-    return tf.reshape(y_pred, shape)
-
-
-def _mask(argument: str, function: MaskFunction | None, objects: Any) -> Any:
-    if function is None:
-        return None
-    mask = tf.convert_to_tensor(function(objects))
-    _expect_shape(argument, "[B, n] for inputs [B, n, f]", mask, objects.shape[:2])
-    if mask.dtype != tf.bool:
-        raise ValueError(f"{argument} must return bool, got {mask.dtype.name}")
-    return mask
-
-
-def _match(cost_function: Function, true: Any, pred: Any, true_mask: Any = None, pred_mask: Any = None) -> Matching:
-    """Matches true objects (rows) with predicted ones (columns). The choice has no gradient."""
-    if cost_function is compute_euclidean_distance:
-        cost_function = undifferentiated_distances
-    cost = tf.convert_to_tensor(cost_function(tf.stop_gradient(true), tf.stop_gradient(pred)))
-    expected = tf.TensorShape([true.shape[0], true.shape[1], pred.shape[1]])
-    _expect_shape("compute_cost_matrix_fn", "[B, n, m] for inputs [B, n, f] and [B, m, f]", cost, expected)
-    assignment = linear_assignment(cost, row_mask=true_mask, col_mask=pred_mask)
-    return Matching(cost, true_mask, pred_mask, assignment)
-
-
-def _per_object(what: str, function: Callable[..., Any], places: Any, *objects: Any) -> Any:
-    """The function's value at each place ``[B, p]`` of objects ``[B, p, f]``."""
-    values = tf.convert_to_tensor(function(*objects))
-    _expect_shape(what, "[B, p] for inputs [B, p, f]", values, places.shape)
-    return tf.cast(values, objects[0].dtype)
-
-
-def _expect_shape(what: str, contract: str, got: Any, expected: Any) -> None:
-    if not got.shape.is_compatible_with(expected):
-        raise ValueError(
-            f"{what} must return {contract}, here {expected}; got {got.shape}. It is called once on the whole batch: "
-            "wrap a function of one sample in tf.vectorized_map"
-        )
+def _number(mask: Any, objects: Any) -> Any:
+    """How many objects exist: ``[B]`` where there is a mask, else a scalar."""
+    return tf.shape(objects)[1] if mask is None else tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
 
 
 def _split(objects: Any, name: str, sizes: list[int]) -> list[Any]:
@@ -333,29 +346,3 @@ def _split(objects: Any, name: str, sizes: list[int]) -> list[Any]:
     # Splitting into one piece would check nothing.
     objects = tf.ensure_shape(objects, [None, None, sum(sizes)])
     return tf.split(objects, sizes, axis=-1)  # type: ignore[no-any-return]
-
-
-def _true_and_pred_size(size: Size) -> tuple[int, int]:
-    true, pred = (size, size) if isinstance(size, numbers.Integral) else size  # type: ignore[misc]
-    if true < 1 or pred < 1:
-        raise ValueError(f"a slice size must be 1 or more, got {size}")
-    return int(true), int(pred)
-
-
-def _serialize(argument: str, function: Callable[..., Any] | None) -> Any:
-    """Keras's form of a function, tried out: what cannot be loaded again is refused now rather than then."""
-    if function is None:
-        return None
-    try:
-        config = keras.saving.serialize_keras_object(function)
-        _deserialize(config)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{argument} {function!r} cannot be saved, since it could not be found again on loading; use a named "
-            "function registered with @keras.saving.register_keras_serializable()"
-        ) from error
-    return config
-
-
-def _deserialize(config: Any) -> Any:
-    return config if config is None or callable(config) else keras.saving.deserialize_keras_object(config)

@@ -67,7 +67,7 @@ def matched_pairs(assignment: Assignment, dtype: Any) -> MatchedPairs:
 def unmatched_predictions(assignment: Assignment, pred_mask: Any) -> Any:
     """Bool ``[B, m]``: existing predictions without a partner; none in a sample whose status is not 0."""
     alone = tf.cast(assignment.col_to_row, tf.int64) < 0
-    alone &= tf.equal(tf.cast(assignment.status, tf.float32), 0)[:, tf.newaxis]
+    alone &= is_solved(assignment)[:, tf.newaxis]
     return alone if pred_mask is None else alone & pred_mask
 
 
@@ -76,8 +76,30 @@ def take(objects: Any, index: Any, matched: Any) -> Any:
     if index is not None:
         # The gradient of gather_nd is a single op, that of a batched gather dozens.
         sample = tf.range(tf.shape(index, out_type=tf.int64)[0])[:, tf.newaxis]
-        objects = tf.gather_nd(objects, tf.stack([tf.broadcast_to(sample, tf.shape(index)), index], axis=-1))
+        place = tf.stack([tf.broadcast_to(sample, tf.shape(index)), index], axis=-1)
+        objects = tf.gather_nd(objects, place) if objects.shape.is_fully_defined() else _gather(objects, place)
     return stop_gradient_outside(objects, matched)
+
+
+def _gather(objects: Any, place: Any) -> Any:
+    """``tf.gather_nd``. Its own gradient takes the shape of ``objects`` as an input, which XLA cannot compile where it only bounds it."""
+
+    @tf.custom_gradient
+    def gather(objects: Any) -> Any:
+        return tf.gather_nd(objects, place), lambda upstream: _scatter(upstream, place, objects)
+
+    return gather(objects)
+
+
+def _scatter(values: Any, place: Any, like: Any) -> Any:
+    """The transpose of :func:`_gather`: ``values`` added up where they came from, in the shape of ``like``."""
+
+    @tf.custom_gradient
+    def scatter(values: Any) -> Any:
+        summed = tf.tensor_scatter_nd_add(tf.zeros_like(like), place, values)
+        return summed, lambda upstream: _gather(upstream, place)
+
+    return scatter(values)
 
 
 def stop_gradient_outside(objects: Any, kept: Any) -> Any:
@@ -96,7 +118,39 @@ def sum_where(kept: Any, values: Any) -> Any:
 
 def show_status(loss: Any, assignment: Assignment) -> Any:
     """Lets a bad sample show: NaN where invalid, +inf where infeasible, with no gradient; else ``loss`` ``[B]``."""
-    good = tf.equal(tf.cast(assignment.status, loss.dtype), 0)
     # The op answers NaN or +inf there.
     bad = tf.stop_gradient(tf.cast(assignment.total_cost, loss.dtype))
-    return tf.where(good, loss, bad)
+    return tf.where(is_solved(assignment), loss, bad)
+
+
+def is_solved(assignment: Assignment) -> Any:
+    """Bool ``[B]``: whether the status is 0."""
+    # int32 comparisons run on the host even on a GPU.
+    return tf.equal(tf.cast(assignment.status, tf.float32), 0)
+
+
+class GradientGate:
+    """Objects pass as they are; on the way back the gradient of a sample passes only if that is found good.
+
+    Which it is shows after its losses are computed. A zero sent back through them is not enough: where a loss is not finite, zero
+    times its slope is often NaN.
+
+    Attributes:
+      is_good: bool ``[B]``, to be set before a gradient is taken.
+    """
+
+    def __init__(self) -> None:
+        self.is_good: Any = None
+
+    def __call__(self, *objects: Any) -> Any:
+        """``objects``, each ``[B, ..., ...]``."""
+
+        @tf.custom_gradient
+        def gate(*objects: Any) -> Any:
+            def gradient(*upstream: Any) -> list[Any]:
+                passes = self.is_good[:, tf.newaxis, tf.newaxis]
+                return [tf.where(passes, slope, tf.zeros_like(slope)) for slope in upstream]
+
+            return objects, gradient
+
+        return gate(*objects)

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import oracle
-from hungarian_loss import HungarianLoss, compute_euclidean_distance, hungarian_loss
+from hungarian_loss import HungarianLoss, compute_euclidean_distance, explain, hungarian_loss
 
 SEED = 20240609
 
@@ -238,31 +239,59 @@ def unregistered(true, pred):
     return city_block(true, pred)
 
 
-@pytest.mark.filterwarnings("ignore:The object being serialized includes a .lambda")
+class Callable_:
+    """An object that can be called; Keras cannot serialize it."""
+
+    def __call__(self, pred):
+        return magnitude(pred)
+
+
+@pytest.mark.filterwarnings("ignore:.*will not be found again")
 @pytest.mark.parametrize(
-    ("argument", "value"),
+    ("argument", "value", "name"),
     [
-        ("compute_cost_matrix_fn", lambda true, pred: city_block(true, pred)),
-        ("compute_cost_matrix_fn", functools.partial(city_block)),
-        ("compute_cost_matrix_fn", unregistered),
-        ("slice_losses_fn", [keras.losses.mean_squared_error, lambda true, pred: largest_error(true, pred)]),
-        ("slice_losses_fn", [functools.partial(largest_error), keras.losses.mean_squared_error]),
-        ("true_mask_fn", lambda objects: all_real(objects)),
-        ("pred_mask_fn", functools.partial(all_real)),
-        ("unmatched_losses_fn", [None, lambda pred: magnitude(pred)]),
+        ("compute_cost_matrix_fn", lambda true, pred: city_block(true, pred), "compute_cost_matrix_fn"),
+        ("compute_cost_matrix_fn", functools.partial(city_block), "compute_cost_matrix_fn"),
+        ("compute_cost_matrix_fn", unregistered, "unregistered"),
+        ("slice_losses_fn", [keras.losses.mean_squared_error, lambda t, p: largest_error(t, p)], "slice_losses_fn[1]"),
+        ("slice_losses_fn", [functools.partial(largest_error), "mae"], "slice_losses_fn[0]"),
+        ("true_mask_fn", lambda objects: all_real(objects), "true_mask_fn"),
+        ("pred_mask_fn", functools.partial(all_real), "pred_mask_fn"),
+        ("unmatched_losses_fn", [None, lambda pred: magnitude(pred)], "unmatched_losses_fn[1]"),
+        ("unmatched_losses_fn", [Callable_(), None], "unmatched_losses_fn[0]"),
     ],
 )
-def test_what_cannot_be_saved_says_so(argument, value, tmp_path):
-    loss = HungarianLoss([4, 2], **{argument: value})
-    with pytest.raises(ValueError, match=f"(?s){argument}.*cannot be saved.*register_keras_serializable"):
-        loss.get_config()
-    # It works all the same.
+def test_what_cannot_be_found_again(argument, value, name, tmp_path):
+    """Saved with a warning, after each epoch; refused on loading, with the ways out, which all lead out."""
     x, y = training_data()
     model = set_predictor(3, 6)
-    model.compile(loss=loss)
-    assert np.isfinite(model.evaluate(x, y, verbose=0))
-    with pytest.raises(ValueError, match=argument):
-        model.save(tmp_path / "model.keras")
+    model.compile(loss=HungarianLoss([4, 2], **{argument: value}))
+    with pytest.warns(UserWarning, match=f"(?s){re.escape(argument)}.*register_keras_serializable"):
+        history = model.fit(
+            x, y, epochs=2, verbose=0, callbacks=[keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")]
+        )
+    assert len(history.history["loss"]) == 2
+    for epoch in [1, 2]:
+        with pytest.raises(ValueError, match=r"(?s)register_keras_serializable.*custom_objects.*compile=False"):
+            keras.saving.load_model(tmp_path / f"{epoch}.keras")
+    again = keras.saving.load_model(tmp_path / "2.keras", compile=False)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    function = value[int(name[-2])] if name.endswith("]") else value
+    again = keras.saving.load_model(tmp_path / "2.keras", custom_objects={name: function})
+    assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+    found = getattr(again.loss, argument)
+    assert (found[int(name[-2])] if name.endswith("]") else found) is function
+
+
+def test_a_local_function_is_not_taken_for_another_of_its_name():
+    def largest_error(true, pred):
+        return tf.reduce_sum(true - pred, axis=-1)
+
+    loss = HungarianLoss([6], slice_losses_fn=[largest_error])
+    with pytest.warns(UserWarning, match="will not be found again"):
+        config = loss.get_config()
+    with pytest.raises(ValueError, match="slice_losses_fn"):
+        HungarianLoss.from_config(config)
 
 
 # Masks that Keras attaches to predictions.
@@ -329,6 +358,68 @@ def test_fit_behind_a_mask():
     model.compile(optimizer=keras.optimizers.Adam(0.05), loss=HungarianLoss([4]))
     losses = model.fit(x, y, epochs=8, batch_size=10, verbose=0).history["loss"]
     assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("eagerly", [False, True], ids=["graph", "eager"])
+@pytest.mark.parametrize(
+    ("policy", "last"),
+    [
+        ("float32", None),
+        ("mixed_float16", None),
+        ("mixed_float16", "float32"),
+        ("mixed_bfloat16", None),
+        ("float64", None),
+    ],
+    ids=str,
+)
+def test_masks_under_every_policy(policy, last, eagerly):
+    """The class honours Keras's mask, whatever casts lie between. The function refuses it, however it is wrapped."""
+    keras.config.set_dtype_policy(policy)
+    rng = np.random.default_rng(SEED)
+    # As many samples as objects: there Keras's product has a shape that fits.
+    pred, true = rng.integers(1, 9, (3, 3, 4)).astype(np.float32), rng.integers(1, 9, (3, 3, 4)).astype(np.float32)
+    pred[:, 2] = 0
+    inputs = keras.Input([3, 4])
+    outputs = keras.layers.Activation("linear", dtype=last)(keras.layers.Masking()(inputs))
+    model = keras.Model(inputs, {"sets": outputs})
+    model.compile(loss=HungarianLoss([4]), run_eagerly=eagerly)
+    want = oracle.sliced_loss(true, pred[:, :2], [4], [4], [lambda t, p: ((t - p) ** 2).mean()], [1]).mean()
+    assert model.evaluate(pred, {"sets": true}, batch_size=3, verbose=0) == pytest.approx(want, rel=1e-6)
+    model = keras.Model(inputs, outputs)
+    for function in [hungarian_loss, lambda true, pred: 2 * hungarian_loss(true, pred)]:
+        model.compile(loss=function, run_eagerly=eagerly)
+        with pytest.raises(ValueError, match="Keras mask.*HungarianLoss"):
+            model.evaluate(pred, true, batch_size=3, verbose=0)
+
+
+def test_one_way_in_for_a_mask():
+    """What the loss, its parts and explain make of Keras's mask is the same."""
+    rng = np.random.default_rng(SEED)
+    true, pred = rng.normal(size=(2, 3, 4)).astype(np.float32), rng.normal(size=(2, 5, 4)).astype(np.float32)
+    pred[:, 1:] = 0
+    loss = HungarianLoss([4])
+    masked = masked_model(5)(pred)
+    want = oracle.sliced_loss(true, pred[:, :1], [4], [4], [lambda true, pred: ((true - pred) ** 2).mean()], [1])
+    np.testing.assert_allclose(loss.call(true, masked), want, rtol=1e-6)
+    assert loss(true, masked).numpy() == pytest.approx(want.mean(), rel=1e-6)
+    matching = loss.match(true, masked)
+    assert matching.pred_mask.numpy().tolist() == [[True] + [False] * 4] * 2
+    assert (matching.assignment.col_to_row.numpy() >= 0).sum(1).tolist() == [1, 1]
+    for sample in range(2):
+        for explanation in [explain(true, masked, sample, loss=loss), explain(true, masked, sample)]:
+            assert explanation.pred_index.tolist() == [0] and len(explanation.unmatched_pred) == 0
+            np.testing.assert_allclose(explanation.pair_cost**2 / 4, want[sample : sample + 1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", None])
+def test_no_reduction_multiplies_a_mask(reduction):
+    rng = np.random.default_rng(SEED)
+    true, pred = rng.normal(size=(5, 2, 4)).astype(np.float32), rng.normal(size=(5, 5, 4)).astype(np.float32)
+    pred[:, 3:] = 0
+    weight = rng.uniform(size=5).astype(np.float32)
+    loss = HungarianLoss([4], reduction=reduction)
+    got = loss(true, masked_model(5)(pred), sample_weight=weight)
+    np.testing.assert_allclose(got, loss(true, pred[:, :3], sample_weight=weight), rtol=1e-6)
 
 
 def test_the_function_refuses_a_keras_mask() -> None:

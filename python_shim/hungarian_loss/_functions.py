@@ -1,0 +1,136 @@
+"""Functions that the user gives to a loss: called with a check of what they return, saved, and found again."""
+
+import types
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from hungarian_loss._shapes import Dimension, known_size, with_shape
+
+Function = Callable[..., Any]
+
+# Keras's names for what is no object.
+_FUNCTIONS = ("function", "__lambda__")
+
+_CALLED_ONCE = ". It is called once on the whole batch: wrap a function of one sample in tf.vectorized_map"
+
+
+class Caller:
+    """Calls functions of a batch, and sees to it that what they return is one.
+
+    A function of one sample may return the right shape by chance: on ``[n, n, f]`` it can take objects for samples. So where sizes
+    are unknown, or the batch is as large as a set, it is traced once more for a batch of another size.
+    """
+
+    def __init__(self) -> None:
+        self._told: set[Any] = set()
+
+    def __call__(
+        self, what: str, contract: str, function: Function, inputs: Sequence[Any], like: Sequence[Dimension]
+    ) -> Any:
+        """The function's value, certain to have the dimensions ``like``, of which the first is the batch.
+
+        Raises:
+          ValueError: it has not, or the function takes the batch for something else.
+          tf.errors.InvalidArgumentError: it has not, which shows only when run.
+        """
+        values = tf.convert_to_tensor(function(*inputs))
+        sentence = f"{what} must return {contract}"
+        checked = with_shape(values, like, sentence, _CALLED_ONCE)
+        if _may_be_chance(values.shape, inputs[0].shape[0]):
+            seen = id(function), *(tuple(x.shape) for x in inputs)
+            if seen not in self._told:
+                _try_another_batch(sentence, function, inputs, like)
+                self._told.add(seen)
+        return checked
+
+
+# Autograph cannot return from within a try.
+@tf.autograph.experimental.do_not_convert
+def _try_another_batch(sentence: str, function: Function, inputs: Sequence[Any], like: Sequence[Dimension]) -> None:
+    # Sizes that nothing here has; objects and features only where they are open.
+    batch = 2 + max((size for x in inputs for size in x.shape if size is not None), default=0)
+    sizes = [[batch, x.shape[1] or batch + 1, x.shape[2] or batch + 2] for x in inputs]
+    expected = [batch, *(known_size(dimension) or batch + 1 for dimension in like[1:])]
+    specs = [tf.TensorSpec(shape, x.dtype) for shape, x in zip(sizes, inputs, strict=True)]
+    try:
+        shape = tf.function(function, autograph=False).get_concrete_function(*specs).structured_outputs.shape
+    except Exception:  # noqa: BLE001 - whatever keeps it from being traced, it worked on the batch itself
+        return
+    # One that holds something of this batch's size returns that size again, which tells nothing.
+    if shape.rank != 0 and shape[:1] == [batch] and not shape.is_compatible_with(expected):
+        raise ValueError(
+            f"{sentence}; for a batch of {batch} got shape {shape}, expected {tuple(expected)}{_CALLED_ONCE}"
+        )
+
+
+def _may_be_chance(shape: Any, batch: int | None) -> bool:
+    if shape.rank is None or None in shape[1:]:
+        return True
+    return batch != 1 and batch in shape[1:]
+
+
+def saved(argument: str, function: Function | None) -> Any:
+    """Keras's form of a function. What will not be found again brings a warning, and can be given by the name of its argument."""
+    if function is None:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            config = keras.saving.serialize_keras_object(function)
+        # A lambda typed at a prompt has no source, which Keras wants for its warning.
+        except (TypeError, ValueError, OSError):
+            config = None
+        found = _found(config)
+    if _same(function, found):
+        return config
+    warnings.warn(f"{argument} {function!r} will not be found again on loading: {_ways_out(argument)}", stacklevel=3)
+    # Keras's form will do where it finds nothing. It must not find another function of that name.
+    if found is None and config is not None and config["class_name"] in _FUNCTIONS:
+        return config
+    return {"module": "builtins", "class_name": "function", "config": argument, "registered_name": argument}
+
+
+def loaded(argument: str, config: Any) -> Any:
+    """The inverse of :func:`saved`.
+
+    Raises:
+      ValueError: the function cannot be found.
+    """
+    if config is None or callable(config):
+        return config
+    given = keras.saving.get_registered_object(argument)
+    if given is not None and config["class_name"] in _FUNCTIONS:
+        return given
+    try:
+        return keras.saving.deserialize_keras_object(config)
+    except (TypeError, ValueError) as error:
+        name = config["config"] if isinstance(config["config"], str) else argument
+        raise ValueError(
+            f"{argument} of a HungarianLoss was not found: {_ways_out(name)}. Keras says: {error}"
+        ) from error
+
+
+def _found(config: Any) -> Any:
+    try:
+        return keras.saving.deserialize_keras_object(config)
+    except (TypeError, ValueError, AttributeError):
+        return None
+
+
+def _same(function: Any, found: Any) -> bool:
+    """Another function of that name does not count; the same one, defined anew in a notebook, does."""
+    if not isinstance(function, types.FunctionType):
+        return type(function) is type(found)
+    names = ("__module__", "__qualname__")
+    return found is function or all(getattr(function, name) == getattr(found, name, None) for name in names)
+
+
+def _ways_out(name: str) -> str:
+    return (
+        "use a named function registered with @keras.saving.register_keras_serializable() before saving, "
+        f"or load with custom_objects={{{name!r}: the function}}, or with compile=False and compile anew"
+    )

@@ -1,0 +1,181 @@
+"""Sets of objects as tensors, and which of them exist: padding, masks, what stands in a hidden place."""
+
+import sys
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from hungarian_loss._shapes import with_shape, with_size
+
+
+class MaskedObjects(NamedTuple):
+    """Objects ``[B, n, f]`` and which of them exist, ``[B, n]``. Keras carries it from ``__call__`` to ``call`` as it is."""
+
+    objects: Any
+    mask: Any
+
+
+class Sets(NamedTuple):
+    """True and predicted objects of one type and batch, ``[B, n, f]`` and ``[B, m, f']``; a mask of None: all exist."""
+
+    true: Any
+    pred: Any
+    true_mask: Any
+    pred_mask: Any
+
+
+def with_mask(objects: Any) -> Any:
+    """Objects as they are; where they come with a mask of their own, :class:`MaskedObjects`.
+
+    Such a mask is what Keras attached to them, upstream a Masking layer. A RaggedTensor, of a set for each sample, is padded.
+    """
+    if isinstance(objects, MaskedObjects):
+        return objects
+    if isinstance(objects, tf.RaggedTensor):
+        return _padded(objects)
+    keras_mask = getattr(objects, "_keras_mask", None)
+    # A copy without that attribute: Keras would multiply a mask of objects into the losses of samples.
+    return objects if keras_mask is None else MaskedObjects(tf.identity(objects), tf.convert_to_tensor(keras_mask))
+
+
+def as_sets(y_true: Any, y_pred: Any) -> Sets:
+    """Both as tensors ``[batch, objects, features]`` of one type: float64 if y_pred is, else float32."""
+    true, true_mask = _split_off_mask("y_true", y_true)
+    pred, pred_mask = _split_off_mask("y_pred", y_pred)
+    dtype = tf.float64 if pred.dtype == tf.float64 else tf.float32
+    true, pred = tf.cast(true, dtype), tf.cast(pred, dtype)
+    return Sets(true, with_equal_axis(true, pred, 0, "samples"), true_mask, pred_mask)
+
+
+def with_equal_axis(y_true: Any, y_pred: Any, axis: int, what: str) -> Any:
+    """``y_pred``, certain to be as long as ``y_true`` along ``axis``; broadcasting would hide a mistake."""
+    true_size, pred_size = y_true.shape[axis], y_pred.shape[axis]
+    if true_size is None or pred_size is None:
+        with tf.name_scope(f"y_true_and_y_pred_must_have_equally_many_{what}"):
+            return with_size(y_pred, axis, tf.shape(y_true)[axis])
+    if true_size != pred_size:
+        raise ValueError(
+            f"y_true and y_pred must have equally many {what}, got shapes {y_true.shape} and {y_pred.shape}"
+        )
+    return y_pred
+
+
+def hide(objects: Any, mask: Any) -> Any:
+    """Objects ``[B, n, f]`` with something harmless in the places that ``mask`` ``[B, n]`` hides; None hides nothing.
+
+    That is a copy of an object that exists and is finite, the first of the batch; zeros where there is none. So a label is a
+    label, a probability one, and a box a box, whatever a function asks of them.
+    """
+    if mask is None:
+        return objects
+    usable = mask & tf.reduce_all(tf.math.is_finite(objects), axis=-1)
+    # Zeros stand in front, and are taken where nothing is usable.
+    candidates = tf.reshape(tf.stop_gradient(objects), [-1, tf.shape(objects)[-1]])
+    candidates = tf.pad(candidates, [[1, 0], [0, 0]])
+    first = tf.argmax(tf.pad(tf.cast(tf.reshape(usable, [-1]), tf.float32), [[1, 0]]))
+    return tf.where(mask[..., tf.newaxis], objects, candidates[first])
+
+
+def both(mask: Any, other: Any) -> Any:
+    """What both masks show; None shows all."""
+    if mask is None or other is None:
+        return other if mask is None else mask
+    return mask & other
+
+
+def refuse_what_keras_would_multiply_in() -> None:
+    """Called by a loss function: raises where Keras would weight its losses of samples by object.
+
+    A function cannot keep Keras from that, nor does it see it: Keras casts y_pred, and so drops the mask that y_pred carried, before
+    it calls; weights of samples it never hands on. Both stand in the frame of the Keras loss that calls. Weights whose
+    second dimension is unknown while tracing pass.
+
+    Raises:
+      ValueError: a mask of objects on y_pred, or a sample_weight that is not one for each sample.
+    """
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code is not keras.losses.Loss.__call__.__code__:
+        frame = frame.f_back  # type: ignore[assignment]
+    if frame is None:
+        return
+    if frame.f_locals.get("in_mask") is not None:
+        raise_for_keras_mask()
+    weight = frame.f_locals.get("sample_weight")
+    if weight is not None:
+        check_sample_weight(tf.convert_to_tensor(weight).shape)
+
+
+def raise_for_keras_mask() -> None:
+    """Says what to do about a Keras mask in a function.
+
+    Raises:
+      ValueError: always.
+    """
+    raise ValueError("y_pred carries a Keras mask, which hungarian_loss cannot honour; use HungarianLoss")
+
+
+def check_sample_weight(shape: Any) -> None:
+    """Raises where ``shape`` is seen not to be that of a weight for each sample.
+
+    Raises:
+      ValueError: not a scalar, ``[batch]`` or ``[batch, 1]``.
+    """
+    if shape.rank is not None and (shape.rank > 2 or shape.rank == 2 and shape[1] not in (None, 1)):
+        raise ValueError(f"{_SAMPLE_WEIGHT}; got shape {shape}")
+
+
+def per_sample_weight(sample_weight: Any, y_pred: Any) -> Any:
+    """``sample_weight`` as a scalar or ``[batch]``, certain to be that.
+
+    Raises:
+      ValueError: it is not a scalar, ``[batch]`` or ``[batch, 1]``.
+      tf.errors.InvalidArgumentError: the same, when run.
+    """
+    weight = tf.convert_to_tensor(sample_weight)
+    check_sample_weight(weight.shape)
+    if weight.shape.rank == 0:
+        return weight
+    objects = y_pred.objects if isinstance(y_pred, MaskedObjects) else tf.convert_to_tensor(y_pred)
+    if weight.shape.rank is None:
+        # Nothing but [batch] and [batch, 1] has as many elements as its first dimension says.
+        with tf.name_scope("sample_weight_must_be_batch_or_batch_by_1"):
+            weight = tf.reshape(weight, tf.shape(weight)[:1])
+    if weight.shape.rank == 2:
+        weight = with_shape(weight, [(objects, 0), 1], _SAMPLE_WEIGHT)[:, 0]
+    return with_shape(weight, [(objects, 0)], _SAMPLE_WEIGHT)
+
+
+_SAMPLE_WEIGHT = (
+    "sample_weight must be a scalar, [batch] or [batch, 1]: one weight for each sample, not for each object"
+)
+
+
+def _split_off_mask(name: str, objects: Any) -> tuple[Any, Any]:
+    objects, mask = objects if isinstance(objects, MaskedObjects) else (objects, None)
+    objects = tf.convert_to_tensor(objects)
+    if objects.shape.rank not in (None, 3):
+        raise ValueError(f"{name} must be [batch, objects, features], got shape {objects.shape}")
+    objects = tf.ensure_shape(objects, [None] * 3)
+    if mask is not None:
+        # Keras casts it with the objects, on the way from `__call__` to `call`.
+        mask = tf.cast(mask, tf.bool)
+        mask = with_shape(mask, [(objects, 0), (objects, 1)], f"the mask of {name} must be [batch, objects]")
+    return objects, mask
+
+
+def _padded(ragged: Any) -> MaskedObjects:
+    """A RaggedTensor ``[batch, (objects), features]`` as a tensor, and where there was something."""
+    if ragged.shape.rank != 3:
+        raise ValueError(f"a RaggedTensor must be [batch, (objects), features], got shape {ragged.shape}")
+    if ragged.ragged_rank == 2:
+        # Features are as many everywhere; the reshape fails if they are not.
+        with tf.name_scope("every_object_must_have_equally_many_features"):
+            rows = ragged.values
+            values = tf.reshape(rows.flat_values, [rows.nrows(), rows.bounding_shape(axis=1)])
+        ragged = ragged.with_values(values)
+    lengths = ragged.row_lengths()
+    # Where XLA refuses it, the error shows this name.
+    with tf.name_scope("XLA_cannot_pad_a_RaggedTensor_use_padded_batch_and_a_mask"):
+        objects = ragged.to_tensor()
+    return MaskedObjects(objects, tf.sequence_mask(lengths, tf.shape(objects)[1]))

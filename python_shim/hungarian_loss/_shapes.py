@@ -1,0 +1,64 @@
+"""Shapes that must hold: looked at while tracing where they are known, else when run, under XLA too.
+
+XLA drops assertions. What remains there is a reshape, which nothing but the right number of elements passes.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import tensorflow as tf
+
+# What a dimension must be: a number, or that of another tensor, (tensor, axis).
+Dimension: TypeAlias = int | tuple[Any, int]
+
+
+def with_shape(tensor: Any, dimensions: Sequence[Dimension], sentence: str, cure: str = "") -> Any:
+    """``tensor``, certain to have these ``dimensions``. Adds no op where all of them are known.
+
+    Raises:
+      ValueError: ``sentence``, with what was got and expected, then ``cure``, where that shows while tracing.
+      tf.errors.InvalidArgumentError: the same when run; under XLA from a reshape.
+    """
+    rank = len(dimensions)
+    expected = [known_size(dimension) for dimension in dimensions]
+    if not tensor.shape.is_compatible_with(expected):
+        raise ValueError(f"{sentence}; got shape {tensor.shape}, expected {tf.TensorShape(expected)}{cure}")
+    got = [None] * rank if tensor.shape.rank is None else tensor.shape.as_list()
+    open_axes = [axis for axis in range(rank) if got[axis] is None or expected[axis] is None]
+    if not open_axes:
+        return tensor
+    sizes = [_size(dimension) for dimension in dimensions]
+    shape = tf.shape(tensor)
+    # Padded where the rank is open, so that one of another rank can be compared at all. No size is -1.
+    padded = shape if tensor.shape.rank is not None else tf.concat([shape, tf.fill([rank], -1)], axis=0)[:rank]
+    same = tf.reduce_all(tf.equal(padded, sizes)) & tf.equal(tf.size(shape), rank)
+    check = tf.debugging.Assert(same, [f"{sentence}; got shape", shape, "expected", tf.stack(sizes), cure])
+    with tf.control_dependencies([check]):
+        tensor = tf.ensure_shape(tf.identity(tensor), [None] * rank)
+    # One at a time: a reshape of all would take [m, n] for [n, m].
+    # Where one fails, the error shows the sentence as its name.
+    with tf.name_scope(re.sub(r"\W+", "_", sentence + cure)):
+        for axis in open_axes:
+            tensor = with_size(tensor, axis, sizes[axis])
+    return tensor
+
+
+def with_size(tensor: Any, axis: int, size: Any) -> Any:
+    """``tensor``, of a known rank, certain to be of ``size`` along ``axis``."""
+    shape = [tf.shape(tensor)[place] if known is None else known for place, known in enumerate(tensor.shape)]
+    shape[axis] = size
+    return tf.reshape(tensor, shape)
+
+
+def known_size(dimension: Dimension) -> int | None:
+    """What it must be, where that is known while tracing."""
+    if isinstance(dimension, int):
+        return dimension
+    tensor, axis = dimension
+    return None if tensor.shape.rank is None else tensor.shape[axis]
+
+
+def _size(dimension: Dimension) -> Any:
+    known = known_size(dimension)
+    return tf.shape(dimension[0])[dimension[1]] if known is None else known  # type: ignore[index]
