@@ -11,7 +11,7 @@ struct DeviceBatch {
   const unsigned char* row_mask;  // [problems, rows], or one flag for all; any
                                   // byte but 0 is true
   const unsigned char* col_mask;  // [problems, cols], or one flag for all
-  const void* cost_limit;         // U, one
+  const void* cost_limit;         // U [problems], or one limit for all
   void* total_cost;               // U [problems]
   int* row_to_col;                // [problems, rows]
   int* col_to_row;                // [problems, cols]
@@ -21,10 +21,10 @@ struct DeviceBatch {
   long long problems;
   long long rows;
   long long cols;
-  int row_mask_is_uniform;  // 1: row_mask is one flag for all
-  int col_mask_is_uniform;  // 1: col_mask is one flag for all
-  int maximize;             // 1: as if costs and limit were negated
-  int unused;
+  int row_mask_is_uniform;    // 1: row_mask is one flag for all
+  int col_mask_is_uniform;    // 1: col_mask is one flag for all
+  int cost_limit_is_uniform;  // 1: cost_limit is one limit for all
+  int maximize;               // 1: as if costs and limits were negated
 };
 
 struct Parameters {

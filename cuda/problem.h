@@ -97,8 +97,27 @@ struct Frame {
   Mask col_mask;
   // The user's rows are the columns here.
   bool is_transposed;
-  // L in the sense of minimising; +inf: none. May be NaN.
+  // L in the sense of minimising; +inf: none. May be NaN. Once it is capped,
+  // what it counts as.
   double limit;
+  // Half of what was cut off L, in the user's scale.
+  double half_excess;
+
+  // Beyond this size a limit can no longer change which matchings are optimal.
+  // So it counts as that: costs would be lost in a sum with a larger one. Where
+  // all of them are 0 none is too large.
+  __device__ void CapLimit(double largest_cost) {
+    const double most = 4.0 * (existing_rows + 1.0) * largest_cost;
+    if (HasLimit() && largest_cost > 0.0) {
+      const double capped = Larger(-most, Smaller(limit, most));
+      half_excess = (limit - capped) / 2.0;
+      limit = capped;
+    }
+  }
+  // max(|c|, |L|), once the limit is capped.
+  __device__ double Largest(double largest_cost) const {
+    return HasLimit() ? Larger(largest_cost, fabs(limit)) : largest_cost;
+  }
 
   __device__ bool HasLimit() const { return limit < InfinityOfDouble(); }
   // Do all columns end up matched?
@@ -115,8 +134,9 @@ struct Frame {
 };
 
 template <typename Real>
-__device__ inline double LimitOf(const DeviceBatch& batch) {
-  const double limit = *static_cast<const Real*>(batch.cost_limit) *
+__device__ inline double LimitOf(const DeviceBatch& batch, long long problem) {
+  const Real* const limits = static_cast<const Real*>(batch.cost_limit);
+  const double limit = limits[batch.cost_limit_is_uniform != 0 ? 0 : problem] *
                        (batch.maximize != 0 ? -1.0 : 1.0);
   // Either infinity means that there is none.
   return limit == -InfinityOfDouble() ? InfinityOfDouble() : limit;
@@ -147,13 +167,13 @@ __device__ Frame FrameOf(TeamType& team, const DeviceBatch& batch,
       batch.col_mask + (one_for_cols ? 0 : problem * batch.cols), one_for_cols};
   const int existing_rows = CountExisting(team, row_mask, rows);
   const int existing_cols = CountExisting(team, col_mask, cols);
-  const double limit = LimitOf<Real>(batch);
+  const double limit = LimitOf<Real>(batch, problem);
   if (existing_rows > existing_cols) {
     return {problem,  cols,     rows, existing_cols, existing_rows,
-            col_mask, row_mask, true, limit};
+            col_mask, row_mask, true, limit,         0.0};
   }
   return {problem,  rows,     cols,  existing_rows, existing_cols,
-          row_mask, col_mask, false, limit};
+          row_mask, col_mask, false, limit,         0.0};
 }
 
 // The outputs of a problem, rows and columns as in its frame.

@@ -17,6 +17,9 @@
 // 3. The duals bound how far the objective can be from the optimum. If that is
 //    more than rows * 2^-50 * max(|c|, |L|), and costs have too many digits for
 //    f64 to be exact, the problem is solved again in twice the precision.
+//
+// L is the limit as capped (Frame::CapLimit). Where something was cut off it,
+// duals are lifted in the end, so that they prove the answer for the user's L.
 
 #ifndef CUDA_PROVE_H_
 #define CUDA_PROVE_H_
@@ -84,11 +87,11 @@ class Prover {
   using Real = typename TypesOf<T>::Real;
   using CostsType = Costs<typename TypesOf<T>::Exact>;
 
-  // `largest` is max(|c|, |L|), in the scale of `costs`, which are those of the
-  // user times `factor`.
+  // `largest_cost` is max|c| and `largest` max(|c|, |L|), in the scale of
+  // `costs`, which are those of the user times `factor`.
   __device__ Prover(TeamType& team, const Frame& frame, const CostsType& costs,
                     const T* user, double factor, const ProofMemory& memory,
-                    double largest)
+                    double largest_cost, double largest)
       : team_(team),
         frame_(frame),
         costs_(costs),
@@ -96,6 +99,7 @@ class Prover {
         factor_(factor),
         memory_(memory),
         state_(memory.state),
+        largest_cost_(largest_cost),
         largest_(largest),
         is_scaled_(fabs(factor) != 1.0) {}
 
@@ -190,27 +194,32 @@ class Prover {
       }
       shift = team_.Reduce(top, lowest, LargerOf());
     }
+    const Lift lift = FindLift(state);
     const double factor = 1.0 / factor_;
     // Adding zero turns -0 into 0.
-    const auto round = [factor](R dual) {
-      return static_cast<Real>(Number<R>::ToDouble(dual) * factor + 0.0);
+    const auto round = [factor](R dual, double lifted) {
+      return static_cast<Real>(Number<R>::ToDouble(dual) * factor + lifted);
     };
     for (int row = team_.thread(); row < frame_.rows; row += team_.threads()) {
       const int col = state.ColOfRow(row);
       answer.col_of_row[row] = col >= 0 ? col : kUnmatched;
       Real dual = 0;
       if (col >= 0) {
-        dual = round(state.RowDualByCol(col) + shift);
+        dual = round(state.RowDualByCol(col) + shift, lift.OfRow(state, col));
       } else if (frame_.row_mask.Exists(row)) {
-        dual = round(Number<R>::From(frame_.RowCeiling()));
+        dual = round(Number<R>::From(frame_.RowCeiling()), lift.by);
       }
       answer.row_duals[row] = dual;
     }
     for (int col = team_.thread(); col < frame_.cols; col += team_.threads()) {
       answer.row_of_col[col] = state.RowOfCol(col);
-      answer.col_duals[col] = frame_.col_mask.Exists(col)
-                                  ? round(state.ColDual(col) - shift)
-                                  : Real(0);
+      Real dual = 0;
+      if (frame_.col_mask.Exists(col)) {
+        const double lifted =
+            state.RowOfCol(col) >= 0 ? -lift.OfRow(state, col) : lift.by;
+        dual = round(state.ColDual(col) - shift, lifted + 0.0);
+      }
+      answer.col_duals[col] = dual;
     }
     double total = Total(state, 1.0);
     if (!(fabs(total) < InfinityOfDouble())) {
@@ -231,6 +240,79 @@ class Prover {
       return Larger(a, b);
     }
   };
+
+  // What the limit was cut by, duals near its half are to be lifted by: u of
+  // rows and v of columns that are unmatched, then of those from which pairs
+  // bind these, and so on. Their partners fall by as much. A gap of more than
+  // 2 max|c| ends such a chain: for two rows i and k and the column of k,
+  // u_i <= c_i - v and u_k = c_k - v, so that u_i <= u_k + 2 max|c|. With at
+  // most existing_rows such gaps u and v stay above max|c| / 2, so no pair has
+  // both.
+  struct Lift {
+    // In the user's sense and scale; 0: none is lifted.
+    double by;
+    // u and v from which they are.
+    double rows_from;
+    double cols_from;
+
+    // Of the row that this column is matched with; the column's is the
+    // opposite.
+    template <typename R>
+    __device__ double OfRow(const State<R>& state, int col) const {
+      if (by == 0.0) {
+        return 0.0;
+      }
+      if (Number<R>::ToDouble(state.RowDualByCol(col)) >= rows_from) {
+        return by;
+      }
+      return Number<R>::ToDouble(state.ColDual(col)) >= cols_from ? -by : 0.0;
+    }
+  };
+
+  template <typename R>
+  __device__ Lift FindLift(const State<R>& state) {
+    const double excess = frame_.half_excess;
+    if (excess == 0.0) {
+      return {0.0, 0.0, 0.0};
+    }
+    // All that is not matched is at the ceiling.
+    const auto row_dual = [&state](int col) {
+      return state.RowOfCol(col) >= 0
+                 ? Number<R>::ToDouble(state.RowDualByCol(col))
+                 : InfinityOfDouble();
+    };
+    const auto col_dual = [&state](int col) {
+      return Number<R>::ToDouble(state.ColDual(col));
+    };
+    return {factor_ < 0.0 ? -excess : excess, EndOfChain(row_dual),
+            EndOfChain(col_dual)};
+  }
+
+  // The least of the duals, of each column one, that a chain from the ceiling
+  // leads to.
+  template <typename DualOf>
+  __device__ double EndOfChain(DualOf dual_of) {
+    // A little more than 2 max|c|, for duals are rounded.
+    const double gap =
+        (2.0 + 1.0 / static_cast<double>(frame_.existing_rows)) * largest_cost_;
+    double end = frame_.limit / 2.0;
+    while (true) {
+      double least = end;
+      for (int col = team_.thread(); col < frame_.cols;
+           col += team_.threads()) {
+        const double dual = dual_of(col);
+        if (dual >= end - gap) {
+          least = Smaller(least, dual);
+        }
+      }
+      least = team_.Reduce(least, end,
+                           [](double a, double b) { return Smaller(a, b); });
+      if (!(least < end)) {
+        return end;
+      }
+      end = least;
+    }
+  }
 
   // v in multiples of a grid that divides all costs, if f64 is to be exact (see
   // src/solver.rs, "size of the numbers").
@@ -440,6 +522,7 @@ class Prover {
   const double factor_;
   const ProofMemory& memory_;
   const State<double>& state_;
+  const double largest_cost_;
   const double largest_;
   const bool is_scaled_;
   float slack_ = 0.0f;
@@ -462,7 +545,9 @@ __device__ void ProveProblem(TeamType& team, const DeviceBatch& batch,
   }
   Frame frame = FrameOf<Real>(team, batch, problem);
   const Answer<Real> answer(batch, frame);
-  const double largest = *answer.total_cost;
+  const double largest_cost = *answer.total_cost;
+  frame.CapLimit(largest_cost);
+  const double largest = frame.Largest(largest_cost);
   const double scale = ScaleFor(largest);
   frame.limit *= scale;
   const double factor = (batch.maximize != 0 ? -1.0 : 1.0) * scale;
@@ -479,7 +564,7 @@ __device__ void ProveProblem(TeamType& team, const DeviceBatch& batch,
              : Costs<Entry>{reinterpret_cast<const Entry*>(user), batch.cols,
                             static_cast<Entry>(factor)};
   Prover<T, TeamType> prover(team, frame, costs, user, factor, memory,
-                             largest * scale);
+                             largest_cost * scale, largest * scale);
   bool is_feasible = status == kSearched && prover.Adopt(answer);
   if (!is_feasible) {
     is_feasible = prover.Solve();

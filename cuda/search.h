@@ -34,7 +34,7 @@ __device__ void SearchProblem(TeamType& team, const DeviceBatch& batch,
                               long long problem, const State<float>& state,
                               float* copy, bool copies_all) {
   using Real = typename TypesOf<T>::Real;
-  const Frame frame = FrameOf<Real>(team, batch, problem);
+  Frame frame = FrameOf<Real>(team, batch, problem);
   const double sign = batch.maximize != 0 ? -1.0 : 1.0;
   const T* const user =
       static_cast<const T*>(batch.cost) + problem * batch.rows * batch.cols;
@@ -52,11 +52,9 @@ __device__ void SearchProblem(TeamType& team, const DeviceBatch& batch,
              InfinityOfDouble() - InfinityOfDouble());
     return;
   }
-  const double largest = frame.HasLimit()
-                             ? Larger(survey.largest, fabs(frame.limit))
-                             : survey.largest;
+  frame.CapLimit(survey.largest);
   bool is_searched = false;
-  if (IsSafeInSingle(largest)) {
+  if (IsSafeInSingle(frame.Largest(survey.largest))) {
     using Columns = ColumnsInRegisters<
         float, TeamType::kMostThreads == kWarp ? kSlotsOfWarp : kSlotsOfBlock>;
     Solver<float, TeamType, float, Columns> solver(team, frame, costs, state);
@@ -78,8 +76,9 @@ __device__ void SearchProblem(TeamType& team, const DeviceBatch& batch,
     }
   }
   if (team.thread() == 0) {
-    // The prover wants to know it, and writes the total in its place.
-    *answer.total_cost = static_cast<Real>(largest);
+    // The prover wants to know it, and writes the total in its place. Nothing
+    // is rounded: it is one of the costs.
+    *answer.total_cost = static_cast<Real>(survey.largest);
     *answer.status = is_searched ? kSearched : kNotSearched;
   }
 }

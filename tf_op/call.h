@@ -23,7 +23,7 @@ struct Call {
   const tensorflow::Tensor* cost = nullptr;        // T [..., rows, cols]
   const tensorflow::Tensor* row_mask = nullptr;    // [..., rows] or scalar
   const tensorflow::Tensor* col_mask = nullptr;    // [..., cols] or scalar
-  const tensorflow::Tensor* cost_limit = nullptr;  // U, scalar
+  const tensorflow::Tensor* cost_limit = nullptr;  // U [...] or scalar
 
   tensorflow::TensorShape per_problem;  // [...]
   int64_t problems = 0;                 // The product of that.

@@ -36,6 +36,7 @@ HostBuffers BuffersOf(const Call& call, bool maximize) {
   buffers.cost_limit = call.cost_limit->data();
   buffers.row_mask_is_uniform = call.row_mask->dims() == 0;
   buffers.col_mask_is_uniform = call.col_mask->dims() == 0;
+  buffers.cost_limit_is_uniform = call.cost_limit->dims() == 0;
   buffers.total_cost = call.total_cost->data();
   buffers.row_to_col = call.row_to_col->data();
   buffers.col_to_row = call.col_to_row->data();

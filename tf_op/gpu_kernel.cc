@@ -3,7 +3,7 @@
 // CUDA: where no driver is found when run, the call fails with a sentence that
 // says so.
 //
-// All inputs and outputs are in the device's memory, the scalar limit included,
+// All inputs and outputs are in the device's memory, the limits included,
 // so nothing here waits for the device.
 
 #include <cstdint>
@@ -103,6 +103,7 @@ class HungarianAssignmentGpu : public OpKernel {
                           call.cols,
                           call.row_mask->dims() == 0,
                           call.col_mask->dims() == 0,
+                          call.cost_limit->dims() == 0,
                           maximize_};
     uint64_t bytes = 0;
     TF_RETURN_IF_ERROR(ToStatus(cuda_workspace(batch, bytes)));

@@ -70,9 +70,7 @@ HostBatch<T>::HostBatch(const HostBuffers& buffers)
       col_mask_(
           buffers.col_mask,
           buffers.col_mask_is_uniform ? 1 : buffers.problems * buffers.cols,
-          buffers.col_mask_is_uniform),
-      limit_(static_cast<double>(
-          *static_cast<const typename Entry::Real*>(buffers.cost_limit))) {
+          buffers.col_mask_is_uniform) {
 #ifdef HUNGARIAN_FAULT_INJECTION
   Strike("");
 #endif
@@ -85,8 +83,23 @@ Batch HostBatch<T>::Of(int64_t begin, int64_t end) const {
                buffers_.cols,
                row_mask_.Of(begin, end, buffers_.rows),
                col_mask_.Of(begin, end, buffers_.cols),
-               limit_,
                buffers_.maximize};
+}
+
+template <typename T>
+auto HostBatch<T>::Costs(int64_t begin, int64_t end) const
+    -> rust::Slice<const typename Entry::Bits> {
+  return Part<typename Entry::Bits>(buffers_.cost, begin, end,
+                                    buffers_.rows * buffers_.cols);
+}
+
+template <typename T>
+auto HostBatch<T>::Limits(int64_t begin, int64_t end) const
+    -> rust::Slice<const typename Entry::Real> {
+  using Real = typename Entry::Real;
+  return buffers_.cost_limit_is_uniform
+             ? Part<Real>(buffers_.cost_limit, 0, 1, 1)
+             : Part<Real>(buffers_.cost_limit, begin, end, 1);
 }
 
 template <typename T>
@@ -104,10 +117,8 @@ absl::Status HostBatch<T>::Solve(int64_t begin, int64_t end) const {
       Part<Real>(buffers_.row_duals, begin, end, rows),
       Part<Real>(buffers_.col_duals, begin, end, cols),
       Part<int32_t>(buffers_.status, begin, end, 1)};
-  return ToStatus(Entry::kSolve(
-      Of(begin, end),
-      Part<typename Entry::Bits>(buffers_.cost, begin, end, rows * cols),
-      outputs));
+  return ToStatus(Entry::kSolve(Of(begin, end), Costs(begin, end),
+                                Limits(begin, end), outputs));
 }
 
 template <typename T>
@@ -118,12 +129,10 @@ absl::Status HostBatch<T>::Validate(absl::Span<const int64_t> dims) const {
                   [](int32_t code) { return code == 0; })) {
     return absl::OkStatus();
   }
-  const rust::String bad = Entry::kDescribe(
-      Of(0, problems),
-      Part<typename Entry::Bits>(buffers_.cost, 0, problems,
-                                 buffers_.rows * buffers_.cols),
-      rust::Slice<const int64_t>(dims.data(), dims.size()),
-      Range(verdicts, 0, problems));
+  const rust::String bad =
+      Entry::kDescribe(Of(0, problems), Costs(0, problems), Limits(0, problems),
+                       rust::Slice<const int64_t>(dims.data(), dims.size()),
+                       Range(verdicts, 0, problems));
   if (bad.empty()) {
     return absl::InvalidArgumentError(
         "a problem is invalid or infeasible, and there was no memory to say "

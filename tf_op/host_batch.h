@@ -24,9 +24,10 @@ struct HostBuffers {
   const void* cost = nullptr;        // T [problems, rows, cols]
   const void* row_mask = nullptr;    // bool [problems, rows] or one
   const void* col_mask = nullptr;    // bool [problems, cols] or one
-  const void* cost_limit = nullptr;  // U, one
+  const void* cost_limit = nullptr;  // U [problems] or one
   bool row_mask_is_uniform = false;
   bool col_mask_is_uniform = false;
+  bool cost_limit_is_uniform = false;
 
   void* total_cost = nullptr;  // U [problems]
   void* row_to_col = nullptr;  // int32 [problems, rows]
@@ -79,12 +80,16 @@ class HostBatch {
  private:
   using Entry = EntryPoints<T>;
 
+  // All of problems [begin, end) but their costs and limits, and these two.
   Batch Of(int64_t begin, int64_t end) const;
+  rust::Slice<const typename Entry::Bits> Costs(int64_t begin,
+                                                int64_t end) const;
+  rust::Slice<const typename Entry::Real> Limits(int64_t begin,
+                                                 int64_t end) const;
 
   HostBuffers buffers_;
   Mask row_mask_;
   Mask col_mask_;
-  double limit_;
 };
 
 }  // namespace hungarian

@@ -95,11 +95,14 @@ cost: `[..., rows, cols]`, any number of batch dimensions. +inf (-inf when
   maximizing) forbids a pair. Entries outside the masks are never looked at.
 row_mask: `[..., rows]`, or a scalar for all: which rows exist.
 col_mask: `[..., cols]`, or a scalar for all: which columns exist.
-cost_limit: scalar. Finite L: a row or a column may stay unmatched at L/2 each,
-  decided jointly with the matching, so that no pair above L is worth
-  having; a lone pair at exactly L is matched. Infinite, either sign:
-  min(existing rows, existing columns) pairs are required. NaN: all problems
-  are invalid.
+cost_limit: `[...]`, or a scalar for all. Finite L: a row or a column may stay
+  unmatched at L/2 each, decided jointly with the matching, so that no pair
+  above L is worth having; a lone pair at exactly L is matched. Beyond the size
+  at which L can no longer change which matchings are optimal, it counts as
+  that size: 4 (min(existing rows, existing columns) + 1) times the largest
+  magnitude of an allowed cost. Infinite, either sign:
+  min(existing rows, existing columns) pairs are required. NaN: the problem is
+  invalid.
 total_cost: `[...]`, sum of the matched costs, without what unmatched rows and
   columns cost under a limit. A sum beyond the range of U is infinite.
 row_to_col: `[..., rows]`, the column matched with each row; -1 for a row that
@@ -113,10 +116,10 @@ row_duals: `[..., rows]`, u. With v, when minimizing: u_i + v_j <= cost_ij for a
 col_duals: `[..., cols]`, v.
 status: `[...]`: 0 optimal; 1 infeasible, the allowed pairs cannot match as many
   as required; 2 invalid, an existing entry is NaN or an infinity of the wrong
-  sign, or the limit is NaN. 2 outranks 1.
+  sign, or its limit is NaN. 2 outranks 1.
 T: Type of the costs. They are taken exactly as given.
-U: Type of limit, totals and duals: double exactly when T is double.
-maximize: As if costs and limit were negated: the sum of matched costs is
+U: Type of limits, totals and duals: double exactly when T is double.
+maximize: As if costs and limits were negated: the sum of matched costs is
   greatest, an unmatched row or column earns L/2, and pairs above L are worth
   keeping.
 validate: Raises InvalidArgument on the first problem whose status is not 0,

@@ -50,20 +50,25 @@ absl::Status CheckSide(const char* side, const PartialTensorShape& cost,
   return absl::OkStatus();
 }
 
-// Learns from a mask what the cost shape left open: `per_item` is
-// [..., rows] or [..., cols] going in, and its merger with the mask coming out.
-absl::Status MergeMask(const char* name, const PartialTensorShape& mask,
-                       PartialTensorShape* per_item) {
-  // A scalar says nothing; neither does a mask that may yet turn out scalar.
-  if (mask.unknown_rank() || mask.dims() == 0) return absl::OkStatus();
-  if (!per_item->IsCompatibleWith(mask)) {
+// Learns from a mask or from limits what the cost shape left open: `per_item`
+// is [..., rows], [..., cols] or [...] going in, and its merger with `shape`
+// coming out.
+absl::Status Merge(const char* name, const PartialTensorShape& shape,
+                   PartialTensorShape* per_item) {
+  // A scalar says nothing; neither does what may yet turn out scalar.
+  if (shape.unknown_rank() || shape.dims() == 0) return absl::OkStatus();
+  if (!per_item->IsCompatibleWith(shape)) {
+    const std::string each =
+        per_item->dims() == 0
+            ? ""
+            : absl::StrCat(" or shape ", per_item->DebugString());
     return absl::InvalidArgumentError(
-        absl::StrCat(name, " does not fit cost: got shape ", mask.DebugString(),
-                     ", expected a scalar or shape ", per_item->DebugString()));
+        absl::StrCat(name, " does not fit cost: got shape ",
+                     shape.DebugString(), ", expected a scalar", each));
   }
   PartialTensorShape merged;
-  if (!per_item->MergeWith(mask, &merged).ok()) {
-    return TooLarge(*per_item, mask.DebugString());
+  if (!per_item->MergeWith(shape, &merged).ok()) {
+    return TooLarge(*per_item, shape.DebugString());
   }
   *per_item = merged;
   return absl::OkStatus();
@@ -76,10 +81,6 @@ absl::Status ApplyShapeRule(const PartialTensorShape& cost,
                             const PartialTensorShape& col_mask,
                             const PartialTensorShape& cost_limit,
                             OutputShapes* outputs) {
-  if (!cost_limit.unknown_rank() && cost_limit.dims() != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "cost_limit must be a scalar, got shape ", cost_limit.DebugString()));
-  }
   *outputs = OutputShapes();
   if (!cost.unknown_rank()) {
     const int rank = cost.dims();
@@ -96,21 +97,27 @@ absl::Status ApplyShapeRule(const PartialTensorShape& cost,
     TF_RETURN_IF_ERROR(Append(outputs->per_problem, cost.dim_size(rank - 1),
                               &outputs->per_col));
   }
-  TF_RETURN_IF_ERROR(MergeMask("row_mask", row_mask, &outputs->per_row));
-  TF_RETURN_IF_ERROR(MergeMask("col_mask", col_mask, &outputs->per_col));
+  PartialTensorShape per_limit = outputs->per_problem;
+  TF_RETURN_IF_ERROR(Merge("row_mask", row_mask, &outputs->per_row));
+  TF_RETURN_IF_ERROR(Merge("col_mask", col_mask, &outputs->per_col));
+  TF_RETURN_IF_ERROR(Merge("cost_limit", cost_limit, &per_limit));
 
-  // What one mask taught about the batch holds for every output.
-  for (const PartialTensorShape* learned :
-       {&outputs->per_row, &outputs->per_col}) {
-    if (learned->unknown_rank()) continue;
+  // What one of them taught about the batch holds for every output.
+  const struct {
+    const PartialTensorShape& shape;
+    int items;  // Dimensions that are not the batch's.
+  } learned[] = {{outputs->per_row, 1}, {outputs->per_col, 1}, {per_limit, 0}};
+  for (const auto& [shape, items] : learned) {
+    if (shape.unknown_rank()) continue;
     PartialTensorShape batch;
     PartialTensorShape merged;
-    TF_RETURN_IF_ERROR(FirstDims(*learned, learned->dims() - 1, &batch));
+    TF_RETURN_IF_ERROR(FirstDims(shape, shape.dims() - items, &batch));
     if (!outputs->per_problem.MergeWith(batch, &merged).ok()) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "row_mask and col_mask must have the same batch dimensions, got "
-          "shapes ",
-          row_mask.DebugString(), " and ", col_mask.DebugString()));
+          "row_mask [..., rows], col_mask [..., cols] and cost_limit [...] "
+          "must have the same batch dimensions, got shapes ",
+          row_mask.DebugString(), ", ", col_mask.DebugString(), " and ",
+          cost_limit.DebugString()));
     }
     outputs->per_problem = merged;
   }

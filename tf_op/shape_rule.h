@@ -20,7 +20,8 @@ struct OutputShapes {
 
 // Applies the rule to shapes of which nothing need be known, not even the rank:
 //   cost [..., rows, cols]; row_mask [..., rows] or scalar; col_mask [...,
-//   cols] or scalar; cost_limit scalar; rows and cols at most 2^31 - 1.
+//   cols] or scalar; cost_limit [...] or scalar; rows and cols at most
+//   2^31 - 1.
 // An error is InvalidArgument and says what was got and what was expected.
 absl::Status ApplyShapeRule(const tensorflow::PartialTensorShape& cost,
                             const tensorflow::PartialTensorShape& row_mask,

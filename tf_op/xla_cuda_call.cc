@@ -74,6 +74,7 @@ absl::Status Launch(void* stream, ffi::ScratchAllocator& scratch,
                         call.cols,
                         call.row_mask().dimensions().size() == 0,
                         call.col_mask().dimensions().size() == 0,
+                        call.cost_limit().dimensions().size() == 0,
                         maximize};
   uint64_t bytes = 0;
   status = ToStatus(cuda_workspace(batch, bytes));

@@ -31,6 +31,7 @@ absl::Status SolveAs(const XlaCall& call, bool maximize, bool validate,
   buffers.cost_limit = call.cost_limit().untyped_data();
   buffers.row_mask_is_uniform = call.row_mask().dimensions().size() == 0;
   buffers.col_mask_is_uniform = call.col_mask().dimensions().size() == 0;
+  buffers.cost_limit_is_uniform = call.cost_limit().dimensions().size() == 0;
   buffers.total_cost = call.total_cost().untyped_data();
   buffers.row_to_col = call.row_to_col().untyped_data();
   buffers.col_to_row = call.col_to_row().untyped_data();

@@ -93,8 +93,12 @@ struct Input {
   std::vector<std::pair<int, XlaOp>> bounded;  // Dimension, actual size.
 };
 
-// The dimensions of [..., rows, cols] that [..., rows] or [..., cols] has, by
-// their place there; `side` is rows' or cols' place in the former.
+// In place of a side: of outputs and limits of shape [...].
+constexpr int kNoSide = -1;
+
+// The bounded dimensions of [..., rows, cols] that [..., rows], [..., cols] or
+// [...] has too, by their place there; `side` is rows' or cols' place in the
+// former.
 std::vector<std::pair<int, XlaOp>> WithoutOtherSide(const Input& cost,
                                                     int side) {
   const int batch_rank = cost.rank() - 2;
@@ -106,23 +110,29 @@ std::vector<std::pair<int, XlaOp>> WithoutOtherSide(const Input& cost,
   return kept;
 }
 
-// The mask, false beyond what exists of cost and mask where sizes are bounded:
-// what is there is never looked at.
-absl::Status ConfineMask(xla::XlaBuilder* builder, const Input& cost, int side,
-                         Input* mask) {
-  std::vector<std::pair<int, XlaOp>> limits = WithoutOtherSide(cost, side);
-  if (limits.empty() && mask->bounded.empty()) return absl::OkStatus();
-  if (mask->rank() == 0) {
-    mask->dims.assign(cost.dims.begin(), cost.dims.end() - 2);
-    mask->dims.push_back(cost.dims[side]);
-    mask->array = xla::Broadcast(mask->array, mask->dims);
+// A mask, false beyond what exists of cost and mask where sizes are bounded:
+// what is there is never looked at. Limits likewise: `side` is kNoSide, and
+// they are 0 there, for what happens to lie there might be NaN.
+absl::Status Confine(xla::XlaBuilder* builder, const Input& cost, int side,
+                     Input* input) {
+  std::vector<std::pair<int, XlaOp>> bounds = WithoutOtherSide(cost, side);
+  if (bounds.empty() && input->bounded.empty()) return absl::OkStatus();
+  if (input->rank() == 0) {
+    input->dims.assign(cost.dims.begin(), cost.dims.end() - 2);
+    if (side != kNoSide) input->dims.push_back(cost.dims[side]);
+    input->array = xla::Broadcast(input->array, input->dims);
   }
-  limits.insert(limits.end(), mask->bounded.begin(), mask->bounded.end());
-  TF_ASSIGN_OR_RETURN(const xla::Shape indices,
-                      xla::ShapeUtil::MakeValidatedShape(xla::S32, mask->dims));
-  for (const auto& [dim, size] : limits) {
-    mask->array =
-        xla::And(mask->array, xla::Lt(xla::Iota(builder, indices, dim), size));
+  bounds.insert(bounds.end(), input->bounded.begin(), input->bounded.end());
+  TF_ASSIGN_OR_RETURN(
+      const xla::Shape indices,
+      xla::ShapeUtil::MakeValidatedShape(xla::S32, input->dims));
+  const XlaOp nothing =
+      xla::Broadcast(xla::ConvertElementType(
+                         xla::ConstantR0<bool>(builder, false), input->type),
+                     input->dims);
+  for (const auto& [dim, size] : bounds) {
+    input->array = xla::Select(xla::Lt(xla::Iota(builder, indices, dim), size),
+                               input->array, nothing);
   }
   return absl::OkStatus();
 }
@@ -165,8 +175,9 @@ class HungarianAssignmentXla : public XlaOpKernel {
     const int row_side = cost.rank() - 2;
     const int col_side = cost.rank() - 1;
     xla::XlaBuilder* const builder = context->builder();
-    TF_RETURN_IF_ERROR(ConfineMask(builder, cost, row_side, &inputs[1]));
-    TF_RETURN_IF_ERROR(ConfineMask(builder, cost, col_side, &inputs[2]));
+    TF_RETURN_IF_ERROR(Confine(builder, cost, row_side, &inputs[1]));
+    TF_RETURN_IF_ERROR(Confine(builder, cost, col_side, &inputs[2]));
+    TF_RETURN_IF_ERROR(Confine(builder, cost, kNoSide, &inputs[3]));
 
     // Of operands and results, dense and row-major.
     std::vector<XlaOp> operands;
@@ -184,12 +195,12 @@ class HungarianAssignmentXla : public XlaOpKernel {
       const PartialTensorShape& shape;
       std::vector<std::pair<int, XlaOp>> bounded;
     } results[] = {
-        {real, outputs.per_problem, WithoutOtherSide(cost, -1)},
+        {real, outputs.per_problem, WithoutOtherSide(cost, kNoSide)},
         {xla::S32, outputs.per_row, WithoutOtherSide(cost, row_side)},
         {xla::S32, outputs.per_col, WithoutOtherSide(cost, col_side)},
         {real, outputs.per_row, WithoutOtherSide(cost, row_side)},
         {real, outputs.per_col, WithoutOtherSide(cost, col_side)},
-        {xla::S32, outputs.per_problem, WithoutOtherSide(cost, -1)},
+        {xla::S32, outputs.per_problem, WithoutOtherSide(cost, kNoSide)},
     };
     std::vector<xla::Shape> result_shapes;
     for (const auto& [type, shape, bounded] : results) {

@@ -14,7 +14,7 @@
 // The same numbers are in a test of src/cuda/parameters.rs. (Device compilers
 // have no offsetof without headers.)
 static_assert(offsetof(DeviceBatch, problems) == 80, "problems");
-static_assert(offsetof(DeviceBatch, maximize) == 112, "maximize");
+static_assert(offsetof(DeviceBatch, maximize) == 116, "maximize");
 static_assert(offsetof(Parameters, workspace) == 120, "workspace");
 
 extern "C" {

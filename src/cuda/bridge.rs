@@ -43,6 +43,7 @@ pub mod ffi {
         cols: i64,
         row_mask_is_uniform: bool,
         col_mask_is_uniform: bool,
+        cost_limit_is_uniform: bool,
         maximize: bool,
     }
 
@@ -126,8 +127,8 @@ fn unpack(batch: &CudaBatch) -> DeviceBatch {
         cols: batch.cols,
         row_mask_is_uniform: i32::from(batch.row_mask_is_uniform),
         col_mask_is_uniform: i32::from(batch.col_mask_is_uniform),
+        cost_limit_is_uniform: i32::from(batch.cost_limit_is_uniform),
         maximize: i32::from(batch.maximize),
-        unused: 0,
     }
 }
 

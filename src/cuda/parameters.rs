@@ -14,7 +14,7 @@ pub struct DeviceBatch {
     pub row_mask: DeviceAddress,
     /// bool `[problems, cols]`, or one flag for all.
     pub col_mask: DeviceAddress,
-    /// U, one: it stays on the device, so that nobody waits for it.
+    /// U `[problems]`, or one limit for all. They stay on the device, so that nobody waits for them.
     pub cost_limit: DeviceAddress,
     /// U `[problems]`.
     pub total_cost: DeviceAddress,
@@ -38,10 +38,10 @@ pub struct DeviceBatch {
     pub row_mask_is_uniform: i32,
     /// 1: `col_mask` is one flag for all.
     pub col_mask_is_uniform: i32,
-    /// 1: as if costs and limit were negated.
+    /// 1: `cost_limit` is one limit for all.
+    pub cost_limit_is_uniform: i32,
+    /// 1: as if costs and limits were negated.
     pub maximize: i32,
-    /// Makes the size a multiple of 8.
-    pub unused: i32,
 }
 
 /// What a kernel is given: the batch, and where to work. The plan fills in the latter.
@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(size_of::<DeviceBatch>(), 120);
         assert_eq!(size_of::<Parameters>(), 136);
         assert_eq!(offset_of!(DeviceBatch, problems), 80);
-        assert_eq!(offset_of!(DeviceBatch, maximize), 112);
+        assert_eq!(offset_of!(DeviceBatch, maximize), 116);
         assert_eq!(offset_of!(Parameters, workspace), 120);
     }
 }

@@ -141,7 +141,8 @@ struct Answer {
   Buffer<int32_t> status;
 };
 
-// A batch that owns its data. A mask of size 1 is one flag for all.
+// A batch that owns its data. A mask of size 1 is one flag for all; limits
+// likewise.
 struct Input {
   Input(int64_t problems, int64_t rows, int64_t cols)
       : problems(problems),
@@ -163,8 +164,16 @@ struct Input {
     return cost[(problem * rows + row) * cols + col];
   }
   Batch Header() const {
-    return {problems,        rows,  cols,    row_mask.Read(),
-            col_mask.Read(), limit, maximize};
+    return {problems, rows, cols, row_mask.Read(), col_mask.Read(), maximize};
+  }
+  double Limit(int64_t problem) const {
+    return limits[limits.size() == 1 ? 0 : problem];
+  }
+  template <typename T>
+  Buffer<typename T::Real> Limits() const {
+    Buffer<typename T::Real> rounded(limits.size());
+    std::copy(limits.begin(), limits.end(), rounded.data.get());
+    return rounded;
   }
 
   // The costs as they cross the bridge. What does not exist stays unwritten.
@@ -190,7 +199,7 @@ struct Input {
   std::vector<double> cost;
   Buffer<bool> row_mask;
   Buffer<bool> col_mask;
-  double limit = kInfinity;
+  std::vector<double> limits = {kInfinity};
   bool maximize = false;
 };
 
@@ -199,7 +208,9 @@ Answer<T> Solve(const Input& input) {
   const auto bits = input.Encode<T>();
   Answer<T> answer(input.problems, input.rows, input.cols);
   auto outputs = answer.Outputs();
-  const Outcome outcome = T::kSolve(input.Header(), bits.Read(), outputs);
+  const auto limits = input.Limits<T>();
+  const Outcome outcome =
+      T::kSolve(input.Header(), bits.Read(), limits.Read(), outputs);
   CHECK(outcome.kind == ErrorKind::None);
   CHECK(outcome.message.empty());
   return answer;
@@ -226,15 +237,15 @@ class BruteForce {
 
   double DoubledObjective(double sum, size_t matched) const {
     const size_t required = std::min(rows_.size(), cols_.size());
-    if (std::isinf(input_.limit))
-      return matched < required ? kInfinity : 2 * sum;
+    const double limit = input_.Limit(problem_);
+    if (std::isinf(limit)) return matched < required ? kInfinity : 2 * sum;
     const size_t unmatched = rows_.size() + cols_.size() - 2 * matched;
-    return 2 * sum + Sign() * input_.limit * static_cast<double>(unmatched);
+    return 2 * sum + Sign() * limit * static_cast<double>(unmatched);
   }
 
   double Sign() const { return input_.maximize ? -1 : 1; }
   bool Invalid() const {
-    bool invalid = std::isnan(input_.limit);
+    bool invalid = std::isnan(input_.Limit(problem_));
     for (const int64_t row : rows_) {
       for (const int64_t col : cols_) {
         const double cost = Sign() * input_.Cost(problem_, row, col);
@@ -342,17 +353,16 @@ Input Draw(Random& random) {
       (*mask)[index] = Below(random, 3) > 0;
     }
   }
-  switch (Below(random, 4)) {
-    case 0:
-      input.limit = static_cast<double>(Below(random, 21) - 10);
-      break;
-    case 1:
-      input.limit = -kInfinity;
-      break;
-    default:
-      break;
+  if (Below(random, 3) == 0) {
+    input.limits.resize(static_cast<size_t>(input.problems));
   }
-  if (Below(random, 40) == 0) input.limit = kNan;
+  for (double& limit : input.limits) {
+    const int64_t kind = Below(random, 4);
+    limit = kInfinity;
+    if (kind == 0) limit = static_cast<double>(Below(random, 21) - 10);
+    if (kind == 1) limit = -kInfinity;
+    if (Below(random, 40) == 0) limit = kNan;
+  }
   return input;
 }
 
@@ -369,8 +379,8 @@ void RandomProblems(int64_t count) {
     }
     const int64_t dims[] = {input.problems};
     const rust::String sentence =
-        T::kDescribe(input.Header(), input.Encode<T>().Read(), {dims, 1},
-                     answer.status.Read());
+        T::kDescribe(input.Header(), input.Encode<T>().Read(),
+                     input.Limits<T>().Read(), {dims, 1}, answer.status.Read());
     CHECK(sentence.empty() == !bad);
   }
 }
@@ -391,9 +401,9 @@ void ZeroSizes() {
   // Nothing at all need not point anywhere.
   const bool all = true;
   typename T::Outputs nothing{};
-  const Batch batch{0, 0, 0, {&all, 1}, {&all, 1}, kInfinity, false};
-  CHECK(T::kSolve(batch, {}, nothing).kind == ErrorKind::None);
-  CHECK(T::kDescribe(batch, {}, {}, {}).empty());
+  const Batch batch{0, 0, 0, {&all, 1}, {&all, 1}, false};
+  CHECK(T::kSolve(batch, {}, {}, nothing).kind == ErrorKind::None);
+  CHECK(T::kDescribe(batch, {}, {}, {}, {}).empty());
 }
 
 // Sizes that do not fit together must be errors, whatever the buffers hold.
@@ -411,7 +421,9 @@ void WrongSizes() {
     Buffer<typename T::Bits> cost(size(0, kProblems * kRows * kCols));
     Buffer<bool> row_mask(size(1, kProblems * kRows));
     Buffer<bool> col_mask(size(2, kProblems * kCols));
+    Buffer<typename T::Real> limit(size(9, kProblems));
     std::fill_n(cost.data.get(), cost.size, T::Encode(1));
+    std::fill_n(limit.data.get(), limit.size, 1);
     std::fill_n(row_mask.data.get(), row_mask.size, true);
     std::fill_n(col_mask.data.get(), col_mask.size, true);
     Answer<T> answer(0, 0, 0);
@@ -426,11 +438,12 @@ void WrongSizes() {
     std::fill_n(answer.status.data.get(), answer.status.size, kOptimal);
     answer.status[answer.status.size - 1] = kInvalid;
     auto outputs = answer.Outputs();
-    const Batch batch{problems,        rows,      cols, row_mask.Read(),
-                      col_mask.Read(), kInfinity, false};
-    const Outcome outcome = T::kSolve(batch, cost.Read(), outputs);
+    const Batch batch{problems,        rows, cols, row_mask.Read(),
+                      col_mask.Read(), false};
+    const Outcome outcome =
+        T::kSolve(batch, cost.Read(), limit.Read(), outputs);
     // Describing must survive the same; it has no error to give.
-    T::kDescribe(batch, cost.Read(), {}, answer.status.Read());
+    T::kDescribe(batch, cost.Read(), limit.Read(), {}, answer.status.Read());
     if (outcome.kind == ErrorKind::None) return false;
     CHECK(outcome.kind == ErrorKind::InvalidArgument);
     CHECK(!outcome.message.empty());
@@ -438,8 +451,9 @@ void WrongSizes() {
   };
   constexpr int kNone = -1;
   CHECK(!refused(kProblems, kRows, kCols, kNone, 0));
-  for (int buffer = 0; buffer < 9; ++buffer) {
-    CHECK(refused(kProblems, kRows, kCols, buffer, -1));
+  for (int buffer = 0; buffer < 10; ++buffer) {
+    // One limit less than two is one for all.
+    CHECK(refused(kProblems, kRows, kCols, buffer, buffer == 9 ? -2 : -1));
     CHECK(refused(kProblems, kRows, kCols, buffer, 1));
   }
   constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
@@ -518,8 +532,9 @@ void ManyThreads() {
   for (double& cost : input.cost) {
     cost = static_cast<double>(Below(random, 9));
   }
-  input.limit = 8;
+  input.limits = {8};
   const auto bits = input.Encode<Float>();
+  const auto limits = input.Limits<Float>();
   const auto alone = Solve<Float>(input);
   for (int64_t problem = 0; problem < input.problems; ++problem) {
     CheckProblem(input, alone, problem);
@@ -540,8 +555,8 @@ void ManyThreads() {
             part(together.total_cost, 1),     part(together.row_to_col, kRows),
             part(together.col_to_row, kCols), part(together.row_duals, kRows),
             part(together.col_duals, kCols),  part(together.status, 1)};
-        const Outcome outcome =
-            hungarian::solve_float(batch, part(bits, kRows * kCols), outputs);
+        const Outcome outcome = hungarian::solve_float(
+            batch, part(bits, kRows * kCols), limits.Read(), outputs);
         CHECK(outcome.kind == ErrorKind::None);
       }
     });

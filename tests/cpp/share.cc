@@ -8,7 +8,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
@@ -67,14 +69,18 @@ class Pool {
 
  private:
   void Run() {
+    // What is done is kept: to let go of what it shares with the call would
+    // order the two in time, and hide that nothing else does.
+    std::vector<std::function<void()>> done;
     for (;;) {
       std::unique_lock<std::mutex> lock(mutex_);
       has_work_.wait(lock, [this] { return !queue_.empty(); });
-      const std::function<void()> work = std::move(queue_.front());
+      std::function<void()> work = std::move(queue_.front());
       queue_.pop();
       lock.unlock();
       if (!work) return;
       work();
+      done.push_back(std::move(work));
     }
   }
 
@@ -125,6 +131,29 @@ void EveryProblemIsSolvedOnce() {
         }
       }
     }
+  }
+}
+
+// Two threads that meet in every part, and so go for the next one at the same
+// time.
+void NoPartIsTakenTwice() {
+  Pool pool(1);
+  const auto schedule = [&pool](auto work) { pool.Schedule(std::move(work)); };
+  for (int repeat = 0; repeat < 2000; ++repeat) {
+    std::vector<int> times(2 * kPartsPerThread);
+    std::atomic<size_t> arrived{0};
+    const auto solve = [&](int64_t begin, int64_t end) {
+      for (int64_t at = begin; at < end; ++at) ++times[static_cast<size_t>(at)];
+      const size_t all_of_pair = (arrived.fetch_add(1) | 1) + 1;
+      // Whoever yields comes late.
+      for (int turn = 1; arrived < std::min(all_of_pair, times.size());
+           ++turn) {
+        if (turn % 1000 == 0) std::this_thread::yield();
+      }
+      return absl::OkStatus();
+    };
+    CHECK(Share(2, schedule, 2 * kPartsPerThread, kLong, solve).ok());
+    for (const int count : times) CHECK(count == 1);
   }
 }
 
@@ -296,6 +325,7 @@ int main() {
   alarm(300);
   PartsTileTheBatch();
   EveryProblemIsSolvedOnce();
+  NoPartIsTakenTwice();
   CallersMayBeOfThePool();
   NobodyWaitsForABusyPool();
   BegunPartsAreWaitedFor();

@@ -14,7 +14,9 @@ def solve(device, cost, *, row_mask=True, col_mask=True, cost_limit=INF, **attri
     with tf.device(device):
         cost = tf.convert_to_tensor(cost)
         real = tf.float64 if cost.dtype == tf.float64 else tf.float32
-        limit = tf.constant(cost_limit, real) if isinstance(cost_limit, float) else tf.convert_to_tensor(cost_limit)
+        limit = (
+            tf.constant(cost_limit, real) if isinstance(cost_limit, float | list) else tf.convert_to_tensor(cost_limit)
+        )
         inputs = {"cost": cost, "row_mask": row_mask, "col_mask": col_mask, "cost_limit": limit}
         return Assignment(*ops.hungarian_assignment(**inputs, **attributes))
 

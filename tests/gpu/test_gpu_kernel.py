@@ -144,7 +144,7 @@ def test_validate_says_what_to_do_instead():
 
 
 def test_everything_stays_in_the_devices_memory(copies):
-    """As eager tensors: what the op is given and returns, the scalar limit and int32 outputs included."""
+    """As eager tensors: what the op is given and returns, limits and int32 outputs included."""
     [kernel] = {
         tuple(kernel.host_memory_arg)
         for kernel in kernels.get_registered_kernels_for_op("HungarianAssignment").kernel

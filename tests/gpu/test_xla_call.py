@@ -92,13 +92,16 @@ def test_xla_may_record_it_into_a_command_buffer(runtime):
 def test_answers(dtype, maximize, runtime, launches):
     rng = np.random.default_rng(SEED)
     shapes = [(3, 4, 5), (2, 7, 3), (2, 2, 6, 6), (4, 5), (1, 40, 50), (2, 0, 3), (0, 3, 4)]
-    limits = itertools.cycle([np.inf, 0.4 if not maximize else -0.4])
+    sign = -1.0 if maximize else 1.0
+    limits = itertools.cycle([np.inf, 0.4 * sign, "each"])
     for shape, limit, masked in zip(shapes, limits, itertools.cycle([False, True, True])):
         cost = oracle.generate("uniform", rng, shape, oracle.DTYPES[dtype], maximize)
         masks = {}
         if masked:
             row_mask = rng.uniform(size=shape[:-1]) < 0.7
             masks = {"row_mask": row_mask, "col_mask": rng.uniform(size=[*shape[:-2], shape[-1]]) < 0.7}
+        if limit == "each":
+            limit = sign * rng.uniform(-0.5, 1, size=shape[:-2])
         inputs = inputs_of(cost, cost_limit=limit, **masks)
         before, scratch_before = launches(), scratch(runtime)
         code, message, outputs = call(runtime, inputs, maximize)
@@ -107,8 +110,7 @@ def test_answers(dtype, maximize, runtime, launches):
         # What XLA's allocator gave was given back.
         allocated, freed = (now - then for now, then in zip(scratch(runtime), scratch_before, strict=True))
         assert allocated == freed <= 1
-        limit = float(inputs[3])
-        oracle.check_batch(cost, Assignment(*outputs), limit=limit, maximize=maximize, note=f"{shape}", **masks)
+        oracle.check_batch(cost, Assignment(*outputs), limit=inputs[3], maximize=maximize, note=f"{shape}", **masks)
 
 
 def test_scratch_that_is_refused(runtime):
@@ -134,6 +136,11 @@ def test_what_does_not_fit_is_refused(runtime, launches):
     refusals = [
         (inputs_of(np.ones(3, np.float32)), {}, "cost must have rank 2"),
         (inputs_of(cost, row_mask=np.full((2, 4), True)), {}, r"row_mask does not fit cost: got shape \[2,4\]"),
+        (
+            inputs_of(cost, cost_limit=[1.0] * 3),
+            {},
+            r"cost_limit does not fit cost: got shape \[3\], expected .* \[2\]",
+        ),
         ([*good[:3], np.array(1.0)], {}, r"cost_limit \(U\) must be float when cost \(T\) is float, got double"),
         ([good[0], np.array(1, np.int32), *good[2:]], {}, "row_mask is int32 .*, expected bool"),
         (good[:3], {}, "got 3 operands and 6 results, expected 4 and 6"),

@@ -99,7 +99,7 @@ def true(*shape):
 ANY = {}  # An answer, which the oracle judges.
 NO_MATRIX = "cost must have rank 2"
 LOW = Refused("rank", NO_MATRIX)
-NO_SCALAR = Refused("rank", "cost_limit must be a scalar")
+LIMIT_BY_RANK, LIMIT_BY_SIZE = (Refused(by, "cost_limit does not fit cost") for by in ("rank", "size"))
 ROWS_BY_RANK, ROWS_BY_SIZE = (Refused(by, "row_mask does not fit cost") for by in ("rank", "size"))
 COLS_BY_RANK, COLS_BY_SIZE = (Refused(by, "col_mask does not fit cost") for by in ("rank", "size"))
 
@@ -118,9 +118,9 @@ def rank_assumed():
     yield case("col_mask of rank 2", COLS_BY_RANK, cost=ones(2, 3), col_mask=true(2, 3))
     yield case("row_mask without batch", ROWS_BY_RANK, cost=ones(4, 2, 3), row_mask=true(2))
     yield case("col_mask without batch", COLS_BY_RANK, cost=ones(4, 2, 3), col_mask=true(3))
-    yield case("cost_limit of rank 1", NO_SCALAR, cost=ones(2, 3), cost_limit=ones(1))
-    yield case("cost_limit of rank 3", NO_SCALAR, cost=ones(2, 3), cost_limit=ones(1, 1, 1))
-    yield case("cost_limit of rank 254", NO_SCALAR, cost=ones(2, 3), cost_limit=Zeros([1] * 254))
+    yield case("cost_limit of rank 1", LIMIT_BY_RANK, cost=ones(2, 3), cost_limit=ones(1))
+    yield case("cost_limit of rank 3", LIMIT_BY_RANK, cost=ones(2, 3), cost_limit=ones(1, 1, 1))
+    yield case("cost_limit of rank 254", LIMIT_BY_RANK, cost=ones(2, 3), cost_limit=Zeros([1] * 254))
     # Which of two causes is told is open.
     low = Refused("rank", "")
     yield case("cost of rank 0, counts", low, target="linear_assignment", cost=ones(), num_rows=np.int32(1))
@@ -134,8 +134,10 @@ def empty_tensor():
     yield case("row_mask", ROWS_BY_SIZE, cost=ones(2, 3), row_mask=true(0))
     yield case("col_mask", COLS_BY_SIZE, cost=ones(2, 3), col_mask=true(0))
     yield case("row_mask of a batch", ROWS_BY_SIZE, cost=ones(4, 2, 3), row_mask=true(0, 2))
-    yield case("cost_limit", NO_SCALAR, cost=ones(2, 3), cost_limit=ones(0))
-    yield case("cost_limit and cost", NO_SCALAR, cost=ones(0, 3), cost_limit=ones(0))
+    yield case("cost_limit", LIMIT_BY_RANK, cost=ones(2, 3), cost_limit=ones(0))
+    yield case("cost_limit and cost", LIMIT_BY_RANK, cost=ones(0, 3), cost_limit=ones(0))
+    yield case("cost_limit of a batch", LIMIT_BY_SIZE, cost=ones(4, 2, 3), cost_limit=ones(0))
+    yield case("cost_limit of no problem", ANY, cost=ones(0, 2, 3), cost_limit=ones(0))
     yield case("cost, but not its mask", ROWS_BY_SIZE, cost=ones(0, 3), row_mask=true(2))
     yield case("cost and its masks", {"status": 0}, cost=ones(0, 0), row_mask=true(0), col_mask=true(0))
     yield case("cost, gradient", ANY, target="gradient", cost=ones(0, 0))
@@ -172,7 +174,10 @@ def sizes_that_disagree():
     yield case("col_mask of more problems", COLS_BY_SIZE, cost=batch, col_mask=true(5, 3))
     yield case("batch dimensions exchanged", ROWS_BY_SIZE, cost=ones(2, 6, 2, 3), row_mask=true(6, 2, 2))
     yield case("validate", ROWS_BY_SIZE, {"validate": True}, cost=batch, row_mask=true(3, 2))
-    yield case("cost_limit per problem", NO_SCALAR, cost=batch, cost_limit=ones(4))
+    yield case("cost_limit of one problem", LIMIT_BY_SIZE, cost=batch, cost_limit=ones(1))
+    yield case("cost_limit of more problems", LIMIT_BY_SIZE, cost=batch, cost_limit=ones(5))
+    yield case("cost_limit of some batch dimensions", LIMIT_BY_RANK, cost=ones(2, 4, 2, 3), cost_limit=ones(4))
+    yield case("cost_limit transposed", LIMIT_BY_SIZE, cost=ones(2, 4, 2, 3), cost_limit=ones(4, 2))
     target = "linear_assignment"
     rows, cols = Refused("size", "num_rows does not fit cost"), Refused("rank", "num_cols does not fit cost")
     # XLA drops assertions, and finds shapes that cannot be added.
@@ -202,7 +207,10 @@ def shape_function_assumes_a_rank():
     yield traced("mask says more", shapes([7], [7, 5], [7, 3]), cost=[None, None, 3], row_mask=[7, 5])
     yield traced("mask of another rank", ROWS_BY_RANK.message, cost=[None, None, 3], row_mask=[None])
     yield traced("mask of another size", COLS_BY_SIZE.message, cost=[None, None, 3], col_mask=[None, 2])
-    yield traced("cost_limit of rank 1", NO_SCALAR.message, cost=None, cost_limit=[None])
+    yield traced("cost_limit alone", shapes([2], [2, None], [2, None]), cost=None, cost_limit=[2])
+    yield traced("cost_limit says more", shapes([7], [7, None], [7, 3]), cost=[None, None, 3], cost_limit=[7])
+    yield traced("cost_limit of another rank", LIMIT_BY_RANK.message, cost=[None, 2, 3], cost_limit=[None, None])
+    yield traced("cost_limit and a mask of two batches", "the same batch", cost=None, row_mask=[2, 3], cost_limit=[4])
     yield traced("cost of rank 1", NO_MATRIX, cost=[None], row_mask=None, cost_limit=None)
     yield traced("cost of rank 0", NO_MATRIX, cost=[], col_mask=None)
     yield traced("too many in all", "too many elements", cost=[None, None, most], row_mask=[2**40, 2])

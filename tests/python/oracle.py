@@ -130,14 +130,27 @@ class Problem:
         return self.sign * self.limit if np.isfinite(self.limit) else np.inf
 
     @property
+    def largest_cost(self):
+        """C: max|c| of the allowed pairs."""
+        return np.abs(self.existing[np.isfinite(self.existing)]).max(initial=0.0)
+
+    @property
+    def counted_limit(self):
+        """L', what the limit counts as, in the sense of minimising: not beyond 4 (min(rows, cols) + 1) C, unless C is 0."""
+        most = 4.0 * (min(self.existing.shape) + 1) * float(self.largest_cost)
+        if not np.isfinite(self.least_limit) or most == 0:
+            return self.least_limit
+        return min(max(self.least_limit, -most), most)
+
+    @property
     def largest(self):
-        """max(|c|, |L|) of what is finite."""
-        values = [np.abs(self.existing[np.isfinite(self.existing)]).max(initial=0.0)]
-        return max(values + [abs(self.limit)] * bool(np.isfinite(self.limit)))
+        """max(C, |L'|)."""
+        limit = self.counted_limit
+        return max(self.largest_cost, abs(limit) if np.isfinite(limit) else 0.0)
 
     def is_exact(self):
-        """Does design.md promise an exactly optimal answer: 2 (rows + cols) max(|c|, |L|) / q <= 2^53?"""
-        values = np.append(self.existing.ravel(), self.limit / 2)
+        """Does design.md promise an exactly optimal answer: 2 (rows + cols) max(C, |L'|) / q <= 2^53?"""
+        values = np.append(self.existing.ravel(), self.counted_limit / 2)
         values = values[np.isfinite(values) & (values != 0)]
         if values.size == 0:
             return True
@@ -149,8 +162,8 @@ class Problem:
 
 
 def reference(problem):
-    """(status, objective in the sense of minimising) by SciPy; the objective is None for a bad problem."""
-    cost, limit = problem.existing, problem.least_limit
+    """(status, objective with L' in the sense of minimising) by SciPy; the objective is None for a bad problem."""
+    cost, limit = problem.existing, problem.counted_limit
     if math.isnan(problem.limit) or np.isnan(cost).any() or np.isneginf(cost).any():
         return 2, None
     rows, cols = cost.shape
@@ -181,7 +194,7 @@ def exact_sum(values):
 
 def brute_force(problem):
     """Like `reference`, by trying every partial matching; for a handful of rows and columns."""
-    cost, limit = problem.existing, problem.least_limit
+    cost, limit = problem.existing, problem.counted_limit
     rows, cols = cost.shape
     found = []
     for pairs in range(min(rows, cols) + 1):
@@ -201,11 +214,12 @@ def brute_force(problem):
 
 
 def check_batch(cost, answer, *, row_mask=None, col_mask=None, limit=np.inf, maximize=False, note=""):
-    """Checks types, shapes, and every problem of a batch with `check`. Masks may be None, scalars or arrays."""
+    """Checks types, shapes, and every problem of a batch with `check`. Masks may be None, scalars or arrays, limits too."""
     *batch, rows, cols = cost.shape
     real = real_type(cost.dtype)
     row_exists = np.broadcast_to(True if row_mask is None else row_mask, (*batch, rows))
     col_exists = np.broadcast_to(True if col_mask is None else col_mask, (*batch, cols))
+    limits = np.broadcast_to(limit, batch)
     for name, shape, dtype in [
         ("total_cost", (*batch,), real),
         ("row_to_col", (*batch, rows), np.int32),
@@ -218,7 +232,7 @@ def check_batch(cost, answer, *, row_mask=None, col_mask=None, limit=np.inf, max
         assert (output.shape, output.dtype) == (shape, dtype), f"{name}: {output.shape} {output.dtype}; {note}"
     for index in np.ndindex(*batch):
         problem = Problem(
-            cost[index].astype(np.float64), row_exists[index], col_exists[index], float(limit), bool(maximize)
+            cost[index].astype(np.float64), row_exists[index], col_exists[index], float(limits[index]), bool(maximize)
         )
         one = type(answer)(*(output[index] for output in answer))
         check(problem, one, real, note=f"{note}, problem {list(index)}")
@@ -264,14 +278,14 @@ def check(problem, answer, real, note=""):
 
     # The pairs are as good as SciPy's.
     singles = len(rows) + len(cols) - 2 * len(matched)
-    penalty = problem.least_limit / 2 * singles if limited else 0.0
+    penalty = problem.counted_limit / 2 * singles if limited else 0.0
     objective = exact_sum([*(problem.sign * pair_costs), penalty])
     slack = 0.0 if problem.is_exact() else max(len(rows), len(cols)) * 2.0**-50 * problem.largest
     same = objective == want_objective or abs(objective - want_objective) <= slack
     expect(same, f"objective {objective!r}, expected {want_objective!r} within {slack!r}")
 
     with np.errstate(over="ignore"):
-        if 2 * max(len(rows), len(cols), 1) * problem.largest <= np.finfo(real).max:
+        if 2 * max(len(rows), len(cols), 1) * problem.largest_cost <= np.finfo(real).max:
             check_certificate(problem, answer, real, expect)
 
 
@@ -284,7 +298,13 @@ def check_certificate(problem, answer, real, expect):
     u = problem.sign * answer.row_duals[problem.row_exists].astype(np.float64)
     v = problem.sign * answer.col_duals[problem.col_exists].astype(np.float64)
     expect(np.isfinite(u).all() and np.isfinite(v).all(), "a dual is not finite")
-    largest = max(problem.largest, np.abs(u).max(initial=0.0), np.abs(v).max(initial=0.0))
+    # The duals prove the answer for the user's own limit.
+    largest = max(
+        problem.largest_cost,
+        abs(limit) if np.isfinite(limit) else 0.0,
+        np.abs(u).max(initial=0.0),
+        np.abs(v).max(initial=0.0),
+    )
     slack = 4 * float(np.spacing(real(largest)))
 
     reduced = cost - u[:, np.newaxis] - v
@@ -300,17 +320,19 @@ def check_certificate(problem, answer, real, expect):
         expect((u <= limit / 2 + slack).all() and (v <= limit / 2 + slack).all(), "duals <= L/2")
         expect((np.abs(single_u - limit / 2) <= slack).all(), "u = L/2 where unmatched")
         expect((np.abs(single_v - limit / 2) <= slack).all(), "v = L/2 where unmatched")
-        penalty = limit / 2 * (len(single_u) + len(single_v))
+        penalty = fractions.Fraction(limit) / 2 * (len(single_u) + len(single_v))
     else:
-        penalty = 0.0
+        penalty = fractions.Fraction(0)
         if len(u) < len(v):
             expect((v <= slack).all() and (np.abs(single_v) <= slack).all(), "v <= 0, and 0 where unmatched")
         elif len(u) > len(v):
             expect((u <= slack).all() and (np.abs(single_u) <= slack).all(), "u <= 0, and 0 where unmatched")
         elif len(v) > 0:
             expect(abs(v.max()) <= slack, "max v = 0")
-    gap = math.fsum([*u, *v, -problem.sign * float(answer.total_cost), -penalty])
-    expect(abs(gap) <= (len(u) + len(v) + 1) * slack, f"sum u + sum v = objective: {gap!r}")
+    # Beyond the range of f64 a sum may go, and come back.
+    objective = fractions.Fraction(problem.sign * float(answer.total_cost)) + penalty
+    gap = sum(map(fractions.Fraction, [*u, *v]), -objective)
+    expect(abs(gap) <= (len(u) + len(v) + 1) * fractions.Fraction(slack), f"sum u + sum v = objective: {float(gap)!r}")
 
 
 # The losses, one sample at a time.

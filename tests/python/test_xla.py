@@ -22,11 +22,14 @@ def assert_same(got, want):
         np.testing.assert_array_equal(one, other, name)
 
 
+# A limit for each of four problems.
+EACH = np.float32([0.5, np.inf, -0.1, 0.2])
+
 # Sizes that are known only when run, by the axes of which a mask keeps some: XLA has the greatest size as a bound.
 
 
 @pytest.mark.parametrize("share", [0.6, 0.0], ids=["some", "none"])
-@pytest.mark.parametrize("options", [{}, {"maximize": True}, {"cost_limit": 0.5}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"maximize": True}, {"cost_limit": 0.5}, {"cost_limit": EACH}], ids=str)
 @pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
 def test_sizes_that_are_only_bounded(axes, options, share):
     rng = np.random.default_rng(SEED)
@@ -36,6 +39,9 @@ def test_sizes_that_are_only_bounded(axes, options, share):
     def solve(cost, keeps):
         for axis in axes:
             cost = tf.boolean_mask(cost, keeps[str(axis)], axis=axis)
+        limits = options.get("cost_limit")
+        if limits is EACH and 0 in axes:
+            return linear_assignment(cost, cost_limit=tf.boolean_mask(limits, keeps["0"]))
         return linear_assignment(cost, **options)
 
     assert_same(compiled(solve)(cost, keeps), solve(cost, keeps))
@@ -58,6 +64,35 @@ def test_masks_and_gradient_where_sizes_are_only_bounded():
     assert_same(got, want)
     np.testing.assert_array_equal(gradient, expected)
     assert np.sum(expected) > 0
+
+
+@pytest.mark.parametrize(
+    ("each", "keep"), [(True, [False, True, True]), (True, [False] * 3), (False, [False] * 3)], ids=str
+)
+def test_limits_beyond_a_bound_are_not_looked_at(each, keep):
+    """A limit of NaN, which lies there: `boolean_mask` fills up with the first. Or no problem is left for it to spoil."""
+    cost = tf.random.stateless_uniform([3, 2, 2], [3, SEED])
+
+    def solve(cost, limits, keep):
+        limits = tf.boolean_mask(limits, keep) if each else limits[0]
+        return linear_assignment(tf.boolean_mask(cost, keep), cost_limit=limits, validate=True)
+
+    limits = tf.constant([np.nan, 0.5, 0.1])
+    assert_same(compiled(solve)(cost, limits, keep), solve(cost, limits, keep))
+
+
+@pytest.mark.parametrize("shape", [[], [2], [2, 3]], ids=str)
+@pytest.mark.parametrize("jit", [False, True], ids=["graph", "XLA"])
+def test_a_limit_for_each_problem_whose_rank_is_not_known(jit, shape):
+    cost = tf.random.stateless_uniform([*shape, 4, 5], [4, SEED])
+    limits = tf.random.stateless_uniform(shape, [5, SEED])
+    unknown = tf.TensorSpec(None, tf.float32)
+    solve = tf.function(
+        lambda cost, limits: linear_assignment(cost, cost_limit=limits),
+        input_signature=None if jit else [unknown, unknown],
+        jit_compile=jit,
+    )
+    assert_same(solve(cost, limits), linear_assignment(cost, cost_limit=limits))
 
 
 def test_a_mask_of_another_bound_is_refused():

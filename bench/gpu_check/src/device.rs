@@ -168,14 +168,14 @@ impl Gpu {
             rows,
             cols,
         } = batch.shape;
-        let limit = T::Real::round_from(batch.options.cost_limit);
         let sizes = DeviceBatch {
             problems: i64::try_from(problems)?,
             rows: i64::try_from(rows)?,
             cols: i64::try_from(cols)?,
             row_mask_is_uniform: i32::from(batch.row_mask_is_uniform),
             col_mask_is_uniform: i32::from(batch.col_mask_is_uniform),
-            maximize: i32::from(batch.options.maximize),
+            cost_limit_is_uniform: i32::from(batch.cost_limit_is_uniform),
+            maximize: i32::from(batch.maximize),
             ..DeviceBatch::default()
         };
         let plan = launch::plan(self.handle(), T::COST_TYPE, &sizes)?;
@@ -186,7 +186,7 @@ impl Gpu {
             cost: Buffer::upload(stream, T::bits(&batch.cost))?,
             row_mask: Buffer::upload(stream, &batch.row_mask)?,
             col_mask: Buffer::upload(stream, &batch.col_mask)?,
-            cost_limit: Buffer::upload(stream, &[limit])?,
+            cost_limit: Buffer::upload(stream, &batch.cost_limit)?,
             total_cost: Buffer::upload(stream, &rubbish.total_cost)?,
             row_to_col: Buffer::upload(stream, &rubbish.row_to_col)?,
             col_to_row: Buffer::upload(stream, &rubbish.col_to_row)?,

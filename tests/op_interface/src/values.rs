@@ -21,7 +21,8 @@ struct Problems {
     /// Without batch dimensions.
     row_mask: Option<Vec<bool>>,
     col_mask: Option<Vec<bool>>,
-    limit: f64,
+    /// One for all, or one for each problem.
+    limits: Vec<f64>,
     maximize: bool,
 }
 
@@ -40,7 +41,7 @@ impl Problems {
             costs: matrices.concat().concat(),
             row_mask: None,
             col_mask: None,
-            limit: INF,
+            limits: vec![INF],
             maximize: false,
         }
     }
@@ -53,7 +54,14 @@ impl Problems {
     }
 
     fn limit(self, limit: f64) -> Self {
-        Self { limit, ..self }
+        self.limits(&[limit])
+    }
+
+    fn limits(self, limits: &[f64]) -> Self {
+        Self {
+            limits: limits.to_vec(),
+            ..self
+        }
     }
 
     fn row_mask<const ROWS: usize>(self, mask: [bool; ROWS]) -> Self {
@@ -94,7 +102,10 @@ impl Problems {
             &numbers(&self.shape, &self.costs)?,
             &mask(&self.row_mask)?,
             &mask(&self.col_mask)?,
-            &numbers(&[], &[self.limit])?,
+            &match self.limits[..] {
+                [limit] => numbers(&[], &[limit]),
+                _ => numbers(&self.shape[..self.shape.len() - 2], &self.limits),
+            }?,
         ])
     }
 
@@ -176,6 +187,10 @@ fn bad_problems() -> Vec<(&'static str, Problems)> {
         (
             "double, limit NaN, in a batch of shape [3, 2]",
             Problems::new(TF_DOUBLE, &[3, 2], [GOOD; 6]).limit(NAN),
+        ),
+        (
+            "float, limits NaN of two problems in a batch of shape [3, 2]",
+            Problems::new(TF_FLOAT, &[3, 2], [GOOD; 6]).limits(&[9.0, INF, -INF, NAN, 1.0, NAN]),
         ),
         (
             "half, limit NaN and a cost NaN",

@@ -13,7 +13,7 @@ use crate::{assert_snapshot, load_library};
 /// A case, and shapes of cost, row_mask, col_mask and cost_limit.
 type Case = (&'static str, [&'static str; 4]);
 
-const WRONG: [Case; 22] = [
+const WRONG: [Case; 24] = [
     ("cost of rank 0", ["[]", "[]", "[]", "[]"]),
     ("cost of rank 1", ["[3]", "[]", "[]", "[]"]),
     ("row_mask too long", ["[2, 3]", "[3]", "[]", "[]"]),
@@ -55,8 +55,16 @@ const WRONG: [Case; 22] = [
     ),
     ("cost_limit of one element", ["[2, 3]", "[]", "[]", "[1]"]),
     (
-        "cost_limit for each problem",
-        ["[5, 2, 3]", "[]", "[]", "[5]"],
+        "cost_limit to be broadcast",
+        ["[5, 2, 3]", "[]", "[]", "[1]"],
+    ),
+    (
+        "cost_limit of another batch",
+        ["[4, 5, 2, 3]", "[]", "[]", "[5, 4]"],
+    ),
+    (
+        "cost_limit of the last batch dimension only",
+        ["[4, 5, 2, 3]", "[]", "[]", "[5]"],
     ),
     ("cost_limit of no element", ["[2, 3]", "[]", "[]", "[0, 2]"]),
     ("too many rows", ["[2^31, 0]", "[]", "[]", "[]"]),
@@ -72,7 +80,7 @@ const WRONG: [Case; 22] = [
 ];
 
 /// Shapes that no tensors can have, as far as they are known.
-const CONTRADICTORY: [Case; 11] = [
+const CONTRADICTORY: [Case; 13] = [
     (
         "row_mask of another number of rows",
         ["[?, 2, ?]", "[?, 3]", "?", "?"],
@@ -91,7 +99,18 @@ const CONTRADICTORY: [Case; 11] = [
         "masks of different batches, cost of known rank",
         ["[?, ?, ?]", "[4, ?]", "[5, ?]", "[]"],
     ),
-    ("cost_limit of unknown size", ["?", "?", "?", "[?]"]),
+    (
+        "cost_limit of another rank",
+        ["[?, ?, ?]", "?", "?", "[?, ?]"],
+    ),
+    (
+        "cost_limit of another batch than row_mask",
+        ["?", "[5, 2]", "?", "[4]"],
+    ),
+    (
+        "cost_limit of another rank than col_mask",
+        ["?", "[]", "[5, 2]", "[4, 5]"],
+    ),
     (
         "too many rows beside what is unknown",
         ["[?, 2^31, ?]", "?", "?", "?"],

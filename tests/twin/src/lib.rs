@@ -105,7 +105,6 @@ impl Twin {
         seed: u64,
     ) -> Result<Solution<T::Real>> {
         let mut solution = Solution::<T::Real>::rubbish(batch.shape);
-        let limit = [T::Real::round_from(batch.options.cost_limit)];
         let Shape {
             problems,
             rows,
@@ -116,7 +115,7 @@ impl Twin {
             cost: address(batch.cost.as_ptr().cast()),
             row_mask: address(batch.row_mask.as_ptr().cast()),
             col_mask: address(batch.col_mask.as_ptr().cast()),
-            cost_limit: address(limit.as_ptr().cast()),
+            cost_limit: address(batch.cost_limit.as_ptr().cast()),
             total_cost: address(solution.total_cost.as_mut_ptr().cast()),
             row_to_col: address(solution.row_to_col.as_mut_ptr().cast()),
             col_to_row: address(solution.col_to_row.as_mut_ptr().cast()),
@@ -128,8 +127,8 @@ impl Twin {
             cols: cols as i64,
             row_mask_is_uniform: i32::from(batch.row_mask_is_uniform),
             col_mask_is_uniform: i32::from(batch.col_mask_is_uniform),
-            maximize: i32::from(batch.options.maximize),
-            unused: 0,
+            cost_limit_is_uniform: i32::from(batch.cost_limit_is_uniform),
+            maximize: i32::from(batch.maximize),
         };
         let plan = Plan::new(device, T::COST_TYPE, &parameters)?;
         // Aligned as on a device, and not a byte longer.
@@ -239,7 +238,7 @@ number!(
 
 /// Many problems.
 #[derive(Clone, Debug)]
-pub struct Batch<T> {
+pub struct Batch<T: Number> {
     /// Sizes.
     pub shape: Shape,
     /// Costs.
@@ -252,12 +251,16 @@ pub struct Batch<T> {
     pub row_mask_is_uniform: bool,
     /// Likewise.
     pub col_mask_is_uniform: bool,
-    /// Sense and limit.
-    pub options: Options,
+    /// One for each problem, or one for all.
+    pub cost_limit: Vec<T::Real>,
+    /// One limit for all.
+    pub cost_limit_is_uniform: bool,
+    /// As if costs and limits were negated.
+    pub maximize: bool,
 }
 
 impl<T: Number> Batch<T> {
-    /// All rows and columns exist.
+    /// All rows and columns exist, and there is no limit.
     pub fn new(shape: Shape, cost: Vec<T>) -> Self {
         assert_eq!(cost.len(), shape.problems * shape.rows * shape.cols);
         Batch {
@@ -267,7 +270,9 @@ impl<T: Number> Batch<T> {
             col_mask: vec![2],
             row_mask_is_uniform: true,
             col_mask_is_uniform: true,
-            options: Options::default(),
+            cost_limit: vec![T::Real::round_from(f64::INFINITY)],
+            cost_limit_is_uniform: true,
+            maximize: false,
         }
     }
 
@@ -285,7 +290,8 @@ impl<T: Number> Batch<T> {
                 cost: &self.cost,
                 row_mask: &row_mask,
                 col_mask: &col_mask,
-                options: self.options,
+                cost_limit: &self.cost_limit,
+                maximize: self.maximize,
             },
             &mut Outputs {
                 total_cost: &mut solution.total_cost,
@@ -317,7 +323,11 @@ impl<T: Number> Batch<T> {
             cols,
             row_mask: Mask::Each(&row_mask),
             col_mask: Mask::Each(&col_mask),
-            options: self.options,
+            options: Options {
+                cost_limit: self.cost_limit[if self.cost_limit_is_uniform { 0 } else { index }]
+                    .into(),
+                maximize: self.maximize,
+            },
         })
     }
 }

@@ -9,8 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use half::{bf16, f16};
-use hungarian_loss::batch::Shape;
-use hungarian_loss::problem::Options;
+use hungarian_loss::batch::{Real, Shape};
 use hungarian_random::Random;
 use hungarian_twin::parity::{FAMILIES, Family, Traits, compare, draw};
 use hungarian_twin::{Batch, Counts, Number, Solution, Twin, device};
@@ -201,10 +200,7 @@ fn run_type<T: Number>(suite: &mut Suite, part: Part) -> Result<()> {
             };
             let mut batch = Batch::<T>::new(shape, Vec::new());
             batch.cost = vec![T::narrow(1.0); problems * rows * cols];
-            batch.options = Options {
-                cost_limit,
-                maximize: false,
-            };
+            batch.cost_limit = vec![T::Real::round_from(cost_limit)];
             suite.hold(&format!("{type_name} {shape}"), "H100", &batch, schedules)?;
         }
     }

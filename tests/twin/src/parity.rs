@@ -1,9 +1,11 @@
 //! Random batches, and what a device's solution of one is held to.
 
 use anyhow::{Context, Result, ensure};
-use hungarian_loss::batch::Shape;
+use hungarian_loss::batch::{Real, Shape};
 use hungarian_loss::certificate::check;
+use hungarian_loss::cuda::plan::CostType;
 use hungarian_loss::problem::Problem;
+use hungarian_loss::sum::compensated_sum;
 use hungarian_random::Random;
 
 use crate::{Batch, Number, Solution};
@@ -91,7 +93,7 @@ pub struct Traits {
     pub forbids: bool,
     /// Masks rows and columns; what is masked may be NaN.
     pub masks: bool,
-    /// Gives a limit that is one of the costs.
+    /// Gives a limit, or one to each problem: one of the costs, or as large as it can be.
     pub limit: bool,
     /// As if costs and limit were negated.
     pub maximize: bool,
@@ -116,10 +118,17 @@ pub fn draw<T: Number>(
         cost.extend(family.draw::<T>(random, rows, cols));
     }
     let sign = if traits.maximize { -1.0 } else { 1.0 };
-    let near = match cost.is_empty() {
-        true => 0.0,
-        false => cost[random.index(cost.len())].widen(),
-    };
+    let limits: Vec<T::Real> = (0..problems.max(1))
+        .map(|_| {
+            T::Real::round_from(match random.below(6) {
+                0 => 1e20,
+                1 => largest_real::<T>(),
+                2 => -largest_real::<T>(),
+                _ if cost.is_empty() => 0.0,
+                _ => cost[random.index(cost.len())].widen(),
+            })
+        })
+        .collect();
     if traits.forbids {
         let one_in = 2 + random.below(4);
         for cost in &mut cost {
@@ -129,11 +138,23 @@ pub fn draw<T: Number>(
         }
     }
     let mut batch = Batch::new(shape, cost);
-    batch.options.maximize = traits.maximize;
+    batch.maximize = traits.maximize;
     if traits.limit {
-        batch.options.cost_limit = near;
+        batch.cost_limit_is_uniform = random.one_in(2);
+        let count = if batch.cost_limit_is_uniform {
+            1
+        } else {
+            problems
+        };
+        batch.cost_limit = limits[..count].to_vec();
+        // Some of them have none, or one that spoils the problem.
+        for value in [f64::INFINITY, f64::NAN] {
+            if count > 1 && random.one_in(4) {
+                batch.cost_limit[random.index(count)] = T::Real::round_from(value);
+            }
+        }
     } else if random.one_in(3) {
-        batch.options.cost_limit = f64::NEG_INFINITY;
+        batch.cost_limit = vec![T::Real::round_from(f64::NEG_INFINITY)];
     }
     if traits.masks {
         let mut mask = |length: usize| -> Vec<u8> {
@@ -173,27 +194,68 @@ pub fn draw<T: Number>(
             batch.cost[place] = T::narrow(value);
         }
     }
-    // As the op has it: in the type of totals.
-    if T::ROUNDOFF > 1e-10 {
-        batch.options.cost_limit = f64::from(batch.options.cost_limit as f32);
-    }
     batch
 }
 
-/// The objective, and how large its terms are.
-fn objective<T: Number>(problem: &Problem<T>, total: f64, row_to_col: &[i32]) -> (f64, f64) {
-    let limit = problem.options.cost_limit;
-    let count =
-        |length: usize, exists: &dyn Fn(usize) -> bool| (0..length).filter(|&i| exists(i)).count();
-    let existing = count(problem.rows, &|row| problem.row_mask.exists(row))
-        + count(problem.cols, &|col| problem.col_mask.exists(col));
-    let matched = row_to_col.iter().filter(|&&col| col >= 0).count();
-    let penalty = if limit.is_finite() {
-        limit / 2.0 * (existing - 2 * matched) as f64
-    } else {
-        0.0
-    };
-    (total + penalty, total.abs().max(penalty.abs()))
+/// The largest number of the type that totals, duals and limits have.
+fn largest_real<T: Number>() -> f64 {
+    match T::COST_TYPE {
+        CostType::Double => f64::MAX,
+        _ => f64::from(f32::MAX),
+    }
+}
+
+/// What a solution is judged by: all in multiples of the largest magnitude C of an allowed cost, so that nothing overflows.
+struct Scale {
+    /// C, or 1 where it is 0.
+    unit: f64,
+    /// What the limit counts as: at most 4 (m + 1) C, where m is the number of rows or columns, whichever is less. 0 for none.
+    limit: f64,
+    /// Rows and columns that exist.
+    existing: usize,
+}
+
+impl Scale {
+    fn of<T: Number>(problem: &Problem<T>) -> Self {
+        let rows: Vec<usize> = (0..problem.rows)
+            .filter(|&row| problem.row_mask.exists(row))
+            .collect();
+        let cols: Vec<usize> = (0..problem.cols)
+            .filter(|&col| problem.col_mask.exists(col))
+            .collect();
+        let pairs = rows
+            .iter()
+            .flat_map(|&row| cols.iter().map(move |&col| (row, col)));
+        let costs = pairs.map(|(row, col)| problem.cost[row * problem.cols + col].widen().abs());
+        let largest = costs.filter(|cost| cost.is_finite()).fold(0.0, f64::max);
+        let limit = problem.options.cost_limit;
+        let shorter = rows.len().min(cols.len());
+        let most = 4.0 * (shorter + 1) as f64;
+        let unit = if largest > 0.0 { largest } else { 1.0 };
+        Scale {
+            unit,
+            limit: match (limit.is_finite(), largest > 0.0) {
+                (false, _) => 0.0,
+                (true, true) => (limit / unit).clamp(-most, most),
+                (true, false) => limit,
+            },
+            existing: rows.len() + cols.len(),
+        }
+    }
+
+    /// The sum of the pairs' costs.
+    fn total<T: Number>(&self, problem: &Problem<T>, row_to_col: &[i32]) -> f64 {
+        let pairs = row_to_col.iter().enumerate().filter(|(_, col)| **col >= 0);
+        let costs =
+            pairs.map(|(row, &col)| problem.cost[row * problem.cols + col as usize].widen());
+        compensated_sum(costs.map(|cost| cost / self.unit))
+    }
+
+    /// That, and what is paid for all that is not matched.
+    fn objective<T: Number>(&self, problem: &Problem<T>, row_to_col: &[i32]) -> f64 {
+        let matched = row_to_col.iter().filter(|&&col| col >= 0).count();
+        self.total(problem, row_to_col) + self.limit / 2.0 * (self.existing - 2 * matched) as f64
+    }
 }
 
 /// Holds a solution to the CPU's: the same verdicts, a certificate that holds, an objective as good.
@@ -233,45 +295,34 @@ pub fn compare<T: Number>(
                 );
                 return Ok(());
             }
-            let costs = problem.cost.iter().map(|cost| cost.widen().abs());
-            let largest = costs.filter(|cost| cost.is_finite()).fold(0.0, f64::max);
-            let (rows, cols) = (problem.rows, problem.cols);
-            let most = if T::ROUNDOFF > 1e-10 {
-                f64::from(f32::MAX)
-            } else {
-                f64::MAX
-            };
-            if largest > most / (4 * (rows + cols).max(1)) as f64 {
-                // No certificate is promised, and totals may be out of range: the same pairs, or as good ones.
-                let total = |row_to_col: &[i32]| -> f64 {
-                    let pairs = row_to_col.iter().enumerate().filter(|(_, col)| **col >= 0);
-                    pairs
-                        .map(|(row, &col)| {
-                            problem.cost[row * cols + col as usize].widen() / largest
-                        })
-                        .sum()
-                };
-                let (got, best) = (total(&answer.row_to_col), total(&reference.row_to_col));
-                let limited = problem.options.cost_limit.is_finite();
-                ensure!(
-                    limited || (got - best).abs() <= 1e-14 * rows.max(1) as f64,
-                    "problem {index}: {got} times the largest cost, expected {best}"
-                );
+            let scale = Scale::of(problem);
+            let shorter = problem.rows.min(problem.cols) as f64;
+            let got = scale.objective(problem, &answer.row_to_col);
+            let best = scale.objective(problem, &reference.row_to_col);
+            // Both may be off by rows * 2^-50 of the largest magnitude; sums of theirs were rounded here.
+            let tolerance = 4.0 * shorter * scale.limit.abs().max(1.0) / (1u64 << 50) as f64;
+            ensure!(
+                (got - best).abs() <= tolerance,
+                "problem {index}: objective {got:e} times the largest cost, expected {best:e}"
+            );
+            let sum = scale.total(problem, &answer.row_to_col);
+            let total = answer.total_cost / scale.unit;
+            let (existing, most) = (scale.existing as f64, largest_real::<T>());
+            if scale.unit > most / (4.0 * existing) {
+                // No certificate is promised, and totals may be out of range.
+                return Ok(());
+            }
+            ensure!(
+                (total - sum).abs() <= 2.0 * T::ROUNDOFF * shorter,
+                "problem {index}: total {total:e} times the largest cost, expected {sum:e}"
+            );
+            let limit = problem.options.cost_limit;
+            if limit.is_finite() && limit.abs() > f64::MAX / (4.0 * existing) {
+                // The certificate's sums would leave the range of f64.
                 return Ok(());
             }
             check(problem, &answer, T::ROUNDOFF)
-                .with_context(|| format!("problem {index}: {answer:?}"))?;
-            let (got, _) = objective(problem, answer.total_cost, &answer.row_to_col);
-            let (best, terms) = objective(problem, reference.total_cost, &reference.row_to_col);
-            let limit = problem.options.cost_limit;
-            let largest = largest.max(if limit.is_finite() { limit.abs() } else { 0.0 });
-            let inexact = rows.min(cols) as f64 * largest / (1u64 << 50) as f64;
-            let tolerance = 4.0 * T::ROUNDOFF * terms + 2.0 * inexact + f64::MIN_POSITIVE;
-            ensure!(
-                (got - best).abs() <= tolerance,
-                "problem {index}: objective {got:e}, expected {best:e}"
-            );
-            Ok(())
+                .with_context(|| format!("problem {index}: {answer:?}"))
         })?;
     }
     Ok(())
