@@ -46,9 +46,14 @@ impl<R: Arithmetic> EqualRows<R> {
     }
 
     /// Has the instance been looked at, or could it not be?
-    #[inline(always)]
     pub fn are_known(&self) -> bool {
         self.are_known
+    }
+
+    /// Are there rows that are equal, as far as is known?
+    #[inline(always)]
+    pub fn are_there(&self) -> bool {
+        !self.class_of_row.is_empty()
     }
 
     /// Looks for equal rows. Without memory for that, none are found: answers do not depend on it.
@@ -107,9 +112,8 @@ impl<R: Arithmetic> EqualRows<R> {
     }
 
     /// A search begins.
-    #[inline(always)]
     pub fn begin_search(&mut self) {
-        if !self.class_of_row.is_empty() {
+        if self.are_there() {
             self.offset_of_class.clear();
             // Within what was set aside.
             let classes = self.class_of_row.len();
@@ -118,7 +122,6 @@ impl<R: Arithmetic> EqualRows<R> {
     }
 
     /// Has the search swept an equal row with an offset as large or larger? If not, it is about to sweep this one.
-    #[inline(always)]
     pub fn has_swept_equal(&mut self, row: usize, offset: R) -> bool {
         let Some(&class) = self.class_of_row.get(row) else {
             return false;

@@ -55,7 +55,7 @@ use std::hint::select_unpredictable;
 
 use crate::arithmetic::{Arithmetic, power_of_two_from};
 use crate::equal_rows::EqualRows;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Portable};
 use crate::problem::{Entry, Instance};
 use crate::survey::Survey;
 use crate::sweep::{self, ANY, BLOCK, Nearest, Paths, PerColumn, PerQuad, TwoNearest};
@@ -121,6 +121,8 @@ pub struct Solver<R> {
     quad_least: PerQuad<R>,
     search: Search<R>,
     equal_rows: EqualRows<R>,
+    /// After so many sweeps of searches equal rows are looked for.
+    sweeps_before_equal_rows: u64,
     /// By how much the duals of a square problem were shifted in the end.
     shift: R,
     sweeps: Sweeps,
@@ -249,6 +251,7 @@ impl<R: Arithmetic> Default for Solver<R> {
                 are_tied_listed: false,
             },
             equal_rows: EqualRows::default(),
+            sweeps_before_equal_rows: 0,
             shift: R::ZERO,
             sweeps: Sweeps::default(),
         }
@@ -410,6 +413,11 @@ impl<R: Arithmetic> Solver<R> {
         self.shift = R::ZERO;
         self.sweeps = Sweeps::default();
         self.equal_rows.forget();
+        self.sweeps_before_equal_rows = if cols < WIDE {
+            u64::MAX
+        } else {
+            SWEEPS_PER_ROW * rows as u64
+        };
     }
 
     /// There is nothing to do.
@@ -431,13 +439,10 @@ impl<R: Arithmetic> Solver<R> {
         lanes: L,
         instance: &Instance<E>,
     ) {
-        let Search {
-            paths,
-            reached,
-            tied,
-            are_tied_listed,
-            ..
-        } = &mut self.search;
+        if N == ANY && self.equal_rows.are_there() && self.passes_over::<W>(instance.cols()) {
+            return;
+        }
+        let Search { paths, reached, .. } = &mut self.search;
         let (quad_least, unmatched) = (&mut self.quad_least, self.unmatched_cols.as_slice());
         if let Phase::Reduction { place } = self.phase {
             self.sweeps.reduction += 1;
@@ -449,34 +454,51 @@ impl<R: Arithmetic> Solver<R> {
             return;
         }
         self.sweeps.augmentation += 1;
-        let Reached {
-            row,
-            length,
-            offset,
-            ..
-        } = reached[reached.len() - 1];
+        let Reached { row, offset, .. } = reached[reached.len() - 1];
         let costs = instance.row(row);
-        if N == ANY && self.equal_rows.has_swept_equal(row, offset) {
-            if !*are_tied_listed {
-                // None of them is unmatched: that one would have been nearer than the last.
-                paths.list_columns_at(lanes, instance.cols(), length, tied);
-                *are_tied_listed = true;
-            }
-            self.found.first = match tied.pop() {
-                Some(col) => Nearest::matched(length, col as usize),
-                None => {
-                    *are_tied_listed = false;
-                    paths.look_again(lanes, instance.cols(), quad_least, unmatched)
-                }
-            };
-            return;
-        }
-        *are_tied_listed = false;
         self.found.first = if reached.len() == 1 {
             paths.start::<L, E, W, N>(lanes, costs, &self.col_duals, quad_least, unmatched)
         } else {
             paths.relax::<L, E, W, N>(lanes, costs, offset, quad_least, unmatched)
         };
+    }
+
+    /// Is the row that a search has reached last equal to one that it has swept? Then this finds the nearest column without a
+    /// sweep. Apart, so that it does not stand in the way where no rows are equal.
+    #[cold]
+    #[inline(never)]
+    fn passes_over<const W: usize>(&mut self, cols: usize) -> bool {
+        let Phase::Augmentation { .. } = self.phase else {
+            return false;
+        };
+        let Search {
+            paths,
+            reached,
+            tied,
+            are_tied_listed,
+            ..
+        } = &mut self.search;
+        let last = reached[reached.len() - 1];
+        if !self.equal_rows.has_swept_equal(last.row, last.offset) {
+            *are_tied_listed = false;
+            return false;
+        }
+        self.sweeps.augmentation += 1;
+        let lanes = Portable::<R>::default();
+        if !*are_tied_listed {
+            // None of them is unmatched: that one would have been nearer than the last.
+            paths.list_columns_at::<_, W>(lanes, cols, last.length, tied);
+            *are_tied_listed = true;
+        }
+        self.found.first = match tied.pop() {
+            Some(col) => Nearest::matched(last.length, col as usize),
+            None => {
+                *are_tied_listed = false;
+                let unmatched = self.unmatched_cols.as_slice();
+                paths.look_again::<_, W>(lanes, cols, &mut self.quad_least, unmatched)
+            }
+        };
+        true
     }
 
     /// Acts on what the last sweep found.
@@ -738,11 +760,9 @@ impl<R: Arithmetic> Solver<R> {
             self.phase = Phase::Done;
             return;
         };
-        let is_long = self.sweeps.augmentation > SWEEPS_PER_ROW * instance.rows() as u64;
-        if is_long && instance.cols() >= WIDE && !self.equal_rows.are_known() {
-            self.equal_rows.find(instance);
+        if self.sweeps.augmentation > self.sweeps_before_equal_rows {
+            self.begin_search_among_equal_rows(instance);
         }
-        self.equal_rows.begin_search();
         let search = &mut self.search;
         search.reached.clear();
         search.reached.push(Reached {
@@ -753,8 +773,18 @@ impl<R: Arithmetic> Solver<R> {
         });
         search.exit = self.row_ceiling;
         search.exit_place = 0;
-        search.are_tied_listed = false;
         self.phase = Phase::Augmentation { position };
+    }
+
+    /// Searches have been long: looks for equal rows, if that has not been done, and begins anew with what is known of them.
+    #[cold]
+    #[inline(never)]
+    fn begin_search_among_equal_rows<E: Entry>(&mut self, instance: &Instance<E>) {
+        if !self.equal_rows.are_known() {
+            self.equal_rows.find(instance);
+        }
+        self.equal_rows.begin_search();
+        self.search.are_tied_listed = false;
     }
 
     /// Dijkstra's search over reduced costs c − v − u, with u taken as 0 for the row where it starts: goes on to

@@ -14,7 +14,7 @@ use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use crate::arithmetic::Arithmetic;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Portable};
 use crate::problem::Entry;
 
 /// Columns of one block: as many as a word has bits.
@@ -571,22 +571,42 @@ impl<R: Arithmetic> Nearest<R> {
         lanes: L,
         quad_least: &PerQuad<R>,
         unmatched: &[u64],
-        holders: &impl Holders<L, W>,
+        holders: &(impl Holders<L, W> + Holders<Portable<R>, W>),
     ) {
+        let (value, width) = (lanes.splat(self.value), QUAD * W);
+        while self.others != 0 && !self.is_unmatched {
+            let quad = self.others.trailing_zeros() as usize;
+            if quad == BEHIND {
+                self.look_behind::<W>(quad_least, unmatched, holders);
+                return;
+            }
+            self.others &= self.others - 1;
+            let unmatched = bits_of_quad(unmatched, quad, width);
+            let holding = holders.of_quad(lanes, quad, value);
+            if holding & unmatched != 0 {
+                self.choose(holding, unmatched, quad * width, width);
+            }
+        }
+    }
+
+    /// The same in the quads that have no bit of their own. Apart, so that it does not stand in the way where there are none.
+    #[cold]
+    #[inline(never)]
+    fn look_behind<const W: usize>(
+        &mut self,
+        quad_least: &PerQuad<R>,
+        unmatched: &[u64],
+        holders: &impl Holders<Portable<R>, W>,
+    ) {
+        let lanes = Portable::default();
         let (value, width) = (lanes.splat(self.value), QUAD * W);
         let quads = unmatched.len() * (BLOCK / width);
         let quad_least = quad_least.vectors.quads::<W>(quads);
-        let mut quad = 0;
-        while self.others != 0 && !self.is_unmatched {
-            quad = if self.others == 1 << BEHIND {
-                next_holder(lanes, value, &quad_least, BEHIND.max(quad + 1)..quads)
-            } else {
-                self.others.trailing_zeros() as usize
-            };
-            if quad < BEHIND {
-                self.others &= self.others - 1;
-            } else if quad == quads {
-                self.others = 0;
+        self.others = 0;
+        let mut quad = BEHIND;
+        while !self.is_unmatched {
+            quad = next_holder(lanes, value, &quad_least, quad..quads);
+            if quad == quads {
                 return;
             }
             let unmatched = bits_of_quad(unmatched, quad, width);
@@ -594,6 +614,7 @@ impl<R: Arithmetic> Nearest<R> {
             if holding & unmatched != 0 {
                 self.choose(holding, unmatched, quad * width, width);
             }
+            quad += 1;
         }
     }
 
