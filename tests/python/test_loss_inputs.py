@@ -117,7 +117,7 @@ def test_wrong_shapes_of_functions(wrong, mode):
 # Weights.
 
 
-@pytest.mark.parametrize("shape", [(3, 3), (3, 2), (1, 3), (2, 3), (3, 1, 1), (2,), (1,)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 3), (3, 2), (1, 3), (2, 3), (3, 1, 1), (2,), (1,)])
 @MODES
 def test_weights_of_objects_are_refused(shape, mode):
     y_true, y_pred, weight = random_sets(3, 3, 2), random_sets(3, 3, 2, seed=1), np.ones(shape, np.float32)
@@ -149,7 +149,7 @@ def test_weights_in_fit(loss, batch):
 
 
 @pytest.mark.parametrize("mode", ["graph", "jit"])
-@pytest.mark.parametrize("known", [[None], [None, None], [None, 1], None], ids=str)
+@pytest.mark.parametrize("known", [[None], [None, None], [None, 1], None])
 def test_weights_of_open_shapes(known, mode):
     y_true, y_pred, weight = random_sets(3, 3, 2), random_sets(3, 3, 2, seed=1), np.float32([1, 2, 4])
     loss = HungarianLoss([2])
@@ -166,7 +166,7 @@ def log_loss(true, pred):
     return tf.reduce_sum(-true * tf.math.log(pred), axis=-1)
 
 
-@pytest.mark.parametrize("bad", [NAN, INF, -INF, 0.0], ids=str)
+@pytest.mark.parametrize("bad", [NAN, INF, -INF, 0.0])
 @MODES
 def test_a_loss_that_is_not_finite_has_no_gradient(mode, bad):
     """In a slice that takes no part in the matching; 0 makes a logarithm infinite. Weights that are trained survive too."""
@@ -351,7 +351,7 @@ def test_ragged_targets_in_fit(loss, ragged):
 # Sizes that would broadcast.
 
 
-@pytest.mark.parametrize("function", [None, ["mse", "mse"], [keras.losses.mean_absolute_error] * 2], ids=str)
+@pytest.mark.parametrize("function", [None, ["mse", "mse"], [keras.losses.mean_absolute_error] * 2])
 def test_unequal_slices_are_not_compared_feature_by_feature(function):
     with pytest.raises(ValueError, match=r"slice_losses_fn\[1\].*1 features of y_true and 3 of y_pred"):
         HungarianLoss([4, (1, 3)], slice_losses_fn=function)
@@ -361,7 +361,7 @@ def test_unequal_slices_are_not_compared_feature_by_feature(function):
 
 
 @MODES
-@pytest.mark.parametrize("features", [(1, 4), (4, 1), (4, 3), (1, 9)], ids=str)
+@pytest.mark.parametrize("features", [(1, 4), (4, 1), (4, 3), (1, 9)])
 def test_distances_of_unequal_features(features, mode):
     a, b = (tf.ones([2, 3, size]) for size in features)
     with pytest.raises(ValueError, match="equally many features, got shapes"):
@@ -417,7 +417,6 @@ def test_distances_of_unequal_features(features, mode):
         ({"slice_sizes": [4], "true_mask_fn": [True]}, "true_mask_fn must be a function"),
         ({"slice_sizes": [4], "pred_mask_fn": "mask"}, "pred_mask_fn must be a function"),
     ],
-    ids=str,
 )
 def test_wrong_arguments(arguments, message):
     with pytest.raises((TypeError, ValueError), match=message):
@@ -432,7 +431,6 @@ def test_wrong_arguments(arguments, message):
         keras.losses.MeanSquaredError(reduction=None),
         keras.losses.MeanSquaredError(reduction="none"),
     ],
-    ids=str,
 )
 def test_slice_losses_by_name_and_as_objects(given):
     y_true, y_pred = random_sets(4, 3, 4), random_sets(4, 5, 4, seed=1)
