@@ -79,7 +79,8 @@ def test_nested_and_differentiated(jit):
                 tape.watch(cost)
                 answer = solve(cost)
                 total = tf.reduce_sum(answer.total_cost * weight)
-            return answer, tape.gradient(total, cost)
+            # vectorized_map gathers what it maps over, and the gradient of that is in slices.
+            return answer, tf.convert_to_tensor(tape.gradient(total, cost))
 
         return of if jit is None else tf.function(of, jit_compile=jit)
 
