@@ -1,6 +1,7 @@
 """What a call may be given: whole numbers as costs; masks, counts and limits that broadcast."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -144,15 +145,12 @@ def test_a_shape_that_does_not_fit_is_called_by_its_name(name, shape, expected, 
     with pytest.raises(ValueError if known else tf.errors.InvalidArgumentError) as raised:
         run(mode, lambda cost, value: linear_assignment(cost, **{name: value}), np.ones((4, 2, 3), np.float32), value)
     # An assertion puts each part in brackets, and no commas into shapes.
-    text = str(raised.value).replace("] [", " ").replace("]]", "]").replace("[[", "[")
-    got, target = str(shape), expected
-    if "assertion failed" in text:
-        text, got, target = text.replace(",", ""), str(shape).replace(",", ""), expected.replace(",", "")
-    if known:
-        target = target.split("here")[0]
-    assert f"{name} does not fit cost" in text and f"got shape {got}"[:-1] in text, text
-    assert f"expected one that broadcasts to {target}"[:-1] in text, text
-    assert name.replace("num_", "").rstrip("s") + "_mask" not in text or "mask" in name, text
+    text = " ".join(re.sub(r"[\[\],]", " ", str(raised.value)).split())
+    got, target = (" ".join(re.sub(r"[\[\],]", " ", part).split()) for part in (str(shape), expected))
+    if mode == "unknown dims" and by_rank:
+        # Sizes are not known yet.
+        got, target = " ".join(["None"] * len(shape)), target.split(" here")[0]
+    assert f"{name} does not fit cost: got shape {got} expected one that broadcasts to {target}" in text
 
 
 # Whole numbers as costs.
@@ -209,7 +207,6 @@ def test_whole_numbers_are_taken_exactly(dtype, mode, maximize):
         ([np.array([1.5, 2.5], np.float32)], "float32"),
         ([tf.constant([2**24 + 1, 2**24])], "float64"),
         (np.array([[2**24 + 1, 2**24]], object), "float64"),
-        ([[]], "float32"),
     ],
     ids=str,
 )
@@ -218,6 +215,10 @@ def test_lists(cost, dtype):
         assert answer.total_cost.dtype == dtype
         numbers = [[np.dtype(dtype).type(number) for number in row] for row in cost]
         assert answer.total_cost.numpy() == optimum(numbers)
+
+
+def test_a_list_of_nothing():
+    assert linear_assignment([[]]).total_cost.dtype == tf.float32
 
 
 @pytest.mark.parametrize("cost", [[["a"]], [["1", 2]], [[None]], [[1j]], [[1, 2], [3]]], ids=str)
