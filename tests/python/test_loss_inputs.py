@@ -125,7 +125,8 @@ def test_weights_of_objects_are_refused(shape, mode):
     with pytest.raises(ValueError, match=r"sample_weight must be a scalar, \[batch\] or \[batch, 1\].*got shape"):
         traced(lambda *arguments: loss(*arguments), mode)(y_true, y_pred, weight)
     if mode != "eager":
-        for known in [[None] * len(shape), None]:
+        # Of a shape of open rank no more can be seen than that it holds a number for each sample, as (3, 1, 1) does.
+        for known in [[None] * len(shape), None] if len(shape) < 3 else [[None] * 3]:
             late = open_shapes(lambda *arguments: loss(*arguments), mode, 2, tf.TensorSpec(known))
             with pytest.raises(ERRORS, match="sample_weight" if mode == "graph" else None):
                 late(y_true, y_pred, weight)
@@ -144,6 +145,8 @@ def test_weights_in_fit(loss, batch):
         values = oracle.sliced_loss(y_true, y_pred, [2], [2], [mse], [1])
     weight = np.arange(1.0, batch + 1)
     for shape in [(batch,), (batch, 1)]:
+        # Traced anew: for weights of two ranks TensorFlow traces once for any, which Keras refuses.
+        model.compile(loss=loss)
         got = model.evaluate(y_pred, y_true, sample_weight=weight.reshape(shape), batch_size=batch, verbose=0)
         assert got == pytest.approx((weight * values).mean(), rel=1e-5)
 
