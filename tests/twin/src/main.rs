@@ -135,7 +135,11 @@ fn run_type<T: Number>(suite: &mut Suite, part: Part) -> Result<()> {
                 let traits = Traits {
                     forbids: random.one_in(3),
                     masks: variant % 2 == 1,
-                    limit: variant % 4 >= 2,
+                    limit: if is_sample {
+                        random.one_in(2)
+                    } else {
+                        variant >= 2
+                    },
                     maximize: random.one_in(3),
                     spoils: random.one_in(6),
                 };
