@@ -37,8 +37,12 @@ class Caller:
           ValueError: it has not, or the function takes the batch for something else.
           tf.errors.InvalidArgumentError: it has not, which shows only when run.
         """
-        values = tf.convert_to_tensor(function(*inputs))
         sentence = f"{what} must return {contract}"
+        values = function(*inputs)
+        try:
+            values = tf.convert_to_tensor(values)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{sentence}, a tensor; got {type(values).__name__}{_CALLED_ONCE}") from error
         checked = with_shape(values, like, sentence, _CALLED_ONCE)
         if _may_be_chance(values.shape, inputs[0].shape[0]):
             seen = id(function), *(tuple(x.shape) for x in inputs)

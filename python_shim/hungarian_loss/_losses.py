@@ -80,8 +80,8 @@ def hungarian_loss(y_true: Objects, y_pred: Objects, *, normalization: str = "pa
         raise ValueError(f"normalization must be one of {_NORMALIZATIONS}, got {normalization!r}")
     if getattr(y_pred, "_keras_mask", None) is not None:
         raise_for_keras_mask()
-    refuse_what_keras_would_multiply_in()
     sets = as_sets(with_mask(y_true), with_mask(y_pred))
+    weight = refuse_what_keras_would_multiply_in(sets.pred)
     true, pred = sets.true, with_equal_axis(sets.true, sets.pred, 2, "features")
     assignment = linear_assignment(
         undifferentiated_distances(tf.stop_gradient(true), tf.stop_gradient(pred)),
@@ -96,8 +96,12 @@ def hungarian_loss(y_true: Objects, y_pred: Objects, *, normalization: str = "pa
     divisor = pairs.count
     if normalization == "elements":
         divisor = tf.cast(_number(sets.true_mask, true) * _number(sets.pred_mask, pred), distances.dtype)
-    loss = tf.math.divide_no_nan(sum_where(pairs.matched, distances), divisor)
-    return show_status(loss, assignment)
+    loss = show_status(tf.math.divide_no_nan(sum_where(pairs.matched, distances), divisor), assignment)
+    if weight is None:
+        return loss
+    # Keras multiplies the weights in. Here they are only waited for, until they are checked.
+    with tf.control_dependencies([weight]):
+        return tf.identity(loss)
 
 
 @keras.saving.register_keras_serializable(package="hungarian_loss")

@@ -84,26 +84,28 @@ def both(mask: Any, other: Any) -> Any:
     return mask & other
 
 
-def refuse_what_keras_would_multiply_in() -> None:
+def refuse_what_keras_would_multiply_in(y_pred: Any) -> Any:
     """Called by a loss function: raises where Keras would weight its losses of samples by object.
 
     A function cannot keep Keras from that, nor does it see it: Keras casts y_pred, and so drops the mask that y_pred carried, before
-    it calls; weights of samples it never hands on. Both stand in the frame of the Keras loss that calls. Weights whose
-    second dimension is unknown while tracing pass.
+    it calls; weights of samples it never hands on. Both stand in the frame of the Keras loss that calls.
+
+    Returns:
+      The weights, None without any. What returns must wait for them: where their shape is open, they are checked when run.
 
     Raises:
       ValueError: a mask of objects on y_pred, or a sample_weight that is not one for each sample.
+      tf.errors.InvalidArgumentError: the latter, when run.
     """
     frame = sys._getframe(1)
     while frame is not None and frame.f_code is not keras.losses.Loss.__call__.__code__:
         frame = frame.f_back  # type: ignore[assignment]
     if frame is None:
-        return
+        return None
     if frame.f_locals.get("in_mask") is not None:
         raise_for_keras_mask()
     weight = frame.f_locals.get("sample_weight")
-    if weight is not None:
-        check_sample_weight(tf.convert_to_tensor(weight).shape)
+    return None if weight is None else per_sample_weight(weight, y_pred)
 
 
 def raise_for_keras_mask() -> None:

@@ -114,6 +114,18 @@ def test_wrong_shapes_of_functions(wrong, mode):
         run(random_sets(4, 3, 2), random_sets(4, 5, 2))
 
 
+@pytest.mark.parametrize(
+    "argument", ["compute_cost_matrix_fn", "slice_losses_fn", "unmatched_losses_fn", "pred_mask_fn"]
+)
+def test_a_function_that_returns_nothing(argument):
+    def nothing(*_):
+        pass
+
+    given = nothing if argument in ("compute_cost_matrix_fn", "pred_mask_fn") else [nothing]
+    with pytest.raises(ValueError, match=rf"{argument}.*must return \[B.*got NoneType"):
+        HungarianLoss([2], **{argument: given})(random_sets(2, 3, 2), random_sets(2, 3, 2))
+
+
 # Weights.
 
 
@@ -149,6 +161,32 @@ def test_weights_in_fit(loss, batch):
         model.compile(loss=loss)
         got = model.evaluate(y_pred, y_true, sample_weight=weight.reshape(shape), batch_size=batch, verbose=0)
         assert got == pytest.approx((weight * values).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [hungarian_loss, HungarianLoss([2])], ids=["function", "class"])
+@pytest.mark.parametrize("jit_compile", [False, True], ids="jit {}".format)
+def test_weights_of_open_shapes_in_fit(loss, jit_compile):
+    """What Keras multiplies into the values of a function is checked before it does."""
+    y_true, y_pred = random_sets(3, 3, 2), random_sets(3, 3, 2, seed=1)
+
+    def evaluate(weight):
+        # A new one each time: for another rank Keras would trace again with an unknown one, which it cannot handle itself.
+        model = keras.Sequential([keras.Input([3, 2]), keras.layers.Identity()])
+        model.compile(loss=loss, jit_compile=jit_compile)
+        known = tf.TensorSpec([None] * weight.ndim)
+        weights = tf.data.Dataset.from_generator(lambda: iter([weight]), output_signature=known)
+        sets = tf.data.Dataset.from_tensors((y_pred, y_true))
+        return model.evaluate(tf.data.Dataset.zip((sets, weights)).map(lambda sets, w: (*sets, w)), verbose=0)
+
+    for shape in [(3, 3), (1, 3)]:
+        with pytest.raises(ERRORS, match=None if jit_compile else "sample_weight must be"):
+            evaluate(np.ones(shape, np.float32))
+    values = oracle.set_loss(y_true, y_pred)
+    if loss is not hungarian_loss:
+        values = oracle.sliced_loss(y_true, y_pred, [2], [2], [mse], [1])
+    weight = np.float32([1, 2, 4])
+    for shape in [(3,), (3, 1)]:
+        assert evaluate(weight.reshape(shape)) == pytest.approx((weight * values).mean(), rel=1e-5)
 
 
 @pytest.mark.parametrize("mode", ["graph", "jit"])
