@@ -235,9 +235,8 @@ def _broadcast(name: str, tensor: Tensor, cost: Tensor, side: str | None) -> Ten
     shape, wanted = tf.shape(tensor, out_type=tf.int64), _target(cost, side)
     checked = _require(_fits(shape, wanted), lambda: [f"{name} does not fit cost: got shape", shape, expected, wanted])
     with tf.control_dependencies(checked):
-        # tf.broadcast_to wants a shape that XLA knows while compiling.
-        nothing = tf.zeros(wanted, tensor.dtype)
-        return tf.logical_or(tensor, nothing, name) if tensor.dtype == tf.bool else tf.add(tensor, nothing, name)
+        # tf.broadcast_to wants a shape that XLA knows while compiling. To add zeros would flush the smallest numbers to 0.
+        return tf.where(tf.fill(wanted, True), tensor, tf.zeros([], tensor.dtype), name)
 
 
 def _fits(shape: Tensor, wanted: Tensor) -> Tensor:

@@ -1,10 +1,9 @@
 """`cost_limit`: of any size, one for all problems or one for each.
 
-The oracle tries every matching with the user's own limit, in fractions, so that no limit is too large for it. That the
-duals prove the answer is checked in float64, as everywhere.
+The oracle tries every matching with the user's own limit, in whole numbers, so that no limit is too large for it. That
+the duals prove the answer is checked in float64, as everywhere.
 """
 
-import fractions
 import itertools
 
 import numpy as np
@@ -13,6 +12,7 @@ import tensorflow as tf
 
 import oracle
 from hungarian_loss import Assignment, linear_assignment
+from hungarian_loss._library import ops
 
 INF, NAN = np.inf, np.nan
 SEED = 20240711
@@ -61,7 +61,8 @@ def limits_for(costs, real):
     largest = float(np.abs(allowed).max(initial=0.0))
     ceiling = real(min(4.0 * (min(costs.shape) + 1) * largest, most(real)))
     sizes = [0.0, 1.0, largest, largest / 2, 2 * largest, 1e20, 1e30, most(real), np.finfo(real).smallest_subnormal]
-    sizes += [ceiling, np.nextafter(ceiling, real(0)), np.nextafter(ceiling, real(INF)), 3.0 * float(ceiling)]
+    ulp = float(np.spacing(ceiling / 2))
+    sizes += [float(ceiling) + change for change in (-2 * ulp, 0.0, 2 * ulp, 2.0 * float(ceiling))]
     limits = real([min(size, most(real)) for size in map(float, sizes)])
     return np.concatenate([limits, -limits, real([INF, -INF])])
 
@@ -87,27 +88,35 @@ def batches(dtype, maximize, masked):
         yield {"cost": cost, "row_mask": row_mask, "col_mask": col_mask}, limit
 
 
-def exact_objective(problem, pairs):
-    """Objective of some pairs among the existing rows and columns, in the sense of minimising; None if one is forbidden."""
-    cost, limit = problem.existing, problem.least_limit
-    if not all(np.isfinite(cost[pair]) for pair in pairs):
-        return None
-    total = sum((fractions.Fraction(float(cost[pair])) for pair in pairs), fractions.Fraction(0))
-    singles = sum(cost.shape) - 2 * len(pairs)
-    return total + (fractions.Fraction(limit) / 2 * singles if np.isfinite(limit) else 0)
+# In units of half the least number there is: half a limit is a whole number of them, too.
+UNITS = 2**1075
 
 
-def exact_optimum(problem):
-    """The least objective of all matchings; None if there is none."""
+def whole(number):
+    """A finite number in units."""
+    numerator, denominator = float(number).as_integer_ratio()
+    return numerator * (UNITS // denominator)
+
+
+def exact_objectives(problem):
+    """The objective of some pairs among the existing rows and columns, and the least of all matchings (None: there is
+    none), in units and in the sense of minimising."""
     rows, cols = problem.existing.shape
-    least = 0 if np.isfinite(problem.limit) else min(rows, cols)
-    found = [
-        exact_objective(problem, list(zip(some_rows, some_cols, strict=True)))
-        for count in range(least, min(rows, cols) + 1)
+    costs = [[whole(cost) if np.isfinite(cost) else None for cost in row] for row in problem.existing]
+    limited = np.isfinite(problem.limit)
+    half_limit = whole(problem.least_limit) // 2 if limited else 0
+
+    def objective(pairs):
+        return sum(costs[row][col] for row, col in pairs) + half_limit * (rows + cols - 2 * len(pairs))
+
+    matchings = (
+        list(zip(some_rows, some_cols, strict=True))
+        for count in range(0 if limited else min(rows, cols), min(rows, cols) + 1)
         for some_rows in itertools.combinations(range(rows), count)
         for some_cols in itertools.permutations(range(cols), count)
-    ]
-    return min((objective for objective in found if objective is not None), default=None)
+    )
+    allowed = (pairs for pairs in matchings if all(costs[row][col] is not None for row, col in pairs))
+    return objective, min(map(objective, allowed), default=None)
 
 
 def hold(call, limit, answer, maximize):
@@ -123,17 +132,15 @@ def hold(call, limit, answer, maximize):
             float(own),
             maximize,
         )
-        best = exact_optimum(problem)
+        objective, best = exact_objectives(problem)
         assert answer.status[index] == (1 if best is None else 0), problem
         if best is None:
             continue
         row_place, col_place = np.cumsum(problem.row_exists) - 1, np.cumsum(problem.col_exists) - 1
         pairs = [(row_place[row], col_place[col]) for row, col in enumerate(answer.row_to_col[index]) if col >= 0]
-        slack = fractions.Fraction(0)
-        if not problem.is_exact():
-            slack = max(problem.existing.shape) * fractions.Fraction(problem.largest) / 2**50
-        over = exact_objective(problem, pairs) - best
-        assert 0 <= over <= slack, f"{float(over)} over the optimum, allowed {float(slack)}\n{problem}\n{pairs}"
+        slack = 0 if problem.is_exact() else max(problem.existing.shape) * whole(problem.largest) // 2**50
+        over = objective(pairs) - best
+        assert 0 <= over <= slack, f"{over / UNITS} over the optimum, allowed {slack / UNITS}\n{problem}\n{pairs}"
 
 
 @BOTH_SENSES
@@ -221,14 +228,15 @@ def test_more_than_one_batch_dimension():
 
 
 def test_the_limits_shape_says_what_that_of_the_costs_leaves_open():
-    @tf.function(input_signature=[unknown(tf.float32), tf.TensorSpec([7, None])])
-    def shapes(cost, limit):
-        answer = linear_assignment(cost, cost_limit=limit)
+    @tf.function(input_signature=[tf.TensorSpec([None, None, 1, 3]), tf.TensorSpec([7, None])])
+    def solved(cost, limit):
+        # Of the op, for linear_assignment broadcasts first.
+        answer = Assignment(*ops.hungarian_assignment(cost, True, True, limit))
         assert answer.total_cost.shape.as_list() == [7, None]
-        assert answer.row_to_col.shape.as_list() == [7, None, None]
+        assert answer.row_to_col.shape.as_list() == [7, None, 1]
         return answer.total_cost
 
-    assert shapes(tf.zeros([7, 2, 1, 3]), tf.ones([7, 2])).shape == [7, 2]
+    assert solved(tf.zeros([7, 2, 1, 3]), tf.ones([7, 2])).shape == [7, 2]
 
 
 def test_a_nan_limit_spoils_its_own_problem():

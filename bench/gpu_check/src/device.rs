@@ -9,7 +9,7 @@ use cudarc::driver::sys::CUevent_flags;
 use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, DeviceRepr};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
-use hungarian_loss::batch::{Real, Shape};
+use hungarian_loss::batch::Shape;
 use hungarian_loss::cuda::driver::Stream;
 use hungarian_loss::cuda::launch::{self, Workspace};
 use hungarian_loss::cuda::parameters::DeviceBatch;

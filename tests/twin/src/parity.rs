@@ -237,7 +237,9 @@ impl Scale {
             limit: match (limit.is_finite(), largest > 0.0) {
                 (false, _) => 0.0,
                 (true, true) => (limit / unit).clamp(-most, most),
-                (true, false) => limit,
+                // All costs are 0: its sign is what counts.
+                (true, false) if limit == 0.0 => 0.0,
+                (true, false) => limit.signum(),
             },
             existing: rows.len() + cols.len(),
         }
