@@ -1,0 +1,216 @@
+//! Each operation of the vectors, at each level of this processor, does to each lane what it does to plain arrays.
+
+use hungarian_loss::arithmetic::Arithmetic;
+use hungarian_loss::lanes::{DOUBLES, LaneWise, Lanes, Level, SINGLES, Vectors, Work};
+use hungarian_random::Random;
+
+/// What operations gave, in order, by name.
+#[derive(Default)]
+struct Log(Vec<(&'static str, Vec<u64>)>);
+
+impl Log {
+    fn bits(&mut self, name: &'static str, bits: impl IntoIterator<Item = u64>) {
+        self.0.push((name, bits.into_iter().collect()));
+    }
+
+    /// Numbers, one NaN like another.
+    fn numbers<const W: usize>(&mut self, name: &'static str, numbers: [f64; W]) {
+        let bits = |number: f64| match number.is_nan() {
+            true => f64::NAN.to_bits(),
+            false => number.to_bits(),
+        };
+        self.bits(name, numbers.map(bits));
+    }
+
+    /// Where either of equal numbers may be returned, so may either zero.
+    fn either_zero<const W: usize>(&mut self, name: &'static str, numbers: [f64; W]) {
+        self.numbers(name, numbers.map(|number| number + 0.0));
+    }
+}
+
+/// Numbers where arithmetic is peculiar: zeros, infinities, denormals and the largest of both types, what f32 rounds to either
+/// side or to an infinity, ties and neighbours.
+const PECULIAR: [f64; 18] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    1.5,
+    1.0 + f64::EPSILON,
+    1.0 + f32::EPSILON as f64 / 2.0,
+    1.0 + f32::EPSILON as f64 * 0.75,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    f64::MAX,
+    f64::MIN,
+    f32::MAX as f64,
+    f32::MIN_POSITIVE as f64,
+    -1e-40,
+    f64::MIN_POSITIVE,
+    -5e-324,
+    1e300,
+];
+
+fn draw(random: &mut Random) -> f64 {
+    match random.index(3) {
+        0 => random.uniform() - 0.5,
+        _ => PECULIAR[random.index(PECULIAR.len())],
+    }
+}
+
+fn draw_any(random: &mut Random) -> f64 {
+    let number = draw(random);
+    if random.one_in(6) {
+        number * f64::NAN
+    } else {
+        number
+    }
+}
+
+/// `W` numbers of a type.
+fn draw_lanes<R: Arithmetic, const W: usize>(
+    random: &mut Random,
+    draw: impl Fn(&mut Random) -> f64,
+) -> [R; W] {
+    std::array::from_fn(|_| R::round_from(draw(random)))
+}
+
+#[inline(always)]
+fn read<L: Lanes<W>, const W: usize>(lanes: L, vector: L::Vector) -> [f64; W] {
+    let mut numbers = [L::Number::ZERO; W];
+    lanes.store(vector, &mut numbers);
+    numbers.map(Arithmetic::round_to_f64)
+}
+
+/// Whatever vectors of either type can do.
+#[inline(always)]
+fn log_lanes<L: Lanes<W>, const W: usize>(lanes: L, random: &mut Random, log: &mut Log) {
+    for lane in 0..3 * W {
+        let [there, elsewhere] = draw_lanes(random, draw);
+        let vector = lanes.one_lane(elsewhere, lane, there);
+        log.numbers("one_lane", read(lanes, vector));
+    }
+    for length in 0..=3 * W {
+        let singles: Vec<f32> = (0..length).map(|_| draw(random) as f32).collect();
+        let doubles: Vec<f64> = (0..length).map(|_| draw(random)).collect();
+        for start in 0..length + 2 {
+            let part = lanes.load_part_f32(&singles, start);
+            log.numbers("load_part_f32", read(lanes, part));
+            let part = lanes.load_part_f64(&doubles, start);
+            log.numbers("load_part_f64", read(lanes, part));
+        }
+    }
+    for _ in 0..2000 {
+        let [x, y, z, w] = std::array::from_fn(|_| draw_lanes::<L::Number, W>(random, draw));
+        let [a, b, c, d] = [
+            lanes.load(&x),
+            lanes.load(&y),
+            lanes.load(&z),
+            lanes.load(&w),
+        ];
+        log.numbers("load, store", read(lanes, a));
+        log.numbers("splat", read(lanes, lanes.splat(x[0])));
+        log.numbers(
+            "load_f32",
+            read(lanes, lanes.load_f32(&draw_lanes(random, draw))),
+        );
+        log.numbers(
+            "load_f64",
+            read(lanes, lanes.load_f64(&draw_lanes(random, draw))),
+        );
+        log.numbers("subtract", read(lanes, lanes.subtract(a, b)));
+        log.either_zero("smaller", read(lanes, lanes.smaller(a, b)));
+        log.either_zero("larger", read(lanes, lanes.larger(a, b)));
+        log.bits("equal", [lanes.equal(a, b)]);
+        log.bits("below", [lanes.below(a, b)]);
+        log.numbers("where_less", read(lanes, lanes.where_less(a, b, c, d)));
+        log.either_zero("least", [lanes.least(a).round_to_f64()]);
+        let chosen = random.below(1 << W);
+        let packed = read(lanes, lanes.pack(a, chosen));
+        let count = chosen.count_ones() as usize;
+        log.bits(
+            "pack",
+            packed[..count].iter().map(|number| number.to_bits()),
+        );
+        let a = lanes.load(&draw_lanes(random, draw_any));
+        let b = lanes.load(&draw_lanes(random, draw_any));
+        log.numbers("wider", read(lanes, lanes.wider(a, b)));
+    }
+}
+
+/// What problems side by side need besides. NaN may occur here.
+#[inline(always)]
+fn log_lane_wise<L: LaneWise>(lanes: L, random: &mut Random, log: &mut Log) {
+    for bits in 0..=u8::MAX {
+        let (other, mask) = (random.next() as u8, lanes.mask(bits));
+        log.bits("mask, bits", [lanes.bits(mask).into()]);
+        let other = lanes.mask(other);
+        log.bits("both", [lanes.bits(lanes.both(mask, other)).into()]);
+        log.bits("either", [lanes.bits(lanes.either(mask, other)).into()]);
+        let yes = lanes.load(&draw_lanes(random, draw_any));
+        let no = lanes.load(&draw_lanes(random, draw_any));
+        let selected = read(lanes, lanes.select(mask, yes, no));
+        log.bits("select", selected.map(f64::to_bits));
+    }
+    for _ in 0..2000 {
+        let a = lanes.load(&draw_lanes(random, draw_any));
+        let b = lanes.load(&draw_lanes(random, draw_any));
+        log.bits("less", [lanes.bits(lanes.less(a, b)).into()]);
+        log.bits("at_most", [lanes.bits(lanes.at_most(a, b)).into()]);
+        log.numbers("add", read(lanes, lanes.add(a, b)));
+        let mut singles = [0.0; DOUBLES];
+        lanes.store_f32(a, &mut singles);
+        log.numbers("store_f32", singles.map(f64::from));
+    }
+    for _ in 0..100 {
+        let singles: [[f32; DOUBLES]; DOUBLES] =
+            std::array::from_fn(|_| draw_lanes(random, draw_any));
+        for vector in lanes.transpose_f32(singles.each_ref()) {
+            log.numbers("transpose_f32", read(lanes, vector));
+        }
+        let doubles: [[f64; DOUBLES]; DOUBLES] =
+            std::array::from_fn(|_| draw_lanes(random, draw_any));
+        for vector in lanes.transpose_f64(doubles.each_ref()) {
+            log.numbers("transpose_f64", read(lanes, vector));
+        }
+        let vectors = doubles.map(|row| lanes.load(&row));
+        for row in lanes.transpose_to_f32(vectors) {
+            log.numbers("transpose_to_f32", row.map(f64::from));
+        }
+        for row in lanes.transpose_to_f64(vectors) {
+            log.numbers("transpose_to_f64", row);
+        }
+    }
+}
+
+/// All operations on vectors of both types.
+struct Operations {
+    seed: u64,
+}
+
+impl Work for Operations {
+    type Output = Log;
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) -> Log {
+        let (mut random, mut log) = (Random::new(self.seed), Log::default());
+        log_lanes::<_, DOUBLES>(vectors.doubles(), &mut random, &mut log);
+        log_lanes::<_, SINGLES>(vectors.singles(), &mut random, &mut log);
+        log_lane_wise(vectors.doubles(), &mut random, &mut log);
+        log
+    }
+}
+
+#[test]
+fn all_levels_do_the_same() {
+    for seed in [1, 2] {
+        let expected = Level::PORTABLE.run(Operations { seed }).0;
+        for level in Level::all() {
+            let got = level.run(Operations { seed }).0;
+            assert_eq!(got.len(), expected.len());
+            for (got, expected) in got.iter().zip(&expected) {
+                assert_eq!(got, expected, "{level:?}");
+            }
+        }
+    }
+}
