@@ -139,7 +139,7 @@ void EveryProblemIsSolvedOnce() {
 void NoPartIsTakenTwice() {
   Pool pool(1);
   const auto schedule = [&pool](auto work) { pool.Schedule(std::move(work)); };
-  for (int repeat = 0; repeat < 2000; ++repeat) {
+  for (int repeat = 0; repeat < 20000; ++repeat) {
     std::vector<int> times(2 * kPartsPerThread);
     std::atomic<size_t> arrived{0};
     const auto solve = [&](int64_t begin, int64_t end) {
