@@ -116,8 +116,11 @@ def check_answer(case, encoded):
         return
     answer = Assignment(*(values.reshape(shape) for values, shape in map(decode, encoded[:6])))
     limit = case.inputs.get("cost_limit", case.attributes.get("cost_limit", np.inf))
-    with np.errstate(over="ignore"):
-        limit = oracle.real_type(cost.dtype)(limit)
+    real = oracle.real_type(cost.dtype)
+    if isinstance(limit, float | int) and np.isfinite(float(limit)):
+        # Beyond the range of its type a limit is as large as one can be there: not "no limit".
+        limit = min(max(limit, -float(np.finfo(real).max)), float(np.finfo(real).max))
+    limit = real(limit)
     masks = {name: case.inputs.get(name, case.means.get(name)) for name in ["row_mask", "col_mask"]}
     oracle.check_batch(cost, answer, limit=limit, maximize=case.attributes.get("maximize", False), **masks)
     if case.target == "gradient":
