@@ -99,6 +99,21 @@ impl Minimisation {
             .fold(0.0, |largest, cost| largest.max(cost.abs()))
     }
 
+    /// max(|c|, |L'|), where L' is what the limit counts as: no more than 4(min(rows, cols) + 1) times the largest cost, unless
+    /// that is 0.
+    fn largest_that_counts(&self) -> BigInt {
+        let costs = self.cost.iter().flatten().copied();
+        let largest = costs
+            .filter(|cost| cost.is_finite())
+            .fold(0.0, |largest: f64, cost| largest.max(cost.abs()));
+        let limit = whole(self.limit.unwrap_or(0.0).abs());
+        if largest == 0.0 {
+            return limit;
+        }
+        let bound = whole(largest) * (4 * (self.shorter() + 1));
+        whole(largest).max(limit.min(bound))
+    }
+
     fn verdict(&self) -> i32 {
         if self.invalid {
             INVALID
@@ -314,7 +329,7 @@ fn hold_optimal<T: Cost>(
     let gap = doubled_objective(minimisation, &pairs) - doubled_optimum(&minimisation.narrow());
     let allowed = match tally.exact {
         1 => BigInt::ZERO,
-        _ => (whole(largest) * (2 * minimisation.shorter())) >> 50,
+        _ => (minimisation.largest_that_counts() * (2 * minimisation.shorter())) >> 50,
     };
     assert!(
         BigInt::ZERO <= gap && gap <= allowed,
