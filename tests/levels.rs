@@ -1,12 +1,9 @@
 //! Nothing that an answer does not depend on changes it: the instruction set, the place in a batch, the neighbours there,
 //! what the thread has solved before. And the answer is right: its certificate proves it.
 
-#[path = "common/batches.rs"]
-mod batches;
 mod common;
 
-use batches::solve_batch_at;
-use common::Owned;
+use common::{Owned, solve_batch_at};
 use half::{bf16, f16};
 use hungarian_loss::batch::{Real, Solvable};
 use hungarian_loss::certificate::{Answer, check};

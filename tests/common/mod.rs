@@ -5,6 +5,7 @@
 
 use hungarian_loss::batch::{self, Inputs, Outputs, Real, Shape, Solvable, Tally};
 use hungarian_loss::certificate::Answer;
+use hungarian_loss::lanes::Level;
 use hungarian_loss::problem::{Cost, Mask, Options, Problem};
 use num_bigint::BigInt;
 
@@ -55,7 +56,7 @@ pub fn solve<T: Solvable<Real = U>, U: Real + Into<f64>>(problem: &Owned<T>) -> 
 pub fn solve_and_tally<T: Solvable<Real = U>, U: Real + Into<f64>>(
     problem: &Owned<T>,
 ) -> (Answer, i32, Tally) {
-    let (mut answers, tally) = solve_batch(std::slice::from_ref(problem));
+    let (mut answers, tally) = solve_batch_at(Level::best(), std::slice::from_ref(problem));
     let (answer, status) = answers.pop().expect("one answer");
     (answer, status, tally)
 }
@@ -64,10 +65,12 @@ pub fn solve_and_tally<T: Solvable<Real = U>, U: Real + Into<f64>>(
 pub fn solve_together<T: Solvable<Real = U>, U: Real + Into<f64>>(
     problems: &[Owned<T>],
 ) -> Vec<(Answer, i32)> {
-    solve_batch(problems).0
+    solve_batch_at(Level::best(), problems).0
 }
 
-fn solve_batch<T: Solvable<Real = U>, U: Real + Into<f64>>(
+/// The same at a certain level, with the way in which the answers came about.
+pub fn solve_batch_at<T: Solvable<Real = U>, U: Real + Into<f64>>(
+    level: Level,
     batch: &[Owned<T>],
 ) -> (Vec<(Answer, i32)>, Tally) {
     let Owned {
@@ -97,7 +100,8 @@ fn solve_batch<T: Solvable<Real = U>, U: Real + Into<f64>>(
     let flat = |part: fn(&Owned<T>) -> &[bool]| -> Vec<bool> {
         batch.iter().flat_map(part).copied().collect()
     };
-    let tally = batch::solve(
+    let tally = batch::solve_at(
+        level,
         shape,
         &Inputs {
             cost: &batch

@@ -2,19 +2,8 @@
 
 use num_bigint::BigInt;
 
+use crate::common::whole;
 use crate::judge::Minimisation;
-
-/// A finite number in units of 2^−1074.
-pub fn whole(value: f64) -> BigInt {
-    let bits = value.to_bits();
-    let exponent = (bits >> 52 & 0x7ff) as u32;
-    let fraction = bits & ((1 << 52) - 1);
-    let magnitude = match exponent {
-        0 => BigInt::from(fraction),
-        _ => BigInt::from(fraction | 1 << 52) << (exponent - 1),
-    };
-    if value < 0.0 { -magnitude } else { magnitude }
-}
 
 /// Least doubled objective of a feasible problem: row after row, for every set of columns taken so far.
 pub fn doubled_optimum(problem: &Minimisation) -> BigInt {

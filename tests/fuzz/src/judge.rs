@@ -7,8 +7,8 @@ use hungarian_loss::problem::{Cost, Options};
 use num_bigint::BigInt;
 
 use crate::case::{Case, Kind};
-use crate::common::{Owned, solve_and_tally};
-use crate::exact::{doubled_objective, doubled_optimum, whole};
+use crate::common::{Owned, solve_and_tally, whole};
+use crate::exact::{doubled_objective, doubled_optimum};
 
 const OPTIMAL: i32 = 0;
 const INFEASIBLE: i32 = 1;
