@@ -437,16 +437,18 @@ impl<T: Solvable> Work for SolveAll<'_, '_, '_, T> {
 
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) -> Self::Output {
-        let problems = self.shape.problems;
+        let count = self.shape.problems;
         let outputs = self.outputs;
         let Wide { layouts, solver } = self.workspace;
         let mut tally = Tally::default();
         let group = self.group;
-        for first in (0..problems).step_by(group.max(1)) {
+        for first in (0..count).step_by(group.max(1)) {
+            let mut problems = [const { None }; GROUP];
             let mut prepared = [const { None }; GROUP];
             for (member, layout) in layouts.iter_mut().enumerate() {
-                if member < group && first + member < problems {
-                    let problem = self.inputs.problem(self.shape, first + member);
+                if member < group && first + member < count {
+                    let problem =
+                        problems[member].insert(self.inputs.problem(self.shape, first + member));
                     prepared[member] = match problem.prepare(vectors, layout) {
                         Ok(instance) => Some(instance),
                         Err(Unprepared::Invalid(_)) => None,
@@ -456,24 +458,22 @@ impl<T: Solvable> Work for SolveAll<'_, '_, '_, T> {
             }
             let verdicts = solver.solve(vectors, &prepared)?;
             for (member, verdict) in verdicts.iter().enumerate() {
-                let index = first + member;
-                if member >= group || index >= problems {
+                let Some(problem) = &problems[member] else {
                     break;
-                }
-                let mut answer = outputs.of_problem(self.shape, index);
-                let problem = self.inputs.problem(self.shape, index);
+                };
+                let mut answer = outputs.of_problem(self.shape, first + member);
                 let sign = problem.options.sign();
                 let (total_cost, status) = match (&prepared[member], verdict) {
                     (Some(instance), Some(Verdict::InDouble(evidence, solver))) => {
                         tally.exact += u64::from(*evidence == Evidence::Exact);
                         tally.proven += u64::from(*evidence == Evidence::Proven);
                         answer.write(instance, solver);
-                        (total_cost(&problem, answer.row_to_col), Status::Optimal)
+                        (total_cost(problem, answer.row_to_col), Status::Optimal)
                     }
                     (Some(instance), Some(Verdict::InDoubleDouble(solver))) => {
                         tally.redone += 1;
                         answer.write(instance, solver);
-                        (total_cost(&problem, answer.row_to_col), Status::Optimal)
+                        (total_cost(problem, answer.row_to_col), Status::Optimal)
                     }
                     (_, Some(Verdict::Infeasible)) => {
                         answer.clear();

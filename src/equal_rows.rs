@@ -5,8 +5,8 @@
 //! changes, whatever the rounding, and the sweep can be left out. Where few rows are distinct, as when each object is
 //! repeated, a search reaches hundreds that say nothing new.
 //!
-//! They are looked for when searches turn out to be long. A sample of its costs tells nearly every row from the others; only
-//! where many look alike are all costs of those compared.
+//! They are looked for when searches turn out to be long: first among a few rows. A sample of its costs tells nearly every row
+//! from the others; only where many look alike are all costs of those compared.
 
 use std::collections::TryReserveError;
 
@@ -21,7 +21,7 @@ pub struct EqualRows<R> {
     /// The largest offset of the rows of each class that the search at hand has swept; −inf: none yet.
     offset_of_class: Vec<R>,
     /// Rows in the order of the hashes of their costs.
-    order: Vec<(u64, u32)>,
+    order: Vec<Hashed>,
     /// The instance has been looked at.
     are_known: bool,
 }
@@ -64,42 +64,55 @@ impl<R: Arithmetic> EqualRows<R> {
         if self.try_reserve(instance.rows()).is_err() {
             return;
         }
-        self.order.clear();
-        for row in 0..instance.rows() {
-            let hash = sample(instance.row(row).costs()).fold(0, hash_with);
-            self.order.push((hash, row as u32));
-        }
-        self.order.sort_unstable();
-        let distinct = self.order.chunk_by(|a, b| a.0 == b.0).count();
-        if distinct > instance.rows() / 8 * 7 {
+        let rows = instance.rows();
+        if self.list(instance, draw(rows)) == self.order.len()
+            || self.list(instance, 0..rows) > rows / 8 * 7
+        {
             return;
         }
-        let alike = self.order.chunk_by_mut(|a, b| a.0 == b.0);
+        let alike = self.order.chunk_by_mut(Hashed::is_alike);
         for rows in alike.filter(|rows| rows.len() > 1) {
-            for (hash, row) in &mut *rows {
-                let costs = instance.row(*row as usize).costs();
-                *hash = costs.iter().fold(*hash, hash_with);
+            for hashed in &mut *rows {
+                let row = hashed.row();
+                let costs = instance.row(row).costs();
+                *hashed = Hashed::new(costs.iter().fold(0, hash_with), row);
             }
             rows.sort_unstable();
         }
-        self.class_of_row.resize(instance.rows(), 0);
+        self.class_of_row.resize(rows, 0);
         // Two rows of one hash are equal, or nearly so: then they are taken for different.
         let mut classes = 0;
-        let mut first: Option<(u64, u32)> = None;
-        for &(hash, row) in &self.order {
-            let costs = |row: u32| instance.row(row as usize).costs();
-            let is_equal = first.is_some_and(|(of_first, first)| {
-                of_first == hash && same_numbers(costs(first), costs(row))
+        let mut first: Option<Hashed> = None;
+        for hashed in &self.order {
+            let costs = |hashed: &Hashed| instance.row(hashed.row()).costs();
+            let is_equal = first.is_some_and(|first| {
+                first.is_alike(hashed) && same_numbers(costs(&first), costs(hashed))
             });
             if !is_equal {
-                first = Some((hash, row));
+                first = Some(*hashed);
                 classes += 1;
             }
-            self.class_of_row[row as usize] = classes - 1;
+            self.class_of_row[hashed.row()] = classes - 1;
         }
-        if classes as usize == instance.rows() {
+        if classes as usize == rows {
             self.class_of_row.clear();
         }
+    }
+
+    /// Lists some rows, each once, in the order of the hashes of samples of their costs. Returns how many hashes there are.
+    fn list<E: Entry>(
+        &mut self,
+        instance: &Instance<E>,
+        rows: impl Iterator<Item = usize>,
+    ) -> usize {
+        self.order.clear();
+        for row in rows {
+            let hash = sample(instance.row(row).costs()).fold(0, hash_with);
+            self.order.push(Hashed::new(hash, row));
+        }
+        self.order.sort_unstable();
+        self.order.dedup();
+        self.order.chunk_by(Hashed::is_alike).count()
     }
 
     fn try_reserve(&mut self, rows: usize) -> Result<(), TryReserveError> {
@@ -135,19 +148,46 @@ impl<R: Arithmetic> EqualRows<R> {
     }
 }
 
+/// A row behind 32 bits of a hash of its costs: one word, which is sorted faster than a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Hashed(u64);
+
+impl Hashed {
+    fn new(hash: u64, row: usize) -> Self {
+        Hashed(hash >> 32 << 32 | row as u64)
+    }
+
+    /// Fewer than 2^31, as the op's outputs are i32.
+    fn row(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    fn is_alike(&self, other: &Self) -> bool {
+        self.0 >> 32 == other.0 >> 32
+    }
+}
+
+/// 2^64 divided by the golden ratio: Knuth, The Art of Computer Programming 3, section 6.4.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Draws some of `rows` rows, as if at random. Of so many some are alike if most have an equal: of 3√n out of n/2 pairs, four or
+/// five pairs are drawn whole ("birthday problem").
+fn draw(rows: usize) -> impl Iterator<Item = usize> {
+    let draws = (3 * rows.isqrt()).min(rows) as u64;
+    // Squares, as multiples alone would be spread too evenly.
+    let fractions = (0..draws).map(|draw| (draw * draw).wrapping_mul(SPREAD) >> 32);
+    fractions.map(move |fraction| (fraction * rows as u64 >> 32) as usize)
+}
+
 /// A few costs from all over a row.
 fn sample<E>(costs: &[E]) -> impl Iterator<Item = &E> {
-    const PLACES: usize = 4;
-    let apart = costs.len().div_ceil(PLACES).max(1);
-    costs
-        .chunks(apart)
-        .flat_map(|part| part.iter().take(PLACES))
+    const PLACES: usize = 8;
+    let apart = costs.len().div_ceil(PLACES);
+    (0..PLACES).filter_map(move |place| costs.get(place * apart))
 }
 
 /// Takes one more cost into a hash.
 fn hash_with<E: Entry>(hash: u64, cost: &E) -> u64 {
-    // 2^64 divided by the golden ratio: Knuth, The Art of Computer Programming 3, section 6.4.
-    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
     (hash.rotate_left(5) ^ cost.widen().to_bits()).wrapping_mul(SPREAD)
 }
 

@@ -224,8 +224,8 @@ impl<E: Entry, const N: usize> Work for StartInSingle<'_, '_, E, N> {
                 feasible[index] = begun.is_ok();
             }
         }
-        let mut solvers = members.each_mut().map(|member| &mut member.single);
-        take_turns::<_, _, _, SINGLES, N>(lanes, &mut solvers, instances, feasible);
+        let solvers = members.each_mut().map(|member| &mut member.single);
+        take_turns::<_, _, _, SINGLES, N>(lanes, solvers, instances, feasible);
         for index in 0..GROUP {
             let member = &mut members[index];
             member.near = false;
@@ -268,8 +268,8 @@ impl<E: Entry, const N: usize> Work for SolveInDouble<'_, '_, E, N> {
                 feasible[index] = member.begin::<_, _, N>(lanes, instance).is_ok();
             }
         }
-        let mut solvers = members.each_mut().map(|member| &mut member.double);
-        take_turns::<_, _, _, DOUBLES, N>(lanes, &mut solvers, instances, feasible);
+        let solvers = members.each_mut().map(|member| &mut member.double);
+        take_turns::<_, _, _, DOUBLES, N>(lanes, solvers, instances, feasible);
         for index in 0..GROUP {
             if let Some(instance) = &instances[index]
                 && feasible[index]
@@ -280,45 +280,55 @@ impl<E: Entry, const N: usize> Work for SolveInDouble<'_, '_, E, N> {
     }
 }
 
+/// A solver that has begun, and what it solves.
+struct Turn<'a, 'b, R, E> {
+    solver: &'a mut Solver<R>,
+    instance: &'a Instance<'b, E>,
+    is_feasible: &'a mut bool,
+}
+
 /// Has all solvers that have begun make their steps, in turns.
 #[inline(always)]
 fn take_turns<R: Arithmetic, L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
     lanes: L,
-    solvers: &mut [&mut Solver<R>; GROUP],
+    solvers: [&mut Solver<R>; GROUP],
     instances: &[Option<Instance<E>>; GROUP],
     feasible: &mut [bool; GROUP],
 ) {
     // Those not yet done, and how many they are.
-    let mut open = [0; GROUP];
+    let mut open = [const { None }; GROUP];
     let mut count = 0;
-    for index in 0..GROUP {
-        if instances[index].is_some() && feasible[index] && !solvers[index].is_done() {
-            open[count] = index;
+    for ((solver, instance), is_feasible) in solvers.into_iter().zip(instances).zip(feasible) {
+        if let Some(instance) = instance
+            && *is_feasible
+            && !solver.is_done()
+        {
+            open[count] = Some(Turn {
+                solver,
+                instance,
+                is_feasible,
+            });
             count += 1;
         }
     }
     let mut ahead = Ahead::of(instances);
     while count > 0 {
-        for &index in &open[..count] {
+        for turn in open[..count].iter_mut().flatten() {
             ahead.ask(lanes);
-            if let Some(instance) = &instances[index] {
-                solvers[index].sweep::<L, E, W, N>(lanes, instance);
-            }
+            turn.solver.sweep::<L, E, W, N>(lanes, turn.instance);
         }
         // Behind all sweeps: what is stored here, none of them has to wait for.
         let mut place = 0;
         while place < count {
-            let index = open[place];
-            place += 1;
-            if let Some(instance) = &instances[index] {
-                let solver = &mut solvers[index];
-                feasible[index] = solver.act(lanes, instance).is_ok();
-                if !feasible[index] || solver.is_done() {
+            if let Some(turn) = &mut open[place] {
+                *turn.is_feasible = turn.solver.act(lanes, turn.instance).is_ok();
+                if !*turn.is_feasible || turn.solver.is_done() {
                     count -= 1;
-                    place -= 1;
-                    open.copy_within(place + 1.., place);
+                    open.swap(place, count);
+                    continue;
                 }
             }
+            place += 1;
         }
     }
 }

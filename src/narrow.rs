@@ -202,32 +202,36 @@ impl<T: Solvable, const COLS: usize> SolveNarrow<'_, '_, '_, T, COLS> {
             let last = first + costs.len();
             let mut answers = self.outputs.of_problems(self.shape, first..last);
             answers.write_octet(vectors.doubles(), octet);
-            let mut proven = 0;
-            if !exact {
+            let real = u8::MAX >> (DOUBLES - costs.len());
+            let feasible = real & !octet.infeasible();
+            let mut unproven = 0;
+            if exact {
+                tally.exact += u64::from(feasible.count_ones());
+            } else {
                 let mut largest = [0.0; DOUBLES];
                 for (largest, costs) in largest.iter_mut().zip(costs) {
                     *largest = largest_allowed(costs.as_flattened());
                 }
                 let solver = &self.workspace.solver;
-                proven = solver.prove(vectors, index, &seats[index], largest);
+                let proven = feasible & solver.prove(vectors, index, &seats[index], largest);
+                tally.proven += u64::from(proven.count_ones());
+                unproven = feasible & !proven;
             }
             for lane in 0..costs.len() {
-                let mut answer = answers.of_problem(self.shape, lane);
-                if octet.is_infeasible(lane) {
-                    answer.conclude_infeasible(1.0, tally);
+                let is_feasible = feasible >> lane & 1 != 0;
+                if is_feasible && octet.total_cost(lane).is_finite() {
                     continue;
                 }
-                let is_proven = proven >> lane & 1 != 0;
-                tally.exact += u64::from(exact);
-                tally.proven += u64::from(is_proven);
-                if !octet.total_cost(lane).is_finite() {
+                let mut answer = answers.of_problem(self.shape, lane);
+                if is_feasible {
                     let problem = self.inputs.problem(self.shape, first + lane);
                     let total = total_cost(&problem, answer.row_to_col);
                     answer.conclude(total, Status::Optimal, tally);
+                } else {
+                    answer.conclude_infeasible(1.0, tally);
                 }
             }
-            let unproven = !(proven | octet.infeasible()) & (u8::MAX >> (DOUBLES - costs.len()));
-            if !exact && unproven != 0 {
+            if unproven != 0 {
                 self.solve_again(vectors, first, unproven, tally)?;
             }
         }
@@ -486,15 +490,11 @@ impl<U: Real> Outputs<'_, U> {
         let zero = lanes.splat(0.0);
         let partners = self.row_to_col.as_chunks_mut::<COLS>().0.iter_mut();
         for (lane, row_to_col) in partners.enumerate().take(DOUBLES) {
-            for (output, &col) in row_to_col.iter_mut().zip(octet.col_of_row(lane)) {
-                *output = i32::from(col);
-            }
+            *row_to_col = octet.col_of_row(lane).map(i32::from);
         }
         let partners = self.col_to_row.as_chunks_mut::<COLS>().0.iter_mut();
         for (lane, col_to_row) in partners.enumerate().take(DOUBLES) {
-            for (output, &row) in col_to_row.iter_mut().zip(octet.row_of_col(lane)) {
-                *output = i32::from(row);
-            }
+            *col_to_row = octet.row_of_col(lane).map(i32::from);
         }
         let row_duals = self.row_duals.as_chunks_mut::<COLS>().0.iter_mut();
         for (lane, outputs) in row_duals.enumerate().take(DOUBLES) {

@@ -439,21 +439,21 @@ impl<R: Arithmetic> Solver<R> {
         lanes: L,
         instance: &Instance<E>,
     ) {
-        if N == ANY && self.equal_rows.are_there() && self.passes_over::<W>(instance.cols()) {
-            return;
-        }
-        let Search { paths, reached, .. } = &mut self.search;
-        let (quad_least, unmatched) = (&mut self.quad_least, self.unmatched_cols.as_slice());
         if let Phase::Reduction { place } = self.phase {
             self.sweeps.reduction += 1;
             let row = self.queue[place];
-            let (costs, col_duals) = (instance.row(row), &self.col_duals);
             self.found = sweep::two_nearest_columns::<L, E, W, N>(
-                lanes, costs, col_duals, quad_least, unmatched,
+                lanes,
+                instance.row(row),
+                &self.col_duals,
+                &mut self.quad_least,
+                &self.unmatched_cols,
             );
             return;
         }
         self.sweeps.augmentation += 1;
+        let Search { paths, reached, .. } = &mut self.search;
+        let (quad_least, unmatched) = (&mut self.quad_least, self.unmatched_cols.as_slice());
         let Reached { row, offset, .. } = reached[reached.len() - 1];
         let costs = instance.row(row);
         self.found.first = if reached.len() == 1 {
@@ -461,44 +461,6 @@ impl<R: Arithmetic> Solver<R> {
         } else {
             paths.relax::<L, E, W, N>(lanes, costs, offset, quad_least, unmatched)
         };
-    }
-
-    /// Is the row that a search has reached last equal to one that it has swept? Then this finds the nearest column without a
-    /// sweep. Apart, so that it does not stand in the way where no rows are equal.
-    #[cold]
-    #[inline(never)]
-    fn passes_over<const W: usize>(&mut self, cols: usize) -> bool {
-        let Phase::Augmentation { .. } = self.phase else {
-            return false;
-        };
-        let Search {
-            paths,
-            reached,
-            tied,
-            are_tied_listed,
-            ..
-        } = &mut self.search;
-        let last = reached[reached.len() - 1];
-        if !self.equal_rows.has_swept_equal(last.row, last.offset) {
-            *are_tied_listed = false;
-            return false;
-        }
-        self.sweeps.augmentation += 1;
-        let lanes = Portable::<R>::default();
-        if !*are_tied_listed {
-            // None of them is unmatched: that one would have been nearer than the last.
-            paths.list_columns_at::<_, W>(lanes, cols, last.length, tied);
-            *are_tied_listed = true;
-        }
-        self.found.first = match tied.pop() {
-            Some(col) => Nearest::matched(last.length, col as usize),
-            None => {
-                *are_tied_listed = false;
-                let unmatched = self.unmatched_cols.as_slice();
-                paths.look_again::<_, W>(lanes, cols, &mut self.quad_least, unmatched)
-            }
-        };
-        true
     }
 
     /// Acts on what the last sweep found.
@@ -510,9 +472,61 @@ impl<R: Arithmetic> Solver<R> {
     ) -> Result<(), Infeasible> {
         match self.phase {
             Phase::Reduction { place } => self.reduce_row(lanes, instance, place),
-            Phase::Augmentation { position } => self.extend_path(lanes, instance, position),
+            Phase::Augmentation { position } => {
+                self.extend_path(lanes, instance, position)?;
+                if self.equal_rows.are_there() {
+                    return self.pass_over_equal_rows::<E, W>(instance);
+                }
+                Ok(())
+            }
             Phase::Done => Ok(()),
         }
+    }
+
+    /// Goes on without sweeps while the row that the search has reached last is equal to one that it has swept. Apart, so that
+    /// it does not stand in the way where no rows are equal.
+    #[cold]
+    #[inline(never)]
+    fn pass_over_equal_rows<E: Entry, const W: usize>(
+        &mut self,
+        instance: &Instance<E>,
+    ) -> Result<(), Infeasible> {
+        let lanes = Portable::<R>::default();
+        while let Phase::Augmentation { position } = self.phase {
+            let last = self.search.reached[self.search.reached.len() - 1];
+            if !self.equal_rows.has_swept_equal(last.row, last.offset) {
+                self.search.are_tied_listed = false;
+                break;
+            }
+            self.sweeps.augmentation += 1;
+            self.find_nearest_again::<W>(instance.cols(), last.length);
+            self.extend_path::<_, E, W>(lanes, instance, position)?;
+        }
+        Ok(())
+    }
+
+    /// Finds the nearest column when the row reached last, at a distance of `length`, offers nothing new.
+    fn find_nearest_again<const W: usize>(&mut self, cols: usize, length: R) {
+        let lanes = Portable::<R>::default();
+        let Search {
+            paths,
+            tied,
+            are_tied_listed,
+            ..
+        } = &mut self.search;
+        if !*are_tied_listed {
+            // None of them is unmatched: that one would have been nearer than the last.
+            paths.list_columns_at::<_, W>(lanes, cols, length, tied);
+            *are_tied_listed = true;
+        }
+        self.found.first = match tied.pop() {
+            Some(col) => Nearest::matched(length, col as usize),
+            None => {
+                *are_tied_listed = false;
+                let unmatched = self.unmatched_cols.as_slice();
+                paths.look_again::<_, W>(lanes, cols, &mut self.quad_least, unmatched)
+            }
+        };
     }
 
     /// Column matched with each row, or [`UNMATCHED`].

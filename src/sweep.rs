@@ -498,23 +498,26 @@ fn nearest<L: Lanes<W>, const W: usize>(
 ) -> Nearest<L::Number> {
     let value = lanes.splat(least);
     let width = QUAD * W;
-    let mut candidates = 0u64;
     let quad_least = quad_least.vectors.quads::<W>(quads);
+    let mut candidates = 0u64;
     for quad in 0..quads.min(BEHIND) {
         let least = lanes.load(&quad_least.at(quad)[0]);
         candidates |= u64::from(lanes.equal(least, value) != 0) << quad;
     }
     let mut quad = candidates.trailing_zeros() as usize;
-    let has_more = quads > BEHIND;
-    if has_more && candidates == 0 {
-        quad = next_holder(lanes, value, &quad_least, BEHIND..quads);
+    let mut others = candidates & candidates.wrapping_sub(1);
+    if quads > BEHIND {
+        others |= 1 << BEHIND;
+        if candidates == 0 {
+            quad = next_holder(lanes, value, &quad_least, BEHIND..quads);
+        }
     }
     let quad = quad.min(quads - 1);
     let mut found = Nearest {
         value: least,
         col: 0,
         is_unmatched: false,
-        others: candidates & candidates.wrapping_sub(1) | u64::from(has_more) << BEHIND,
+        others,
     };
     let holding = holders.of_quad(lanes, quad, value);
     found.choose(
@@ -574,18 +577,18 @@ impl<R: Arithmetic> Nearest<R> {
         holders: &(impl Holders<L, W> + Holders<Portable<R>, W>),
     ) {
         let (value, width) = (lanes.splat(self.value), QUAD * W);
-        while self.others != 0 && !self.is_unmatched {
-            let quad = self.others.trailing_zeros() as usize;
-            if quad == BEHIND {
-                self.look_behind::<W>(quad_least, unmatched, holders);
-                return;
-            }
-            self.others &= self.others - 1;
+        let mut quads = self.others & !(1 << BEHIND);
+        while quads != 0 && !self.is_unmatched {
+            let quad = quads.trailing_zeros() as usize;
+            quads &= quads - 1;
             let unmatched = bits_of_quad(unmatched, quad, width);
             let holding = holders.of_quad(lanes, quad, value);
             if holding & unmatched != 0 {
                 self.choose(holding, unmatched, quad * width, width);
             }
+        }
+        if self.others >> BEHIND != 0 && !self.is_unmatched {
+            self.look_behind::<W>(quad_least, unmatched, holders);
         }
     }
 
@@ -602,7 +605,6 @@ impl<R: Arithmetic> Nearest<R> {
         let (value, width) = (lanes.splat(self.value), QUAD * W);
         let quads = unmatched.len() * (BLOCK / width);
         let quad_least = quad_least.vectors.quads::<W>(quads);
-        self.others = 0;
         let mut quad = BEHIND;
         while !self.is_unmatched {
             quad = next_holder(lanes, value, &quad_least, quad..quads);
@@ -863,10 +865,10 @@ pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
     for quad in 0..quads {
         ask_for_quad::<L, E, W>(lanes, at.wrapping_add(quad * QUAD * W));
         let costs = load_overlapping(lanes, row, quad);
-        *widest = wider_within(lanes, *widest, costs, row.len());
         let least = least_of_quad(lanes, costs);
         lanes.store(least, &mut quad_least.at(quad)[0]);
         total = lanes.smaller(least, total);
+        *widest = wider_within(lanes, *widest, costs, row.len());
     }
     let least = lanes.least(total);
     let value = lanes.splat(least);

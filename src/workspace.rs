@@ -61,7 +61,7 @@ pub fn in_workspace<W: Keep, T>(
     let mut workspace = kept.unwrap_or_default();
     if workspace.is_empty() {
         workspace.try_reserve_exact(1)?;
-        workspace.push(W::default());
+        workspace.resize_with(1, W::default);
     }
     let result = work(&mut workspace[0])?;
     if is_kept {
