@@ -214,6 +214,22 @@ fuzz:
 fuzz-smoke:
 	$(MAKE) fuzz FUZZ_SECONDS=20 FUZZ=build/fuzz-smoke
 
+# Small faults in the files that decide, one at a time, each of which a test must notice. Takes hours, and is no part of `make test`;
+# `make mutants ARGUMENTS="--shard 3/40"` tries a part, `ARGUMENTS=--list` names them.
+.PHONY: mutants
+CARGO_TOOLS := build/cargo-tools
+CARGO_MUTANTS := $(CARGO_TOOLS)/bin/cargo-mutants
+CARGO_MUTANTS_VERSION := 27.1.0
+
+mutants: $(CARGO_MUTANTS)
+	CARGO_TARGET_DIR=$(abspath build/mutants/target) \
+	  $(PYTHON) tests/mutants/run.py $(abspath $(CARGO_MUTANTS)) build/mutants $(ARGUMENTS)
+
+# Not optimised, as it waits for the compiler most of the time.
+$(CARGO_MUTANTS):
+	CARGO_TARGET_DIR=$(CARGO_TOOLS)/target cargo install --locked --debug --quiet --root $(CARGO_TOOLS) \
+	  cargo-mutants@$(CARGO_MUTANTS_VERSION)
+
 # ---- CUDA ----
 
 # Neither a GPU nor a CUDA toolkit is needed: NVRTC and ptxas come from PyPI when they are first asked for.

@@ -530,3 +530,56 @@ impl<E: Entry> Work for IsNearEnough<'_, '_, E> {
         distance + 2.0 * rows * ROUNDOFF * magnitude <= 8.0 * rows * ROUNDOFF * instance.largest
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::PortableVectors;
+    use crate::problem::{Layout, Mask, Options, Problem};
+
+    /// Does f64 start from what f32 leads to in a square of which only the diagonal and `chain` pairs above it are allowed?
+    /// These pairs drive v down by 2 a column; f32's largest |v| is returned, too.
+    fn starts_near(n: usize, chain: usize) -> (bool, f64) {
+        let mut cost = vec![f64::INFINITY; n * n];
+        for row in 0..n {
+            cost[row * n + row] = 1.0;
+            if row < chain {
+                cost[row * n + row + 1] = -1.0;
+            }
+        }
+        let problem = Problem {
+            cost: &cost,
+            rows: n,
+            cols: n,
+            row_mask: Mask::Uniform(true),
+            col_mask: Mask::Uniform(true),
+            options: Options::default(),
+        };
+        let mut layout = Layout::default();
+        layout.try_reserve(n, n).unwrap();
+        let instance = problem.prepare(PortableVectors, &mut layout).ok();
+        let mut solver = ExactSolver::default();
+        solver.try_reserve(1, n, n).unwrap();
+        let verdicts = solver.solve(PortableVectors, &[instance, None, None, None]);
+        assert!(matches!(
+            verdicts.unwrap()[0],
+            Some(Verdict::InDouble(Evidence::Exact, _))
+        ));
+        let member = &solver.members[0];
+        let col_duals = (0..n).map(|col| member.single.col_duals().get(col));
+        let largest = col_duals.fold(0.0, |top: f64, dual| top.max(f64::from(dual.abs())));
+        (member.near, largest)
+    }
+
+    #[test]
+    fn only_small_duals_are_taken_over_from_f32() {
+        for n in [65, 100, 201] {
+            for chain in [0, n / 8, n / 2, n - 1] {
+                let (near, largest) = starts_near(n, chain);
+                // No cost is larger than 1.
+                assert_eq!(near, largest <= 0.5 * n as f64, "{n}, {chain}: {largest}");
+            }
+            assert!(starts_near(n, 0).0 && !starts_near(n, n - 1).0);
+        }
+    }
+}

@@ -603,7 +603,8 @@ impl<R: Arithmetic> Solver<R> {
             real = real.saturating_sub(BLOCK);
         }
         for col in 0..cols {
-            let row = col_holders.get(col).widen() as usize;
+            // Signed, as without AVX-512 a conversion to unsigned numbers subtracts 2^63 first, which raises the inexact flag.
+            let row = col_holders.get(col).widen() as i32 as usize;
             let takes = self.col_of_row[row] == UNMATCHED;
             self.col_of_row[row] = select_unpredictable(takes, col as i32, self.col_of_row[row]);
             self.row_of_col[col] = select_unpredictable(takes, row as i32, UNMATCHED);
@@ -965,4 +966,97 @@ fn refill<V: Copy>(list: &mut Vec<V>, length: usize, value: V) {
 fn put_if(list: &mut Vec<usize>, value: usize, wanted: bool) {
     list.push(value);
     list.truncate(list.len() - usize::from(!wanted));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::{Portable, PortableVectors, SINGLES};
+    use crate::problem::{Layout, Mask, Options, Problem};
+
+    /// A stream of f32 in [0, 1) with all their digits.
+    fn random(state: &mut u64) -> f32 {
+        *state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        (*state >> 40) as f32 / (1u32 << 24) as f32
+    }
+
+    #[test]
+    fn a_margin_leaves_a_part_of_a_gap_but_whole_numbers_whole() {
+        let mut state = 1;
+        for largest in [1e-20, 0.3, 1.0, 1000.0, 1e20] {
+            let margin = Margin::of(largest);
+            let part = |times: f64| (times * largest / f64::from(1u32 << 15)) as f32;
+            let mut left_something = 0;
+            for _ in 0..1000 {
+                let gap = random(&mut state) * largest as f32;
+                let left = gap - margin.below(gap);
+                if left == 0.0 {
+                    continue;
+                }
+                left_something += 1;
+                assert!(left > part(0.99) && left < part(2.01), "{left} of {gap}");
+                assert!(left < gap, "v is lowered");
+            }
+            assert!(left_something > 900, "{left_something}");
+            // Few digits: multiples of 1/1024 of the largest cost's power of two.
+            let unit = power_of_two_from(largest) / 1024.0;
+            for times in 0..1024 {
+                let gap = (f64::from(times) * unit) as f32;
+                assert_eq!(margin.below(gap), gap);
+            }
+            // Smaller than what would be left.
+            assert_eq!(margin.below(part(0.5)), part(0.5));
+        }
+        let none = Margin::<f32>::none();
+        for gap in [0.0, 1e-30, 0.1, 1e30] {
+            assert_eq!(none.below(gap), gap);
+        }
+    }
+
+    /// Rows whose own pair the solver knows to be cheaper than all others by what f32 may be wrong about, which need no proof.
+    fn known_cheapest(cost: &[f32], rows: usize, cols: usize, margin: Margin<f32>) -> usize {
+        let problem = Problem {
+            cost,
+            rows,
+            cols,
+            row_mask: Mask::Uniform(true),
+            col_mask: Mask::Uniform(true),
+            options: Options::default(),
+        };
+        let mut layout = Layout::default();
+        layout.try_reserve(rows, cols).unwrap();
+        let instance = problem.prepare(PortableVectors, &mut layout).ok().unwrap();
+        let lanes = Portable::<f32>::default();
+        let mut solver = Solver::<f32>::default();
+        solver.try_reserve(rows, cols).unwrap();
+        let begun = solver.begin::<_, _, SINGLES, ANY>(lanes, &instance, margin);
+        begun.unwrap();
+        solver.go_on::<_, _, SINGLES>(lanes, &instance).unwrap();
+        let slack = 2.0 / (1u32 << 17) as f32;
+        let known = |&row: &usize| solver.is_cheapest_by(slack, row);
+        for row in (0..rows).filter(known) {
+            let own = solver.col_of_row()[row] as usize;
+            let reduced = |col: usize| {
+                f64::from(cost[row * cols + col]) - f64::from(solver.col_duals().get(col))
+            };
+            let others = (0..cols).filter(|&col| col != own).map(reduced);
+            let least = others.fold(f64::INFINITY, f64::min);
+            assert!(least > reduced(own) + 0.9 * f64::from(slack), "row {row}");
+        }
+        (0..rows).filter(known).count()
+    }
+
+    #[test]
+    fn margins_are_what_tells_rows_that_need_no_proof() {
+        let mut state = 2;
+        for (rows, cols) in [(100, 100), (100, 130), (60, 80)] {
+            let cost: Vec<f32> = (0..rows * cols).map(|_| random(&mut state)).collect();
+            let with = known_cheapest(&cost, rows, cols, Margin::of(1.0));
+            let without = known_cheapest(&cost, rows, cols, Margin::none());
+            assert!(
+                with > without + rows / 10,
+                "{rows}×{cols}: {with} with margins, {without} without"
+            );
+        }
+    }
 }

@@ -69,3 +69,45 @@ pub fn in_workspace<W: Keep, T>(
     }
     Ok(result)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Used(u32);
+    keep!(Used);
+
+    /// Works in a workspace that is there already, if one is kept for problems of this size. Returns how often it was used before.
+    fn uses_before(shape: (usize, usize)) -> u32 {
+        let used = |workspace: &mut Used| {
+            workspace.0 += 1;
+            Ok(workspace.0 - 1)
+        };
+        in_workspace(shape, used).expect("nothing is allocated")
+    }
+
+    #[test]
+    fn small_workspaces_are_kept_and_large_ones_are_not() {
+        for large in [
+            (256, 257),
+            (257, 256),
+            (4097, 1),
+            (1, 4097),
+            (usize::MAX, 2),
+        ] {
+            assert_eq!(uses_before(large), 0);
+            let kept = Used::at_place(|place| place.borrow().len());
+            assert_eq!(kept, Some(0), "{large:?} is kept");
+        }
+        for (before, small) in [(1, 1), (256, 256), (4096, 16), (0, 4096)]
+            .into_iter()
+            .enumerate()
+        {
+            assert_eq!(uses_before(small), before as u32);
+        }
+        // A large one neither takes the place of the kept one nor makes use of it.
+        assert_eq!(uses_before((5000, 5000)), 0);
+        assert_eq!(uses_before((8, 8)), 4);
+    }
+}
