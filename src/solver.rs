@@ -37,10 +37,11 @@
 //! left unmatched only where that is strictly cheaper than what its search found, so a lone pair at exactly L
 //! is matched. All-equal costs match i to i. Nothing depends on anything but the problem itself.
 //!
-//! **Size of the numbers.** Let C = max(|c|, |L|), where L is what the limit counts as (see [`crate::problem`]). A path alternates between adding and subtracting a cost, so
-//! duals and the lengths of settled paths stay within 2·rows·C + 2C, whatever the order of events. Where costs and
-//! L/2 are multiples of some q with 2(rows + columns)·C ≤ 2^53·q, f64 therefore computes everything that decides
-//! the answer without rounding, and the answer is exactly optimal.
+//! **Size of the numbers.** Let C = max(|c|, |L|), where L is what the limit counts as (see [`crate::problem`]). A path
+//! alternates between adding and subtracting a cost, so duals and the lengths of settled paths stay within
+//! 2·rows·C + 2C, whatever the order of events. Where costs and L/2 are multiples of some q with
+//! 2(rows + columns)·C ≤ 2^53·q, f64 therefore computes everything that decides the answer without rounding, and the
+//! answer is exactly optimal.
 //!
 //! **Cost.** Time O(rows² · columns); a sweep is one pass over a row. A search leaves out rows that are equal to one that it has
 //! swept ([`crate::equal_rows`]), and goes from one column to the next of several as near. Workspace O(rows + columns).

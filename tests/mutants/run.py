@@ -41,7 +41,7 @@ def main() -> int:
         "CARGO_PROFILE_TEST_OPT_LEVEL": "1",
         "CARGO_PROFILE_TEST_DEBUG": "false",
         "CARGO_PROFILE_TEST_LTO": "off",
-        "HUNGARIAN_PROBLEMS": "2000",
+        "HUNGARIAN_PROBLEMS": "1000",
     }
     status = subprocess.run(command, env=environment, check=False).returncode
     if status not in DONE or "--list" in arguments:
