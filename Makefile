@@ -152,7 +152,7 @@ record-instructions: $(VENV)/.complete
 # flags away from build scripts and macros, so that all builds here share those.
 HOST := $(shell rustc --version --verbose | sed -n 's/^host: //p')
 INSTRUMENTED := build/instrumented
-INSTRUMENT := RUSTC_BOOTSTRAP=1 CARGO_INCREMENTAL=0 CARGO_PROFILE_TEST_DEBUG=line-tables-only CARGO_TARGET_DIR=$(INSTRUMENTED)
+INSTRUMENT := RUSTC_BOOTSTRAP=1 CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$(INSTRUMENTED)
 SANITIZE := $(INSTRUMENT) CARGO_PROFILE_TEST_OPT_LEVEL=1 RUSTFLAGS=-Zsanitizer=address TARGET_CXXFLAGS=-fsanitize=address
 SANITIZED_ARCHIVE := $(INSTRUMENTED)/$(HOST)/debug/libhungarian_loss.a
 

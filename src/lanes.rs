@@ -3,7 +3,7 @@
 //! [`Lanes`] is all that the solver's passes over a row ask of the hardware. A vector has 8 lanes of f64 or 16 of f32 at
 //! every level, and every level performs the same IEEE operations on them, so the answer does not depend on
 //! the level. [`Level::run`] is the one place where a level is chosen. `--cfg portable_only` leaves out all others, which compiles
-//! in a third of the time.
+//! in a third of the time; so do unit tests, which are not about levels.
 
 use crate::arithmetic::Arithmetic;
 
@@ -137,9 +137,9 @@ pub struct Level(Kind);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Portable,
-    #[cfg(all(target_arch = "x86_64", not(portable_only)))]
+    #[cfg(all(target_arch = "x86_64", not(any(portable_only, test))))]
     Avx2,
-    #[cfg(all(target_arch = "x86_64", not(portable_only)))]
+    #[cfg(all(target_arch = "x86_64", not(any(portable_only, test))))]
     Avx512,
 }
 
@@ -149,7 +149,7 @@ impl Level {
 
     /// The fastest level of this processor.
     pub fn best() -> Level {
-        #[cfg(all(target_arch = "x86_64", not(portable_only)))]
+        #[cfg(all(target_arch = "x86_64", not(any(portable_only, test))))]
         {
             if x86::has_avx512() {
                 return Level(Kind::Avx512);
@@ -165,9 +165,9 @@ impl Level {
     pub fn all() -> Vec<Level> {
         [
             Some(Level::PORTABLE),
-            #[cfg(all(target_arch = "x86_64", not(portable_only)))]
+            #[cfg(all(target_arch = "x86_64", not(any(portable_only, test))))]
             x86::has_avx2().then_some(Level(Kind::Avx2)),
-            #[cfg(all(target_arch = "x86_64", not(portable_only)))]
+            #[cfg(all(target_arch = "x86_64", not(any(portable_only, test))))]
             x86::has_avx512().then_some(Level(Kind::Avx512)),
         ]
         .into_iter()
@@ -179,10 +179,10 @@ impl Level {
     pub fn run<W: Work>(self, work: W) -> W::Output {
         match self.0 {
             Kind::Portable => work.run(PortableVectors),
-            #[cfg(all(target_arch = "x86_64", not(portable_only)))]
+            #[cfg(all(target_arch = "x86_64", not(any(portable_only, test))))]
             // SAFETY: `best` and `all`, which alone make this kind, saw that the processor has these features.
             Kind::Avx2 => unsafe { x86::run_with_avx2(work) },
-            #[cfg(all(target_arch = "x86_64", not(portable_only)))]
+            #[cfg(all(target_arch = "x86_64", not(any(portable_only, test))))]
             // SAFETY: as above.
             Kind::Avx512 => unsafe { x86::run_with_avx512(work) },
         }
@@ -393,7 +393,7 @@ impl LaneWise for Portable<f64> {
     }
 }
 
-#[cfg(all(target_arch = "x86_64", not(portable_only)))]
+#[cfg(all(target_arch = "x86_64", not(any(portable_only, test))))]
 mod x86 {
     use std::arch::is_x86_feature_detected;
     use std::arch::x86_64::*;
