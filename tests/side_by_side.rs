@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{Owned, doubled_objective, doubled_optimum};
-use hungarian_loss::batch::{self, Inputs, Outputs, Shape};
-use hungarian_loss::certificate::{Answer, check};
+use common::{Owned, doubled_objective, doubled_optimum, solve_batch_at};
+use hungarian_loss::certificate::check;
+use hungarian_loss::lanes::Level;
 use hungarian_loss::problem::Options;
 use proptest::prelude::*;
 
@@ -89,49 +89,22 @@ proptest! {
     #[test]
     fn neighbours_do_not_matter(batch in batch_of_problems()) {
         let (rows, cols) = (batch[0].1.rows, batch[0].1.cols);
-        let problems = batch.len();
-        let owned = || batch.iter().map(|(_, problem)| problem);
-        let cost: Vec<f32> = owned().flat_map(|problem| problem.cost.clone()).collect();
-        let row_mask: Vec<bool> = owned().flat_map(|problem| problem.row_mask.clone()).collect();
-        let col_mask: Vec<bool> = owned().flat_map(|problem| problem.col_mask.clone()).collect();
-        let cost_limit: Vec<f32> = owned().map(|problem| problem.options.cost_limit as f32).collect();
-        let (mut total_cost, mut status) = (vec![-77.0f32; problems], vec![-77; problems]);
-        let (mut row_to_col, mut col_to_row) = (vec![-77; problems * rows], vec![-77; problems * cols]);
-        let (mut row_duals, mut col_duals) = (vec![-77.0f32; problems * rows], vec![-77.0f32; problems * cols]);
-        let tally = batch::solve(
-            Shape { problems, rows, cols },
-            &Inputs { cost: &cost, row_mask: &row_mask, col_mask: &col_mask, cost_limit: &cost_limit, maximize: batch[0].1.options.maximize },
-            &mut Outputs {
-                total_cost: &mut total_cost,
-                row_to_col: &mut row_to_col,
-                col_to_row: &mut col_to_row,
-                row_duals: &mut row_duals,
-                col_duals: &mut col_duals,
-                status: &mut status,
-            },
-        ).expect("sizes fit");
-        prop_assert_eq!(tally.exact + tally.proven + tally.redone + tally.bad, problems as u64);
-        let widen = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
-        for (index, (kind, problem)) in batch.iter().enumerate() {
-            let answer = Answer {
-                total_cost: total_cost[index].into(),
-                row_to_col: row_to_col[index * rows..][..rows].to_vec(),
-                col_to_row: col_to_row[index * cols..][..cols].to_vec(),
-                row_duals: widen(&row_duals[index * rows..][..rows]),
-                col_duals: widen(&col_duals[index * cols..][..cols]),
-            };
+        let problems: Vec<_> = batch.iter().map(|(_, problem)| problem.clone()).collect();
+        let (answers, tally) = solve_batch_at(Level::best(), &problems);
+        prop_assert_eq!(tally.exact + tally.proven + tally.redone + tally.bad, batch.len() as u64);
+        for ((kind, problem), (answer, status)) in batch.iter().zip(answers) {
             let is_invalid = matches!(kind, Kind::Invalid) && problem.row_mask[0] && problem.col_mask[0];
             if is_invalid {
-                prop_assert_eq!(status[index], 2);
+                prop_assert_eq!(status, 2);
                 prop_assert!(answer.total_cost.is_nan());
                 continue;
             }
             // What is not there must not be looked at by the oracle either.
             let Some(optimum) = doubled_optimum(problem) else {
-                prop_assert_eq!(status[index], 1);
+                prop_assert_eq!(status, 1);
                 continue;
             };
-            prop_assert_eq!(status[index], 0);
+            prop_assert_eq!(status, 0);
             let objective = doubled_objective(problem, &answer);
             // What the contract allows where the digits of the costs do not fit f64.
             let allowed = match kind {
