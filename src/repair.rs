@@ -78,11 +78,15 @@ pub enum Raised {
 }
 
 impl Repair {
-    /// As [`Repair::raise`], by all pairs: row after row, over and over, until nothing rises. For instances full of ties, whose
-    /// near-tight pairs are a good part of all; there it takes a few rounds.
+    /// As [`Repair::raise`], by all pairs. For instances full of ties, whose near-tight pairs are a good part of all.
+    ///
+    /// Where costs are equal but for rounding, as sums of a row's and a column's share are, the errors of one pair after another add
+    /// up to a little that can be saved, and duals rise by that, round after round. Then each row's own pair may miss being its
+    /// cheapest by one such error: so they do not add up, and the duals still prove the answer to within a few roundings.
     ///
     /// Returns by how much a row's own pair misses being its cheapest, at most; `None` if that is too much to be a matter of
-    /// rounding. An instance that promises exact arithmetic has nothing between 0 and what is too much.
+    /// rounding. An instance that promises exact arithmetic has nothing between 0 and what is too much (see [`crate::solver`],
+    /// "size of the numbers").
     #[inline(always)]
     pub fn raise_by_sweeps<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
         &self,
@@ -92,53 +96,46 @@ impl Repair {
         col_duals: &mut PerColumn<f64>,
     ) -> Option<f64> {
         let matched = || solved.col_of_row().iter().map(|&col| col as usize);
-        // Both are exact: duals are whole multiples of a power of two that is far below these, see `crate::exact`.
-        let (ceiling, lowered) = if instance.is_balanced() {
-            // Duals may have drifted far down together, and what is large is rounded more.
-            let duals = matched().map(|col| col_duals.get(col));
-            (f64::INFINITY, duals.fold(f64::NEG_INFINITY, f64::max))
-        } else {
-            // What f32 has left a little too high may not hold others above their ceiling. All are lowered by more than that; what
-            // is too low rises again.
-            (0.0, power_of_two_from(16.0 * self.slack))
-        };
-        for col in matched() {
-            col_duals.set(col, col_duals.get(col) - lowered);
-        }
-        let mut missed_before = f64::INFINITY;
-        loop {
-            let mut missed = 0.0;
-            for (row, col) in matched().enumerate() {
-                let least = sweep::least_reduced_cost(lanes, instance.row(row), col_duals);
-                let raised = instance.cost(row, col) - least;
-                let dual = col_duals.get(col);
-                if raised > ceiling {
-                    return None;
+        let rounding = instance.largest * f64::EPSILON;
+        for allowed in [0.0, rounding] {
+            // Both are exact, the first time: duals are whole multiples of a power of two that is far below these, see
+            // `crate::exact`.
+            let (ceiling, lowered) = if instance.is_balanced() {
+                // Duals may have drifted far down together, and what is large is rounded more.
+                let duals = matched().map(|col| col_duals.get(col));
+                (f64::INFINITY, duals.fold(f64::NEG_INFINITY, f64::max))
+            } else {
+                // What f32 has left a little too high may not hold others above their ceiling. All are lowered by more than that;
+                // what is too low rises again.
+                (0.0, power_of_two_from(16.0 * self.slack))
+            };
+            for col in matched() {
+                col_duals.set(col, col_duals.get(col) - lowered);
+            }
+            let mut raised_before = f64::INFINITY;
+            loop {
+                let (mut raised, mut most_missed) = (0.0, 0.0);
+                for (row, col) in matched().enumerate() {
+                    let least = sweep::least_reduced_cost(lanes, instance.row(row), col_duals);
+                    let (dual, wanted) = (col_duals.get(col), instance.cost(row, col) - least);
+                    most_missed = (wanted - dual).max(most_missed);
+                    if wanted - allowed > dual {
+                        let risen = (wanted - allowed).min(ceiling);
+                        col_duals.set(col, risen);
+                        raised += risen - dual;
+                    }
                 }
-                if raised > dual {
-                    col_duals.set(col, raised);
-                    missed += raised - dual;
+                // The difference is rounded, too.
+                if raised == 0.0 && most_missed <= 1.5 * rounding {
+                    return Some(most_missed);
                 }
+                if raised == 0.0 || raised > 0.5 * raised_before {
+                    break;
+                }
+                raised_before = raised;
             }
-            if missed == 0.0 {
-                return Some(missed);
-            }
-            if missed > 0.5 * missed_before {
-                break;
-            }
-            missed_before = missed;
         }
-        // Rounding errors chase each other round. How large are they? One that costs of this size may have in any sum is none
-        // to speak of: the duals still prove the answer. Costs that promise exact arithmetic are multiples of more than that (see
-        // `crate::solver`, "size of the numbers").
-        let accepted = instance.largest * f64::EPSILON;
-        let mut most_missed = 0.0;
-        for (row, col) in matched().enumerate() {
-            let least = sweep::least_reduced_cost(lanes, instance.row(row), col_duals);
-            let missed = instance.cost(row, col) - col_duals.get(col) - least;
-            most_missed = missed.max(most_missed);
-        }
-        (most_missed <= accepted).then_some(most_missed)
+        None
     }
 }
 
