@@ -176,7 +176,7 @@ fn draw(rows: usize) -> impl Iterator<Item = usize> {
     let draws = (3 * rows.isqrt()).min(rows) as u64;
     // Squares, as multiples alone would be spread too evenly.
     let fractions = (0..draws).map(|draw| (draw * draw).wrapping_mul(SPREAD) >> 32);
-    fractions.map(move |fraction| (fraction * rows as u64 >> 32) as usize)
+    fractions.map(move |fraction| ((fraction * rows as u64) >> 32) as usize)
 }
 
 /// A few costs from all over a row.
