@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::slice;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use prost::Message;
@@ -29,6 +30,9 @@ impl OpLibrary {
     ///
     /// This runs the code of the shared object, so the path must be one the caller trusts.
     ///
+    /// Load libraries before other threads use TensorFlow. The first look at an op takes a lock of TensorFlow's twice, for reading;
+    /// a library that registers its kernels in between waits for both, and they for it, for ever.
+    ///
     /// # Errors
     ///
     /// There is no file at `path`, TensorFlow cannot load it (it was built for another version, say), or
@@ -40,6 +44,9 @@ impl OpLibrary {
         let absolute = path.canonicalize();
         let absolute =
             absolute.with_context(|| format!("there is no op library at {}", path.display()))?;
+        // Of several threads that begin like this, one registers and the others find it done.
+        static LOADING: Mutex<()> = Mutex::new(());
+        let _one_at_a_time = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
         Self::load_absolute(&absolute)
             .with_context(|| format!("could not load the op library {}", path.display()))
     }

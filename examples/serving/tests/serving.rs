@@ -33,9 +33,14 @@ fn model_path() -> PathBuf {
     required("HUNGARIAN_SERVING_MODEL")
 }
 
-fn load_model() -> SavedModel {
+/// What each test begins with, as they run on many threads: see `OpLibrary::load`.
+fn load_library() {
     let library = OpLibrary::load(library_path()).unwrap();
     assert_eq!(library.op_names(), ["HungarianAssignment"]);
+}
+
+fn load_model() -> SavedModel {
+    load_library();
     SavedModel::load(model_path()).unwrap()
 }
 
@@ -330,6 +335,7 @@ fn an_error_inside_the_graph_is_one_line() {
 
 #[test]
 fn a_library_or_model_that_cannot_be_loaded_is_an_error() {
+    load_library();
     let missing = message(OpLibrary::load("no_such_directory/_hungarian.so"));
     assert_contains(
         &missing,
