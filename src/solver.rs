@@ -974,22 +974,17 @@ mod tests {
     use super::*;
     use crate::lanes::{Portable, PortableVectors, SINGLES};
     use crate::problem::{Layout, Mask, Options, Problem};
-
-    /// A stream of f32 in [0, 1) with all their digits.
-    fn random(state: &mut u64) -> f32 {
-        *state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-        (*state >> 40) as f32 / (1u32 << 24) as f32
-    }
+    use hungarian_random::Random;
 
     #[test]
     fn a_margin_leaves_a_part_of_a_gap_but_whole_numbers_whole() {
-        let mut state = 1;
+        let mut random = Random::new(1);
         for largest in [1e-20, 0.3, 1.0, 1000.0, 1e20] {
             let margin = Margin::of(largest);
             let part = |times: f64| (times * largest / f64::from(1u32 << 15)) as f32;
             let mut left_something = 0;
             for _ in 0..1000 {
-                let gap = random(&mut state) * largest as f32;
+                let gap = random.uniform() as f32 * largest as f32;
                 let left = gap - margin.below(gap);
                 if left == 0.0 {
                     continue;
@@ -1049,9 +1044,9 @@ mod tests {
 
     #[test]
     fn margins_are_what_tells_rows_that_need_no_proof() {
-        let mut state = 2;
+        let mut random = Random::new(3);
         for (rows, cols) in [(100, 100), (100, 130), (60, 80)] {
-            let cost: Vec<f32> = (0..rows * cols).map(|_| random(&mut state)).collect();
+            let cost: Vec<f32> = (0..rows * cols).map(|_| random.uniform() as f32).collect();
             let with = known_cheapest(&cost, rows, cols, Margin::of(1.0));
             let without = known_cheapest(&cost, rows, cols, Margin::none());
             assert!(

@@ -52,16 +52,20 @@ fn transpose<T: Cost>(problem: &Owned<T>) -> Owned<T> {
     transposed
 }
 
-/// Costs that f64 cannot subtract from one another: all have the digits of a `mantissa`, and are of many magnitudes. One column
-/// is so cheap that all rows want it, so that subtracted they are.
-fn rounding<T: Cost>(
+/// Costs that fit f64, whole numbers; or costs that it cannot subtract from one another: all have the digits of a mantissa, and are
+/// of many magnitudes. One column is so cheap that all rows want it, so that subtracted they are. `draw` takes mantissa and power.
+fn drawn<T: Cost>(
     random: &mut Random,
     (rows, cols): (usize, usize),
     options: Options,
+    fits: bool,
     draw: impl Fn(f64, i32) -> T,
 ) -> Owned<T> {
     let cheap = random.index(cols);
     let cost = (0..rows * cols).map(|at| {
+        if fits {
+            return draw(options.sign() * random.index(1000) as f64, 0);
+        }
         let power = random.index(30) + if at % cols == cheap { 40 } else { 0 };
         draw(options.sign() * (1.0 + random.uniform()), -(power as i32))
     });
@@ -70,37 +74,22 @@ fn rounding<T: Cost>(
     problem
 }
 
-/// Costs that it can: whole numbers.
-fn whole<T: Cost>(
-    random: &mut Random,
-    (rows, cols): (usize, usize),
-    options: Options,
-    draw: impl Fn(f64, i32) -> T,
-) -> Owned<T> {
-    let cost = (0..rows * cols).map(|_| draw(options.sign() * random.index(1000) as f64, 0));
-    let mut problem = Owned::new(rows, cols, cost.collect());
-    problem.options = options;
-    problem
-}
-
-/// Either, turned round half of the time.
-fn drawn<T: Cost>(
-    random: &mut Random,
-    shape: (usize, usize),
-    options: Options,
-    fits: bool,
-    draw: impl Fn(f64, i32) -> T,
-) -> Owned<T> {
-    let problem = if fits {
-        whole(random, shape, options, draw)
-    } else {
-        rounding(random, shape, options, draw)
-    };
+/// Turned round half of the time.
+fn turned<T: Cost>(random: &mut Random, problem: Owned<T>) -> Owned<T> {
     if random.one_in(2) {
         transpose(&problem)
     } else {
         problem
     }
+}
+
+fn double(mantissa: f64, power: i32) -> f64 {
+    mantissa * 2f64.powi(power)
+}
+
+/// Fewer digits, so farther apart.
+fn single(mantissa: f64, power: i32) -> f32 {
+    mantissa as f32 * 2f32.powi(power + power / 2)
 }
 
 #[test]
@@ -116,13 +105,10 @@ fn what_rounds_is_never_called_exact_and_whole_numbers_always_are() {
         };
         let draws = if shape.1 > 64 { 1 } else { 4 };
         for fits in [false, true].repeat(draws) {
-            let double = |mantissa: f64, power| mantissa * 2f64.powi(power);
-            let problem = drawn(&mut random, shape, options, fits, double);
-            hold_evidence::<f64, f64>(&problem, fits, F64_ROUNDOFF);
-            // Fewer digits, so farther apart.
-            let single = |mantissa, power| mantissa as f32 * 2f32.powi(power + power / 2);
-            let problem = drawn(&mut random, shape, options, fits, single);
-            hold_evidence::<f32, f32>(&problem, fits, F32_ROUNDOFF);
+            let wide = drawn(&mut random, shape, options, fits, double);
+            hold_evidence::<f64, f64>(&turned(&mut random, wide), fits, F64_ROUNDOFF);
+            let narrow = drawn(&mut random, shape, options, fits, single);
+            hold_evidence::<f32, f32>(&turned(&mut random, narrow), fits, F32_ROUNDOFF);
         }
     }
 }
@@ -156,12 +142,7 @@ fn neighbours_that_round_make_nothing_exact_that_is_not() {
             .map(|_| {
                 let fits = random.one_in(2);
                 fitting += u64::from(fits);
-                let double = |mantissa: f64, power| mantissa * 2f64.powi(power);
-                if fits {
-                    whole(&mut random, shape, Options::default(), double)
-                } else {
-                    rounding(&mut random, shape, Options::default(), double)
-                }
+                drawn(&mut random, shape, Options::default(), fits, double)
             })
             .collect();
         for level in Level::all() {
@@ -250,11 +231,7 @@ fn exact_answers_need_no_tolerance() {
             });
             let cost: Vec<f64> = cost.collect();
             let problem = Owned::new(rows, cols, cost);
-            let problem = if random.one_in(2) {
-                transpose(&problem)
-            } else {
-                problem
-            };
+            let problem = turned(&mut random, problem);
             for level in Level::all() {
                 let (answer, tally) = solve_alone_at::<f64, f64>(level, &problem);
                 let name = format!("{shape:?}, {digits} digits, {others}, {offset}, {chain}");
@@ -406,8 +383,7 @@ fn what_a_neighbour_spoils_is_solved_again_as_if_alone() {
     // So large that two f64 problems take turns.
     let n = 218;
     let mut random = Random::new(5);
-    let double = |mantissa: f64, power| mantissa * 2f64.powi(power);
-    let neighbour = rounding(&mut random, (n, n), Options::default(), double);
+    let neighbour = drawn(&mut random, (n, n), Options::default(), false, double);
     for gap in (16..48)
         .step_by(3)
         .map(|times| f64::from(times) * 2f64.powi(-20))
