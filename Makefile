@@ -41,7 +41,7 @@ $(VENV)/.complete: $(REQUIREMENTS) python_shim/pyproject.toml
 	touch $@
 
 # The static library: solver, bridge and TensorFlow shim.
-$(ARCHIVE): Cargo.toml Cargo.lock build.rs $(wildcard src/*.rs src/cuda/*.rs cuda/*.ptx tf_op/*.cc tf_op/*.h) tf_op/flags.py $(VENV)/.complete
+$(ARCHIVE): Cargo.toml Cargo.lock build.rs $(shell find src -name "*.rs") $(wildcard cuda/*.ptx tf_op/*.cc tf_op/*.h) tf_op/flags.py $(VENV)/.complete
 	CARGO_TARGET_DIR=$(TARGET) cargo build --release --locked --features $(FEATURES)
 	touch $@
 
@@ -184,7 +184,7 @@ $(BOUNDARY)/share: tests/cpp/share.cc tf_op/share.h tf_op/without_exceptions.h $
 	$(CXX) -std=c++17 -g -O1 -fsanitize=thread -Wall -Wextra -Werror -I. -isystem "$$folder/include" $< -o $@ \
 	  -L"$$folder" -l:libtensorflow_framework.so.2 -Wl,-rpath,"$$folder" -pthread
 
-$(SANITIZED_ARCHIVE): Cargo.toml Cargo.lock build.rs $(wildcard src/*.rs src/cuda/*.rs)
+$(SANITIZED_ARCHIVE): Cargo.toml Cargo.lock build.rs $(shell find src -name "*.rs")
 	$(SANITIZE) cargo build --locked --profile test --target $(HOST)
 	touch $@
 
@@ -329,7 +329,7 @@ $(XLA_RUNTIME): tests/gpu/xla_runtime.cc $(VENV)/.complete
 gpu-check: $(GPU_CHECK)
 	$(GPU_CHECK)
 
-$(GPU_CHECK): Cargo.toml Cargo.lock $(wildcard src/*.rs src/cuda/*.rs cuda/*.ptx bench/gpu_check/src/*.rs tests/twin/src/*.rs)
+$(GPU_CHECK): Cargo.toml Cargo.lock $(wildcard XX cuda/*.ptx bench/gpu_check/src/*.rs tests/twin/src/*.rs)
 	CARGO_TARGET_DIR=target cargo build --locked --profile test --package hungarian-gpu-check
 	@mkdir -p $(@D)
 	objcopy --strip-debug target/debug/gpu-check $@

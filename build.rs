@@ -27,13 +27,13 @@ const XLA_CUDA_SOURCE: &str = "xla_cuda_call.cc";
 const XLA_HEADER: &str = "xla/ffi/api/ffi.h";
 
 fn main() -> anyhow::Result<()> {
-    println!("cargo::rerun-if-changed=src/bridge.rs");
+    println!("cargo::rerun-if-changed=src/op/bridge.rs");
     println!("cargo::rerun-if-changed=src/cuda/bridge.rs");
     println!("cargo::rerun-if-changed=tf_op");
     println!("cargo::rerun-if-env-changed={PYTHON}");
 
     let with_cuda = env::var_os("CARGO_FEATURE_CUDA").is_some();
-    let bridges = ["src/bridge.rs", "src/cuda/bridge.rs"];
+    let bridges = ["src/op/bridge.rs", "src/cuda/bridge.rs"];
     cxx_build::bridges(&bridges[..1 + usize::from(with_cuda)])
         .std("c++17")
         .flag("-fvisibility=hidden")

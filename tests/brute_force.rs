@@ -4,9 +4,10 @@ mod common;
 
 use common::{Owned, doubled_objective, doubled_optimum, solve};
 use half::{bf16, f16};
-use hungarian_loss::batch::{Real, Solvable};
-use hungarian_loss::certificate::check;
-use hungarian_loss::problem::Options;
+use hungarian_loss::batch::Solvable;
+use hungarian_loss::problem::given::Options;
+use hungarian_loss::prove::certificate::check;
+use hungarian_loss::simd::cost::Real;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 

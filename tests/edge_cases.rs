@@ -4,13 +4,13 @@ mod common;
 
 use common::{Owned, doubled_objective, solve, solve_together};
 use hungarian_loss::batch::{self, Inputs, Outputs, Shape};
-use hungarian_loss::certificate::check;
-use hungarian_loss::problem::Options;
+use hungarian_loss::problem::given::Options;
+use hungarian_loss::prove::certificate::check;
 
 const F64_ROUNDOFF: f64 = 1.0 / (1u64 << 53) as f64;
 const INF: f64 = f64::INFINITY;
 
-fn optimal(problem: &Owned<f64>) -> hungarian_loss::certificate::Answer {
+fn optimal(problem: &Owned<f64>) -> hungarian_loss::prove::certificate::Answer {
     let (answer, status) = solve::<f64, f64>(problem);
     assert_eq!(status, 0, "{problem:?}");
     check(&problem.view(), &answer, F64_ROUNDOFF).unwrap();

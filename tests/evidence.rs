@@ -6,10 +6,12 @@ use std::cmp::Ordering;
 use std::slice::from_ref;
 
 use common::{Owned, solve_batch_at};
-use hungarian_loss::batch::{Real, Solvable, Tally};
-use hungarian_loss::certificate::{Answer, check};
-use hungarian_loss::lanes::Level;
-use hungarian_loss::problem::{Cost, Options};
+use hungarian_loss::batch::{Solvable, Tally};
+use hungarian_loss::problem::given::Options;
+use hungarian_loss::prove::certificate::{Answer, check};
+use hungarian_loss::simd::cost::Cost;
+use hungarian_loss::simd::cost::Real;
+use hungarian_loss::simd::level::Level;
 use hungarian_random::Random;
 
 const F32_ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;

@@ -4,9 +4,10 @@
 mod common;
 
 use common::{Owned, solve, solve_and_tally, whole};
-use hungarian_loss::batch::{Real, Solvable, Tally};
-use hungarian_loss::certificate::{Answer, check};
-use hungarian_loss::problem::Cost;
+use hungarian_loss::batch::{Solvable, Tally};
+use hungarian_loss::prove::certificate::{Answer, check};
+use hungarian_loss::simd::cost::Cost;
+use hungarian_loss::simd::cost::Real;
 use hungarian_random::Random;
 use num_bigint::BigInt;
 

@@ -8,7 +8,7 @@ mod common;
 use std::arch::asm;
 
 use common::{Owned, solve};
-use hungarian_loss::certificate::Answer;
+use hungarian_loss::prove::certificate::Answer;
 use hungarian_random::Random;
 
 fn read() -> u32 {

@@ -9,9 +9,11 @@ use std::env;
 
 use common::{Owned, solve_and_tally};
 use half::{bf16, f16};
-use hungarian_loss::batch::{Real, Solvable, Tally};
-use hungarian_loss::certificate::check;
-use hungarian_loss::problem::{Cost, Options};
+use hungarian_loss::batch::{Solvable, Tally};
+use hungarian_loss::problem::given::Options;
+use hungarian_loss::prove::certificate::check;
+use hungarian_loss::simd::cost::Cost;
+use hungarian_loss::simd::cost::Real;
 use hungarian_random::Random;
 use indicatif::{ProgressBar, ProgressStyle};
 use pathfinding::kuhn_munkres::kuhn_munkres_min;

@@ -3,9 +3,9 @@
 mod common;
 
 use common::{Owned, doubled_objective, doubled_optimum, solve_batch_at};
-use hungarian_loss::certificate::check;
-use hungarian_loss::lanes::Level;
-use hungarian_loss::problem::Options;
+use hungarian_loss::problem::given::Options;
+use hungarian_loss::prove::certificate::check;
+use hungarian_loss::simd::level::Level;
 use proptest::prelude::*;
 
 const F32_ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;

@@ -5,10 +5,11 @@ mod common;
 use std::slice::from_ref;
 
 use common::{Owned, solve, solve_batch_at};
-use hungarian_loss::batch::{Real, Solvable};
-use hungarian_loss::certificate::check;
-use hungarian_loss::lanes::Level;
-use hungarian_loss::problem::Cost;
+use hungarian_loss::batch::Solvable;
+use hungarian_loss::prove::certificate::check;
+use hungarian_loss::simd::cost::Cost;
+use hungarian_loss::simd::cost::Real;
+use hungarian_loss::simd::level::Level;
 use hungarian_random::Random;
 
 /// Widths around those where words of 64 bits, and quads of eight and of sixteen lanes, come to an end.

@@ -1,7 +1,8 @@
 //! Each operation of the vectors, at each level of this processor, does to each lane what it does to plain arrays.
 
-use hungarian_loss::arithmetic::Arithmetic;
-use hungarian_loss::lanes::{DOUBLES, LaneWise, Lanes, Level, SINGLES, Vectors, Work};
+use hungarian_loss::number::arithmetic::Arithmetic;
+use hungarian_loss::simd::level::Level;
+use hungarian_loss::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, Work};
 use hungarian_random::Random;
 
 /// What operations gave, in order, by name.

@@ -1,4 +1,4 @@
-// The C++ half of the bridge to the Rust solver (src/bridge.rs): picks the
+// The C++ half of the bridge to the Rust solver (src/op/bridge.rs): picks the
 // entry point for a cost type, and turns an outcome into a Status.
 
 #ifndef HUNGARIAN_TF_OP_SOLVER_BRIDGE_H_
@@ -9,7 +9,7 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "hungarian-loss/src/bridge.rs.h"
+#include "hungarian-loss/src/op/bridge.rs.h"
 #include "rust/cxx.h"
 #include "tensorflow/core/framework/numeric_types.h"
 

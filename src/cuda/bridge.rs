@@ -2,7 +2,7 @@
 //!
 //! Addresses are the device's, and travel as numbers; nothing behind them is looked at here.
 
-use crate::bridge::{Failure, guard};
+use crate::op::bridge::{Failure, guard};
 
 use super::driver::{Cause, DriverError, Stream};
 use super::launch::{self, LaunchError, Workspace};
@@ -48,8 +48,8 @@ pub mod ffi {
     }
 
     extern "C++" {
-        include!("hungarian-loss/src/bridge.rs.h");
-        type Outcome = crate::bridge::ffi::Outcome;
+        include!("hungarian-loss/src/op/bridge.rs.h");
+        type Outcome = crate::op::bridge::ffi::Outcome;
     }
 
     extern "Rust" {
@@ -69,7 +69,7 @@ pub mod ffi {
     }
 }
 
-use crate::bridge::ffi::{ErrorKind, Outcome};
+use crate::op::bridge::ffi::{ErrorKind, Outcome};
 use ffi::{CudaBatch, CudaCosts};
 
 unsafe fn cuda_workspace(batch: &CudaBatch, bytes: &mut u64) -> Outcome {

@@ -3,10 +3,12 @@
 // Each test program uses its own part.
 #![allow(dead_code)]
 
-use hungarian_loss::batch::{self, Inputs, Outputs, Real, Shape, Solvable, Tally};
-use hungarian_loss::certificate::Answer;
-use hungarian_loss::lanes::Level;
-use hungarian_loss::problem::{Cost, Mask, Options, Problem};
+use hungarian_loss::batch::{self, Inputs, Outputs, Shape, Solvable, Tally};
+use hungarian_loss::problem::given::{Mask, Options, Problem};
+use hungarian_loss::prove::certificate::Answer;
+use hungarian_loss::simd::cost::Cost;
+use hungarian_loss::simd::cost::Real;
+use hungarian_loss::simd::level::Level;
 use num_bigint::BigInt;
 
 /// A problem that owns its data.

@@ -1,4 +1,4 @@
-// The bridge (src/bridge.rs) from the side that calls it: every entry point,
+// The bridge (src/op/bridge.rs) from the side that calls it: every entry point,
 // every kind of argument, and what no caller should send. tests/cpp/run.sh runs
 // this plainly, under sanitizers and under valgrind.
 //
@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-#include "hungarian-loss/src/bridge.rs.h"
+#include "hungarian-loss/src/op/bridge.rs.h"
 #include "rust/cxx.h"
 
 namespace {

@@ -1,9 +1,11 @@
 //! What must hold of every answer.
 
 use half::{bf16, f16};
-use hungarian_loss::batch::{self, Inputs, Outputs, Real, Shape, Solvable, Tally};
-use hungarian_loss::certificate::{Answer, check};
-use hungarian_loss::problem::{Cost, Options};
+use hungarian_loss::batch::{self, Inputs, Outputs, Shape, Solvable, Tally};
+use hungarian_loss::problem::given::Options;
+use hungarian_loss::prove::certificate::{Answer, check};
+use hungarian_loss::simd::cost::Cost;
+use hungarian_loss::simd::cost::Real;
 use num_bigint::BigInt;
 
 use crate::case::{Case, Kind};

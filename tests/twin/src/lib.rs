@@ -8,11 +8,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use half::{bf16, f16};
-use hungarian_loss::batch::{Inputs, Outputs, Real, Shape, Solvable, solve};
-use hungarian_loss::certificate::Answer;
+use hungarian_loss::batch::{Inputs, Outputs, Shape, Solvable, solve};
 use hungarian_loss::cuda::parameters::{DeviceBatch, Parameters};
 use hungarian_loss::cuda::plan::{CostType, Device, Plan};
-use hungarian_loss::problem::{Mask, Options, Problem};
+use hungarian_loss::problem::given::{Mask, Options, Problem};
+use hungarian_loss::prove::certificate::Answer;
+use hungarian_loss::simd::cost::Real;
 
 /// What counters of the kernels count, for the problem that took most: `Counter` in `cuda/twin/device.h`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

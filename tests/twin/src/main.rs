@@ -9,7 +9,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use half::{bf16, f16};
-use hungarian_loss::batch::{Real, Shape};
+use hungarian_loss::batch::Shape;
+use hungarian_loss::simd::cost::Real;
 use hungarian_random::Random;
 use hungarian_twin::parity::{FAMILIES, Family, Traits, compare, draw};
 use hungarian_twin::{Batch, Counts, Number, Solution, Twin, device};

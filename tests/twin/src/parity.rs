@@ -1,11 +1,12 @@
 //! Random batches, and what a device's solution of one is held to.
 
 use anyhow::{Context, Result, ensure};
-use hungarian_loss::batch::{Real, Shape};
-use hungarian_loss::certificate::check;
+use hungarian_loss::batch::Shape;
 use hungarian_loss::cuda::plan::CostType;
-use hungarian_loss::problem::Problem;
-use hungarian_loss::sum::compensated_sum;
+use hungarian_loss::number::sum::compensated_sum;
+use hungarian_loss::problem::given::Problem;
+use hungarian_loss::prove::certificate::check;
+use hungarian_loss::simd::cost::Real;
 use hungarian_random::Random;
 
 use crate::{Batch, Number, Solution};

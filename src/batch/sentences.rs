@@ -1,0 +1,109 @@
+//! What is wrong with a problem, as a sentence for the user.
+
+use crate::batch::status::Status;
+use crate::batch::tensors::{Inputs, Shape};
+use crate::number::environment::DefaultEnvironment;
+use crate::problem::given::Invalid;
+use crate::problem::instance::Instance;
+use crate::problem::prepare::{Layout, Unprepared};
+use crate::simd::cost::{Cost, Entry};
+use crate::simd::portable::PortableVectors;
+
+/// One sentence on the first problem whose status is not 0, or `None`.
+///
+/// `batch_dims` are the leading dimensions of the cost tensor, for naming an entry as the user would.
+pub fn describe_first_bad<T: Cost>(
+    shape: Shape,
+    inputs: &Inputs<T>,
+    batch_dims: &[i64],
+    status: &[i32],
+) -> Option<String> {
+    let index = status
+        .iter()
+        .position(|&code| code != Status::Optimal.code())?;
+    let _ieee = DefaultEnvironment::on_this_thread();
+    let problem = inputs.problem(shape, index);
+    let place = batch_index(index, batch_dims);
+    let of_problem = match batch_dims {
+        [] => String::new(),
+        _ => format!("[{}]", place.trim_end_matches(", ")),
+    };
+    let where_ = match batch_dims {
+        [] => "the problem".to_string(),
+        _ => format!("problem {of_problem}"),
+    };
+    let forbidden = if inputs.maximize { "-inf" } else { "+inf" };
+    let mut layout = Layout::default();
+    layout.try_reserve(shape.rows, shape.cols).ok()?;
+    Some(match problem.prepare(PortableVectors, &mut layout) {
+        Err(Unprepared::Memory(_)) => return None,
+        Err(Unprepared::Invalid(Invalid::Limit)) => {
+            let which = match inputs.cost_limit {
+                [_] => "",
+                _ => &of_problem,
+            };
+            format!("cost_limit{which} is nan, expected a number")
+        }
+        Err(Unprepared::Invalid(Invalid::Entry { row, col, value })) => {
+            let value = if value.is_nan() {
+                "nan"
+            } else if value > 0.0 {
+                "+inf"
+            } else {
+                "-inf"
+            };
+            format!(
+                "{where_} is invalid: cost[{place}{row}, {col}] is {value}, \
+                 expected a finite cost or {forbidden} (a forbidden pair)"
+            )
+        }
+        Ok(instance) => {
+            let required = instance.rows();
+            let reason = match barred(&instance) {
+                Some((side, name)) => format!("{side} {name} has no allowed pair"),
+                None => format!(
+                    "the allowed pairs (cost not {forbidden}) cannot match {required} pairs at once"
+                ),
+            };
+            format!(
+                "{where_} is infeasible: {reason}; \
+                 expected min(existing rows, existing columns) = {required} matches"
+            )
+        }
+    })
+}
+
+/// A row or column that has to be matched and has no allowed pair, as the user calls it.
+fn barred<E: Entry>(instance: &Instance<E>) -> Option<(&'static str, usize)> {
+    let (rows, cols) = (instance.rows(), instance.cols());
+    let sides = if instance.transposed {
+        ["column", "row"]
+    } else {
+        ["row", "column"]
+    };
+    let forbidden = |row, col| instance.cost(row, col) == f64::INFINITY;
+    let row = (0..rows).find(|&row| (0..cols).all(|col| forbidden(row, col)));
+    if let Some(row) = row {
+        return Some((sides[0], instance.row_names.get(row)));
+    }
+    let col = (0..cols).find(|&col| (0..rows).all(|row| forbidden(row, col)));
+    // On the longer side some may stay unmatched.
+    col.filter(|_| rows == cols)
+        .map(|col| (sides[1], instance.col_names.get(col)))
+}
+
+/// "2, 0, " for the problem at `index` of a batch with dimensions `batch_dims`.
+fn batch_index(index: usize, batch_dims: &[i64]) -> String {
+    // A position in a batch that exists fits.
+    let mut rest = index as i64;
+    let mut place = Vec::new();
+    for &dim in batch_dims.iter().rev() {
+        place.push(rest % dim.max(1));
+        rest /= dim.max(1);
+    }
+    place
+        .iter()
+        .rev()
+        .map(|coordinate| format!("{coordinate}, "))
+        .collect()
+}

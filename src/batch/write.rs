@@ -1,0 +1,281 @@
+//! Answers rounded and written, in the user's orientation, order, sense and scale.
+
+use crate::batch::status::Status;
+use crate::batch::tensors::Outputs;
+use crate::number::arithmetic::Arithmetic;
+use crate::number::sum::compensated_sum;
+use crate::problem::given::Problem;
+use crate::problem::indices::Names;
+use crate::problem::instance::Instance;
+use crate::prove::lift::Lift;
+use crate::simd::cost::{Cost, Entry, Real};
+use crate::solve::augment::{Solver, UNMATCHED};
+use crate::solve::octet::Octet;
+use crate::sweep::per_column::BLOCK;
+
+/// An answer for the rows of an instance, or for its columns, whichever solver found it.
+pub trait Line {
+    /// The partner of one, or [`UNMATCHED`].
+    fn partner(&self, index: usize) -> i32;
+
+    /// The dual of one.
+    fn dual(&self, index: usize) -> f64;
+
+    /// Writes the partners of all.
+    #[inline(always)]
+    fn write_partners(&self, outputs: &mut [i32]) {
+        for (index, output) in outputs.iter_mut().enumerate() {
+            *output = self.partner(index);
+        }
+    }
+
+    /// Writes the duals of all, times `factor`.
+    #[inline(always)]
+    fn write_duals<U: Real>(&self, outputs: &mut [U], factor: f64)
+    where
+        Self: Sized,
+    {
+        for (index, output) in outputs.iter_mut().enumerate() {
+            *output = rounded(self.dual(index) * factor);
+        }
+    }
+}
+
+/// Adding zero turns -0.0 into 0.0.
+#[inline(always)]
+fn rounded<U: Real>(dual: f64) -> U {
+    U::round_from(dual + 0.0)
+}
+
+/// The rows of an instance that was solved by itself.
+pub struct RowsOf<'a, R>(pub &'a Solver<R>);
+
+impl<R: Arithmetic> Line for RowsOf<'_, R> {
+    #[inline(always)]
+    fn partner(&self, row: usize) -> i32 {
+        self.0.col_of_row()[row]
+    }
+    #[inline(always)]
+    fn dual(&self, row: usize) -> f64 {
+        self.0.row_duals()[row].round_to_f64()
+    }
+    #[inline(always)]
+    fn write_partners(&self, outputs: &mut [i32]) {
+        outputs.copy_from_slice(self.0.col_of_row());
+    }
+    #[inline(always)]
+    fn write_duals<U: Real>(&self, outputs: &mut [U], factor: f64) {
+        for (output, dual) in outputs.iter_mut().zip(self.0.row_duals()) {
+            *output = rounded(dual.round_to_f64() * factor);
+        }
+    }
+}
+
+/// Its columns.
+pub struct ColsOf<'a, R>(pub &'a Solver<R>);
+
+impl<R: Arithmetic> Line for ColsOf<'_, R> {
+    #[inline(always)]
+    fn partner(&self, col: usize) -> i32 {
+        self.0.row_of_col()[col]
+    }
+    #[inline(always)]
+    fn dual(&self, col: usize) -> f64 {
+        self.0.col_duals().get(col).round_to_f64()
+    }
+    #[inline(always)]
+    fn write_partners(&self, outputs: &mut [i32]) {
+        outputs.copy_from_slice(self.0.row_of_col());
+    }
+    #[inline(always)]
+    fn write_duals<U: Real>(&self, outputs: &mut [U], factor: f64) {
+        let blocks = self.0.col_duals().blocks().iter();
+        for (outputs, block) in outputs.chunks_mut(BLOCK).zip(blocks) {
+            for (output, dual) in outputs.iter_mut().zip(&block.0) {
+                *output = rounded(dual.round_to_f64() * factor);
+            }
+        }
+    }
+}
+
+/// The rows of an instance that was solved in a lane.
+pub struct RowsOfLane<'a, const COLS: usize>(pub &'a Octet<COLS>, pub usize);
+
+impl<const COLS: usize> Line for RowsOfLane<'_, COLS> {
+    #[inline(always)]
+    fn partner(&self, row: usize) -> i32 {
+        self.0.col_of_row(self.1)[row].into()
+    }
+    #[inline(always)]
+    fn dual(&self, row: usize) -> f64 {
+        self.0.row_duals(self.1)[row]
+    }
+}
+
+/// Its columns.
+pub struct ColsOfLane<'a, const COLS: usize>(pub &'a Octet<COLS>, pub usize);
+
+impl<const COLS: usize> Line for ColsOfLane<'_, COLS> {
+    #[inline(always)]
+    fn partner(&self, col: usize) -> i32 {
+        self.0.row_of_col(self.1)[col].into()
+    }
+    #[inline(always)]
+    fn dual(&self, col: usize) -> f64 {
+        self.0.col_dual(col)[self.1]
+    }
+}
+
+/// Where a [`Line`] is written.
+struct Side<'a, U> {
+    partners: &'a mut [i32],
+    duals: &'a mut [U],
+    /// The user's index of each row (or column).
+    names: &'a Names,
+    /// The user's index of each possible partner.
+    partner_names: &'a Names,
+}
+
+impl<U: Real> Side<'_, U> {
+    /// Writes partners and duals; rows (or columns) that do not exist get none, and 0.
+    #[inline(always)]
+    fn write(self, line: &impl Line, factor: f64) {
+        let all_exist = self.names.len() == self.partners.len();
+        if all_exist && self.partner_names.is_identity() {
+            line.write_partners(self.partners);
+        } else {
+            self.partners.fill(UNMATCHED);
+            for (index, name) in self.names.iter().enumerate() {
+                if let Ok(partner) = usize::try_from(line.partner(index)) {
+                    self.partners[name] = self.partner_names.get(partner) as i32;
+                }
+            }
+        }
+        if all_exist {
+            line.write_duals(self.duals, factor);
+        } else {
+            self.duals.fill(U::round_from(0.0));
+            for (index, name) in self.names.iter().enumerate() {
+                self.duals[name] = rounded(line.dual(index) * factor);
+            }
+        }
+    }
+}
+
+impl<U: Real> Outputs<'_, U> {
+    /// Writes the answer to the one problem of these outputs: the lines of the instance's rows and of its columns.
+    #[inline(always)]
+    pub fn write<E: Entry>(&mut self, instance: &Instance<E>, rows: &impl Line, cols: &impl Line) {
+        let [of_rows, of_cols] = self.sides(instance);
+        let factor = instance.dual_factor();
+        of_rows.write(rows, factor);
+        of_cols.write(cols, factor);
+        if instance.half_limit_excess != 0.0 {
+            self.lift_duals(instance, rows, cols);
+        }
+    }
+
+    /// What is written of the instance's rows and of its columns.
+    #[inline(always)]
+    fn sides<'a, E>(&'a mut self, instance: &Instance<'a, E>) -> [Side<'a, U>; 2] {
+        let Instance {
+            row_names,
+            col_names,
+            ..
+        } = *instance;
+        let (rows_to, cols_to) = (
+            (&mut *self.row_to_col, &mut *self.row_duals),
+            (&mut *self.col_to_row, &mut *self.col_duals),
+        );
+        let (rows_to, cols_to) = if instance.transposed {
+            (cols_to, rows_to)
+        } else {
+            (rows_to, cols_to)
+        };
+        [
+            Side {
+                partners: rows_to.0,
+                duals: rows_to.1,
+                names: row_names,
+                partner_names: col_names,
+            },
+            Side {
+                partners: cols_to.0,
+                duals: cols_to.1,
+                names: col_names,
+                partner_names: row_names,
+            },
+        ]
+    }
+
+    /// Writes the duals of an answer again where the limit counted as less than it is: see [`crate::prove::lift`].
+    #[cold]
+    #[inline(never)]
+    fn lift_duals<E: Entry>(&mut self, instance: &Instance<E>, rows: &dyn Line, cols: &dyn Line) {
+        let lift = Lift::of(
+            instance.half_limit,
+            instance.largest_cost,
+            (0..instance.rows()).map(|row| rows.dual(row)),
+            (0..instance.cols()).map(|col| cols.dual(col)),
+        );
+        let (factor, excess) = (instance.dual_factor(), instance.half_limit_excess);
+        let lifted = |dual: f64, rise: f64| rounded(dual * factor + rise * excess);
+        let [of_rows, of_cols] = self.sides(instance);
+        for (row, name) in of_rows.names.iter().enumerate() {
+            let partner = usize::try_from(rows.partner(row)).ok();
+            let (dual, of_partner) = (rows.dual(row), partner.map(|col| cols.dual(col)));
+            of_rows.duals[name] = lifted(dual, lift.of_row(dual, of_partner));
+        }
+        for (col, name) in of_cols.names.iter().enumerate() {
+            let partner = usize::try_from(cols.partner(col)).ok();
+            let (dual, of_partner) = (cols.dual(col), partner.map(|row| rows.dual(row)));
+            of_cols.duals[name] = lifted(dual, lift.of_col(dual, of_partner));
+        }
+    }
+
+    /// Writes the total and the verdict on one problem that has an answer.
+    #[inline(always)]
+    pub fn conclude(&mut self, total_cost: f64) {
+        self.total_cost[0] = U::round_from(total_cost);
+        self.status[0] = Status::Optimal.code();
+    }
+
+    /// Writes what an invalid problem answers.
+    pub fn conclude_invalid(&mut self) {
+        self.conclude_without_answer(f64::NAN, Status::Invalid);
+    }
+
+    /// Writes what an infeasible problem answers, where +inf times `sign` is the worst total.
+    pub fn conclude_infeasible(&mut self, sign: f64) {
+        self.conclude_without_answer(sign * f64::INFINITY, Status::Infeasible);
+    }
+
+    /// Nothing matched, all duals 0.
+    fn conclude_without_answer(&mut self, total_cost: f64, status: Status) {
+        self.row_to_col.fill(UNMATCHED);
+        self.col_to_row.fill(UNMATCHED);
+        self.row_duals.fill(U::round_from(0.0));
+        self.col_duals.fill(U::round_from(0.0));
+        self.total_cost[0] = U::round_from(total_cost);
+        self.status[0] = status.code();
+    }
+}
+
+/// Sum over the matched pairs.
+#[inline(always)]
+pub fn total_cost<T: Cost>(problem: &Problem<T>, row_to_col: &[i32]) -> f64 {
+    let matched = || {
+        row_to_col
+            .iter()
+            .enumerate()
+            .filter(|(_, col)| **col >= 0)
+            .map(|(row, &col)| problem.cost_of(row, col as usize))
+    };
+    let sum = compensated_sum(matched());
+    if sum.is_finite() {
+        return sum;
+    }
+    // A partial sum left the range of f64; the total need not.
+    const SCALE: f64 = 1.0 / (1u64 << 40) as f64;
+    compensated_sum(matched().map(|cost| cost * SCALE)) / SCALE
+}

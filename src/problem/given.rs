@@ -1,0 +1,89 @@
+//! A problem as the user gave it: a cost matrix, who exists, what may stay unmatched, what is better.
+
+use crate::simd::cost::Cost;
+
+/// One problem as the user gave it. `cost` is row-major, `rows × cols`.
+#[derive(Clone, Copy, Debug)]
+pub struct Problem<'a, T> {
+    /// Row-major costs, `rows * cols` of them.
+    pub cost: &'a [T],
+    /// Number of rows, masked ones included.
+    pub rows: usize,
+    /// Number of columns, masked ones included.
+    pub cols: usize,
+    /// Which rows exist.
+    pub row_mask: Mask<'a>,
+    /// Which columns exist.
+    pub col_mask: Mask<'a>,
+    /// Sense and limit.
+    pub options: Options,
+}
+
+/// Which rows (or columns) of a problem exist.
+#[derive(Clone, Copy, Debug)]
+pub enum Mask<'a> {
+    /// All of them, or none: a scalar mask.
+    Uniform(bool),
+    /// One flag each.
+    Each(&'a [bool]),
+}
+
+impl Mask<'_> {
+    /// Does the row (or column) at `index` exist?
+    pub fn exists(&self, index: usize) -> bool {
+        match self {
+            Mask::Uniform(exists) => *exists,
+            Mask::Each(flags) => flags[index],
+        }
+    }
+}
+
+/// What may stay unmatched, and what is better.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Finite L: a row or column may stay unmatched at L/2 each. Infinite, either sign: as many pairs as
+    /// the shorter side has are required. NaN: the problem is invalid.
+    pub cost_limit: f64,
+    /// As if costs and limit were negated.
+    pub maximize: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            cost_limit: f64::INFINITY,
+            maximize: false,
+        }
+    }
+}
+
+impl Options {
+    /// The sign that turns the problem into a minimisation.
+    pub fn sign(&self) -> f64 {
+        if self.maximize { -1.0 } else { 1.0 }
+    }
+}
+
+/// Why a problem is invalid.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Invalid {
+    /// The limit is NaN.
+    Limit,
+    /// An existing entry is NaN or an infinity of the wrong sign.
+    Entry {
+        /// Its row.
+        row: usize,
+        /// Its column.
+        col: usize,
+        /// What stands there.
+        value: f64,
+    },
+}
+
+impl<T: Cost> Problem<'_, T> {
+    /// The user's cost of a pair.
+    #[inline(always)]
+    pub fn cost_of(&self, row: usize, col: usize) -> f64 {
+        self.cost[row * self.cols + col].widen()
+    }
+}

@@ -1,0 +1,108 @@
+//! Which rows and columns exist.
+
+use std::collections::TryReserveError;
+
+use crate::problem::given::Mask;
+
+/// Indices that share a word.
+const FLAGS: usize = u64::BITS as usize;
+
+/// The user's indices of an instance's rows or columns, ascending.
+#[derive(Debug, Default)]
+pub struct Names {
+    list: Vec<i32>,
+    /// One bit for each index, where a mask has one flag for each.
+    flags: Vec<u64>,
+    /// The indices are without gaps, as far as the list goes.
+    contiguous: bool,
+}
+
+impl Names {
+    /// Makes room for `length` indices.
+    pub fn try_reserve(&mut self, length: usize) -> Result<(), TryReserveError> {
+        self.list.clear();
+        self.contiguous = false;
+        self.flags.clear();
+        self.flags.try_reserve_exact(length.div_ceil(FLAGS))?;
+        self.list.try_reserve_exact(length)
+    }
+
+    /// Lists those of the first `length` indices that exist. Indices fit int32, which the batch checks.
+    #[inline(always)]
+    pub fn fill(&mut self, length: usize, mask: Mask) {
+        if let Mask::Uniform(true) = mask
+            && self.contiguous
+            && self.list.len() == length
+            && self.list.first().is_none_or(|&first| first == 0)
+        {
+            return; // As the last problem left it.
+        }
+        self.list.clear();
+        self.flags.clear();
+        match mask {
+            Mask::Uniform(false) => {}
+            Mask::Uniform(true) => self.list.extend(0..length as i32),
+            Mask::Each(flags) => self.fill_from(flags),
+        }
+        self.contiguous = match (self.list.first(), self.list.last()) {
+            (Some(&first), Some(&last)) => (last - first) as usize + 1 == self.list.len(),
+            _ => true,
+        };
+    }
+
+    /// Lists those whose flag is set, without a branch on each.
+    #[inline(always)]
+    fn fill_from(&mut self, flags: &[bool]) {
+        for (chunk, first) in flags.chunks(FLAGS).zip((0..).step_by(FLAGS)) {
+            let mut word = 0;
+            for (bit, &flag) in chunk.iter().enumerate() {
+                word |= u64::from(flag) << bit;
+            }
+            self.flags.push(word);
+            while word != 0 {
+                self.list.push(first + word.trailing_zeros() as i32);
+                word &= word - 1;
+            }
+        }
+    }
+
+    /// One bit for each of the `count` indices from `start` on, which is a multiple of it, as a mask with gaps has them.
+    #[inline(always)]
+    pub fn bits(&self, start: usize, count: usize) -> u64 {
+        self.flags[start / FLAGS] >> (start % FLAGS) & (u64::MAX >> (FLAGS - count))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Are there none?
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All of them.
+    #[inline(always)]
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        self.list.iter().map(|&index| index as usize)
+    }
+
+    /// The user's index of the instance's row (or column) `index`.
+    #[inline(always)]
+    pub fn get(&self, index: usize) -> usize {
+        self.list[index] as usize
+    }
+
+    /// Are they 0, 1, 2, …?
+    #[inline(always)]
+    pub fn is_identity(&self) -> bool {
+        self.start() == Some(0)
+    }
+
+    /// Where they start, if they are without gaps.
+    pub fn start(&self) -> Option<usize> {
+        self.contiguous
+            .then(|| self.list.first().map_or(0, |&first| first as usize))
+    }
+}

@@ -1,0 +1,116 @@
+//! The first look at an instance: one pass over all costs, in their own type, of which no row waits for another.
+//!
+//! It judges the costs, and tells the solver where to begin. In a balanced instance that is the least cost of each column
+//! and the first row that has it; otherwise, where the columns' duals begin alike, the cheapest column of each row.
+
+use std::collections::TryReserveError;
+
+use crate::simd::cost::{Entry, LanesWork};
+use crate::simd::ops::Lanes;
+use crate::sweep::first_look::{cheapest_column, reduce_columns, wider_allowed, widest_of_all};
+use crate::sweep::per_column::{PerColumn, PerQuad};
+
+/// What the first look found. Belongs to a worker and is reused.
+#[derive(Debug)]
+pub struct Survey<E> {
+    /// Least cost of each column, if the instance is balanced.
+    pub col_least: PerColumn<E>,
+    /// Number of the first row that has it.
+    pub col_holders: PerColumn<E>,
+    /// Least cost of each row and the first column that has it, if the instance is not balanced.
+    pub row_least: Vec<(E, u32)>,
+    quad_least: PerQuad<E>,
+}
+
+impl<E> Default for Survey<E> {
+    fn default() -> Self {
+        Survey {
+            col_least: PerColumn::default(),
+            col_holders: PerColumn::default(),
+            row_least: Vec::new(),
+            quad_least: PerQuad::default(),
+        }
+    }
+}
+
+impl<E: Entry> Survey<E> {
+    /// Makes room for problems of up to `rows × cols`, in either orientation.
+    pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
+        let longer = rows.max(cols);
+        self.col_least.try_reserve(longer)?;
+        self.col_holders.try_reserve(longer)?;
+        self.quad_least.try_reserve(longer)?;
+        self.row_least.clear();
+        self.row_least.try_reserve_exact(rows.min(cols))
+    }
+}
+
+/// Looks at all costs of a matrix to be minimised. Returns the largest magnitude, where +inf (forbidden pairs) counts as 0: NaN
+/// or infinite if there is a NaN or another infinity.
+pub struct Look<'a, E> {
+    /// What is found.
+    pub survey: &'a mut Survey<E>,
+    /// The costs.
+    pub costs: &'a [E],
+    /// From one row to the next.
+    pub stride: usize,
+    /// Rows and columns.
+    pub shape: (usize, usize),
+    /// Do all columns end up matched?
+    pub balanced: bool,
+}
+
+impl<E: Entry> LanesWork<E> for Look<'_, E> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<L: Lanes<W, Number = E>, const W: usize>(self, lanes: L) -> f64 {
+        let Look {
+            survey,
+            costs,
+            stride,
+            shape: (rows, cols),
+            balanced,
+        } = self;
+        survey.row_least.clear();
+        if balanced {
+            survey.col_least.reset(cols, E::INFINITY);
+            survey.col_holders.reset(cols, E::ZERO);
+        } else {
+            survey.quad_least.resize(cols);
+        }
+        if cols == 0 {
+            return 0.0;
+        }
+        let mut widest = lanes.splat(E::ZERO);
+        if balanced {
+            let (least, holders) = (&mut survey.col_least, &mut survey.col_holders);
+            reduce_columns(
+                lanes,
+                costs,
+                stride,
+                (rows, cols),
+                &mut widest,
+                least,
+                holders,
+            );
+        } else {
+            for row in 0..rows {
+                let costs = &costs[row * stride..][..cols];
+                let cheapest = cheapest_column(lanes, costs, &mut widest, &mut survey.quad_least);
+                survey.row_least.push(cheapest);
+            }
+        }
+        let largest = widest_of_all(lanes, widest);
+        if largest != E::INFINITY {
+            // NaN if there is one.
+            return largest.widen();
+        }
+        // Some pairs are forbidden, or invalid: the other infinity.
+        let mut widest = lanes.splat(E::ZERO);
+        for row in 0..rows {
+            widest = wider_allowed(lanes, widest, &costs[row * stride..][..cols]);
+        }
+        widest_of_all(lanes, widest).widen()
+    }
+}

@@ -1,0 +1,413 @@
+//! Groups of instances that take turns, solved and proven one by one.
+//!
+//! From some dozens of columns on, f32 leads: it solves the instance with half the work for a sweep. Its duals are repaired
+//! in f64 ([`crate::prove::repair`]), which proves its matching, if it is optimal: along the few pairs that are nearly tight, or,
+//! where ties make them many, by passes over all pairs. If it is not, f64 goes on from there. Nothing rests
+//! on what f32 rounds away. Then [`crate::prove::ladder`] says whether the answer may stand.
+
+use std::collections::TryReserveError;
+
+use crate::number::arithmetic::power_of_two_from;
+use crate::number::double_double::DoubleDouble;
+use crate::number::environment::Exactness;
+use crate::problem::instance::Instance;
+use crate::prove::bound::IsNearEnough;
+use crate::prove::ladder::{Verdict, evidence, solve_in_double_double};
+use crate::prove::repair::{Raised, Repair};
+use crate::simd::cost::Entry;
+use crate::simd::ops::{DOUBLES, Lanes, SINGLES, Vectors, Work};
+use crate::simd::portable::Portable;
+use crate::solve::augment::{Infeasible, Solver};
+use crate::solve::margin::Margin;
+use crate::solve::turns::{GROUP, take_turns};
+use crate::sweep::first_look::widest;
+use crate::sweep::per_column::QUAD;
+use crate::sweep::row::ANY;
+
+/// Solvers of both precisions for a group of instances. One worker owns one and reuses it.
+#[derive(Debug, Default)]
+pub struct ExactSolver {
+    members: [Member; GROUP],
+}
+
+/// What solves one instance of a group.
+#[derive(Debug, Default)]
+struct Member {
+    /// Where f64 starts from.
+    single: Solver<f32>,
+    /// f64 starts from there.
+    near: bool,
+    /// No dual in f64 wants to rise any more.
+    is_settled: bool,
+    repair: Repair,
+    double: Solver<f64>,
+    // Made room for only when it is needed, which is rare.
+    double_double: Solver<DoubleDouble>,
+}
+
+/// Is f32 to lead? Then f64 starts from what it led to, with little left to do; it would have come to an answer just as
+/// good by itself, so nothing rests on what f32 rounds away.
+#[inline(always)]
+fn starts_in_single<E: Entry>(instance: &Instance<E>) -> bool {
+    // Within this range no sum of f32 overflows, and rounding is relative.
+    const RANGE: std::ops::Range<f64> = 1e-30..1e30;
+    let has_limit = instance.half_limit.is_finite();
+    instance.cols() >= SINGLE_FROM
+        && instance.rows() > instance.cols() / COLUMNS_PER_ROW
+        && !has_limit
+        && RANGE.contains(&instance.largest)
+}
+
+/// Columns from which f32 leads.
+const SINGLE_FROM: usize = 65;
+
+/// But not where there are as many columns for each row: few rows want the same one, so there are too few sweeps to save on.
+const COLUMNS_PER_ROW: usize = 8;
+
+/// Does work in a function of its own for rows of at most so many vectors, which fit the registers, or of any number.
+macro_rules! run_by_vectors {
+    ($vectors:expr, $count:expr, [$($counts:pat => $most:literal),*], $work:ident $fields:tt) => {
+        match $count {
+            $($counts => run_by_vectors!(@run $vectors, $most, $work $fields),)*
+            _ => run_by_vectors!(@run $vectors, ANY, $work $fields),
+        }
+    };
+    (@run $vectors:expr, $most:expr, $work:ident { $($field:ident),* }) => {
+        $vectors.run_apart($work::<E, { $most }> { $($field),* })
+    };
+}
+
+impl ExactSolver {
+    /// Makes room for groups of up to `group` problems of up to `rows × cols`, in either orientation.
+    pub fn try_reserve(
+        &mut self,
+        group: usize,
+        rows: usize,
+        cols: usize,
+    ) -> Result<(), TryReserveError> {
+        self.members.iter_mut().take(group).try_for_each(|member| {
+            if rows.max(cols) >= SINGLE_FROM {
+                member.single.try_reserve(rows, cols)?;
+                member.repair.try_reserve(rows.min(cols), rows.max(cols))?;
+            }
+            member.double.try_reserve(rows, cols)
+        })
+    }
+
+    /// Solves a group of instances, for which room must have been made. A verdict depends on nothing but its
+    /// own instance.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory for the wider solver.
+    #[inline(always)]
+    pub fn solve<V: Vectors, E: Entry>(
+        &mut self,
+        vectors: V,
+        instances: &[Option<Instance<E>>; GROUP],
+    ) -> Result<[Option<Verdict<'_, &Solver<f64>>>; GROUP], TryReserveError> {
+        let mut is_feasible = instances.each_ref().map(Option::is_some);
+        if instances.iter().flatten().any(starts_in_single) {
+            let count = vectors_of_all::<_, SINGLES>(instances);
+            let (members, feasible) = (&mut self.members, &mut is_feasible);
+            run_by_vectors!(
+                vectors,
+                count,
+                [7 => 7, 5..=8 => 8],
+                StartInSingle {
+                    members,
+                    instances,
+                    feasible
+                }
+            );
+        }
+        let exactness = Exactness::watch();
+        let count = vectors_of_all::<_, DOUBLES>(instances);
+        let (members, feasible) = (&mut self.members, &mut is_feasible);
+        run_by_vectors!(
+            vectors,
+            count,
+            [5..=8 => 8],
+            SolveInDouble {
+                members,
+                instances,
+                feasible
+            }
+        );
+        let exact = exactness.held(&mut self.members);
+        let mut verdicts = [const { None }; GROUP];
+        for (index, member) in self.members.iter_mut().enumerate() {
+            if let Some(instance) = &instances[index] {
+                verdicts[index] = Some(if is_feasible[index] {
+                    member.judge(vectors, instance, exact)?
+                } else {
+                    Verdict::Infeasible
+                });
+            }
+        }
+        Ok(verdicts)
+    }
+}
+
+/// The most vectors of `W` that a row of these instances has, if none needs fewer quads of them.
+#[inline(always)]
+fn vectors_of_all<E: Entry, const W: usize>(instances: &[Option<Instance<E>>; GROUP]) -> usize {
+    let counts = || instances.iter().flatten().map(|one| one.cols().div_ceil(W));
+    let most = counts().max().unwrap_or(ANY);
+    let quads = |count: usize| count.div_ceil(QUAD);
+    if counts().all(|count| quads(count) == quads(most)) {
+        most
+    } else {
+        ANY
+    }
+}
+
+/// Solves in f32 the instances that are to start there, their rows being of at most `N` vectors, or of any number.
+struct StartInSingle<'a, 'b, E, const N: usize> {
+    members: &'a mut [Member; GROUP],
+    instances: &'a [Option<Instance<'b, E>>; GROUP],
+    feasible: &'a mut [bool; GROUP],
+}
+
+impl<E: Entry, const N: usize> Work for StartInSingle<'_, '_, E, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) {
+        let StartInSingle {
+            members,
+            instances,
+            feasible,
+        } = self;
+        let lanes = vectors.singles();
+        for index in 0..GROUP {
+            let solver = &mut members[index].single;
+            solver.rest();
+            if let Some(instance) = &instances[index]
+                && starts_in_single(instance)
+            {
+                let margin = Margin::of(instance.largest);
+                let begun = solver.begin::<_, _, SINGLES, N>(lanes, instance, margin);
+                feasible[index] = begun.is_ok();
+            }
+        }
+        let solvers = members.each_mut().map(|member| &mut member.single);
+        take_turns::<_, _, _, SINGLES, N>(lanes, solvers, instances, feasible);
+        for index in 0..GROUP {
+            let member = &mut members[index];
+            member.near = false;
+            if let Some(instance) = &instances[index]
+                && feasible[index]
+                && starts_in_single(instance)
+            {
+                let largest_dual = member.adopt_duals(lanes, instance);
+                let repair = &mut member.repair;
+                repair.list(lanes, instance, &member.single, largest_dual);
+            }
+        }
+    }
+}
+
+/// Solves all instances in f64, their rows being of at most `N` vectors, or of any number.
+struct SolveInDouble<'a, 'b, E, const N: usize> {
+    members: &'a mut [Member; GROUP],
+    instances: &'a [Option<Instance<'b, E>>; GROUP],
+    feasible: &'a mut [bool; GROUP],
+}
+
+impl<E: Entry, const N: usize> Work for SolveInDouble<'_, '_, E, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) {
+        let SolveInDouble {
+            members,
+            instances,
+            feasible,
+        } = self;
+        let lanes = vectors.doubles();
+        for index in 0..GROUP {
+            let member = &mut members[index];
+            member.double.rest();
+            if let Some(instance) = &instances[index]
+                && feasible[index]
+            {
+                feasible[index] = member.begin::<_, _, N>(lanes, instance).is_ok();
+            }
+        }
+        let solvers = members.each_mut().map(|member| &mut member.double);
+        take_turns::<_, _, _, DOUBLES, N>(lanes, solvers, instances, feasible);
+        for index in 0..GROUP {
+            if let Some(instance) = &instances[index]
+                && feasible[index]
+            {
+                members[index].double.normalize_duals(instance);
+            }
+        }
+    }
+}
+
+impl Member {
+    /// Has f64 start from what f32 led to. Returns how large the duals are.
+    ///
+    /// Duals as large as n/2·max|c| are left alone: from there sums might grow beyond what keeps arithmetic exact, which
+    /// from zero they do not (see [`crate::solver`], "size of the numbers").
+    #[inline(always)]
+    fn adopt_duals<L: Lanes<SINGLES, Number = f32>, E: Entry>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) -> f64 {
+        let (rows, cols) = (instance.rows(), instance.cols());
+        let largest = f64::from(widest(lanes, self.single.col_duals(), cols));
+        self.near = largest <= 0.5 * rows as f64 * instance.largest;
+        // Costs that promise exact arithmetic are multiples of this.
+        let sums = 2.0 * (rows + cols) as f64 * instance.largest;
+        let grid = power_of_two_from(sums * (0.5 * f64::EPSILON));
+        self.double.adopt_duals(&self.single, cols, grid);
+        largest
+    }
+
+    /// Has the solver in f64 begin, near what f32 led to where that was to be.
+    #[inline(always)]
+    fn begin<L: Lanes<DOUBLES, Number = f64>, E: Entry, const N: usize>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) -> Result<(), Infeasible> {
+        self.is_settled = true;
+        if !(starts_in_single(instance) && self.near) {
+            return self
+                .double
+                .begin::<_, _, DOUBLES, N>(lanes, instance, Margin::none());
+        }
+        let (single, double) = (&self.single, &mut self.double);
+        let mut raised = self.repair.raise(instance, single, double.col_duals_mut());
+        if raised == Raised::TooManyPairs {
+            self.adopt_duals(Portable::default(), instance);
+            let (single, col_duals) = (&self.single, self.double.col_duals_mut());
+            let repair = &self.repair;
+            if let Some(missed) = repair.raise_by_sweeps(lanes, instance, single, col_duals) {
+                self.is_settled = missed == 0.0;
+                raised = Raised::Proven;
+            }
+        }
+        if raised == Raised::Proven {
+            self.double.begin_solved(instance, &self.single);
+            return Ok(());
+        }
+        if instance.is_balanced() {
+            self.adopt_duals(Portable::default(), instance);
+            self.double.begin_near(lanes, instance, &self.single);
+            return Ok(());
+        }
+        self.double
+            .begin::<_, _, DOUBLES, N>(lanes, instance, Margin::none())
+    }
+
+    /// Climbs the ladder. `exact`: nothing was rounded in the whole group.
+    #[inline(always)]
+    fn judge<V: Vectors, E: Entry>(
+        &mut self,
+        vectors: V,
+        instance: &Instance<E>,
+        exact: bool,
+    ) -> Result<Verdict<'_, &Solver<f64>>, TryReserveError> {
+        let nothing_was_rounded = exact && self.is_settled;
+        let evidence = evidence(instance, nothing_was_rounded, || {
+            vectors.run_apart(IsNearEnough {
+                instance,
+                solver: &self.double,
+            })
+        });
+        match evidence {
+            Some(evidence) => Ok(Verdict::InDouble(evidence, &self.double)),
+            None => self.solve_again(instance),
+        }
+    }
+
+    /// Steps 3 and 4.
+    #[cold]
+    #[inline(never)]
+    fn solve_again<E: Entry>(
+        &mut self,
+        instance: &Instance<E>,
+    ) -> Result<Verdict<'_, &Solver<f64>>, TryReserveError> {
+        let exactness = Exactness::watch();
+        let solved = self.solve_alone(instance);
+        let nothing_was_rounded = exactness.held(&mut self.double) && self.is_settled;
+        match evidence(instance, nothing_was_rounded, || false) {
+            Some(evidence) if solved.is_ok() => Ok(Verdict::InDouble(evidence, &self.double)),
+            _ => solve_in_double_double(&mut self.double_double, instance),
+        }
+    }
+
+    /// Solves one instance in f64 as in the group, so that a verdict does not depend on the neighbours. A function of its own, as
+    /// whoever calls it watches whether anything is rounded: no arithmetic can move past the flag being read.
+    #[inline(never)]
+    fn solve_alone<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
+        let lanes = Portable::<f64>::default();
+        if self.near {
+            self.adopt_duals(Portable::default(), instance);
+        }
+        self.begin::<_, _, ANY>(lanes, instance)?;
+        self.double.go_on::<_, _, DOUBLES>(lanes, instance)?;
+        self.double.normalize_duals(instance);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::given::{Mask, Options, Problem};
+    use crate::problem::prepare::Layout;
+    use crate::prove::ladder::Evidence;
+    use crate::simd::portable::PortableVectors;
+
+    /// Does f64 start from what f32 leads to in a square of which only the diagonal and `chain` pairs above it are allowed?
+    /// These pairs drive v down by 2 a column; f32's largest |v| is returned, too.
+    fn starts_near(n: usize, chain: usize) -> (bool, f64) {
+        let mut cost = vec![f64::INFINITY; n * n];
+        for row in 0..n {
+            cost[row * n + row] = 1.0;
+            if row < chain {
+                cost[row * n + row + 1] = -1.0;
+            }
+        }
+        let problem = Problem {
+            cost: &cost,
+            rows: n,
+            cols: n,
+            row_mask: Mask::Uniform(true),
+            col_mask: Mask::Uniform(true),
+            options: Options::default(),
+        };
+        let mut layout = Layout::default();
+        layout.try_reserve(n, n).unwrap();
+        let instance = problem.prepare(PortableVectors, &mut layout).ok();
+        let mut solver = ExactSolver::default();
+        solver.try_reserve(1, n, n).unwrap();
+        let verdicts = solver.solve(PortableVectors, &[instance, None, None, None]);
+        assert!(matches!(
+            verdicts.unwrap()[0],
+            Some(Verdict::InDouble(Evidence::Exact, _))
+        ));
+        let member = &solver.members[0];
+        let col_duals = (0..n).map(|col| member.single.col_duals().get(col));
+        let largest = col_duals.fold(0.0, |top: f64, dual| top.max(f64::from(dual.abs())));
+        (member.near, largest)
+    }
+
+    #[test]
+    fn only_small_duals_are_taken_over_from_f32() {
+        for n in [65, 100, 201] {
+            for chain in [0, n / 8, n / 2, n - 1] {
+                let (near, largest) = starts_near(n, chain);
+                // No cost is larger than 1.
+                assert_eq!(near, largest <= 0.5 * n as f64, "{n}, {chain}: {largest}");
+            }
+            assert!(starts_near(n, 0).0 && !starts_near(n, n - 1).0);
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Duals in f64 for an answer that was found in f32.
+//!
+//! What f32 rounds away seldom changes which columns are matched, but nearly always some dual: another pair of a row
+//! is then cheaper than the matched one, by a few units in the last place. For a matching that is optimal, raising
+//!
+//! v_m ← max(v_m, v_j + c_im − c_ij), where m is the column matched with row i,
+//!
+//! over and over (Bellman & Ford) ends with duals that prove it: every row's own pair is its cheapest. Columns are never
+//! lowered, so those that are unmatched keep their ceiling. As every v was nearly right, only *near-tight* pairs can
+//! matter, those whose reduced cost is within δ of that of the matched pair. One pass in f32 finds them; there are few.
+//! The raising is done in f64, which rounds nothing where costs allow it.
+//!
+//! **Why no other pair matters.** Let M = max|c| + max|v|. The pass computes c − v − u with an error below
+//! 2^−21·M: rounding c, c − v, u = c_im − v_m and u + δ takes 2^−24 of at most M or 2M each. With δ = 2^−17·M a pair
+//! that was passed over has a reduced cost of at least δ·15/16 above its row's, and keeps one ≥ 0 as long as
+//! no v was raised by more than δ/2. That is checked in the end. Where it fails, where v does not settle or
+//! would pass its ceiling (then the matching need not be optimal), and where near-tight pairs are many, the answer
+//! is not used; see [`crate::prove::group`].
+//!
+//! Nor does any pair of a row matter whose own pair would be the cheapest even if every v were at its ceiling: most rows of
+//! rectangles are like that.
+//!
+//! **Cost.** One sweep for each row, none of which waits for another, and as many raises as there are near-tight pairs, or
+//! a few times that.
+
+use std::collections::TryReserveError;
+use std::hint::select_unpredictable;
+
+use crate::number::arithmetic::power_of_two_from;
+use crate::problem::instance::Instance;
+use crate::simd::cost::Entry;
+use crate::simd::ops::{DOUBLES, Lanes, SINGLES};
+use crate::solve::augment::Solver;
+use crate::sweep::per_column::{PerColumn, QUAD};
+use crate::sweep::reduced_costs::{columns_below, least_reduced_cost};
+
+/// A pair (i, j) that is nearly as cheap as the matched pair (i, m).
+#[derive(Clone, Copy, Debug)]
+struct NearTight {
+    /// j.
+    col: u32,
+    /// m.
+    matched: u32,
+    /// c_im − c_ij.
+    cheaper: f64,
+}
+
+/// The near-tight pairs of an instance. A worker owns one and reuses it.
+#[derive(Debug, Default)]
+pub struct Repair {
+    /// Quads with near-tight pairs, row by row, and one bit for each pair.
+    quads: Vec<(u32, u64)>,
+    /// Rows, and where the quads of each end.
+    ends: Vec<(u32, u32)>,
+    pairs: Vec<NearTight>,
+    /// The last pair with each column, or [`NONE`].
+    first: Vec<u32>,
+    /// For each pair, the one before it with the same column.
+    next: Vec<u32>,
+    /// Columns that were raised, in that order.
+    raised: Vec<u32>,
+    /// All of them were listed.
+    is_complete: bool,
+    /// δ.
+    slack: f64,
+}
+
+/// Quads with near-tight pairs for each row, near-tight pairs, and raises, at most. On average there is about one pair.
+const PAIRS_PER_ROW: usize = 8;
+
+/// What became of raising the duals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Raised {
+    /// They prove the matching.
+    Proven,
+    /// There are too many near-tight pairs to be listed: see [`Repair::raise_by_sweeps`].
+    TooManyPairs,
+    /// The matching may not be optimal.
+    Failed,
+}
+
+impl Repair {
+    /// As [`Repair::raise`], by all pairs. For instances full of ties, whose near-tight pairs are a good part of all.
+    ///
+    /// Where costs are equal but for rounding, as sums of a row's and a column's share are, the errors of one pair after another add
+    /// up to a little that can be saved, and duals rise by that, round after round. Then each row's own pair may miss being its
+    /// cheapest by one such error: so they do not add up, and the duals still prove the answer to within a few roundings.
+    ///
+    /// Returns by how much a row's own pair misses being its cheapest, at most; `None` if that is too much to be a matter of
+    /// rounding. An instance that promises exact arithmetic has nothing between 0 and what is too much (see [`crate::solve::augment`],
+    /// "size of the numbers").
+    #[inline(always)]
+    pub fn raise_by_sweeps<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
+        &self,
+        lanes: L,
+        instance: &Instance<E>,
+        solved: &Solver<f32>,
+        col_duals: &mut PerColumn<f64>,
+    ) -> Option<f64> {
+        let matched = || solved.col_of_row().iter().map(|&col| col as usize);
+        let rounding = instance.largest * f64::EPSILON;
+        for allowed in [0.0, rounding] {
+            // Both are exact, the first time: duals are whole multiples of a power of two that is far below these, see
+            // `crate::prove::group`.
+            let (ceiling, lowered) = if instance.is_balanced() {
+                // Duals may have drifted far down together, and what is large is rounded more.
+                let duals = matched().map(|col| col_duals.get(col));
+                (f64::INFINITY, duals.fold(f64::NEG_INFINITY, f64::max))
+            } else {
+                // What f32 has left a little too high may not hold others above their ceiling. All are lowered by more than that;
+                // what is too low rises again.
+                (0.0, power_of_two_from(16.0 * self.slack))
+            };
+            for col in matched() {
+                col_duals.set(col, col_duals.get(col) - lowered);
+            }
+            let mut raised_before = f64::INFINITY;
+            loop {
+                let (mut raised, mut most_missed) = (0.0, 0.0);
+                for (row, col) in matched().enumerate() {
+                    let least = least_reduced_cost(lanes, instance.row(row), col_duals);
+                    let (dual, wanted) = (col_duals.get(col), instance.cost(row, col) - least);
+                    most_missed = (wanted - dual).max(most_missed);
+                    if wanted - allowed > dual {
+                        let risen = (wanted - allowed).min(ceiling);
+                        col_duals.set(col, risen);
+                        raised += risen - dual;
+                    }
+                }
+                // The difference is rounded, too.
+                if raised == 0.0 && most_missed <= 1.5 * rounding {
+                    return Some(most_missed);
+                }
+                if raised == 0.0 || raised > 0.5 * raised_before {
+                    break;
+                }
+                raised_before = raised;
+            }
+        }
+        None
+    }
+}
+
+/// Stands for no pair.
+const NONE: u32 = u32::MAX;
+
+impl Repair {
+    /// Makes room for instances of up to `rows` rows and `cols` columns.
+    pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
+        fn make_room<V>(list: &mut Vec<V>, length: usize) -> Result<(), TryReserveError> {
+            list.clear();
+            list.try_reserve_exact(length)
+        }
+        let most = rows.saturating_mul(PAIRS_PER_ROW);
+        make_room(&mut self.quads, most.saturating_add(cols + 1))?;
+        make_room(&mut self.ends, rows)?;
+        make_room(&mut self.first, cols)?;
+        make_room(&mut self.next, most)?;
+        make_room(&mut self.raised, most)?;
+        make_room(&mut self.pairs, most)
+    }
+
+    /// Lists the near-tight pairs of `solved`, whose duals are at most `largest_dual` in magnitude.
+    #[inline(always)]
+    pub fn list<L: Lanes<SINGLES, Number = f32>, E: Entry>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+        solved: &Solver<f32>,
+        largest_dual: f64,
+    ) {
+        const DELTA: f64 = 1.0 / (1u64 << 17) as f64;
+        self.slack = DELTA * (instance.largest + largest_dual);
+        let most = instance.rows() * PAIRS_PER_ROW;
+        let room = most + instance.cols() + 1;
+        if self.quads.len() < room {
+            self.quads.resize(room, (0, 0));
+        }
+        self.ends.clear();
+        self.is_complete = true;
+        let col_duals = solved.col_duals();
+        let mut count = 0;
+        for (row, &matched) in solved.col_of_row().iter().enumerate() {
+            // v is nowhere above its ceiling, so nothing is cheaper than a pair that is the cheapest there. (Of f64 costs
+            // that is not known from f32.)
+            if size_of::<E>() == size_of::<f32>() && solved.has_least_cost(row)
+                || solved.is_cheapest_by(self.slack as f32, row)
+            {
+                continue;
+            }
+            if count > most {
+                self.is_complete = false;
+                return;
+            }
+            let matched = matched as usize;
+            let u = instance.cost(row, matched) as f32 - col_duals.get(matched);
+            let bound = u + self.slack as f32;
+            let (costs, quads) = (instance.row(row), &mut self.quads[count..]);
+            count += columns_below(lanes, costs, col_duals, matched, bound, quads);
+            self.ends.push((row as u32, count as u32));
+        }
+    }
+
+    /// Raises `col_duals` until every pair of `solved` is the cheapest of its row.
+    pub fn raise<E: Entry>(
+        &mut self,
+        instance: &Instance<E>,
+        solved: &Solver<f32>,
+        col_duals: &mut PerColumn<f64>,
+    ) -> Raised {
+        const WIDTH: usize = QUAD * SINGLES;
+        if !self.is_complete {
+            return Raised::TooManyPairs;
+        }
+        if self.ends.is_empty() {
+            return Raised::Proven;
+        }
+        self.pairs.clear();
+        let most = instance.rows() * PAIRS_PER_ROW;
+        let mut start = 0;
+        for &(row, end) in &self.ends {
+            let matched = solved.col_of_row()[row as usize] as usize;
+            let own = instance.cost(row as usize, matched);
+            for &(quad, bits) in &self.quads[start..end as usize] {
+                let first = quad as usize * WIDTH;
+                let mut bits = bits;
+                // At least one, and seldom more: a branch that can be predicted.
+                loop {
+                    if self.pairs.len() == most {
+                        return Raised::TooManyPairs;
+                    }
+                    let col = first + bits.trailing_zeros() as usize;
+                    bits &= bits - 1;
+                    self.pairs.push(NearTight {
+                        col: col as u32,
+                        matched: matched as u32,
+                        cheaper: own - instance.cost(row as usize, col),
+                    });
+                    if bits == 0 {
+                        break;
+                    }
+                }
+            }
+            start = end as usize;
+        }
+        let settled = self.settle(instance.cols(), col_duals, most);
+        let ceiling = if instance.is_balanced() {
+            f64::INFINITY
+        } else {
+            0.0
+        };
+        let is_fine = |&(row, _): &(u32, u32)| {
+            let matched = solved.col_of_row()[row as usize] as usize;
+            let dual = col_duals.get(matched);
+            let before = f64::from(solved.col_duals().get(matched));
+            dual <= ceiling && dual - before <= 0.5 * self.slack
+        };
+        if settled && self.ends.iter().all(is_fine) {
+            Raised::Proven
+        } else {
+            Raised::Failed
+        }
+    }
+
+    /// Raises `col_duals` until no pair raises any more. False if that takes more than `most` times.
+    fn settle(&mut self, cols: usize, col_duals: &mut PerColumn<f64>, most: usize) -> bool {
+        let Repair {
+            pairs,
+            first,
+            next,
+            raised,
+            ..
+        } = self;
+        first.clear();
+        first.resize(cols, NONE);
+        next.clear();
+        raised.clear();
+        for (index, pair) in pairs.iter().enumerate() {
+            next.push(std::mem::replace(
+                &mut first[pair.col as usize],
+                index as u32,
+            ));
+            raised.push(pair.matched);
+            let left = raised.len() - usize::from(!pair.raise(col_duals));
+            raised.truncate(left);
+        }
+        // What was raised may raise others.
+        let mut place = 0;
+        while let Some(&col) = raised.get(place) {
+            place += 1;
+            let mut index = first[col as usize];
+            while index != NONE {
+                let pair = &pairs[index as usize];
+                if pair.raise(col_duals) {
+                    if raised.len() == most {
+                        return false;
+                    }
+                    raised.push(pair.matched);
+                }
+                index = next[index as usize];
+            }
+        }
+        true
+    }
+}
+
+impl NearTight {
+    /// Raises v_m if this pair would be cheaper. (Whether it does could not be predicted, so no branch asks.)
+    #[inline(always)]
+    fn raise(&self, col_duals: &mut PerColumn<f64>) -> bool {
+        let offer = col_duals.get(self.col as usize) + self.cheaper;
+        let dual = col_duals.get(self.matched as usize);
+        let raises = offer > dual;
+        col_duals.set(
+            self.matched as usize,
+            select_unpredictable(raises, offer, dual),
+        );
+        raises
+    }
+}

@@ -1,0 +1,409 @@
+//! AVX-512: a vector is one register, and a choice between lanes is a mask.
+//!
+//! # Safety
+//!
+//! As in [`crate::simd::avx2`]: whoever has a [`Doubles`] or [`Singles`] has proven that the processor has the instructions.
+
+use std::arch::is_x86_feature_detected;
+use std::arch::x86_64::*;
+
+use crate::simd::avx2::{Avx2, least_of_eight, least_of_four, part, transpose_singles};
+use crate::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, Work};
+
+/// Proof that this processor has the level: only [`Avx512::detect`] makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx512(());
+
+impl Avx512 {
+    /// The level, if this processor has it.
+    pub fn detect() -> Option<Self> {
+        Avx2::detect()?;
+        let is_there = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512bw");
+        is_there.then_some(Avx512(()))
+    }
+
+    /// Does work at this level.
+    #[inline(always)]
+    pub fn run<T: Work>(self, work: T) -> T::Output {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { run(self, work) }
+    }
+}
+
+impl Vectors for Avx512 {
+    type Doubles = Doubles;
+    type Singles = Singles;
+
+    #[inline(always)]
+    fn doubles(self) -> Doubles {
+        Doubles(self)
+    }
+    #[inline(always)]
+    fn singles(self) -> Singles {
+        Singles(self)
+    }
+    #[inline(always)]
+    fn run_apart<T: Work>(self, work: T) -> T::Output {
+        self.run(work)
+    }
+}
+
+/// # Safety
+///
+/// The processor must have AVX-512, which a value of [`Avx512`] proves.
+#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512vl,avx512dq,avx512bw")]
+#[inline(never)]
+unsafe fn run<W: Work>(level: Avx512, work: W) -> W::Output {
+    work.run(level)
+}
+
+/// Vectors of f64.
+#[derive(Clone, Copy)]
+pub struct Doubles(Avx512);
+
+/// Vectors of f32.
+#[derive(Clone, Copy)]
+pub struct Singles(Avx512);
+
+/// Operations on 512 bits, those that f64 and f32 share.
+macro_rules! avx512_operations {
+    ($number:ident, $width:ident, $vector:ident, $mask:ident, $set:ident, $load:ident, $store:ident,
+     $subtract:ident, $smaller:ident, $larger:ident, $compare:ident, $blend:ident, $pack:ident) => {
+        type Number = $number;
+        type Vector = $vector;
+
+        #[inline(always)]
+        fn prefetch<T>(self, at: *const T) {
+            // SAFETY: a prefetch reads nothing, and an address that is none does not matter to it.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+        }
+        #[inline(always)]
+        fn splat(self, number: $number) -> $vector {
+            // SAFETY: `self` proves AVX-512.
+            unsafe { $set(number) }
+        }
+        #[inline(always)]
+        fn load(self, numbers: &[$number; $width]) -> $vector {
+            // SAFETY: `self` proves AVX-512; `$width` numbers can be read, at any alignment.
+            unsafe { $load(numbers.as_ptr()) }
+        }
+        #[inline(always)]
+        fn store(self, vector: $vector, numbers: &mut [$number; $width]) {
+            // SAFETY: as in `load`.
+            unsafe { $store(numbers.as_mut_ptr(), vector) }
+        }
+        #[inline(always)]
+        fn subtract(self, a: $vector, b: $vector) -> $vector {
+            // SAFETY: `self` proves AVX-512.
+            unsafe { $subtract(a, b) }
+        }
+        #[inline(always)]
+        fn smaller(self, a: $vector, b: $vector) -> $vector {
+            // SAFETY: `self` proves AVX-512.
+            unsafe { $smaller(a, b) }
+        }
+        #[inline(always)]
+        fn larger(self, a: $vector, b: $vector) -> $vector {
+            // SAFETY: `self` proves AVX-512.
+            unsafe { $larger(a, b) }
+        }
+        #[inline(always)]
+        fn equal(self, a: $vector, b: $vector) -> u64 {
+            // SAFETY: `self` proves AVX-512.
+            unsafe { u64::from($compare::<_CMP_EQ_OQ>(a, b)) }
+        }
+        #[inline(always)]
+        fn below(self, a: $vector, b: $vector) -> u64 {
+            // SAFETY: `self` proves AVX-512.
+            unsafe { u64::from($compare::<_CMP_LT_OQ>(a, b)) }
+        }
+        #[inline(always)]
+        fn where_less(self, a: $vector, b: $vector, there: $vector, elsewhere: $vector) -> $vector {
+            // SAFETY: `self` proves AVX-512.
+            unsafe { $blend(elsewhere, $compare::<_CMP_LT_OQ>(a, b), there) }
+        }
+        #[inline(always)]
+        fn pack(self, vector: $vector, bits: u64) -> $vector {
+            // SAFETY: `self` proves AVX-512.
+            unsafe { $pack(bits as $mask, vector) }
+        }
+        #[inline(always)]
+        fn one_lane(self, elsewhere: $number, lane: usize, there: $number) -> $vector {
+            let mask: $mask = 1 << (lane % $width);
+            // SAFETY: `self` proves AVX-512.
+            unsafe { $blend($set(elsewhere), mask, $set(there)) }
+        }
+    };
+}
+
+/// One bit for each of the first `count` lanes.
+#[inline(always)]
+fn leading(count: usize) -> u32 {
+    (1u32 << (count % 32)) - 1
+}
+
+impl Lanes<DOUBLES> for Doubles {
+    avx512_operations!(
+        f64,
+        DOUBLES,
+        __m512d,
+        __mmask8,
+        _mm512_set1_pd,
+        _mm512_loadu_pd,
+        _mm512_storeu_pd,
+        _mm512_sub_pd,
+        _mm512_min_pd,
+        _mm512_max_pd,
+        _mm512_cmp_pd_mask,
+        _mm512_mask_mov_pd,
+        _mm512_maskz_compress_pd
+    );
+
+    #[inline(always)]
+    fn wider(self, a: __m512d, b: __m512d) -> __m512d {
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            let magnitude = _mm512_set1_epi64(i64::MAX);
+            let a = _mm512_and_si512(_mm512_castpd_si512(a), magnitude);
+            let b = _mm512_and_si512(_mm512_castpd_si512(b), magnitude);
+            _mm512_castsi512_pd(_mm512_max_epu64(a, b))
+        }
+    }
+
+    #[inline(always)]
+    fn load_f32(self, costs: &[f32; DOUBLES]) -> __m512d {
+        // SAFETY: `self` proves AVX-512; eight numbers can be read, at any alignment.
+        unsafe { _mm512_cvtps_pd(_mm256_loadu_ps(costs.as_ptr())) }
+    }
+    #[inline(always)]
+    fn load_part_f32(self, costs: &[f32], start: usize) -> __m512d {
+        let (at, count) = part(costs, start, DOUBLES);
+        let mask = leading(count) as __mmask8;
+        // SAFETY: `self` proves AVX-512; a masked load reads where the mask is set, which is where `part` found costs.
+        unsafe {
+            let infinite = _mm256_set1_ps(f32::INFINITY);
+            _mm512_cvtps_pd(_mm256_mask_loadu_ps(infinite, mask, at))
+        }
+    }
+    #[inline(always)]
+    fn load_f64(self, costs: &[f64; DOUBLES]) -> __m512d {
+        self.load(costs)
+    }
+    #[inline(always)]
+    fn load_part_f64(self, costs: &[f64], start: usize) -> __m512d {
+        let (at, count) = part(costs, start, DOUBLES);
+        let mask = leading(count) as __mmask8;
+        // SAFETY: as in `load_part_f32`.
+        unsafe { _mm512_mask_loadu_pd(_mm512_set1_pd(f64::INFINITY), mask, at) }
+    }
+    #[inline(always)]
+    fn least(self, vector: __m512d) -> f64 {
+        // SAFETY: `self` proves AVX-512, and with it AVX2.
+        unsafe {
+            least_of_four(_mm256_min_pd(
+                _mm512_castpd512_pd256(vector),
+                _mm512_extractf64x4_pd::<1>(vector),
+            ))
+        }
+    }
+}
+
+impl LaneWise for Doubles {
+    type Mask = __mmask8;
+
+    #[inline(always)]
+    fn mask(self, bits: u8) -> __mmask8 {
+        bits
+    }
+    #[inline(always)]
+    fn bits(self, mask: __mmask8) -> u8 {
+        mask
+    }
+    #[inline(always)]
+    fn both(self, a: __mmask8, b: __mmask8) -> __mmask8 {
+        a & b
+    }
+    #[inline(always)]
+    fn either(self, a: __mmask8, b: __mmask8) -> __mmask8 {
+        a | b
+    }
+    #[inline(always)]
+    fn less(self, a: __m512d, b: __m512d) -> __mmask8 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn at_most(self, a: __m512d, b: __m512d) -> __mmask8 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_cmp_pd_mask::<_CMP_LE_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn select(self, mask: __mmask8, yes: __m512d, no: __m512d) -> __m512d {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_mask_mov_pd(no, mask, yes) }
+    }
+    #[inline(always)]
+    fn add(self, a: __m512d, b: __m512d) -> __m512d {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_add_pd(a, b) }
+    }
+    #[inline(always)]
+    fn store_f32(self, vector: __m512d, numbers: &mut [f32; DOUBLES]) {
+        // SAFETY: `self` proves AVX-512; eight numbers can be written, at any alignment.
+        unsafe { _mm256_storeu_ps(numbers.as_mut_ptr(), _mm512_cvtpd_ps(vector)) }
+    }
+    #[inline(always)]
+    fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [__m512d; DOUBLES] {
+        // SAFETY: `self` proves AVX-512, and with it AVX2.
+        unsafe {
+            let mut vectors = [_mm512_setzero_pd(); DOUBLES];
+            for (vector, singles) in vectors.iter_mut().zip(transpose_singles(rows)) {
+                *vector = _mm512_cvtps_pd(singles);
+            }
+            vectors
+        }
+    }
+    #[inline(always)]
+    fn transpose_f64(self, rows: [&[f64; DOUBLES]; DOUBLES]) -> [__m512d; DOUBLES] {
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            // Pairs of columns of the even rows and of the odd ones.
+            let even = transpose_pairs([rows[0], rows[2], rows[4], rows[6]]);
+            let odd = transpose_pairs([rows[1], rows[3], rows[5], rows[7]]);
+            let mut vectors = [_mm512_setzero_pd(); DOUBLES];
+            for pair in 0..DOUBLES / 2 {
+                vectors[2 * pair] = _mm512_unpacklo_pd(even[pair], odd[pair]);
+                vectors[2 * pair + 1] = _mm512_unpackhi_pd(even[pair], odd[pair]);
+            }
+            vectors
+        }
+    }
+    #[inline(always)]
+    fn transpose_to_f32(self, vectors: [__m512d; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES] {
+        let mut columns = [[0.0; DOUBLES]; DOUBLES];
+        for (column, vector) in columns.iter_mut().zip(vectors) {
+            self.store_f32(vector, column);
+        }
+        let mut rows = [[0.0; DOUBLES]; DOUBLES];
+        // SAFETY: `self` proves AVX-512, and with it AVX2; eight numbers can be written to each row.
+        unsafe {
+            for (row, vector) in rows.iter_mut().zip(transpose_singles(columns.each_ref())) {
+                _mm256_storeu_ps(row.as_mut_ptr(), vector);
+            }
+        }
+        rows
+    }
+    #[inline(always)]
+    fn transpose_to_f64(self, vectors: [__m512d; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
+        let mut columns = [[0.0; DOUBLES]; DOUBLES];
+        for (column, vector) in columns.iter_mut().zip(vectors) {
+            self.store(vector, column);
+        }
+        let mut rows = [[0.0; DOUBLES]; DOUBLES];
+        for (row, vector) in rows.iter_mut().zip(self.transpose_f64(columns.each_ref())) {
+            self.store(vector, row);
+        }
+        rows
+    }
+}
+
+/// Columns 2p and 2p + 1 of all rows stand in vector p, row by row.
+///
+/// # Safety
+///
+/// The processor must have AVX-512.
+#[inline(always)]
+unsafe fn transpose_pairs(rows: [&[f64; 8]; 4]) -> [__m512d; 4] {
+    // SAFETY: AVX-512 is promised by the caller; each row has eight numbers.
+    unsafe {
+        let a = _mm512_loadu_pd(rows[0].as_ptr());
+        let b = _mm512_loadu_pd(rows[1].as_ptr());
+        let c = _mm512_loadu_pd(rows[2].as_ptr());
+        let d = _mm512_loadu_pd(rows[3].as_ptr());
+        let low_ab = _mm512_shuffle_f64x2::<0b01_00_01_00>(a, b);
+        let low_cd = _mm512_shuffle_f64x2::<0b01_00_01_00>(c, d);
+        let high_ab = _mm512_shuffle_f64x2::<0b11_10_11_10>(a, b);
+        let high_cd = _mm512_shuffle_f64x2::<0b11_10_11_10>(c, d);
+        [
+            _mm512_shuffle_f64x2::<0b10_00_10_00>(low_ab, low_cd),
+            _mm512_shuffle_f64x2::<0b11_01_11_01>(low_ab, low_cd),
+            _mm512_shuffle_f64x2::<0b10_00_10_00>(high_ab, high_cd),
+            _mm512_shuffle_f64x2::<0b11_01_11_01>(high_ab, high_cd),
+        ]
+    }
+}
+
+impl Lanes<SINGLES> for Singles {
+    avx512_operations!(
+        f32,
+        SINGLES,
+        __m512,
+        __mmask16,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_sub_ps,
+        _mm512_min_ps,
+        _mm512_max_ps,
+        _mm512_cmp_ps_mask,
+        _mm512_mask_mov_ps,
+        _mm512_maskz_compress_ps
+    );
+
+    #[inline(always)]
+    fn wider(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            let magnitude = _mm512_set1_epi32(i32::MAX);
+            let a = _mm512_and_si512(_mm512_castps_si512(a), magnitude);
+            let b = _mm512_and_si512(_mm512_castps_si512(b), magnitude);
+            _mm512_castsi512_ps(_mm512_max_epu32(a, b))
+        }
+    }
+
+    #[inline(always)]
+    fn load_f32(self, costs: &[f32; SINGLES]) -> __m512 {
+        self.load(costs)
+    }
+    #[inline(always)]
+    fn load_part_f32(self, costs: &[f32], start: usize) -> __m512 {
+        let (at, count) = part(costs, start, SINGLES);
+        let mask = leading(count) as __mmask16;
+        // SAFETY: as in the same of f64 above.
+        unsafe { _mm512_mask_loadu_ps(_mm512_set1_ps(f32::INFINITY), mask, at) }
+    }
+    #[inline(always)]
+    fn load_f64(self, costs: &[f64; SINGLES]) -> __m512 {
+        let at = costs.as_ptr();
+        // SAFETY: `self` proves AVX-512; sixteen numbers can be read, at any alignment.
+        unsafe {
+            let low = _mm512_cvtpd_ps(_mm512_loadu_pd(at));
+            let high = _mm512_cvtpd_ps(_mm512_loadu_pd(at.add(DOUBLES)));
+            _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high)
+        }
+    }
+    #[inline(always)]
+    fn load_part_f64(self, costs: &[f64], start: usize) -> __m512 {
+        let doubles = Doubles(self.0);
+        let low = doubles.load_part_f64(costs, start);
+        let high = doubles.load_part_f64(costs, start + DOUBLES);
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            let (low, high) = (_mm512_cvtpd_ps(low), _mm512_cvtpd_ps(high));
+            _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high)
+        }
+    }
+    #[inline(always)]
+    fn least(self, vector: __m512) -> f32 {
+        // SAFETY: `self` proves AVX-512, and with it AVX2.
+        unsafe {
+            least_of_eight(_mm256_min_ps(
+                _mm512_castps512_ps256(vector),
+                _mm512_extractf32x8_ps::<1>(vector),
+            ))
+        }
+    }
+}

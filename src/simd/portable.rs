@@ -1,0 +1,208 @@
+//! The level that every processor has: plain arrays, of which the compiler makes what it can (SSE2 on x86-64, NEON on aarch64).
+
+use crate::number::arithmetic::Arithmetic;
+use crate::simd::ops::{DOUBLES, LaneWise, Lanes, Vectors, Work};
+
+/// Plain arrays, of any arithmetic and width.
+#[derive(Clone, Copy, Debug)]
+pub struct Portable<R>(std::marker::PhantomData<R>);
+
+impl<R> Default for Portable<R> {
+    fn default() -> Self {
+        Portable(std::marker::PhantomData)
+    }
+}
+
+/// [`Portable`] of both precisions.
+#[derive(Clone, Copy, Debug)]
+pub struct PortableVectors;
+
+impl Vectors for PortableVectors {
+    type Doubles = Portable<f64>;
+    type Singles = Portable<f32>;
+
+    fn doubles(self) -> Portable<f64> {
+        Portable::default()
+    }
+    fn singles(self) -> Portable<f32> {
+        Portable::default()
+    }
+    #[inline(never)]
+    fn run_apart<T: Work>(self, work: T) -> T::Output {
+        work.run(self)
+    }
+}
+
+impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
+    type Number = R;
+    type Vector = [R; W];
+
+    #[inline(always)]
+    fn splat(self, number: R) -> [R; W] {
+        [number; W]
+    }
+    #[inline(always)]
+    fn load(self, numbers: &[R; W]) -> [R; W] {
+        *numbers
+    }
+    #[inline(always)]
+    fn store(self, vector: [R; W], numbers: &mut [R; W]) {
+        *numbers = vector;
+    }
+    #[inline(always)]
+    fn load_f32(self, costs: &[f32; W]) -> [R; W] {
+        costs.map(|cost| R::round_from(f64::from(cost)))
+    }
+    #[inline(always)]
+    fn load_part_f32(self, costs: &[f32], start: usize) -> [R; W] {
+        std::array::from_fn(|lane| match costs.get(start + lane) {
+            Some(&cost) => R::round_from(f64::from(cost)),
+            None => R::INFINITY,
+        })
+    }
+    #[inline(always)]
+    fn load_f64(self, costs: &[f64; W]) -> [R; W] {
+        costs.map(R::round_from)
+    }
+    #[inline(always)]
+    fn load_part_f64(self, costs: &[f64], start: usize) -> [R; W] {
+        std::array::from_fn(|lane| {
+            costs
+                .get(start + lane)
+                .map_or(R::INFINITY, |&cost| R::round_from(cost))
+        })
+    }
+    #[inline(always)]
+    fn subtract(self, a: [R; W], b: [R; W]) -> [R; W] {
+        std::array::from_fn(|lane| a[lane] - b[lane])
+    }
+    #[inline(always)]
+    fn smaller(self, a: [R; W], b: [R; W]) -> [R; W] {
+        std::array::from_fn(|lane| if a[lane] < b[lane] { a[lane] } else { b[lane] })
+    }
+    #[inline(always)]
+    fn larger(self, a: [R; W], b: [R; W]) -> [R; W] {
+        std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
+    }
+    #[inline(always)]
+    fn wider(self, a: [R; W], b: [R; W]) -> [R; W] {
+        std::array::from_fn(|lane| a[lane].wider(b[lane]))
+    }
+    #[inline(always)]
+    fn equal(self, a: [R; W], b: [R; W]) -> u64 {
+        (0..W).fold(0, |bits, lane| bits | u64::from(a[lane] == b[lane]) << lane)
+    }
+    #[inline(always)]
+    fn below(self, a: [R; W], b: [R; W]) -> u64 {
+        (0..W).fold(0, |bits, lane| bits | u64::from(a[lane] < b[lane]) << lane)
+    }
+    #[inline(always)]
+    fn where_less(self, a: [R; W], b: [R; W], there: [R; W], elsewhere: [R; W]) -> [R; W] {
+        std::array::from_fn(|lane| {
+            if a[lane] < b[lane] {
+                there[lane]
+            } else {
+                elsewhere[lane]
+            }
+        })
+    }
+    #[inline(always)]
+    fn pack(self, vector: [R; W], bits: u64) -> [R; W] {
+        packed(vector, bits)
+    }
+    #[inline(always)]
+    fn least(self, mut vector: [R; W]) -> R {
+        // Halves against halves, which vectorizes.
+        let mut width = W;
+        while width > 1 {
+            width /= 2;
+            for lane in 0..width {
+                if vector[lane + width] < vector[lane] {
+                    vector[lane] = vector[lane + width];
+                }
+            }
+        }
+        vector[0]
+    }
+    #[inline(always)]
+    fn one_lane(self, elsewhere: R, lane: usize, there: R) -> [R; W] {
+        let mut vector = [elsewhere; W];
+        vector[lane % W] = there;
+        vector
+    }
+}
+
+/// [`Lanes::pack`] of an array.
+#[inline(always)]
+pub(super) fn packed<R: Copy, const W: usize>(numbers: [R; W], bits: u64) -> [R; W] {
+    let mut packed = numbers;
+    let mut count = 0;
+    for (lane, &number) in numbers.iter().enumerate() {
+        // Written over by the next one if this one is not to be there.
+        packed[count] = number;
+        count += (bits >> lane & 1) as usize;
+    }
+    packed
+}
+
+impl LaneWise for Portable<f64> {
+    type Mask = [bool; DOUBLES];
+
+    #[inline(always)]
+    fn mask(self, bits: u8) -> [bool; DOUBLES] {
+        std::array::from_fn(|lane| bits >> lane & 1 != 0)
+    }
+    #[inline(always)]
+    fn bits(self, mask: [bool; DOUBLES]) -> u8 {
+        (0..DOUBLES).fold(0, |bits, lane| bits | u8::from(mask[lane]) << lane)
+    }
+    #[inline(always)]
+    fn both(self, a: [bool; DOUBLES], b: [bool; DOUBLES]) -> [bool; DOUBLES] {
+        std::array::from_fn(|lane| a[lane] & b[lane])
+    }
+    #[inline(always)]
+    fn either(self, a: [bool; DOUBLES], b: [bool; DOUBLES]) -> [bool; DOUBLES] {
+        std::array::from_fn(|lane| a[lane] | b[lane])
+    }
+    #[inline(always)]
+    fn less(self, a: [f64; DOUBLES], b: [f64; DOUBLES]) -> [bool; DOUBLES] {
+        std::array::from_fn(|lane| a[lane] < b[lane])
+    }
+    #[inline(always)]
+    fn at_most(self, a: [f64; DOUBLES], b: [f64; DOUBLES]) -> [bool; DOUBLES] {
+        std::array::from_fn(|lane| a[lane] <= b[lane])
+    }
+    #[inline(always)]
+    fn select(
+        self,
+        mask: [bool; DOUBLES],
+        yes: [f64; DOUBLES],
+        no: [f64; DOUBLES],
+    ) -> [f64; DOUBLES] {
+        std::array::from_fn(|lane| if mask[lane] { yes[lane] } else { no[lane] })
+    }
+    #[inline(always)]
+    fn add(self, a: [f64; DOUBLES], b: [f64; DOUBLES]) -> [f64; DOUBLES] {
+        std::array::from_fn(|lane| a[lane] + b[lane])
+    }
+    #[inline(always)]
+    fn store_f32(self, vector: [f64; DOUBLES], numbers: &mut [f32; DOUBLES]) {
+        *numbers = vector.map(|number| number as f32);
+    }
+    #[inline(always)]
+    fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
+        std::array::from_fn(|col| std::array::from_fn(|lane| f64::from(rows[lane][col])))
+    }
+    #[inline(always)]
+    fn transpose_f64(self, rows: [&[f64; DOUBLES]; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
+        std::array::from_fn(|col| std::array::from_fn(|lane| rows[lane][col]))
+    }
+    #[inline(always)]
+    fn transpose_to_f32(self, vectors: [[f64; DOUBLES]; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES] {
+        std::array::from_fn(|lane| std::array::from_fn(|col| vectors[col][lane] as f32))
+    }
+    #[inline(always)]
+    fn transpose_to_f64(self, vectors: [[f64; DOUBLES]; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
+        std::array::from_fn(|lane| std::array::from_fn(|col| vectors[col][lane]))
+    }
+}

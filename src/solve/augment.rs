@@ -1,0 +1,519 @@
+//! The assignment problem by shortest augmenting paths.
+//!
+//! Given costs c (rows ≤ columns; +inf = forbidden), match every row with a column of its own so that
+//! the sum of matched costs is least. With a limit L, a row or a column may stay unmatched at L/2 each.
+//!
+//! **Algorithm.** Jonker & Volgenant, "A shortest augmenting path algorithm for dense and sparse linear
+//! assignment problems", Computing 38 (1987), in the rectangular form of Crouse, "On implementing 2D
+//! rectangular assignment algorithms", IEEE Trans. Aerosp. Electron. Syst. 52 (2016): rectangles are not
+//! padded. The arithmetic is a parameter. Costs of every supported type are exact in f64 and wider; f32 only serves to
+//! find duals from which those can start.
+//!
+//! The dual problem: maximise Σu + Σv subject to u_i + v_j ≤ c_ij. The solver holds only the column
+//! duals v. Row duals follow: u_i = c_ij − v_j for a matched row. Throughout,
+//!
+//! * (1) every matched pair is the cheapest of its row under c − v, so u_i + v_j ≤ c_ij holds for matched rows;
+//! * (2) v never rises, and v_j stays at the *column ceiling* while column j is unmatched.
+//!
+//! The column ceiling is 0 for a rectangle, L/2 with a limit, and absent for a square without a limit, where
+//! all columns end up matched. The *row ceiling* is L/2 with a limit, else +inf; a row whose cheapest
+//! reduced cost is above it is better off unmatched, and stays so because of (2).
+//!
+//! 1. **Start**, from what the first look found ([`crate::survey`]). Squares: column reduction, v_j = min_i c_ij, and a
+//!    row takes the first column whose minimum it was the first to have. *Reduction transfer* then lowers v of each column
+//!    that was taken by as much as keeps (1), that is by the gap between the two least reduced costs of its row. Otherwise
+//!    v begins at its ceiling, and a row takes its cheapest column, the first of several, unless a row before it did.
+//!    Either way (1) holds for rows that took one.
+//! 2. **Augmenting row reduction** of the other rows: each takes the column of its least reduced cost. Where that belongs to
+//!    another row, or to nobody and may not stay so, it lowers v there by as much as keeps (1), that is by the gap to its
+//!    second least. A row that loses its column tries again behind all others: so each fights over prices that the others
+//!    have left behind, not over one column with the row that took it. There are 5/4 as many tries as rows, at most. (With
+//!    more, augmentation saves no more sweeps than that costs.)
+//! 3. **Augmentation**: for each row still unmatched, Dijkstra's shortest path over reduced costs to an unmatched
+//!    column, or to a row that had better be unmatched; then v is updated so that (1) holds again, and the
+//!    path is flipped.
+//!
+//! **Ties.** Of equal reduced costs an unmatched column goes first, then the column of lowest index. A row is
+//! left unmatched only where that is strictly cheaper than what its search found, so a lone pair at exactly L
+//! is matched. All-equal costs match i to i. Nothing depends on anything but the problem itself.
+//!
+//! **Size of the numbers.** Let C = max(|c|, |L|), where L is what the limit counts as (see [`crate::problem`]). A path
+//! alternates between adding and subtracting a cost, so duals and the lengths of settled paths stay within
+//! 2·rows·C + 2C, whatever the order of events. Where costs and L/2 are multiples of some q with
+//! 2(rows + columns)·C ≤ 2^53·q, f64 therefore computes everything that decides the answer without rounding, and the
+//! answer is exactly optimal.
+//!
+//! **Cost.** Time O(rows² · columns); a sweep is one pass over a row. A search leaves out rows that are equal to one that it has
+//! swept ([`crate::equal_rows`]), and goes from one column to the next of several as near. Workspace O(rows + columns).
+//!
+//! **Steps.** A step is a sweep over one row ([`Solver::sweep`]), and what follows from what it found ([`Solver::act`]).
+//! Several solvers make their sweeps together, then act: a sweep waits most of the time for a minimum to be known, and the
+//! processor fills that time with the others' sweeps, as long as it need not guess what a minimum leads to. A wrong guess
+//! throws all of it away, so a sweep has no branch that depends on costs, and augmenting row reduction has none either.
+
+use std::collections::TryReserveError;
+
+use crate::number::arithmetic::Arithmetic;
+use crate::problem::instance::Instance;
+use crate::simd::cost::Entry;
+use crate::simd::ops::Lanes;
+use crate::solve::equal_rows::EqualRows;
+use crate::solve::margin::Margin;
+use crate::sweep::nearest::Nearest;
+use crate::sweep::paths::Paths;
+use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad};
+use crate::sweep::reduced_costs::{TwoNearest, two_nearest_columns};
+use crate::sweep::row::ANY;
+
+/// Marks a row or a column without a partner, as in the op's outputs.
+pub const UNMATCHED: i32 = -1;
+
+/// Returned when the allowed pairs cannot match all rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Infeasible;
+
+/// How much work a solve was. A sweep reads one row of costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sweeps {
+    /// Sweeps of reduction transfer and augmenting row reduction.
+    pub reduction: u64,
+    /// Sweeps of shortest path searches.
+    pub augmentation: u64,
+}
+
+/// Augmenting row reduction gives up after as many sweeps as this.
+#[inline(always)]
+pub(super) fn most_tries(rows: usize) -> usize {
+    rows + rows / 4
+}
+
+/// After so many sweeps of searches for each row, equal rows are looked for,
+const SWEEPS_PER_ROW: u64 = 4;
+/// if sweeps are so long.
+const WIDE: usize = 256;
+
+/// The solver and its workspace. One worker owns one and reuses it for problem after problem.
+#[derive(Debug)]
+pub struct Solver<R> {
+    /// Row ceiling of the problem at hand.
+    pub(super) row_ceiling: R,
+    /// Column matched with each row, or [`UNMATCHED`]; one more behind the last row, which belongs to nobody.
+    pub(super) col_of_row: Vec<i32>,
+    /// Row matched with each column, or [`UNMATCHED`].
+    pub(super) row_of_col: Vec<i32>,
+    /// One bit for each column, set while it is unmatched.
+    pub(super) unmatched_cols: Vec<u64>,
+    /// u of matched rows; of all rows after a successful solve.
+    pub(super) row_duals: Vec<R>,
+    /// Least cost of each row less the column ceiling, where columns may stay unmatched.
+    pub(super) row_least: Vec<R>,
+    /// The second least reduced cost of each row, when it took its column in augmenting row reduction, or v was lowered there
+    /// by reduction transfer. As v never rises, all its other pairs still are at least that. −inf for rows that came to
+    /// their columns otherwise.
+    pub(super) others_least: Vec<R>,
+    pub(super) margin: Margin<R>,
+    /// v.
+    pub(super) col_duals: PerColumn<R>,
+    /// Rows that augmenting row reduction is to try, or has tried, in that order.
+    pub(super) queue: Vec<usize>,
+    /// Rows that column reduction has matched.
+    pub(super) claimed: Vec<usize>,
+    /// Rows that augmenting row reduction left for augmentation.
+    pub(super) pending: Vec<usize>,
+    pub(super) phase: Phase,
+    /// What the last sweep found.
+    pub(super) found: TwoNearest<R>,
+    pub(super) quad_least: PerQuad<R>,
+    pub(super) search: Search<R>,
+    pub(super) equal_rows: EqualRows<R>,
+    /// After so many sweeps of searches equal rows are looked for.
+    pub(super) sweeps_before_equal_rows: u64,
+    /// By how much the duals of a square problem were shifted in the end.
+    pub(super) shift: R,
+    pub(super) sweeps: Sweeps,
+}
+
+/// Workspace of one shortest path search.
+#[derive(Debug)]
+pub(super) struct Search<R> {
+    pub(super) paths: Paths<R>,
+    /// Rows reached, in the order of their distances.
+    pub(super) reached: Vec<Reached<R>>,
+    /// The cheapest way to end at a row so far.
+    pub(super) exit: R,
+    /// That row's place among the rows reached.
+    pub(super) exit_place: usize,
+    /// Columns as near as the last that was settled, where that need not be found out by a sweep.
+    pub(super) tied: Vec<u32>,
+    /// They are listed, and none has been offered a path since.
+    pub(super) are_tied_listed: bool,
+}
+
+/// What the solver is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Phase {
+    /// Augmenting row reduction is at this place of its queue.
+    Reduction { place: usize },
+    /// Augmentation searches from the pending row at `position`.
+    Augmentation { position: usize },
+    /// Nothing is left to do.
+    Done,
+}
+
+/// A row that a search has reached: its start, or by way of the column that it was matched with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reached<R> {
+    pub(super) row: usize,
+    /// The column; meaningless for the start.
+    pub(super) col: usize,
+    /// The length of the shortest path to it.
+    pub(super) length: R,
+    /// u of the row, less that length.
+    pub(super) offset: R,
+}
+
+impl<R: Arithmetic> Default for Solver<R> {
+    fn default() -> Self {
+        Solver {
+            row_ceiling: R::ZERO,
+            col_of_row: Vec::new(),
+            row_of_col: Vec::new(),
+            unmatched_cols: Vec::new(),
+            row_duals: Vec::new(),
+            row_least: Vec::new(),
+            others_least: Vec::new(),
+            margin: Margin::none(),
+            col_duals: PerColumn::default(),
+            queue: Vec::new(),
+            claimed: Vec::new(),
+            pending: Vec::new(),
+            phase: Phase::Done,
+            found: TwoNearest {
+                first: Nearest {
+                    value: R::ZERO,
+                    col: 0,
+                    is_unmatched: false,
+                    others: 0,
+                },
+                second: R::ZERO,
+            },
+            quad_least: PerQuad::default(),
+            search: Search {
+                paths: Paths::default(),
+                reached: Vec::new(),
+                exit: R::ZERO,
+                exit_place: 0,
+                tied: Vec::new(),
+                are_tied_listed: false,
+            },
+            equal_rows: EqualRows::default(),
+            sweeps_before_equal_rows: 0,
+            shift: R::ZERO,
+            sweeps: Sweeps::default(),
+        }
+    }
+}
+
+impl<R: Arithmetic> Solver<R> {
+    /// Makes room for problems of up to `rows × cols`, in either orientation, so that solving one
+    /// allocates nothing.
+    pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
+        let (shorter, longer) = (rows.min(cols), rows.max(cols));
+        // Emptied first: a reservation counts from the present length.
+        fn make_room<V>(list: &mut Vec<V>, length: usize) -> Result<(), TryReserveError> {
+            list.clear();
+            list.try_reserve_exact(length)
+        }
+        let blocks = longer.div_ceil(BLOCK);
+        make_room(&mut self.col_of_row, shorter + 1)?;
+        make_room(&mut self.row_duals, shorter)?;
+        make_room(&mut self.row_least, shorter)?;
+        make_room(&mut self.others_least, shorter)?;
+        make_room(&mut self.queue, shorter + most_tries(shorter) + 1)?;
+        make_room(&mut self.claimed, shorter + 1)?;
+        make_room(&mut self.pending, shorter + 1)?;
+        make_room(&mut self.row_of_col, longer)?;
+        make_room(&mut self.unmatched_cols, blocks)?;
+        self.col_duals.try_reserve(longer)?;
+        self.quad_least.try_reserve(longer)?;
+        self.search.paths.try_reserve(longer)?;
+        make_room(&mut self.search.tied, longer)?;
+        // One for each row at most, and one more.
+        make_room(&mut self.search.reached, shorter + 1)
+    }
+
+    /// Solves `instance`. On success [`Solver::col_of_row`] and the duals hold the answer.
+    #[inline(always)]
+    pub fn solve<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) -> Result<(), Infeasible> {
+        self.begin::<L, E, W, ANY>(lanes, instance, Margin::none())?;
+        self.go_on(lanes, instance)?;
+        self.normalize_duals(instance);
+        Ok(())
+    }
+
+    /// Makes all steps that are left.
+    #[inline(always)]
+    pub fn go_on<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) -> Result<(), Infeasible> {
+        while !self.is_done() {
+            self.sweep::<L, E, W, ANY>(lanes, instance);
+            self.act(lanes, instance)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is matched.
+    #[inline(always)]
+    pub(super) fn reset<E: Entry>(&mut self, instance: &Instance<E>) {
+        let (rows, cols) = (instance.rows(), instance.cols());
+        debug_assert!(rows <= cols);
+        self.row_ceiling = R::round_from(instance.half_limit);
+        refill(&mut self.col_of_row, rows + 1, UNMATCHED);
+        refill(&mut self.row_of_col, cols, UNMATCHED);
+        // Bits of columns that do not exist do no harm: such columns are at +inf.
+        refill(&mut self.unmatched_cols, cols.div_ceil(BLOCK), u64::MAX);
+        refill(&mut self.row_duals, rows, self.row_ceiling);
+        self.quad_least.resize(cols);
+        self.search.paths.resize(cols);
+        self.row_least.clear();
+        refill(&mut self.others_least, rows, R::NEG_INFINITY);
+        self.queue.clear();
+        self.claimed.clear();
+        self.pending.clear();
+        self.shift = R::ZERO;
+        self.sweeps = Sweeps::default();
+        self.equal_rows.forget();
+        self.sweeps_before_equal_rows = if cols < WIDE {
+            u64::MAX
+        } else {
+            SWEEPS_PER_ROW * rows as u64
+        };
+    }
+
+    /// There is nothing to do.
+    pub fn rest(&mut self) {
+        self.phase = Phase::Done;
+    }
+
+    /// Is the instance solved?
+    #[inline(always)]
+    pub fn is_done(&self) -> bool {
+        matches!(self.phase, Phase::Done)
+    }
+
+    /// Sweeps the row that is next. It must not be done. `N` is the most vectors that a row has if that is known
+    /// when this is compiled, else [`ANY`].
+    #[inline(always)]
+    pub fn sweep<L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) {
+        if let Phase::Reduction { place } = self.phase {
+            self.sweeps.reduction += 1;
+            let row = self.queue[place];
+            self.found = two_nearest_columns::<L, E, W, N>(
+                lanes,
+                instance.row(row),
+                &self.col_duals,
+                &mut self.quad_least,
+                &self.unmatched_cols,
+            );
+            return;
+        }
+        self.sweeps.augmentation += 1;
+        let Search { paths, reached, .. } = &mut self.search;
+        let (quad_least, unmatched) = (&mut self.quad_least, self.unmatched_cols.as_slice());
+        let Reached { row, offset, .. } = reached[reached.len() - 1];
+        let costs = instance.row(row);
+        self.found.first = if reached.len() == 1 {
+            paths.start::<L, E, W, N>(lanes, costs, &self.col_duals, quad_least, unmatched)
+        } else {
+            paths.relax::<L, E, W, N>(lanes, costs, offset, quad_least, unmatched)
+        };
+    }
+
+    /// Acts on what the last sweep found.
+    #[inline(always)]
+    pub fn act<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) -> Result<(), Infeasible> {
+        match self.phase {
+            Phase::Reduction { place } => self.reduce_row(lanes, instance, place),
+            Phase::Augmentation { position } => {
+                self.extend_path(lanes, instance, position)?;
+                if self.equal_rows.are_there() {
+                    return self.pass_over_equal_rows::<E, W>(instance);
+                }
+                Ok(())
+            }
+            Phase::Done => Ok(()),
+        }
+    }
+
+    /// Column matched with each row, or [`UNMATCHED`].
+    pub fn col_of_row(&self) -> &[i32] {
+        &self.col_of_row[..self.row_duals.len()]
+    }
+
+    /// Row matched with each column, or [`UNMATCHED`].
+    pub fn row_of_col(&self) -> &[i32] {
+        &self.row_of_col
+    }
+
+    /// u: one dual for each row.
+    pub fn row_duals(&self) -> &[R] {
+        &self.row_duals
+    }
+
+    /// v: one dual for each column.
+    pub fn col_duals(&self) -> &PerColumn<R> {
+        &self.col_duals
+    }
+
+    /// As [`Solver::col_duals`], to be changed.
+    pub fn col_duals_mut(&mut self) -> &mut PerColumn<R> {
+        &mut self.col_duals
+    }
+
+    /// Is the matched pair of `row` the cheapest of all its pairs, even if every column were at its ceiling?
+    #[inline(always)]
+    pub fn has_least_cost(&self, row: usize) -> bool {
+        // With v there at its ceiling u is the cost, and not rounded.
+        let at_ceiling = |col: usize| self.col_duals.get(col) == R::ZERO;
+        self.row_least.get(row) == self.row_duals.get(row)
+            && at_ceiling(self.col_of_row[row] as usize)
+    }
+
+    /// Are all other pairs of `row` dearer than its own by `slack` or more, for all that augmenting row reduction knows?
+    #[inline(always)]
+    pub fn is_cheapest_by(&self, slack: R, row: usize) -> bool {
+        self.row_duals[row] + slack <= self.others_least[row]
+    }
+
+    /// By how much the duals of a square problem were shifted in the end; else 0.
+    pub fn shift(&self) -> R {
+        self.shift
+    }
+
+    /// Work done on the last problem.
+    pub fn sweeps(&self) -> Sweeps {
+        self.sweeps
+    }
+
+    /// u of a matched row is the reduced cost of its pair; of an unmatched one, the row ceiling.
+    #[inline(always)]
+    pub(super) fn refresh_row_dual<E: Entry>(&mut self, instance: &Instance<E>, row: usize) {
+        let col = self.col_of_row[row];
+        self.row_duals[row] = if col == UNMATCHED {
+            self.row_ceiling
+        } else {
+            let col = col as usize;
+            R::round_from(instance.cost(row, col)) - self.col_duals.get(col)
+        };
+    }
+
+    /// Of all equally good duals of a balanced instance, takes those with max v = 0.
+    #[inline(always)]
+    pub fn normalize_duals<E: Entry>(&mut self, instance: &Instance<E>) {
+        if !instance.is_balanced() {
+            return;
+        }
+        let larger = |a: R, b: R| if b > a { b } else { a };
+        const LANES: usize = 16;
+        let mut tops = [R::NEG_INFINITY; LANES];
+        for block in self.col_duals.blocks() {
+            for chunk in block.0.as_chunks::<LANES>().0 {
+                for (top, &dual) in tops.iter_mut().zip(chunk) {
+                    *top = larger(*top, dual);
+                }
+            }
+        }
+        let top = tops.into_iter().fold(R::NEG_INFINITY, larger);
+        if self.row_duals.is_empty() {
+            return;
+        }
+        self.shift = top;
+        for block in self.col_duals.blocks_mut() {
+            for dual in &mut block.0 {
+                *dual = *dual - top;
+            }
+        }
+        for dual in &mut self.row_duals {
+            *dual = *dual + top;
+        }
+    }
+}
+
+/// Empties `list` and fills it anew, within what `try_reserve` set aside.
+#[inline(always)]
+fn refill<V: Copy>(list: &mut Vec<V>, length: usize, value: V) {
+    list.clear();
+    list.resize(length, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::given::{Mask, Options, Problem};
+    use crate::problem::prepare::Layout;
+    use crate::simd::ops::SINGLES;
+    use crate::simd::portable::{Portable, PortableVectors};
+    use hungarian_random::Random;
+
+    /// Rows whose own pair the solver knows to be cheaper than all others by what f32 may be wrong about, which need no proof.
+    fn known_cheapest(cost: &[f32], rows: usize, cols: usize, margin: Margin<f32>) -> usize {
+        let problem = Problem {
+            cost,
+            rows,
+            cols,
+            row_mask: Mask::Uniform(true),
+            col_mask: Mask::Uniform(true),
+            options: Options::default(),
+        };
+        let mut layout = Layout::default();
+        layout.try_reserve(rows, cols).unwrap();
+        let instance = problem.prepare(PortableVectors, &mut layout).ok().unwrap();
+        let lanes = Portable::<f32>::default();
+        let mut solver = Solver::<f32>::default();
+        solver.try_reserve(rows, cols).unwrap();
+        let begun = solver.begin::<_, _, SINGLES, ANY>(lanes, &instance, margin);
+        begun.unwrap();
+        solver.go_on::<_, _, SINGLES>(lanes, &instance).unwrap();
+        let slack = 2.0 / (1u32 << 17) as f32;
+        let known = |&row: &usize| solver.is_cheapest_by(slack, row);
+        for row in (0..rows).filter(known) {
+            let own = solver.col_of_row()[row] as usize;
+            let reduced = |col: usize| {
+                f64::from(cost[row * cols + col]) - f64::from(solver.col_duals().get(col))
+            };
+            let others = (0..cols).filter(|&col| col != own).map(reduced);
+            let least = others.fold(f64::INFINITY, f64::min);
+            assert!(least > reduced(own) + 0.9 * f64::from(slack), "row {row}");
+        }
+        (0..rows).filter(known).count()
+    }
+
+    #[test]
+    fn margins_are_what_tells_rows_that_need_no_proof() {
+        let mut random = Random::new(3);
+        for (rows, cols) in [(100, 100), (100, 130), (60, 80)] {
+            let cost: Vec<f32> = (0..rows * cols).map(|_| random.uniform() as f32).collect();
+            let with = known_cheapest(&cost, rows, cols, Margin::of(1.0));
+            let without = known_cheapest(&cost, rows, cols, Margin::none());
+            assert!(
+                with > without + rows / 10,
+                "{rows}×{cols}: {with} with margins, {without} without"
+            );
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! By how much a row that lowers v stays below what it might.
+
+use std::hint::select_unpredictable;
+
+use crate::number::arithmetic::{Arithmetic, power_of_two_from};
+
+/// By how much a row that lowers v stays below what (1) allows. Its own pair then is cheaper than all others by that much,
+/// which is more than rounding can hide.
+#[derive(Clone, Copy, Debug)]
+pub struct Margin<R> {
+    amount: R,
+    /// Added to a number and subtracted again it leaves multiples of 16 margins as they are, and no others.
+    rounding: R,
+}
+
+impl<R: Arithmetic> Margin<R> {
+    /// v is lowered by all of a gap.
+    pub fn none() -> Self {
+        Margin {
+            amount: R::ZERO,
+            rounding: R::ZERO,
+        }
+    }
+
+    /// What a gap leaves. One of few digits, as whole numbers have, stays whole, and so do duals; one that is no
+    /// larger than two margins does, too.
+    #[inline(always)]
+    pub fn below(self, gap: R) -> R {
+        let is_coarse = (gap + self.rounding) - self.rounding == gap;
+        let is_whole = is_coarse | (gap < self.amount + self.amount);
+        select_unpredictable(is_whole, gap, gap - self.amount)
+    }
+}
+
+impl Margin<f32> {
+    /// Of some 2^−15 of the largest cost. Where v is no larger than that, as in most instances, f32 rounds no more than 2^−22
+    /// of it; where it is, [`Solver::is_cheapest_by`] will not find the margin wide enough.
+    pub fn of(largest: f64) -> Self {
+        const DIGITS: f64 = 1.5 * (1u32 << 23) as f64;
+        let amount = power_of_two_from(largest) / (1u32 << 15) as f64;
+        Margin {
+            amount: amount as f32,
+            rounding: (DIGITS * 16.0 * amount) as f32,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hungarian_random::Random;
+
+    #[test]
+    fn a_margin_leaves_a_part_of_a_gap_but_whole_numbers_whole() {
+        let mut random = Random::new(1);
+        for largest in [1e-20, 0.3, 1.0, 1000.0, 1e20] {
+            let margin = Margin::of(largest);
+            let part = |times: f64| (times * largest / f64::from(1u32 << 15)) as f32;
+            let mut left_something = 0;
+            for _ in 0..1000 {
+                let gap = random.uniform() as f32 * largest as f32;
+                let left = gap - margin.below(gap);
+                if left == 0.0 {
+                    continue;
+                }
+                left_something += 1;
+                assert!(left > part(0.99) && left < part(2.01), "{left} of {gap}");
+                assert!(left < gap, "v is lowered");
+            }
+            assert!(left_something > 900, "{left_something}");
+            // Few digits: multiples of 1/1024 of the largest cost's power of two.
+            let unit = power_of_two_from(largest) / 1024.0;
+            for times in 0..1024 {
+                let gap = (f64::from(times) * unit) as f32;
+                assert_eq!(margin.below(gap), gap);
+            }
+            // Smaller than what would be left.
+            assert_eq!(margin.below(part(0.5)), part(0.5));
+        }
+        let none = Margin::<f32>::none();
+        for gap in [0.0, 1e-30, 0.1, 1e30] {
+            assert_eq!(none.below(gap), gap);
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Eight narrow instances, one in each lane of a vector: what is known of them, how that begins and how it is finished.
+
+#![expect(
+    clippy::needless_range_loop,
+    reason = "a lane or a column is an index into several arrays at once"
+)]
+
+use crate::problem::instance::{Instance, WIDEST};
+use crate::simd::cost::Entry;
+use crate::simd::ops::{DOUBLES, LaneWise};
+
+/// Marks a column without a partner; as [`crate::solver::UNMATCHED`], in a byte.
+pub(crate) const UNMATCHED: i8 = -1;
+
+/// A yes or no for each column and lane: bit 8·(j mod 8) + l of word j / 8 is that of column j in lane l.
+pub(crate) type Flags = [u64; WIDEST / DOUBLES];
+
+/// The flags of one column, a bit for each lane.
+#[inline(always)]
+pub(crate) fn flags_of(flags: &Flags, col: usize) -> u8 {
+    (flags[col / DOUBLES] >> (col % DOUBLES * DOUBLES)) as u8
+}
+
+/// The flag of one column in one lane, which has to be shifted to word `col / 8`.
+#[inline(always)]
+pub(crate) fn flag(col: usize, lane: usize) -> u64 {
+    1 << (col % DOUBLES * DOUBLES + lane)
+}
+
+/// `new` in some lanes, `old` in the others.
+#[inline(always)]
+pub(crate) fn merge_flags(lanes: u8, new: &Flags, old: &Flags) -> Flags {
+    let new_lanes = repeated(lanes);
+    let mut merged = *old;
+    for (merged, new) in merged.iter_mut().zip(new) {
+        *merged = *merged & !new_lanes | new & new_lanes;
+    }
+    merged
+}
+
+/// The same bits for each of eight columns.
+#[inline(always)]
+fn repeated(bits: u8) -> u64 {
+    u64::from(bits) * 0x0101_0101_0101_0101
+}
+
+/// A number for each lane.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct PerLane(pub(crate) [f64; DOUBLES]);
+
+impl PerLane {
+    pub(crate) const ZEROS: PerLane = PerLane([0.0; DOUBLES]);
+}
+
+/// An instance as the lanes read it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat<'a, E, const COLS: usize> {
+    /// Costs, +inf beyond the instance's rows and columns.
+    pub costs: &'a [[E; COLS]; COLS],
+    /// Number of rows; not more than columns.
+    pub rows: usize,
+    /// Number of columns.
+    pub cols: usize,
+    /// Half the limit; +inf where every row must be matched.
+    pub half_limit: f64,
+}
+
+/// The instances of an octet.
+pub type SeatsOfOctet<'a, E, const COLS: usize> = [Seat<'a, E, COLS>; DOUBLES];
+
+impl<'a, E: Entry, const COLS: usize> Seat<'a, E, COLS> {
+    /// That of an instance.
+    #[inline(always)]
+    pub fn of(instance: &Instance<'a, E>) -> Self {
+        Seat {
+            costs: instance.narrow_costs(),
+            rows: instance.rows(),
+            cols: instance.cols(),
+            half_limit: instance.half_limit,
+        }
+    }
+
+    /// The same, taken. An instance without rows asks for nothing.
+    #[inline(always)]
+    pub fn left_empty(self) -> Self {
+        Seat {
+            rows: 0,
+            cols: 0,
+            ..self
+        }
+    }
+
+    #[inline(always)]
+    fn is_balanced(&self) -> bool {
+        self.rows == self.cols && self.rows > 0 && self.half_limit.is_infinite()
+    }
+}
+
+/// An index in a lane, as a number whose last bits it is.
+#[inline(always)]
+pub(crate) fn numbered(index: usize) -> f64 {
+    const BASE: f64 = (1u64 << 52) as f64;
+    f64::from_bits(BASE.to_bits() | index as u64)
+}
+
+/// The index, which is less than `END`, a power of two.
+#[inline(always)]
+pub(crate) fn index<const END: usize>(number: f64) -> usize {
+    number.to_bits() as usize % END
+}
+
+/// Eight instances of a group, as far as they are solved.
+#[derive(Clone, Debug)]
+pub struct Octet<const COLS: usize> {
+    /// v.
+    pub(crate) col_duals: [PerLane; COLS],
+    /// u, in each lane.
+    pub(crate) row_duals: [[f64; COLS]; DOUBLES],
+    /// Row matched with each column, in each lane, or [`UNMATCHED`].
+    pub(crate) row_of_col: [[i8; COLS]; DOUBLES],
+    /// Column matched with each row, in each lane, or [`UNMATCHED`].
+    pub(crate) col_of_row: [[i8; COLS]; DOUBLES],
+    /// The column is there.
+    pub(crate) real: Flags,
+    /// It is, and it is unmatched.
+    pub(crate) unmatched: Flags,
+    /// One bit for each row that is still to be searched from.
+    pub(crate) pending: [u32; DOUBLES],
+    pub(crate) row_ceiling: PerLane,
+    /// Lanes in which all columns end up matched.
+    pub(crate) balanced: u8,
+    /// Lanes whose allowed pairs cannot match all rows.
+    pub(crate) infeasible: u8,
+    pub(crate) total_costs: PerLane,
+}
+
+impl<const COLS: usize> Octet<COLS> {
+    pub(crate) const EMPTY: Self = Octet {
+        col_duals: [PerLane::ZEROS; COLS],
+        row_duals: [[0.0; COLS]; DOUBLES],
+        row_of_col: [[UNMATCHED; COLS]; DOUBLES],
+        col_of_row: [[UNMATCHED; COLS]; DOUBLES],
+        real: [0; WIDEST / DOUBLES],
+        unmatched: [0; WIDEST / DOUBLES],
+        pending: [0; DOUBLES],
+        row_ceiling: PerLane::ZEROS,
+        balanced: 0,
+        infeasible: 0,
+        total_costs: PerLane::ZEROS,
+    };
+
+    /// Can the allowed pairs of this lane's instance not match all rows?
+    #[inline(always)]
+    pub fn is_infeasible(&self, lane: usize) -> bool {
+        self.infeasible >> lane & 1 != 0
+    }
+
+    /// One bit for each lane whose instance's allowed pairs cannot match all rows.
+    #[inline(always)]
+    pub fn infeasible(&self) -> u8 {
+        self.infeasible
+    }
+
+    /// Column matched with each row, or −1.
+    #[inline(always)]
+    pub fn col_of_row(&self, lane: usize) -> &[i8; COLS] {
+        &self.col_of_row[lane]
+    }
+
+    /// Row matched with each column, or −1.
+    #[inline(always)]
+    pub fn row_of_col(&self, lane: usize) -> &[i8; COLS] {
+        &self.row_of_col[lane]
+    }
+
+    /// u.
+    #[inline(always)]
+    pub fn row_duals(&self, lane: usize) -> &[f64; COLS] {
+        &self.row_duals[lane]
+    }
+
+    /// v of one column, in all lanes.
+    #[inline(always)]
+    pub fn col_dual(&self, col: usize) -> &[f64; DOUBLES] {
+        &self.col_duals[col].0
+    }
+
+    /// Sum of matched costs, with the rounding errors added back as in [`crate::sum`]. Not finite where a partial sum
+    /// left the range of f64.
+    #[inline(always)]
+    pub fn total_cost(&self, lane: usize) -> f64 {
+        self.total_costs.0[lane]
+    }
+
+    /// The same in all lanes.
+    #[inline(always)]
+    pub fn total_costs(&self) -> &[f64; DOUBLES] {
+        &self.total_costs.0
+    }
+}
+
+impl<const COLS: usize> Octet<COLS> {
+    /// Column reduction where columns all end up matched; elsewhere v starts at its ceiling.
+    #[inline(always)]
+    pub(crate) fn begin<L: LaneWise, E: Entry>(&mut self, lanes: L, seats: &SeatsOfOctet<E, COLS>) {
+        let mut cols = PerLane::ZEROS;
+        let mut col_ceiling = PerLane::ZEROS;
+        self.balanced = 0;
+        for lane in 0..DOUBLES {
+            let seat = &seats[lane];
+            cols.0[lane] = seat.cols as f64;
+            self.row_ceiling.0[lane] = seat.half_limit;
+            if seat.half_limit.is_finite() {
+                col_ceiling.0[lane] = seat.half_limit;
+            }
+            self.balanced |= u8::from(seat.is_balanced()) << lane;
+        }
+        let cols = lanes.load(&cols.0);
+        self.real = [0; WIDEST / DOUBLES];
+        for col in 0..COLS {
+            let real = lanes.bits(lanes.less(lanes.splat(col as f64), cols));
+            self.real[col / DOUBLES] |= u64::from(real) << (col % DOUBLES * DOUBLES);
+        }
+        self.unmatched = self.real;
+        let mut holders = [PerLane([numbered(0); DOUBLES]); COLS];
+        self.reduce_columns(lanes, seats, &col_ceiling, &mut holders);
+        for lane in 0..DOUBLES {
+            let rows = seats[lane].rows;
+            let mut pending = ((1u64 << rows) - 1) as u32;
+            if self.balanced >> lane & 1 != 0 {
+                // Each row keeps the first of the columns that it holds.
+                for col in 0..COLS {
+                    let row = index::<COLS>(holders[col].0[lane]);
+                    let is_real = flags_of(&self.real, col) >> lane;
+                    let keeps = pending >> row & u32::from(is_real) & 1;
+                    self.row_of_col[lane][col] = row as i8 | (keeps as i8 - 1);
+                    pending &= !(keeps << row);
+                    self.unmatched[col / DOUBLES] &= !(u64::from(keeps) * flag(col, lane));
+                }
+            } else {
+                self.row_of_col[lane] = [UNMATCHED; COLS];
+            }
+            let feasible = self.infeasible >> lane & 1 == 0;
+            self.pending[lane] = if feasible { pending } else { 0 };
+        }
+    }
+
+    /// v_j, and the row that holds the minimum.
+    #[inline(always)]
+    fn reduce_columns<L: LaneWise, E: Entry>(
+        &mut self,
+        lanes: L,
+        seats: &SeatsOfOctet<E, COLS>,
+        col_ceiling: &PerLane,
+        holders: &mut [PerLane; COLS],
+    ) {
+        let rows = if self.balanced == 0 {
+            0
+        } else {
+            most_rows(seats)
+        };
+        let infinite = lanes.splat(f64::INFINITY);
+        let balanced = lanes.mask(self.balanced);
+        let ceiling = lanes.load(&col_ceiling.0);
+        // Below all real ones when the largest is sought, and +inf less this is still +inf.
+        let padding = lanes.splat(f64::NEG_INFINITY);
+        self.infeasible = 0;
+        for chunk in 0..COLS / DOUBLES {
+            let mut least = [infinite; DOUBLES];
+            let mut holder = [lanes.splat(numbered(0)); DOUBLES];
+            for row in 0..rows {
+                let costs = transpose_chunk(lanes, rows_at(seats, row), chunk);
+                let number = lanes.splat(numbered(row));
+                for col in 0..DOUBLES {
+                    let cheaper = lanes.less(costs[col], least[col]);
+                    holder[col] = lanes.select(cheaper, number, holder[col]);
+                    least[col] = lanes.smaller(costs[col], least[col]);
+                }
+            }
+            for col in 0..DOUBLES {
+                let at = chunk * DOUBLES + col;
+                let real = lanes.mask(flags_of(&self.real, at));
+                let dual = lanes.select(balanced, least[col], ceiling);
+                let dual = lanes.select(real, dual, padding);
+                self.infeasible |= lanes.equal(dual, infinite) as u8;
+                lanes.store(dual, &mut self.col_duals[at].0);
+                lanes.store(holder[col], &mut holders[at].0);
+            }
+        }
+    }
+
+    /// When all are matched: of all equally good duals of a square, takes those with max v = 0; then u, columns of rows,
+    /// and totals.
+    #[inline(always)]
+    pub(crate) fn finish<L: LaneWise, E: Entry>(
+        &mut self,
+        lanes: L,
+        seats: &SeatsOfOctet<E, COLS>,
+    ) {
+        let zero = lanes.splat(0.0);
+        let mut top = lanes.splat(f64::NEG_INFINITY);
+        for dual in &self.col_duals {
+            top = lanes.larger(lanes.load(&dual.0), top);
+        }
+        let shift = lanes.select(lanes.mask(self.balanced), top, zero);
+        for lane in 0..DOUBLES {
+            if self.balanced >> lane & 1 == 0 {
+                self.row_duals[lane] = [self.row_ceiling.0[lane]; COLS];
+                self.col_of_row[lane] = [UNMATCHED; COLS];
+            }
+        }
+        // Sums of matched costs: `crate::sum::compensated_sum` in each lane.
+        let mut sum = zero;
+        let mut lost = zero;
+        for col in 0..COLS {
+            let mut costs = PerLane::ZEROS;
+            for lane in 0..DOUBLES {
+                let row = self.row_of_col[lane][col] as usize % COLS;
+                costs.0[lane] = seats[lane].costs[row][col].widen();
+            }
+            let dual = lanes.subtract(lanes.load(&self.col_duals[col].0), shift);
+            lanes.store(dual, &mut self.col_duals[col].0);
+            let matched = flags_of(&self.real, col) & !flags_of(&self.unmatched, col);
+            let cost = lanes.load(&costs.0);
+            let mut row_duals = PerLane::ZEROS;
+            lanes.store(lanes.subtract(cost, dual), &mut row_duals.0);
+            for lane in 0..DOUBLES {
+                // Where all are matched, as in most groups, there is nothing to guess.
+                if matched == u8::MAX || matched >> lane & 1 != 0 {
+                    let row = self.row_of_col[lane][col] as usize % COLS;
+                    self.row_duals[lane][row] = row_duals.0[lane];
+                    self.col_of_row[lane][row] = col as i8;
+                }
+            }
+            let term = lanes.select(lanes.mask(matched), cost, zero);
+            let next = lanes.add(sum, term);
+            let term_is_larger = lanes.less(magnitude(lanes, sum), magnitude(lanes, term));
+            let larger = lanes.select(term_is_larger, term, sum);
+            let smaller = lanes.select(term_is_larger, sum, term);
+            let missed = lanes.add(lanes.subtract(larger, next), smaller);
+            lost = lanes.add(lost, missed);
+            sum = next;
+        }
+        lanes.store(lanes.add(sum, lost), &mut self.total_costs.0);
+    }
+}
+
+/// The same row in each lane.
+#[inline(always)]
+pub(crate) fn rows_at<'a, E: Entry, const COLS: usize>(
+    seats: &SeatsOfOctet<'a, E, COLS>,
+    row: usize,
+) -> [&'a [E; COLS]; DOUBLES] {
+    let mut rows = [&seats[0].costs[row]; DOUBLES];
+    for lane in 1..DOUBLES {
+        rows[lane] = &seats[lane].costs[row];
+    }
+    rows
+}
+
+/// Eight columns of one row in each lane.
+#[inline(always)]
+pub(crate) fn transpose_chunk<L: LaneWise, E: Entry, const COLS: usize>(
+    lanes: L,
+    rows: [&[E; COLS]; DOUBLES],
+    chunk: usize,
+) -> [L::Vector; DOUBLES] {
+    let mut chunks = [&rows[0].as_chunks().0[chunk]; DOUBLES];
+    for lane in 1..DOUBLES {
+        chunks[lane] = &rows[lane].as_chunks().0[chunk];
+    }
+    E::transpose(lanes, chunks)
+}
+
+/// Most rows of any.
+#[inline(always)]
+pub(crate) fn most_rows<E, const COLS: usize>(seats: &SeatsOfOctet<E, COLS>) -> usize {
+    let mut most = 0;
+    for seat in seats {
+        most = seat.rows.max(most);
+    }
+    most.min(COLS)
+}
+
+/// |x|, lane by lane.
+#[inline(always)]
+pub(crate) fn magnitude<L: LaneWise>(lanes: L, vector: L::Vector) -> L::Vector {
+    lanes.larger(vector, lanes.subtract(lanes.splat(0.0), vector))
+}

@@ -1,0 +1,104 @@
+//! Step 2 of [`crate::solve::augment`]: augmenting row reduction.
+
+use std::hint::select_unpredictable;
+
+use crate::number::arithmetic::Arithmetic;
+use crate::problem::instance::Instance;
+use crate::simd::cost::Entry;
+use crate::simd::ops::Lanes;
+use crate::solve::augment::{Infeasible, Phase, Solver, UNMATCHED, most_tries};
+use crate::sweep::nearest::Nearest;
+use crate::sweep::per_column::BLOCK;
+use crate::sweep::reduced_costs::prefer_unmatched;
+
+impl<R: Arithmetic> Solver<R> {
+    /// Augmenting row reduction goes on with the row at `place` of its queue, or gives way to augmentation.
+    #[inline(always)]
+    pub(super) fn reduce_next<E: Entry>(&mut self, instance: &Instance<E>, place: usize) {
+        self.phase = Phase::Reduction { place };
+        if place == self.queue.len() || place == most_tries(instance.rows()) {
+            self.end_reduction(instance, place);
+        }
+    }
+
+    /// What was not tried is left to augmentation.
+    #[inline(never)]
+    fn end_reduction<E: Entry>(&mut self, instance: &Instance<E>, place: usize) {
+        self.pending.extend_from_slice(&self.queue[place..]);
+        for row in 0..instance.rows() {
+            self.refresh_row_dual(instance, row);
+        }
+        self.search_next(instance, 0);
+    }
+
+    /// Augmenting row reduction acts on the sweep of the row at `place`. One that it cannot settle goes to `pending`.
+    ///
+    /// What a sweep finds cannot be guessed, so nothing here branches on it but what is rare.
+    #[inline(always)]
+    pub(super) fn reduce_row<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+        place: usize,
+    ) -> Result<(), Infeasible> {
+        let row = self.queue[place];
+        let first = &mut self.found.first;
+        prefer_unmatched(
+            lanes,
+            first,
+            instance.row(row),
+            &self.col_duals,
+            &self.quad_least,
+            &self.unmatched_cols,
+        );
+        let Nearest {
+            value: least,
+            col,
+            is_unmatched,
+            ..
+        } = *first;
+        if least > self.row_ceiling {
+            // Better off unmatched, for good.
+            self.reduce_next(instance, place + 1);
+            return Ok(());
+        }
+        if least == R::INFINITY {
+            return Err(Infeasible);
+        }
+        let second = self.found.second;
+        let second = if second < self.row_ceiling {
+            second
+        } else {
+            self.row_ceiling
+        };
+        // Without a gap the loser would only take the column back. Without a second column the
+        // gap is unbounded and v would be lost. Both are left to the exact search.
+        let gap = second - least;
+        let is_bounded = gap < R::INFINITY;
+        let takes = is_unmatched | ((gap > R::ZERO) & is_bounded);
+        let displaces = takes & !is_unmatched;
+        // A column that nobody had keeps its ceiling, if it has one.
+        let lowers = displaces | (takes & instance.is_balanced());
+        let bid = self.margin.below(gap);
+        let lowered = select_unpredictable(lowers & is_bounded, bid, R::ZERO);
+        self.col_duals.subtract(lanes, col, lowered);
+        let loser = self.row_of_col[col];
+        self.row_of_col[col] = select_unpredictable(takes, row as i32, loser);
+        let loser = select_unpredictable(displaces, loser as usize, instance.rows());
+        self.col_of_row[row] = select_unpredictable(takes, col as i32, UNMATCHED);
+        self.col_of_row[loser] = UNMATCHED;
+        self.others_least[row] = second;
+        self.unmatched_cols[col / BLOCK] &= !(u64::from(takes) << (col % BLOCK));
+        put_if(&mut self.pending, row, !takes);
+        put_if(&mut self.queue, loser, displaces);
+        self.reduce_next(instance, place + 1);
+        Ok(())
+    }
+}
+
+/// Puts `value` at the end of `list` if `wanted`, without a branch. There must be room for one more.
+#[inline(always)]
+pub(super) fn put_if(list: &mut Vec<usize>, value: usize, wanted: bool) {
+    list.push(value);
+    list.truncate(list.len() - usize::from(!wanted));
+}

@@ -1,0 +1,220 @@
+//! Step 3 of [`crate::solve::augment`]: augmentation along shortest paths.
+
+use crate::number::arithmetic::Arithmetic;
+use crate::problem::instance::Instance;
+use crate::simd::cost::Entry;
+use crate::simd::ops::Lanes;
+use crate::simd::portable::Portable;
+use crate::solve::augment::{Infeasible, Phase, Reached, Search, Solver, UNMATCHED};
+use crate::sweep::nearest::Nearest;
+use crate::sweep::per_column::BLOCK;
+
+/// Where a shortest path ends.
+enum Sink {
+    /// At an unmatched column.
+    Column(usize),
+    /// At a row that had better be unmatched: its place among the rows reached.
+    Row(usize),
+}
+
+impl<R: Arithmetic> Solver<R> {
+    /// Augmentation goes on with the pending row at `position`; behind the last one the instance is solved.
+    #[inline(always)]
+    pub(super) fn search_next<E: Entry>(&mut self, instance: &Instance<E>, position: usize) {
+        let Some(&row) = self.pending.get(position) else {
+            self.phase = Phase::Done;
+            return;
+        };
+        if self.sweeps.augmentation > self.sweeps_before_equal_rows {
+            self.begin_search_among_equal_rows(instance);
+        }
+        let search = &mut self.search;
+        search.reached.clear();
+        search.reached.push(Reached {
+            row,
+            col: 0,
+            length: R::ZERO,
+            offset: R::ZERO,
+        });
+        search.exit = self.row_ceiling;
+        search.exit_place = 0;
+        self.phase = Phase::Augmentation { position };
+    }
+
+    /// Dijkstra's search over reduced costs c − v − u, with u taken as 0 for the row where it starts: goes on to
+    /// the nearest column, whose shortest path is now known. Where that ends the search, the path is flipped.
+    #[inline(always)]
+    pub(super) fn extend_path<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+        position: usize,
+    ) -> Result<(), Infeasible> {
+        let first = &mut self.found.first;
+        let paths = &self.search.paths;
+        paths.prefer_unmatched(lanes, first, &self.quad_least, &self.unmatched_cols);
+        let Nearest {
+            value: length,
+            col,
+            is_unmatched,
+            ..
+        } = *first;
+        let Search {
+            paths,
+            reached,
+            exit,
+            exit_place,
+            ..
+        } = &mut self.search;
+        if *exit < length {
+            let (place, length) = (*exit_place, *exit);
+            self.augment(instance, Sink::Row(place), length);
+            self.search_next(instance, position + 1);
+            return Ok(());
+        }
+        if length == R::INFINITY {
+            return Err(Infeasible);
+        }
+        if is_unmatched {
+            self.augment(instance, Sink::Column(col), length);
+            self.search_next(instance, position + 1);
+            return Ok(());
+        }
+        paths.settle(lanes, col);
+        let row = self.row_of_col[col] as usize;
+        let offset = self.row_duals[row] - length;
+        if self.row_ceiling - offset < *exit {
+            *exit = self.row_ceiling - offset;
+            *exit_place = reached.len();
+        }
+        reached.push(Reached {
+            row,
+            col,
+            length,
+            offset,
+        });
+        Ok(())
+    }
+
+    /// Flips the shortest path and updates the duals.
+    #[inline(never)]
+    fn augment<E: Entry>(&mut self, instance: &Instance<E>, sink: Sink, length: R) {
+        // Flips the path, from its end back to its start. `place` is that of a row that loses its column, or the end of
+        // the list.
+        let Search { reached, .. } = &self.search;
+        let (mut end, mut place) = match sink {
+            Sink::Column(col) => {
+                self.unmatched_cols[col / BLOCK] &= !(1 << (col % BLOCK));
+                (Some((col, length)), reached.len())
+            }
+            Sink::Row(place) => {
+                self.col_of_row[reached[place].row] = UNMATCHED;
+                (reached[place].way_in(place), place)
+            }
+        };
+        while let Some((col, distance)) = end {
+            let col_dual = self.col_duals.get(col);
+            place = predecessor(instance, &reached[..place], col, col_dual, distance);
+            let row = reached[place].row;
+            self.col_of_row[row] = col as i32;
+            self.row_of_col[col] = row as i32;
+            self.others_least[row] = R::NEG_INFINITY;
+            end = reached[place].way_in(place);
+        }
+
+        // Restores (1): a column settled at distance d becomes dearer by length − d, never cheaper.
+        for reached in &self.search.reached[1..] {
+            if reached.length < length {
+                let dual = self.col_duals.get(reached.col) + (reached.length - length);
+                self.col_duals.set(reached.col, dual);
+            }
+        }
+        for place in 0..self.search.reached.len() {
+            self.refresh_row_dual(instance, self.search.reached[place].row);
+        }
+    }
+
+    /// Searches have been long: looks for equal rows, if that has not been done, and begins anew with what is known of them.
+    #[cold]
+    #[inline(never)]
+    fn begin_search_among_equal_rows<E: Entry>(&mut self, instance: &Instance<E>) {
+        if !self.equal_rows.are_known() {
+            self.equal_rows.find(instance);
+        }
+        self.equal_rows.begin_search();
+        self.search.are_tied_listed = false;
+    }
+
+    /// Goes on without sweeps while the row that the search has reached last is equal to one that it has swept. Apart, so that
+    /// it does not stand in the way where no rows are equal.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn pass_over_equal_rows<E: Entry, const W: usize>(
+        &mut self,
+        instance: &Instance<E>,
+    ) -> Result<(), Infeasible> {
+        let lanes = Portable::<R>::default();
+        while let Phase::Augmentation { position } = self.phase {
+            let last = self.search.reached[self.search.reached.len() - 1];
+            if !self.equal_rows.has_swept_equal(last.row, last.offset) {
+                self.search.are_tied_listed = false;
+                break;
+            }
+            self.sweeps.augmentation += 1;
+            self.find_nearest_again::<W>(instance.cols(), last.length);
+            self.extend_path::<_, E, W>(lanes, instance, position)?;
+        }
+        Ok(())
+    }
+
+    /// Finds the nearest column when the row reached last, at a distance of `length`, offers nothing new.
+    fn find_nearest_again<const W: usize>(&mut self, cols: usize, length: R) {
+        let lanes = Portable::<R>::default();
+        let Search {
+            paths,
+            tied,
+            are_tied_listed,
+            ..
+        } = &mut self.search;
+        if !*are_tied_listed {
+            // None of them is unmatched: that one would have been nearer than the last.
+            paths.list_columns_at::<_, W>(lanes, cols, length, tied);
+            *are_tied_listed = true;
+        }
+        self.found.first = match tied.pop() {
+            Some(col) => Nearest::matched(length, col as usize),
+            None => {
+                *are_tied_listed = false;
+                let unmatched = self.unmatched_cols.as_slice();
+                paths.look_again::<_, W>(lanes, cols, &mut self.quad_least, unmatched)
+            }
+        };
+    }
+}
+
+impl<R: Copy> Reached<R> {
+    /// The column by way of which the row was reached, and its distance; `None` for the start.
+    #[inline(always)]
+    fn way_in(&self, place: usize) -> Option<(usize, R)> {
+        (place > 0).then_some((self.col, self.length))
+    }
+}
+
+/// The place of the row from which the shortest path reaches `col`: the first that offered its distance. It was not
+/// written down, for that would have cost more than to compute the offers to the few columns of the path again.
+#[inline(always)]
+fn predecessor<R: Arithmetic, E: Entry>(
+    instance: &Instance<E>,
+    reached: &[Reached<R>],
+    col: usize,
+    col_dual: R,
+    distance: R,
+) -> usize {
+    reached
+        .iter()
+        .position(|reached| {
+            let reduced = R::round_from(instance.cost(reached.row, col)) - col_dual;
+            reduced - reached.offset == distance
+        })
+        .expect("a column's distance was offered by a row reached before it")
+}

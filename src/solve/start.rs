@@ -1,0 +1,131 @@
+//! Step 1 of [`crate::solve::augment`]: the start.
+
+use std::hint::select_unpredictable;
+
+use crate::number::arithmetic::Arithmetic;
+use crate::problem::instance::Instance;
+use crate::problem::survey::Survey;
+use crate::simd::cost::Entry;
+use crate::simd::ops::Lanes;
+use crate::solve::augment::{Infeasible, Solver, UNMATCHED};
+use crate::solve::margin::Margin;
+use crate::solve::reduction::put_if;
+use crate::sweep::per_column::BLOCK;
+use crate::sweep::reduced_costs::two_least;
+
+impl<R: Arithmetic> Solver<R> {
+    /// Begins, with what the first look at the instance found. Steps of [`Solver::sweep`] and [`Solver::act`] do the rest.
+    #[inline(always)]
+    pub fn begin<L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+        margin: Margin<R>,
+    ) -> Result<(), Infeasible> {
+        self.reset(instance);
+        self.margin = margin;
+        if instance.is_balanced() {
+            self.reduce_columns(instance)?;
+            self.transfer_reductions::<L, E, W, N>(lanes, instance);
+        } else {
+            self.claim_columns(instance)?;
+        }
+        self.reduce_next(instance, 0);
+        Ok(())
+    }
+
+    /// Column reduction: v_j = min_i c_ij. Only sound where all columns end up matched. A row takes the first column whose
+    /// least cost it has, if it was the first to have it.
+    #[inline(always)]
+    fn reduce_columns<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
+        let (rows, cols) = (instance.rows(), instance.cols());
+        let Survey {
+            col_least,
+            col_holders,
+            ..
+        } = instance.survey;
+        self.col_duals.reset(cols, R::NEG_INFINITY);
+        let mut real = cols;
+        let blocks = self.col_duals.blocks_mut().iter_mut();
+        for (duals, least) in blocks.zip(col_least.blocks()) {
+            // Padding stays below all real ones, for when the largest is sought, and +inf less that is still +inf.
+            for (dual, least) in duals.0.iter_mut().zip(&least.0).take(real) {
+                *dual = R::round_from(least.widen());
+            }
+            if duals.0.contains(&R::INFINITY) {
+                return Err(Infeasible);
+            }
+            real = real.saturating_sub(BLOCK);
+        }
+        for col in 0..cols {
+            // Signed, as without AVX-512 a conversion to unsigned numbers subtracts 2^63 first, which raises the inexact flag.
+            let row = col_holders.get(col).widen() as i32 as usize;
+            let takes = self.col_of_row[row] == UNMATCHED;
+            self.col_of_row[row] = select_unpredictable(takes, col as i32, self.col_of_row[row]);
+            self.row_of_col[col] = select_unpredictable(takes, row as i32, UNMATCHED);
+            self.unmatched_cols[col / BLOCK] &= !(u64::from(takes) << (col % BLOCK));
+        }
+        for row in 0..rows {
+            let is_matched = self.col_of_row[row] != UNMATCHED;
+            put_if(&mut self.queue, row, !is_matched);
+            put_if(&mut self.claimed, row, is_matched);
+        }
+        Ok(())
+    }
+
+    /// Reduction transfer: v of a column that column reduction has matched is lowered by as much as keeps (1). So other rows
+    /// find it dearer, and seldom take it away.
+    #[inline(always)]
+    fn transfer_reductions<L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) {
+        // So many rows together, none of which then waits for another: as v only falls, what it was before will do.
+        const TOGETHER: usize = 4;
+        self.sweeps.reduction += self.claimed.len() as u64;
+        for rows in self.claimed.chunks(TOGETHER) {
+            let mut gaps = [R::ZERO; TOGETHER];
+            for (gap, &row) in gaps.iter_mut().zip(rows) {
+                let costs = instance.row(row);
+                let (least, second) = two_least::<L, E, W, N>(lanes, costs, &self.col_duals);
+                self.others_least[row] = second;
+                *gap = second - least;
+            }
+            for (&gap, &row) in gaps.iter().zip(rows) {
+                // Without a second column the gap is unbounded and v would be lost.
+                let bid = self.margin.below(gap);
+                let lowered = select_unpredictable(gap < R::INFINITY, bid, R::ZERO);
+                let col = self.col_of_row[row] as usize;
+                self.col_duals.subtract(lanes, col, lowered);
+            }
+        }
+    }
+
+    /// Where columns may stay unmatched they all begin at their ceiling, and each row takes its cheapest column unless
+    /// another was first.
+    #[inline(always)]
+    fn claim_columns<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
+        let limited = instance.half_limit.is_finite();
+        let col_ceiling = if limited { self.row_ceiling } else { R::ZERO };
+        self.col_duals.reset_padded(instance.cols(), col_ceiling);
+        for (row, &(cost, col)) in instance.survey.row_least.iter().enumerate() {
+            let (least, col) = (R::round_from(cost.widen()) - col_ceiling, col as usize);
+            self.row_least.push(least);
+            if least > self.row_ceiling {
+                // Better off unmatched, for good.
+                continue;
+            }
+            if least == R::INFINITY {
+                return Err(Infeasible);
+            }
+            let owner = self.row_of_col[col];
+            let takes = owner == UNMATCHED;
+            self.col_of_row[row] = select_unpredictable(takes, col as i32, UNMATCHED);
+            self.row_of_col[col] = select_unpredictable(takes, row as i32, owner);
+            self.unmatched_cols[col / BLOCK] &= !(1 << (col % BLOCK));
+            put_if(&mut self.queue, row, !takes);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! Solvers that take turns.
+//!
+//! A sweep waits most of the time for a minimum to be known; another solver's sweep fills that time. So several solvers make
+//! their sweeps together, and then act on what they found.
+
+use crate::number::arithmetic::Arithmetic;
+use crate::problem::instance::Instance;
+use crate::simd::cost::Entry;
+use crate::simd::ops::Lanes;
+use crate::solve::augment::Solver;
+
+/// Instances that are given to the solver at once, at most.
+pub const GROUP: usize = 4;
+
+/// How many problems of this size make a group, and take turns: as many as it takes to fill the time in which each waits
+/// for its minimum, but no more than fit the cache together.
+pub fn group_of(rows: usize, cols: usize, size_of_cost: usize) -> usize {
+    const CACHE: usize = 3 << 18;
+    let bytes = rows.saturating_mul(cols).saturating_mul(size_of_cost);
+    match CACHE / bytes.max(1) {
+        0 | 1 => 1,
+        2..4 => 2,
+        _ => GROUP,
+    }
+}
+
+/// A solver that has begun, and what it solves.
+struct Turn<'a, 'b, R, E> {
+    solver: &'a mut Solver<R>,
+    instance: &'a Instance<'b, E>,
+    is_feasible: &'a mut bool,
+}
+
+/// Has all solvers that have begun make their steps, in turns.
+#[inline(always)]
+pub fn take_turns<
+    R: Arithmetic,
+    L: Lanes<W, Number = R>,
+    E: Entry,
+    const W: usize,
+    const N: usize,
+>(
+    lanes: L,
+    solvers: [&mut Solver<R>; GROUP],
+    instances: &[Option<Instance<E>>; GROUP],
+    feasible: &mut [bool; GROUP],
+) {
+    // Those not yet done, and how many they are.
+    let mut open = [const { None }; GROUP];
+    let mut count = 0;
+    for ((solver, instance), is_feasible) in solvers.into_iter().zip(instances).zip(feasible) {
+        if let Some(instance) = instance
+            && *is_feasible
+            && !solver.is_done()
+        {
+            open[count] = Some(Turn {
+                solver,
+                instance,
+                is_feasible,
+            });
+            count += 1;
+        }
+    }
+    while count > 0 {
+        for turn in open[..count].iter_mut().flatten() {
+            turn.solver.sweep::<L, E, W, N>(lanes, turn.instance);
+        }
+        // Behind all sweeps: what is stored here, none of them has to wait for.
+        let mut place = 0;
+        while place < count {
+            if let Some(turn) = &mut open[place] {
+                *turn.is_feasible = turn.solver.act(lanes, turn.instance).is_ok();
+                if !*turn.is_feasible || turn.solver.is_done() {
+                    count -= 1;
+                    open.swap(place, count);
+                    continue;
+                }
+            }
+            place += 1;
+        }
+    }
+}

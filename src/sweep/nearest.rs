@@ -1,0 +1,212 @@
+//! The column that holds the least value of a pass.
+//!
+//! A pass leaves behind the least value of each *quad* of vectors, lane by lane, so that the column of a value is found in
+//! one quad, without a second pass.
+
+use std::hint::select_unpredictable;
+use std::ops::Range;
+
+use crate::number::arithmetic::Arithmetic;
+use crate::simd::ops::Lanes;
+use crate::simd::portable::Portable;
+use crate::sweep::per_column::{BLOCK, PerQuad, QUAD, Quads};
+
+/// The nearest column of a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Nearest<R> {
+    /// Its value: the least.
+    pub value: R,
+    /// The column. Of equal ones the first that is unmatched, or else the first; but see `others`.
+    pub col: usize,
+    /// Is it unmatched?
+    pub is_unmatched: bool,
+    /// One bit for each other quad that holds the least value, too, and may have an unmatched column: see
+    /// [`Nearest::prefer_unmatched`]. The last bit, [`BEHIND`], stands for all quads that have no bit of their own.
+    pub others: u64,
+}
+
+/// Stands for the quads from this one on, in a word of one bit for each quad.
+const BEHIND: usize = BLOCK - 1;
+
+/// Which columns of a quad hold a value. (A closure would do, but only what is sure to be inlined is compiled for a level.)
+pub(super) trait Holders<L: Lanes<W>, const W: usize> {
+    /// One bit for each column of the quad.
+    fn of_quad(&self, lanes: L, quad: usize, value: L::Vector) -> u64;
+}
+
+/// The column that holds `least`. `unmatched` has one bit for each column.
+#[inline(always)]
+pub(super) fn nearest<L: Lanes<W>, const W: usize>(
+    lanes: L,
+    least: L::Number,
+    quads: usize,
+    quad_least: &PerQuad<L::Number>,
+    unmatched: &[u64],
+    holders: &impl Holders<L, W>,
+) -> Nearest<L::Number> {
+    let value = lanes.splat(least);
+    let width = QUAD * W;
+    let quad_least = quad_least.vectors.quads::<W>(quads);
+    let mut candidates = 0u64;
+    for quad in 0..quads.min(BEHIND) {
+        let least = lanes.load(&quad_least.at(quad)[0]);
+        candidates |= u64::from(lanes.equal(least, value) != 0) << quad;
+    }
+    let mut quad = candidates.trailing_zeros() as usize;
+    let mut others = candidates & candidates.wrapping_sub(1);
+    if quads > BEHIND {
+        others |= 1 << BEHIND;
+        if candidates == 0 {
+            quad = next_holder(lanes, value, &quad_least, BEHIND..quads);
+        }
+    }
+    let quad = quad.min(quads - 1);
+    let mut found = Nearest {
+        value: least,
+        col: 0,
+        is_unmatched: false,
+        others,
+    };
+    let holding = holders.of_quad(lanes, quad, value);
+    found.choose(
+        holding,
+        bits_of_quad(unmatched, quad, width),
+        quad * width,
+        width,
+    );
+    found
+}
+
+/// The first of some quads that holds a value; the end if none does.
+#[inline(always)]
+fn next_holder<L: Lanes<W>, const W: usize>(
+    lanes: L,
+    value: L::Vector,
+    quad_least: &Quads<L::Number, W>,
+    mut quads: Range<usize>,
+) -> usize {
+    while quads.start < quads.end
+        && lanes.equal(lanes.load(&quad_least.at(quads.start)[0]), value) == 0
+    {
+        quads.start += 1;
+    }
+    quads.start
+}
+
+impl<R: Arithmetic> Nearest<R> {
+    /// A matched column, when there is no unmatched one as near.
+    #[inline(always)]
+    pub fn matched(value: R, col: usize) -> Self {
+        Nearest {
+            value,
+            col,
+            is_unmatched: false,
+            others: 0,
+        }
+    }
+
+    /// Of the columns that hold the least value in a quad, chooses one.
+    #[inline(always)]
+    fn choose(&mut self, holding: u64, unmatched: u64, first: usize, width: usize) {
+        let free = holding & unmatched;
+        self.is_unmatched = free != 0;
+        let chosen = select_unpredictable(self.is_unmatched, free, holding);
+        self.col = first + chosen.trailing_zeros() as usize % width;
+    }
+
+    /// Looks for an unmatched column in the other quads, if none is found yet. That there are others is seldom, but not
+    /// seldom enough to be predicted: that is why a pass leaves it to be done apart.
+    #[inline(always)]
+    pub(super) fn look_further<L: Lanes<W, Number = R>, const W: usize>(
+        &mut self,
+        lanes: L,
+        quad_least: &PerQuad<R>,
+        unmatched: &[u64],
+        holders: &(impl Holders<L, W> + Holders<Portable<R>, W>),
+    ) {
+        let (value, width) = (lanes.splat(self.value), QUAD * W);
+        let mut quads = self.others & !(1 << BEHIND);
+        while quads != 0 && !self.is_unmatched {
+            let quad = quads.trailing_zeros() as usize;
+            quads &= quads - 1;
+            let unmatched = bits_of_quad(unmatched, quad, width);
+            let holding = holders.of_quad(lanes, quad, value);
+            if holding & unmatched != 0 {
+                self.choose(holding, unmatched, quad * width, width);
+            }
+        }
+        if self.others >> BEHIND != 0 && !self.is_unmatched {
+            self.look_behind::<W>(quad_least, unmatched, holders);
+        }
+    }
+
+    /// The same in the quads that have no bit of their own. Apart, so that it does not stand in the way where there are none.
+    #[cold]
+    #[inline(never)]
+    fn look_behind<const W: usize>(
+        &mut self,
+        quad_least: &PerQuad<R>,
+        unmatched: &[u64],
+        holders: &impl Holders<Portable<R>, W>,
+    ) {
+        let lanes = Portable::default();
+        let (value, width) = (lanes.splat(self.value), QUAD * W);
+        let quads = unmatched.len() * (BLOCK / width);
+        let quad_least = quad_least.vectors.quads::<W>(quads);
+        let mut quad = BEHIND;
+        while !self.is_unmatched {
+            quad = next_holder(lanes, value, &quad_least, quad..quads);
+            if quad == quads {
+                return;
+            }
+            let unmatched = bits_of_quad(unmatched, quad, width);
+            let holding = holders.of_quad(lanes, quad, value);
+            if holding & unmatched != 0 {
+                self.choose(holding, unmatched, quad * width, width);
+            }
+            quad += 1;
+        }
+    }
+}
+
+/// As [`nearest`], of values that are all at hand.
+#[inline(always)]
+pub(super) fn nearest_of<L: Lanes<W>, const W: usize, const N: usize>(
+    lanes: L,
+    least: L::Number,
+    values: &[L::Vector; N],
+    unmatched: &[u64],
+) -> Nearest<L::Number> {
+    let value = lanes.splat(least);
+    let width = QUAD * W;
+    const NONE: usize = usize::MAX;
+    let unmatched = &unmatched[..(N * W).div_ceil(BLOCK)];
+    let (mut first, mut first_free) = (0, NONE);
+    for (quad, vectors) in values.chunks(QUAD).enumerate().rev() {
+        let mut bits = 0;
+        for (place, &vector) in vectors.iter().enumerate() {
+            bits |= lanes.equal(vector, value) << (place * W);
+        }
+        let free = bits & bits_of_quad(unmatched, quad, width);
+        let col = quad * width + bits.trailing_zeros() as usize % width;
+        let free_col = quad * width + free.trailing_zeros() as usize % width;
+        first = select_unpredictable(bits != 0, col, first);
+        first_free = select_unpredictable(free != 0, free_col, first_free);
+    }
+    let is_unmatched = first_free != NONE;
+    Nearest {
+        value: least,
+        col: select_unpredictable(is_unmatched, first_free, first),
+        is_unmatched,
+        others: 0,
+    }
+}
+
+/// The bits of a quad of `width` columns.
+#[inline(always)]
+fn bits_of_quad(bits: &[u64], quad: usize, width: usize) -> u64 {
+    let first = quad * width;
+    let mask = u64::MAX >> (BLOCK - width);
+    bits.get(first / BLOCK)
+        .map_or(0, |word| word >> (first % BLOCK) & mask)
+}

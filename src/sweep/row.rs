@@ -1,0 +1,145 @@
+//! One row of costs, and how vectors of them are read.
+
+use crate::number::arithmetic::Arithmetic;
+use crate::simd::cost::Entry;
+use crate::simd::ops::Lanes;
+use crate::sweep::per_column::QUAD;
+
+/// One row of costs.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a, E> {
+    /// The costs, and what may be read behind them, so that seldom a vector has to be read in part. That counts for
+    /// nothing, but is neither NaN nor −inf.
+    costs: &'a [E],
+    /// How many costs are the row's.
+    pub(super) cols: usize,
+}
+
+impl<'a, E> Row<'a, E> {
+    /// Row `row` of a matrix whose rows lie `stride` apart.
+    #[inline(always)]
+    pub fn of_matrix(
+        costs: &'a [E],
+        stride: usize,
+        (rows, cols): (usize, usize),
+        row: usize,
+    ) -> Self {
+        let start = row * stride;
+        // Between rows that do not lie side by side there may be anything.
+        let readable = if stride == cols {
+            (rows - row) * cols
+        } else {
+            cols
+        };
+        Row {
+            costs: &costs[start..][..readable],
+            cols,
+        }
+    }
+
+    /// The row's own costs.
+    pub fn costs(&self) -> &'a [E] {
+        &self.costs[..self.cols]
+    }
+}
+
+/// So many bytes ahead the first look at a rectangle asks for costs, and a copy does: memory goes on while a problem that
+/// has been looked at is solved.
+pub const AHEAD: usize = 1 << 14;
+
+/// The costs of a quad.
+#[inline(always)]
+pub(super) fn load_costs<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    row: Row<E>,
+    quad: usize,
+) -> [L::Vector; QUAD] {
+    match load_costs_from(lanes, row.costs, quad * QUAD * W) {
+        Some(costs) => costs,
+        None => load_part_of_costs(lanes, row.costs, quad),
+    }
+}
+
+/// A quad of costs from column `start` on, if the row has as many.
+#[inline(always)]
+fn load_costs_from<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    row: &[E],
+    start: usize,
+) -> Option<[L::Vector; QUAD]> {
+    let costs = row.get(start..)?.get(..QUAD * W)?;
+    let chunks = costs.as_chunks::<W>().0;
+    Some([
+        E::load(lanes, &chunks[0]),
+        E::load(lanes, &chunks[1]),
+        E::load(lanes, &chunks[2]),
+        E::load(lanes, &chunks[3]),
+    ])
+}
+
+/// The same where the row ends within the quad; a little slower.
+#[inline(always)]
+fn load_part_of_costs<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    row: &[E],
+    quad: usize,
+) -> [L::Vector; QUAD] {
+    let start = quad * QUAD * W;
+    [
+        E::load_part(lanes, row, start),
+        E::load_part(lanes, row, start + W),
+        E::load_part(lanes, row, start + 2 * W),
+        E::load_part(lanes, row, start + 3 * W),
+    ]
+}
+
+/// A quad of a row, of which the last ends where the row ends, and holds some columns of the one before again: so it needs
+/// no masks. Only a row shorter than a quad is read as [`load_part_of_costs`] does.
+#[inline(always)]
+pub(super) fn load_overlapping<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    row: &[E],
+    quad: usize,
+) -> [L::Vector; QUAD] {
+    match load_costs_from(lanes, row, start_of_overlapping::<W>(row.len(), quad)) {
+        Some(costs) => costs,
+        None => load_part_of_costs(lanes, row, 0),
+    }
+}
+
+/// The first column of such a quad.
+#[inline(always)]
+pub(super) fn start_of_overlapping<const W: usize>(cols: usize, quad: usize) -> usize {
+    (quad * QUAD * W).min(cols.saturating_sub(QUAD * W))
+}
+
+/// Stands for the number of vectors in a row where that is not known when this is compiled.
+pub const ANY: usize = 0;
+
+/// `N` vectors of costs.
+#[inline(always)]
+pub(super) fn load_vectors<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
+    lanes: L,
+    row: Row<E>,
+) -> [L::Vector; N] {
+    let mut vectors = [lanes.splat(L::Number::INFINITY); N];
+    if let Some(costs) = row.costs.get(..N * W) {
+        let chunks = costs.as_chunks::<W>().0;
+        for (vector, costs) in vectors.iter_mut().zip(chunks) {
+            *vector = E::load(lanes, costs);
+        }
+    } else {
+        for (place, vector) in vectors.iter_mut().enumerate() {
+            *vector = E::load_part(lanes, row.costs, place * W);
+        }
+    }
+    vectors
+}
+
+/// Says that the costs of a quad that begins at `at`, wherever that is, will be read soon.
+#[inline(always)]
+pub(super) fn ask_for_quad<L: Lanes<W>, E, const W: usize>(lanes: L, at: *const E) {
+    for vector in 0..QUAD {
+        lanes.prefetch(at.wrapping_add(vector * W));
+    }
+}
