@@ -329,7 +329,7 @@ $(XLA_RUNTIME): tests/gpu/xla_runtime.cc $(VENV)/.complete
 gpu-check: $(GPU_CHECK)
 	$(GPU_CHECK)
 
-$(GPU_CHECK): Cargo.toml Cargo.lock $(wildcard XX cuda/*.ptx bench/gpu_check/src/*.rs tests/twin/src/*.rs)
+$(GPU_CHECK): Cargo.toml Cargo.lock $(shell find src -name "*.rs") $(wildcard cuda/*.ptx bench/gpu_check/src/*.rs tests/twin/src/*.rs)
 	CARGO_TARGET_DIR=target cargo build --locked --profile test --package hungarian-gpu-check
 	@mkdir -p $(@D)
 	objcopy --strip-debug target/debug/gpu-check $@
