@@ -1,6 +1,6 @@
 // The second kernel of a batch: proves in f64 what the first has found in f32,
 // corrects it where it is not optimal, and writes the outputs. As on the CPU
-// (src/exact.rs, src/repair.rs), nothing rests on what f32 rounded away:
+// (src/prove), nothing rests on what f32 rounded away:
 //
 // 1. The duals v are taken over, on a grid that keeps f64 exact where costs
 //    allow it, and raised until every matched pair is the cheapest of its row
@@ -315,7 +315,7 @@ class Prover {
   }
 
   // v in multiples of a grid that divides all costs, if f64 is to be exact (see
-  // src/solver.rs, "size of the numbers").
+  // src/solve/augment.rs, "size of the numbers").
   // Matched columns below their ceiling begin lower by `margin`.
   __device__ void TakeDuals(const Answer<Real>& answer, double margin) {
     const double sums =

@@ -4,7 +4,7 @@
 // Jonker & Volgenant, "A shortest augmenting path algorithm for dense and
 // sparse linear assignment problems", Computing 38 (1987), in the rectangular
 // form of Crouse, "On implementing 2D rectangular assignment algorithms", IEEE
-// Trans. Aerosp. Electron. Syst. 52 (2016), as on the CPU: src/solver.rs has it
+// Trans. Aerosp. Electron. Syst. 52 (2016), as on the CPU: src/solve/augment.rs has it
 // in words. Only column duals v are held; u of a matched row is what its pair
 // costs less v there. Throughout,
 //

@@ -135,7 +135,10 @@ fn log_lanes<L: Lanes<W>, const W: usize>(lanes: L, random: &mut Random, log: &m
         );
         let a = lanes.load(&draw_lanes(random, draw_any));
         let b = lanes.load(&draw_lanes(random, draw_any));
-        log.numbers("wider", read(lanes, lanes.wider(a, b)));
+        log.numbers(
+            "larger_magnitude",
+            read(lanes, lanes.larger_magnitude(a, b)),
+        );
     }
 }
 

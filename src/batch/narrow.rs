@@ -9,14 +9,14 @@ use crate::batch::workspace::{Keep, in_workspace, keep};
 use crate::batch::write::{ColsOf, ColsOfLane, RowsOf, RowsOfLane, total_cost};
 use crate::problem::given::Problem;
 use crate::problem::instance::Instance;
-use crate::problem::prepare::{Layout, Unprepared};
+use crate::problem::prepare::{Scratch, Unprepared};
 use crate::prove::ladder::{Verdict, evidence};
-use crate::prove::octets::SideBySide;
+use crate::prove::octets::OctetSolver;
 use crate::simd::cost::{Cost, Entry, Real};
 use crate::simd::level::Level;
 use crate::simd::ops::{DOUBLES, Vectors, Work};
-use crate::solve::octet::{Octet, Seat, SeatsOfOctet};
-use crate::solve::side_by_side::TOGETHER;
+use crate::solve::octet::{LaneInstance, Octet, OctetInstances};
+use crate::solve::side_by_side::GROUP;
 
 /// Solves a batch whose sizes have been checked, of problems that are padded to `width` columns (see
 /// [`crate::problem::instance::narrow_width`]), with the vector instructions of a certain level.
@@ -63,15 +63,15 @@ where
 /// What a thread solves problems in that are padded to `COLS` columns.
 #[derive(Debug)]
 pub struct Narrow<E, const COLS: usize> {
-    layouts: Vec<Layout<E>>,
-    solver: SideBySide<COLS>,
+    scratch: Vec<Scratch<E>>,
+    solver: OctetSolver<COLS>,
 }
 
 impl<E, const COLS: usize> Default for Narrow<E, COLS> {
     fn default() -> Self {
         Narrow {
-            layouts: Vec::new(),
-            solver: SideBySide::default(),
+            scratch: Vec::new(),
+            solver: OctetSolver::default(),
         }
     }
 }
@@ -87,18 +87,18 @@ keep!(
 
 impl<E: Entry, const COLS: usize> Narrow<E, COLS> {
     /// Makes room for what `count` problems of `rows × cols` are prepared in.
-    fn reserve_layouts(
+    fn reserve_scratch(
         &mut self,
         count: usize,
         rows: usize,
         cols: usize,
     ) -> Result<(), TryReserveError> {
-        if self.layouts.is_empty() {
-            self.layouts.try_reserve_exact(TOGETHER)?;
-            self.layouts.resize_with(TOGETHER, Layout::default);
+        if self.scratch.is_empty() {
+            self.scratch.try_reserve_exact(GROUP)?;
+            self.scratch.resize_with(GROUP, Scratch::default);
         }
-        let mut layouts = self.layouts.iter_mut().take(count);
-        layouts.try_for_each(|layout| layout.try_reserve(rows, cols))
+        let mut scratch = self.scratch.iter_mut().take(count);
+        scratch.try_for_each(|scratch| scratch.try_reserve(rows, cols))
     }
 }
 
@@ -116,10 +116,10 @@ impl<T: Cost, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, COLS> {
     #[inline(always)]
     fn run<V: Vectors>(mut self, vectors: V) -> Self::Output {
         let mut plain_costs = plain::costs_of(self.shape, self.inputs);
-        let mut has_layouts = false;
+        let mut has_scratch = false;
         let mut tally = Tally::default();
-        for first in (0..self.shape.problems).step_by(TOGETHER) {
-            let last = self.shape.problems.min(first + TOGETHER);
+        for first in (0..self.shape.problems).step_by(GROUP) {
+            let last = self.shape.problems.min(first + GROUP);
             let unproven = plain_costs.and_then(|costs| {
                 plain::prefetch(vectors.doubles(), &costs[last..]);
                 let group = PlainGroup {
@@ -143,9 +143,9 @@ impl<T: Cost, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, COLS> {
             }
             // Where one group has what is invalid, others are likely to, and trying costs time.
             plain_costs = None;
-            if !std::mem::replace(&mut has_layouts, true) {
+            if !std::mem::replace(&mut has_scratch, true) {
                 let Shape { rows, cols, .. } = self.shape;
-                self.workspace.reserve_layouts(last - first, rows, cols)?;
+                self.workspace.reserve_scratch(last - first, rows, cols)?;
             }
             vectors.run_apart(SolveGroup {
                 batch: &mut self,
@@ -170,12 +170,12 @@ impl<T: Cost, const COLS: usize> SolveNarrow<'_, '_, '_, T, COLS> {
         tally: &mut Tally,
     ) -> Result<(), TryReserveError> {
         self.workspace
-            .reserve_layouts(1, self.shape.rows, self.shape.cols)?;
-        let Narrow { layouts, solver } = &mut *self.workspace;
+            .reserve_scratch(1, self.shape.rows, self.shape.cols)?;
+        let Narrow { scratch, solver } = &mut *self.workspace;
         for lane in (0..DOUBLES).filter(|lane| unproven >> lane & 1 != 0) {
             let problem = self.inputs.problem(self.shape, first + lane);
             let mut answer = self.outputs.of_problem(self.shape, first + lane);
-            match problem.prepare(vectors, &mut layouts[0]) {
+            match problem.prepare(vectors, &mut scratch[0]) {
                 Ok(instance) => {
                     let verdict = solver.solve_again(vectors, &instance)?;
                     tally.count(&verdict);
@@ -213,15 +213,15 @@ impl<T: Cost, const COLS: usize> Work for SolveGroup<'_, '_, '_, '_, T, COLS> {
             shape,
             inputs,
             outputs,
-            workspace: Narrow { layouts, solver },
+            workspace: Narrow { scratch, solver },
         } = batch;
         let shape = *shape;
-        let mut instances = [const { None }; TOGETHER];
+        let mut instances = [const { None }; GROUP];
         let mut any = None;
-        for ((index, layout), place) in (first..last).zip(layouts).zip(&mut instances) {
-            match inputs.problem(shape, index).prepare(vectors, layout) {
+        for ((index, scratch), place) in (first..last).zip(scratch).zip(&mut instances) {
+            match inputs.problem(shape, index).prepare(vectors, scratch) {
                 Ok(instance) => {
-                    any = Some(Seat::of(&instance));
+                    any = Some(LaneInstance::of(&instance));
                     *place = Some(instance);
                 }
                 Err(Unprepared::Invalid(_)) => {}
@@ -230,16 +230,16 @@ impl<T: Cost, const COLS: usize> Work for SolveGroup<'_, '_, '_, '_, T, COLS> {
         }
         let octets = (last - first).div_ceil(DOUBLES);
         let mut exact = false;
-        let mut seats: Option<[SeatsOfOctet<T::Entry, COLS>; TOGETHER / DOUBLES]> = None;
+        let mut lane_instances: Option<[OctetInstances<T::Entry, COLS>; GROUP / DOUBLES]> = None;
         if let Some(any) = any {
-            let mut filled = [[any.left_empty(); DOUBLES]; TOGETHER / DOUBLES];
-            for (seat, instance) in filled.as_flattened_mut().iter_mut().zip(&instances) {
+            let mut filled = [[any.without_rows(); DOUBLES]; GROUP / DOUBLES];
+            for (lane_instance, instance) in filled.as_flattened_mut().iter_mut().zip(&instances) {
                 if let Some(instance) = instance {
-                    *seat = Seat::of(instance);
+                    *lane_instance = LaneInstance::of(instance);
                 }
             }
             exact = solver.solve(vectors, &filled[..octets]);
-            seats = Some(filled);
+            lane_instances = Some(filled);
         }
         for octet in 0..octets {
             let instances = &instances.as_chunks::<DOUBLES>().0[octet];
@@ -250,14 +250,14 @@ impl<T: Cost, const COLS: usize> Work for SolveGroup<'_, '_, '_, '_, T, COLS> {
                 .iter()
                 .flatten()
                 .all(|instance| instance.scaling_is_exact);
-            if let Some(seats) = &seats
+            if let Some(lane_instances) = &lane_instances
                 && !(exact && are_scaled_exactly)
             {
                 let mut largest = [0.0; DOUBLES];
                 for (largest, instance) in largest.iter_mut().zip(instances) {
                     *largest = instance.as_ref().map_or(0.0, |instance| instance.largest);
                 }
-                proven = solver.prove(vectors, octet, &seats[octet], largest);
+                proven = solver.prove(vectors, octet, &lane_instances[octet], largest);
             }
             let first = first + octet * DOUBLES;
             for (lane, index) in (first..last.min(first + DOUBLES)).enumerate() {

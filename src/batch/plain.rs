@@ -7,11 +7,11 @@ use crate::batch::status::Status;
 use crate::batch::tally::Tally;
 use crate::batch::tensors::{Inputs, Outputs, Shape};
 use crate::batch::write::total_cost;
-use crate::prove::octets::SideBySide;
+use crate::prove::octets::OctetSolver;
 use crate::simd::cost::{Cost, Entry, Real};
 use crate::simd::ops::{DOUBLES, LaneWise, Vectors};
-use crate::solve::octet::{Octet, Seat};
-use crate::solve::side_by_side::{OCTETS, TOGETHER};
+use crate::solve::octet::{LaneInstance, Octet};
+use crate::solve::side_by_side::{GROUP, OCTETS};
 
 /// Costs of all problems, if the batch is plain.
 pub fn costs_of<'a, T: Cost, const COLS: usize>(
@@ -31,7 +31,7 @@ pub fn costs_of<'a, T: Cost, const COLS: usize>(
 #[inline(always)]
 pub fn prefetch<L: LaneWise, E: Entry, const COLS: usize>(lanes: L, costs: &[[[E; COLS]; COLS]]) {
     let entries = costs.as_flattened().as_flattened();
-    let entries = &entries[..entries.len().min(TOGETHER * COLS * COLS)];
+    let entries = &entries[..entries.len().min(GROUP * COLS * COLS)];
     for line in entries.chunks(64 / size_of::<E>()) {
         lanes.prefetch(line.as_ptr());
     }
@@ -50,7 +50,7 @@ pub struct PlainGroup<'s, 'a, 'c, T: Cost, const COLS: usize> {
     /// Costs of the group.
     pub costs: &'a [[[T::Entry; COLS]; COLS]],
     /// What solves it.
-    pub solver: &'s mut SideBySide<COLS>,
+    pub solver: &'s mut OctetSolver<COLS>,
     /// What counts the answers.
     pub tally: &'s mut Tally,
 }
@@ -73,22 +73,22 @@ impl<T: Cost, const COLS: usize> PlainGroup<'_, '_, '_, T, COLS> {
         if !T::Entry::are_valid(costs.as_flattened().as_flattened()) {
             return None;
         }
-        let empty = Seat {
+        let empty = LaneInstance {
             costs: any,
             rows: 0,
             cols: 0,
             half_limit: f64::INFINITY,
         };
-        let mut seats = [[empty; DOUBLES]; TOGETHER / DOUBLES];
-        for (seat, costs) in seats.as_flattened_mut().iter_mut().zip(costs) {
-            *seat = Seat {
+        let mut lane_instances = [[empty; DOUBLES]; GROUP / DOUBLES];
+        for (lane_instance, costs) in lane_instances.as_flattened_mut().iter_mut().zip(costs) {
+            *lane_instance = LaneInstance {
                 costs,
                 rows: COLS,
                 cols: COLS,
                 half_limit: f64::INFINITY,
             };
         }
-        let exact = solver.solve(vectors, &seats[..costs.len().div_ceil(DOUBLES)]);
+        let exact = solver.solve(vectors, &lane_instances[..costs.len().div_ceil(DOUBLES)]);
         let mut unproven = [0; OCTETS];
         for (index, costs) in costs.chunks(DOUBLES).enumerate() {
             let octet = &solver.octets()[index];
@@ -104,7 +104,8 @@ impl<T: Cost, const COLS: usize> PlainGroup<'_, '_, '_, T, COLS> {
                 for (largest, costs) in largest.iter_mut().zip(costs) {
                     *largest = largest_allowed(costs.as_flattened());
                 }
-                let proven = feasible & solver.prove(vectors, index, &seats[index], largest);
+                let proven =
+                    feasible & solver.prove(vectors, index, &lane_instances[index], largest);
                 tally.proven += u64::from(proven.count_ones());
                 unproven[index] = feasible & !proven;
             }

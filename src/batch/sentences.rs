@@ -5,7 +5,7 @@ use crate::batch::tensors::{Inputs, Shape};
 use crate::number::environment::DefaultEnvironment;
 use crate::problem::given::Invalid;
 use crate::problem::instance::Instance;
-use crate::problem::prepare::{Layout, Unprepared};
+use crate::problem::prepare::{Scratch, Unprepared};
 use crate::simd::cost::{Cost, Entry};
 use crate::simd::portable::PortableVectors;
 
@@ -33,9 +33,9 @@ pub fn describe_first_bad<T: Cost>(
         _ => format!("problem {of_problem}"),
     };
     let forbidden = if inputs.maximize { "-inf" } else { "+inf" };
-    let mut layout = Layout::default();
-    layout.try_reserve(shape.rows, shape.cols).ok()?;
-    Some(match problem.prepare(PortableVectors, &mut layout) {
+    let mut scratch = Scratch::default();
+    scratch.try_reserve(shape.rows, shape.cols).ok()?;
+    Some(match problem.prepare(PortableVectors, &mut scratch) {
         Err(Unprepared::Memory(_)) => return None,
         Err(Unprepared::Invalid(Invalid::Limit)) => {
             let which = match inputs.cost_limit {
@@ -84,12 +84,12 @@ fn barred<E: Entry>(instance: &Instance<E>) -> Option<(&'static str, usize)> {
     let forbidden = |row, col| instance.cost(row, col) == f64::INFINITY;
     let row = (0..rows).find(|&row| (0..cols).all(|col| forbidden(row, col)));
     if let Some(row) = row {
-        return Some((sides[0], instance.row_names.get(row)));
+        return Some((sides[0], instance.row_indices.get(row)));
     }
     let col = (0..cols).find(|&col| (0..rows).all(|row| forbidden(row, col)));
     // On the longer side some may stay unmatched.
     col.filter(|_| rows == cols)
-        .map(|col| (sides[1], instance.col_names.get(col)))
+        .map(|col| (sides[1], instance.col_indices.get(col)))
 }
 
 /// "2, 0, " for the problem at `index` of a batch with dimensions `batch_dims`.

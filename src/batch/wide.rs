@@ -6,8 +6,8 @@ use crate::batch::tally::Tally;
 use crate::batch::tensors::{Inputs, Outputs, Shape};
 use crate::batch::workspace::{Keep, in_workspace, keep};
 use crate::batch::write::{ColsOf, RowsOf, total_cost};
-use crate::problem::prepare::{Layout, Unprepared};
-use crate::prove::group::ExactSolver;
+use crate::problem::prepare::{Scratch, Unprepared};
+use crate::prove::group::GroupSolver;
 use crate::prove::ladder::Verdict;
 use crate::simd::cost::{Cost, Entry};
 use crate::simd::level::Level;
@@ -41,15 +41,15 @@ where
 /// What a thread solves groups of problems in.
 #[derive(Debug)]
 pub struct Wide<E> {
-    layouts: [Layout<E>; GROUP],
-    solver: ExactSolver,
+    scratch: [Scratch<E>; GROUP],
+    solver: GroupSolver,
 }
 
 impl<E> Default for Wide<E> {
     fn default() -> Self {
         Wide {
-            layouts: Default::default(),
-            solver: ExactSolver::default(),
+            scratch: Default::default(),
+            solver: GroupSolver::default(),
         }
     }
 }
@@ -64,8 +64,8 @@ impl<E: Entry> Wide<E> {
         rows: usize,
         cols: usize,
     ) -> Result<(), TryReserveError> {
-        let mut layouts = self.layouts.iter_mut().take(group);
-        layouts.try_for_each(|layout| layout.try_reserve(rows, cols))?;
+        let mut scratch = self.scratch.iter_mut().take(group);
+        scratch.try_for_each(|scratch| scratch.try_reserve(rows, cols))?;
         self.solver.try_reserve(group, rows, cols)
     }
 }
@@ -87,17 +87,17 @@ impl<T: Cost> Work for SolveAll<'_, '_, '_, T> {
     fn run<V: Vectors>(self, vectors: V) -> Self::Output {
         let count = self.shape.problems;
         let outputs = self.outputs;
-        let Wide { layouts, solver } = self.workspace;
+        let Wide { scratch, solver } = self.workspace;
         let mut tally = Tally::default();
         let group = self.group;
         for first in (0..count).step_by(group.max(1)) {
             let mut problems = [const { None }; GROUP];
             let mut prepared = [const { None }; GROUP];
-            for (member, layout) in layouts.iter_mut().enumerate() {
+            for (member, scratch) in scratch.iter_mut().enumerate() {
                 if member < group && first + member < count {
                     let problem =
                         problems[member].insert(self.inputs.problem(self.shape, first + member));
-                    prepared[member] = match problem.prepare(vectors, layout) {
+                    prepared[member] = match problem.prepare(vectors, scratch) {
                         Ok(instance) => Some(instance),
                         Err(Unprepared::Invalid(_)) => None,
                         Err(Unprepared::Memory(source)) => return Err(source),

@@ -5,7 +5,7 @@ use crate::batch::tensors::Outputs;
 use crate::number::arithmetic::Arithmetic;
 use crate::number::sum::compensated_sum;
 use crate::problem::given::Problem;
-use crate::problem::indices::Names;
+use crate::problem::indices::Indices;
 use crate::problem::instance::Instance;
 use crate::prove::lift::Lift;
 use crate::simd::cost::{Cost, Entry, Real};
@@ -131,23 +131,23 @@ struct Side<'a, U> {
     partners: &'a mut [i32],
     duals: &'a mut [U],
     /// The user's index of each row (or column).
-    names: &'a Names,
+    indices: &'a Indices,
     /// The user's index of each possible partner.
-    partner_names: &'a Names,
+    partner_indices: &'a Indices,
 }
 
 impl<U: Real> Side<'_, U> {
     /// Writes partners and duals; rows (or columns) that do not exist get none, and 0.
     #[inline(always)]
     fn write(self, line: &impl Line, factor: f64) {
-        let all_exist = self.names.len() == self.partners.len();
-        if all_exist && self.partner_names.is_identity() {
+        let all_exist = self.indices.len() == self.partners.len();
+        if all_exist && self.partner_indices.is_identity() {
             line.write_partners(self.partners);
         } else {
             self.partners.fill(UNMATCHED);
-            for (index, name) in self.names.iter().enumerate() {
+            for (index, user_index) in self.indices.iter().enumerate() {
                 if let Ok(partner) = usize::try_from(line.partner(index)) {
-                    self.partners[name] = self.partner_names.get(partner) as i32;
+                    self.partners[user_index] = self.partner_indices.get(partner) as i32;
                 }
             }
         }
@@ -155,8 +155,8 @@ impl<U: Real> Side<'_, U> {
             line.write_duals(self.duals, factor);
         } else {
             self.duals.fill(U::round_from(0.0));
-            for (index, name) in self.names.iter().enumerate() {
-                self.duals[name] = rounded(line.dual(index) * factor);
+            for (index, user_index) in self.indices.iter().enumerate() {
+                self.duals[user_index] = rounded(line.dual(index) * factor);
             }
         }
     }
@@ -179,8 +179,8 @@ impl<U: Real> Outputs<'_, U> {
     #[inline(always)]
     fn sides<'a, E>(&'a mut self, instance: &Instance<'a, E>) -> [Side<'a, U>; 2] {
         let Instance {
-            row_names,
-            col_names,
+            row_indices,
+            col_indices,
             ..
         } = *instance;
         let (rows_to, cols_to) = (
@@ -196,14 +196,14 @@ impl<U: Real> Outputs<'_, U> {
             Side {
                 partners: rows_to.0,
                 duals: rows_to.1,
-                names: row_names,
-                partner_names: col_names,
+                indices: row_indices,
+                partner_indices: col_indices,
             },
             Side {
                 partners: cols_to.0,
                 duals: cols_to.1,
-                names: col_names,
-                partner_names: row_names,
+                indices: col_indices,
+                partner_indices: row_indices,
             },
         ]
     }
@@ -221,15 +221,15 @@ impl<U: Real> Outputs<'_, U> {
         let (factor, excess) = (instance.dual_factor(), instance.half_limit_excess);
         let lifted = |dual: f64, rise: f64| rounded(dual * factor + rise * excess);
         let [of_rows, of_cols] = self.sides(instance);
-        for (row, name) in of_rows.names.iter().enumerate() {
+        for (row, user_index) in of_rows.indices.iter().enumerate() {
             let partner = usize::try_from(rows.partner(row)).ok();
             let (dual, of_partner) = (rows.dual(row), partner.map(|col| cols.dual(col)));
-            of_rows.duals[name] = lifted(dual, lift.of_row(dual, of_partner));
+            of_rows.duals[user_index] = lifted(dual, lift.of_row(dual, of_partner));
         }
-        for (col, name) in of_cols.names.iter().enumerate() {
+        for (col, user_index) in of_cols.indices.iter().enumerate() {
             let partner = usize::try_from(cols.partner(col)).ok();
             let (dual, of_partner) = (cols.dual(col), partner.map(|row| rows.dual(row)));
-            of_cols.duals[name] = lifted(dual, lift.of_col(dual, of_partner));
+            of_cols.duals[user_index] = lifted(dual, lift.of_col(dual, of_partner));
         }
     }
 

@@ -1,13 +1,13 @@
-//! The boundary to C++ of the CUDA path, beside [`crate::bridge`] and with its conventions.
+//! The boundary to C++ of the CUDA path, beside [`crate::op::bridge`] and with its conventions.
 //!
 //! Addresses are the device's, and travel as numbers; nothing behind them is looked at here.
 
 use crate::op::bridge::{Failure, guard};
 
-use super::driver::{Cause, DriverError, Stream};
-use super::launch::{self, LaunchError, Workspace};
-use super::parameters::DeviceBatch;
-use super::plan::{CostType, PlanError};
+use crate::cuda::driver::{Cause, DriverError, Stream};
+use crate::cuda::launch::{self, LaunchError, Workspace};
+use crate::cuda::parameters::DeviceBatch;
+use crate::cuda::plan::{CostType, PlanError};
 
 /// What both sides agree on. The C++ half is generated from this by cxx.
 #[allow(missing_docs)] // cxx generates undocumented items beside ours.

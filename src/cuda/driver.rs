@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use cudarc::driver::sys;
 
-use super::parameters::Parameters;
+use crate::cuda::parameters::Parameters;
 
 /// The oldest driver that takes our PTX, as `cuDriverGetVersion` has it.
 const OLDEST: c_int = 12000;

@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cudarc::driver::sys::CUdevice_attribute as Attribute;
 
-use super::driver::{Context, Driver, DriverError, Extent, Function, Module, Ordinal, Stream};
-use super::parameters::{DeviceAddress, DeviceBatch};
-use super::plan::{CostType, Device, OLDEST_CAPABILITY, Plan, PlanError};
+use crate::cuda::driver::{
+    Context, Driver, DriverError, Extent, Function, Module, Ordinal, Stream,
+};
+use crate::cuda::parameters::{DeviceAddress, DeviceBatch};
+use crate::cuda::plan::{CostType, Device, OLDEST_CAPABILITY, Plan, PlanError};
 
 /// PTX, and the compute capability (10·major + minor) from which on it can be had; the best one first.
 pub const IMAGES: [(u32, &str); 2] = [

@@ -1,6 +1,6 @@
 //! Which kernels solve a batch, and how they are launched.
 
-use super::parameters::{DeviceAddress, DeviceBatch, Parameters};
+use crate::cuda::parameters::{DeviceAddress, DeviceBatch, Parameters};
 
 /// The type of costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

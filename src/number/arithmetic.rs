@@ -9,7 +9,7 @@ pub trait Arithmetic: Copy + PartialOrd + Add<Output = Self> + Sub<Output = Self
     /// The nearest f64.
     fn round_to_f64(self) -> f64;
     /// The larger magnitude of two, where +inf is larger than all numbers and NaN larger than that.
-    fn wider(self, other: Self) -> Self;
+    fn larger_magnitude(self, other: Self) -> Self;
 
     /// 0.
     const ZERO: Self;
@@ -21,7 +21,7 @@ pub trait Arithmetic: Copy + PartialOrd + Add<Output = Self> + Sub<Output = Self
 
 impl Arithmetic for f32 {
     #[inline(always)]
-    fn wider(self, other: Self) -> Self {
+    fn larger_magnitude(self, other: Self) -> Self {
         // Without its sign bit a number sorts like an integer: finite ones first, then the infinity, then NaN.
         f32::from_bits(self.abs().to_bits().max(other.abs().to_bits()))
     }
@@ -41,7 +41,7 @@ impl Arithmetic for f32 {
 
 impl Arithmetic for f64 {
     #[inline(always)]
-    fn wider(self, other: Self) -> Self {
+    fn larger_magnitude(self, other: Self) -> Self {
         // Without its sign bit a number sorts like an integer: finite ones first, then the infinity, then NaN.
         f64::from_bits(self.abs().to_bits().max(other.abs().to_bits()))
     }

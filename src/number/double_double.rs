@@ -72,8 +72,8 @@ impl Sub for DoubleDouble {
 }
 
 impl Arithmetic for DoubleDouble {
-    fn wider(self, other: Self) -> Self {
-        DoubleDouble::from(self.high.wider(other.high))
+    fn larger_magnitude(self, other: Self) -> Self {
+        DoubleDouble::from(self.high.larger_magnitude(other.high))
     }
     #[inline(always)]
     fn round_from(value: f64) -> Self {

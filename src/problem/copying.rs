@@ -5,19 +5,19 @@ use std::collections::TryReserveError;
 
 use crate::number::arithmetic::Arithmetic;
 use crate::problem::given::Problem;
-use crate::problem::indices::Names;
+use crate::problem::indices::Indices;
 use crate::simd::cost::{Cost, Entry, LanesWork};
 use crate::simd::ops::{Lanes, Vectors, Work};
-use crate::sweep::row::AHEAD;
+use crate::sweep::row::PREFETCH_DISTANCE;
 
 /// Copies the costs of existing rows and columns, in the sense of minimising.
 pub struct CopyCosts<'c, 'a, T: Cost> {
     /// Whose costs.
     pub problem: &'c Problem<'a, T>,
     /// Existing rows of the user's matrix.
-    pub rows: &'c Names,
+    pub rows: &'c Indices,
     /// Existing columns.
-    pub cols: &'c Names,
+    pub cols: &'c Indices,
     /// Rows become columns.
     pub transposed: bool,
     /// Rows of the copy, and from one to the next. What is beyond the costs becomes +inf.
@@ -98,7 +98,7 @@ fn make_size<E: Entry>(list: &mut Vec<E>, size: usize) -> Result<(), TryReserveE
 /// Copies the costs of existing columns of one row, one after the other.
 struct KeepColumns<'a, E> {
     costs: &'a [E],
-    cols: &'a Names,
+    cols: &'a Indices,
     negate: bool,
     to: &'a mut [E],
 }
@@ -124,7 +124,11 @@ impl<E: Entry> LanesWork<E> for KeepColumns<'_, E> {
             let (chunks, rest) = costs.as_chunks::<W>();
             let (to_chunks, to_rest) = to.as_chunks_mut::<W>();
             for (to, costs) in to_chunks.iter_mut().zip(chunks) {
-                lanes.prefetch(costs.as_ptr().wrapping_add(AHEAD / size_of::<E>()));
+                lanes.prefetch(
+                    costs
+                        .as_ptr()
+                        .wrapping_add(PREFETCH_DISTANCE / size_of::<E>()),
+                );
                 lanes.store(lanes.subtract(zero, lanes.load(costs)), to);
             }
             for (to, &cost) in to_rest.iter_mut().zip(rest) {
@@ -134,7 +138,11 @@ impl<E: Entry> LanesWork<E> for KeepColumns<'_, E> {
         }
         let mut at = 0;
         for start in (0..costs.len()).step_by(W) {
-            lanes.prefetch(costs.as_ptr().wrapping_add(start + AHEAD / size_of::<E>()));
+            lanes.prefetch(
+                costs
+                    .as_ptr()
+                    .wrapping_add(start + PREFETCH_DISTANCE / size_of::<E>()),
+            );
             let bits = cols.bits(start, W);
             let mut kept = lanes.pack(E::load_part(lanes, costs, start), bits);
             if negate {

@@ -9,7 +9,7 @@ const FLAGS: usize = u64::BITS as usize;
 
 /// The user's indices of an instance's rows or columns, ascending.
 #[derive(Debug, Default)]
-pub struct Names {
+pub struct Indices {
     list: Vec<i32>,
     /// One bit for each index, where a mask has one flag for each.
     flags: Vec<u64>,
@@ -17,7 +17,7 @@ pub struct Names {
     contiguous: bool,
 }
 
-impl Names {
+impl Indices {
     /// Makes room for `length` indices.
     pub fn try_reserve(&mut self, length: usize) -> Result<(), TryReserveError> {
         self.list.clear();

@@ -1,6 +1,6 @@
 //! A problem as the solver reads it: a minimisation with no more rows than columns.
 
-use crate::problem::indices::Names;
+use crate::problem::indices::Indices;
 use crate::problem::survey::Survey;
 use crate::simd::cost::Entry;
 use crate::sweep::row::Row;
@@ -48,9 +48,9 @@ pub struct Instance<'a, E> {
     /// The instance's rows are the user's columns.
     pub transposed: bool,
     /// User's index of each of the instance's rows.
-    pub row_names: &'a Names,
+    pub row_indices: &'a Indices,
     /// User's index of each of the instance's columns.
-    pub col_names: &'a Names,
+    pub col_indices: &'a Indices,
 }
 
 impl<'a, E: Entry> Instance<'a, E> {

@@ -8,7 +8,7 @@ use std::collections::TryReserveError;
 
 use crate::problem::copying::CopyCosts;
 use crate::problem::given::{Invalid, Problem};
-use crate::problem::indices::Names;
+use crate::problem::indices::Indices;
 use crate::problem::instance::{Instance, narrow_width};
 use crate::problem::survey::{Look, Survey};
 use crate::simd::cost::{Cost, Entry};
@@ -23,13 +23,13 @@ pub enum Unprepared {
     Memory(TryReserveError),
 }
 
-/// Names and copies of a problem's costs. Belongs to a worker and is reused.
+/// What a problem is prepared in: indices, and a copy of its costs where one is needed. Belongs to a worker and is reused.
 #[derive(Debug)]
-pub struct Layout<E> {
+pub struct Scratch<E> {
     /// Existing rows of the user's matrix.
-    rows: Names,
+    rows: Indices,
     /// Existing columns of the user's matrix.
-    cols: Names,
+    cols: Indices,
     /// Costs that could not be read where they lie.
     copy: Vec<E>,
     /// One line of costs on its way into the copy.
@@ -37,11 +37,11 @@ pub struct Layout<E> {
     survey: Survey<E>,
 }
 
-impl<E> Default for Layout<E> {
+impl<E> Default for Scratch<E> {
     fn default() -> Self {
-        Layout {
-            rows: Names::default(),
-            cols: Names::default(),
+        Scratch {
+            rows: Indices::default(),
+            cols: Indices::default(),
             copy: Vec::new(),
             line: Vec::new(),
             survey: Survey::default(),
@@ -49,7 +49,7 @@ impl<E> Default for Layout<E> {
     }
 }
 
-impl<E: Entry> Layout<E> {
+impl<E: Entry> Scratch<E> {
     /// Makes room for problems of up to `rows × cols`. What copies need is allocated with the first of them.
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
         self.survey.try_reserve(rows, cols)?;
@@ -77,14 +77,14 @@ fn effective_limit(limit: f64, shorter: usize, largest: f64) -> f64 {
 }
 
 impl<'a, T: Cost> Problem<'a, T> {
-    /// Judges all existing entries and lays the problem out for the solver.
+    /// Judges all existing entries and presents the problem to the solver.
     ///
     /// Entries outside the masks are not looked at.
     #[inline(always)]
     pub fn prepare<'b, V: Vectors>(
         &self,
         vectors: V,
-        layout: &'b mut Layout<T::Entry>,
+        scratch: &'b mut Scratch<T::Entry>,
     ) -> Result<Instance<'b, T::Entry>, Unprepared>
     where
         'a: 'b,
@@ -93,13 +93,13 @@ impl<'a, T: Cost> Problem<'a, T> {
         if limit.is_nan() {
             return Err(Unprepared::Invalid(Invalid::Limit));
         }
-        let Layout {
+        let Scratch {
             rows,
             cols,
             copy,
             line,
             survey,
-        } = layout;
+        } = scratch;
         rows.fill(self.rows, self.row_mask);
         cols.fill(self.cols, self.col_mask);
         let transposed = rows.len() > cols.len();
@@ -132,7 +132,7 @@ impl<'a, T: Cost> Problem<'a, T> {
         if in_place.is_none() {
             copy_costs(copy, line)?;
         }
-        let (row_names, col_names) = if transposed {
+        let (row_indices, col_indices) = if transposed {
             (cols, rows)
         } else {
             (rows, cols)
@@ -208,14 +208,14 @@ impl<'a, T: Cost> Problem<'a, T> {
             largest_cost: entries * scale,
             largest: largest * scale,
             transposed,
-            row_names,
-            col_names,
+            row_indices,
+            col_indices,
         })
     }
 
     /// The costs from the first existing one on, if those of existing rows and columns lie side by side.
     #[inline(always)]
-    fn in_place(&self, rows: &Names, cols: &Names) -> Option<&'a [T::Entry]> {
+    fn in_place(&self, rows: &Indices, cols: &Indices) -> Option<&'a [T::Entry]> {
         let costs = T::as_entries(self.cost)?;
         let start = rows.start()? * self.cols + cols.start()?;
         costs.get(start..)
@@ -223,7 +223,7 @@ impl<'a, T: Cost> Problem<'a, T> {
 
     /// The first existing entry that is NaN or an infinity of the wrong sign.
     #[cold]
-    fn first_invalid(&self, rows: &Names, cols: &Names) -> Invalid {
+    fn first_invalid(&self, rows: &Indices, cols: &Indices) -> Invalid {
         let forbidden = self.options.sign() * f64::INFINITY;
         rows.iter()
             .flat_map(|row| cols.iter().map(move |col| (row, col)))

@@ -7,7 +7,9 @@ use std::collections::TryReserveError;
 
 use crate::simd::cost::{Entry, LanesWork};
 use crate::simd::ops::Lanes;
-use crate::sweep::first_look::{cheapest_column, reduce_columns, wider_allowed, widest_of_all};
+use crate::sweep::first_look::{
+    cheapest_column, largest_of_lanes, reduce_columns, take_allowed_magnitudes,
+};
 use crate::sweep::per_column::{PerColumn, PerQuad};
 
 /// What the first look found. Belongs to a worker and is reused.
@@ -82,7 +84,7 @@ impl<E: Entry> LanesWork<E> for Look<'_, E> {
         if cols == 0 {
             return 0.0;
         }
-        let mut widest = lanes.splat(E::ZERO);
+        let mut largest = lanes.splat(E::ZERO);
         if balanced {
             let (least, holders) = (&mut survey.col_least, &mut survey.col_holders);
             reduce_columns(
@@ -90,27 +92,27 @@ impl<E: Entry> LanesWork<E> for Look<'_, E> {
                 costs,
                 stride,
                 (rows, cols),
-                &mut widest,
+                &mut largest,
                 least,
                 holders,
             );
         } else {
             for row in 0..rows {
                 let costs = &costs[row * stride..][..cols];
-                let cheapest = cheapest_column(lanes, costs, &mut widest, &mut survey.quad_least);
+                let cheapest = cheapest_column(lanes, costs, &mut largest, &mut survey.quad_least);
                 survey.row_least.push(cheapest);
             }
         }
-        let largest = widest_of_all(lanes, widest);
+        let largest = largest_of_lanes(lanes, largest);
         if largest != E::INFINITY {
             // NaN if there is one.
             return largest.widen();
         }
         // Some pairs are forbidden, or invalid: the other infinity.
-        let mut widest = lanes.splat(E::ZERO);
+        let mut largest = lanes.splat(E::ZERO);
         for row in 0..rows {
-            widest = wider_allowed(lanes, widest, &costs[row * stride..][..cols]);
+            largest = take_allowed_magnitudes(lanes, largest, &costs[row * stride..][..cols]);
         }
-        widest_of_all(lanes, widest).widen()
+        largest_of_lanes(lanes, largest).widen()
     }
 }

@@ -9,7 +9,7 @@ use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, LaneWise, Lanes, Vectors, Work};
 use crate::solve::augment::Solver;
 use crate::solve::octet::{
-    Octet, PerLane, SeatsOfOctet, flags_of, magnitude, most_rows, rows_at, transpose_chunk,
+    Octet, OctetInstances, PerLane, flags_of, magnitude, most_rows, rows_at, transpose_chunk,
 };
 use crate::sweep::reduced_costs::least_reduced_cost;
 
@@ -64,7 +64,7 @@ impl<E: Entry> Work for IsNearEnough<'_, '_, E> {
 /// Are the objectives of an octet's answers near enough to the optimum? [`IsNearEnough`], eight at once.
 pub struct AreNearEnough<'a, 'b, E, const COLS: usize> {
     /// What was solved.
-    pub seats: &'a SeatsOfOctet<'b, E, COLS>,
+    pub instances: &'a OctetInstances<'b, E, COLS>,
     /// The answers.
     pub octet: &'a Octet<COLS>,
     /// max(|c|, |L|) of each.
@@ -78,7 +78,7 @@ impl<E: Entry, const COLS: usize> Work for AreNearEnough<'_, '_, E, COLS> {
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) -> u8 {
         let AreNearEnough {
-            seats,
+            instances,
             octet,
             largest,
         } = self;
@@ -88,8 +88,8 @@ impl<E: Entry, const COLS: usize> Work for AreNearEnough<'_, '_, E, COLS> {
         let mut distance = zero;
         let mut largest_row_dual = zero;
         let mut largest_col_dual = zero;
-        for row in 0..most_rows(seats) {
-            let costs = rows_at(seats, row);
+        for row in 0..most_rows(instances) {
+            let costs = rows_at(instances, row);
             // A row may also be unmatched, at half the limit; without a limit that is +inf.
             let mut least = ceiling;
             for chunk in 0..COLS / DOUBLES {
@@ -103,7 +103,7 @@ impl<E: Entry, const COLS: usize> Work for AreNearEnough<'_, '_, E, COLS> {
             let mut is_row = 0u8;
             for lane in 0..DOUBLES {
                 u.0[lane] = octet.row_duals[lane][row];
-                is_row |= u8::from(row < seats[lane].rows) << lane;
+                is_row |= u8::from(row < instances[lane].rows) << lane;
             }
             let u = lanes.load(&u.0);
             let is_row = lanes.mask(is_row);
@@ -124,9 +124,9 @@ impl<E: Entry, const COLS: usize> Work for AreNearEnough<'_, '_, E, COLS> {
         lanes.store(distance, &mut distances);
         lanes.store(duals, &mut magnitudes);
         let mut proven = 0;
-        for (lane, seat) in seats.iter().enumerate() {
+        for (lane, instance) in instances.iter().enumerate() {
             let magnitude = largest[lane] + magnitudes[lane];
-            let is_near = is_near_enough(distances[lane], seat.rows, magnitude, largest[lane]);
+            let is_near = is_near_enough(distances[lane], instance.rows, magnitude, largest[lane]);
             proven |= u8::from(is_near) << lane;
         }
         proven

@@ -20,25 +20,25 @@ use crate::simd::portable::Portable;
 use crate::solve::augment::{Infeasible, Solver};
 use crate::solve::margin::Margin;
 use crate::solve::turns::{GROUP, take_turns};
-use crate::sweep::first_look::widest;
+use crate::sweep::first_look::largest_magnitude;
 use crate::sweep::per_column::QUAD;
 use crate::sweep::row::ANY;
 
-/// Solvers of both precisions for a group of instances. One worker owns one and reuses it.
+/// Solves groups of instances. One worker owns one and reuses it.
 #[derive(Debug, Default)]
-pub struct ExactSolver {
+pub struct GroupSolver {
     members: [Member; GROUP],
 }
 
 /// What solves one instance of a group.
 #[derive(Debug, Default)]
 struct Member {
-    /// Where f64 starts from.
+    /// Leads, where it is to.
     single: Solver<f32>,
-    /// f64 starts from there.
-    near: bool,
-    /// No dual in f64 wants to rise any more.
-    is_settled: bool,
+    /// f64 starts from what f32 came to.
+    is_led: bool,
+    /// Each row's own pair is its cheapest; if not, it misses that by no more than a rounding error.
+    is_proof_exact: bool,
     repair: Repair,
     double: Solver<f64>,
     // Made room for only when it is needed, which is rare.
@@ -77,7 +77,7 @@ macro_rules! run_by_vectors {
     };
 }
 
-impl ExactSolver {
+impl GroupSolver {
     /// Makes room for groups of up to `group` problems of up to `rows × cols`, in either orientation.
     pub fn try_reserve(
         &mut self,
@@ -99,7 +99,7 @@ impl ExactSolver {
     ///
     /// # Errors
     ///
-    /// There is no memory for the wider solver.
+    /// There is no memory for the solver in twice the precision.
     #[inline(always)]
     pub fn solve<V: Vectors, E: Entry>(
         &mut self,
@@ -195,7 +195,7 @@ impl<E: Entry, const N: usize> Work for StartInSingle<'_, '_, E, N> {
         take_turns::<_, _, _, SINGLES, N>(lanes, solvers, instances, feasible);
         for index in 0..GROUP {
             let member = &mut members[index];
-            member.near = false;
+            member.is_led = false;
             if let Some(instance) = &instances[index]
                 && feasible[index]
                 && starts_in_single(instance)
@@ -248,10 +248,10 @@ impl<E: Entry, const N: usize> Work for SolveInDouble<'_, '_, E, N> {
 }
 
 impl Member {
-    /// Has f64 start from what f32 led to. Returns how large the duals are.
+    /// Has f64 take over the duals of f32, in multiples of a power of two that keeps arithmetic exact. Returns how large the duals are.
     ///
     /// Duals as large as n/2·max|c| are left alone: from there sums might grow beyond what keeps arithmetic exact, which
-    /// from zero they do not (see [`crate::solver`], "size of the numbers").
+    /// from zero they do not (see [`crate::solve::augment`], "size of the numbers").
     #[inline(always)]
     fn adopt_duals<L: Lanes<SINGLES, Number = f32>, E: Entry>(
         &mut self,
@@ -259,8 +259,8 @@ impl Member {
         instance: &Instance<E>,
     ) -> f64 {
         let (rows, cols) = (instance.rows(), instance.cols());
-        let largest = f64::from(widest(lanes, self.single.col_duals(), cols));
-        self.near = largest <= 0.5 * rows as f64 * instance.largest;
+        let largest = f64::from(largest_magnitude(lanes, self.single.col_duals(), cols));
+        self.is_led = largest <= 0.5 * rows as f64 * instance.largest;
         // Costs that promise exact arithmetic are multiples of this.
         let sums = 2.0 * (rows + cols) as f64 * instance.largest;
         let grid = power_of_two_from(sums * (0.5 * f64::EPSILON));
@@ -268,15 +268,15 @@ impl Member {
         largest
     }
 
-    /// Has the solver in f64 begin, near what f32 led to where that was to be.
+    /// Has the solver in f64 begin, from what f32 came to where that leads.
     #[inline(always)]
     fn begin<L: Lanes<DOUBLES, Number = f64>, E: Entry, const N: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
-        self.is_settled = true;
-        if !(starts_in_single(instance) && self.near) {
+        self.is_proof_exact = true;
+        if !(starts_in_single(instance) && self.is_led) {
             return self
                 .double
                 .begin::<_, _, DOUBLES, N>(lanes, instance, Margin::none());
@@ -288,17 +288,17 @@ impl Member {
             let (single, col_duals) = (&self.single, self.double.col_duals_mut());
             let repair = &self.repair;
             if let Some(missed) = repair.raise_by_sweeps(lanes, instance, single, col_duals) {
-                self.is_settled = missed == 0.0;
+                self.is_proof_exact = missed == 0.0;
                 raised = Raised::Proven;
             }
         }
         if raised == Raised::Proven {
-            self.double.begin_solved(instance, &self.single);
+            self.double.begin_with_matching(instance, &self.single);
             return Ok(());
         }
         if instance.is_balanced() {
             self.adopt_duals(Portable::default(), instance);
-            self.double.begin_near(lanes, instance, &self.single);
+            self.double.begin_from(lanes, instance, &self.single);
             return Ok(());
         }
         self.double
@@ -313,7 +313,7 @@ impl Member {
         instance: &Instance<E>,
         exact: bool,
     ) -> Result<Verdict<'_, &Solver<f64>>, TryReserveError> {
-        let nothing_was_rounded = exact && self.is_settled;
+        let nothing_was_rounded = exact && self.is_proof_exact;
         let evidence = evidence(instance, nothing_was_rounded, || {
             vectors.run_apart(IsNearEnough {
                 instance,
@@ -335,7 +335,7 @@ impl Member {
     ) -> Result<Verdict<'_, &Solver<f64>>, TryReserveError> {
         let exactness = Exactness::watch();
         let solved = self.solve_alone(instance);
-        let nothing_was_rounded = exactness.held(&mut self.double) && self.is_settled;
+        let nothing_was_rounded = exactness.held(&mut self.double) && self.is_proof_exact;
         match evidence(instance, nothing_was_rounded, || false) {
             Some(evidence) if solved.is_ok() => Ok(Verdict::InDouble(evidence, &self.double)),
             _ => solve_in_double_double(&mut self.double_double, instance),
@@ -347,7 +347,7 @@ impl Member {
     #[inline(never)]
     fn solve_alone<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
         let lanes = Portable::<f64>::default();
-        if self.near {
+        if self.is_led {
             self.adopt_duals(Portable::default(), instance);
         }
         self.begin::<_, _, ANY>(lanes, instance)?;
@@ -361,13 +361,13 @@ impl Member {
 mod tests {
     use super::*;
     use crate::problem::given::{Mask, Options, Problem};
-    use crate::problem::prepare::Layout;
+    use crate::problem::prepare::Scratch;
     use crate::prove::ladder::Evidence;
     use crate::simd::portable::PortableVectors;
 
-    /// Does f64 start from what f32 leads to in a square of which only the diagonal and `chain` pairs above it are allowed?
+    /// Does f64 start from what f32 came to in a square of which only the diagonal and `chain` pairs above it are allowed?
     /// These pairs drive v down by 2 a column; f32's largest |v| is returned, too.
-    fn starts_near(n: usize, chain: usize) -> (bool, f64) {
+    fn is_led_by_single(n: usize, chain: usize) -> (bool, f64) {
         let mut cost = vec![f64::INFINITY; n * n];
         for row in 0..n {
             cost[row * n + row] = 1.0;
@@ -383,10 +383,10 @@ mod tests {
             col_mask: Mask::Uniform(true),
             options: Options::default(),
         };
-        let mut layout = Layout::default();
-        layout.try_reserve(n, n).unwrap();
-        let instance = problem.prepare(PortableVectors, &mut layout).ok();
-        let mut solver = ExactSolver::default();
+        let mut scratch = Scratch::default();
+        scratch.try_reserve(n, n).unwrap();
+        let instance = problem.prepare(PortableVectors, &mut scratch).ok();
+        let mut solver = GroupSolver::default();
         solver.try_reserve(1, n, n).unwrap();
         let verdicts = solver.solve(PortableVectors, &[instance, None, None, None]);
         assert!(matches!(
@@ -396,18 +396,18 @@ mod tests {
         let member = &solver.members[0];
         let col_duals = (0..n).map(|col| member.single.col_duals().get(col));
         let largest = col_duals.fold(0.0, |top: f64, dual| top.max(f64::from(dual.abs())));
-        (member.near, largest)
+        (member.is_led, largest)
     }
 
     #[test]
     fn only_small_duals_are_taken_over_from_f32() {
         for n in [65, 100, 201] {
             for chain in [0, n / 8, n / 2, n - 1] {
-                let (near, largest) = starts_near(n, chain);
+                let (is_led, largest) = is_led_by_single(n, chain);
                 // No cost is larger than 1.
-                assert_eq!(near, largest <= 0.5 * n as f64, "{n}, {chain}: {largest}");
+                assert_eq!(is_led, largest <= 0.5 * n as f64, "{n}, {chain}: {largest}");
             }
-            assert!(starts_near(n, 0).0 && !starts_near(n, n - 1).0);
+            assert!(is_led_by_single(n, 0).0 && !is_led_by_single(n, n - 1).0);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Duals for a limit that counted as less than it is.
 //!
-//! A limit L beyond some size counts as L', see `crate::problem`: the same matchings are optimal. The solver's duals prove that with
+//! A limit L beyond some size counts as L', see `crate::problem::prepare`: the same matchings are optimal. The solver's duals prove that with
 //! L'/2 as their ceiling, where unmatched rows and columns are; the user is to have a proof with L/2. So those at the ceiling
 //! are lifted by Δ = (L − L')/2, and with them all that hang together with them; their partners fall by Δ.
 //!

@@ -9,12 +9,12 @@ use crate::prove::ladder::{Verdict, evidence, solve_in_double_double};
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, Vectors};
 use crate::solve::augment::Solver;
-use crate::solve::octet::{Octet, Seat, SeatsOfOctet};
+use crate::solve::octet::{LaneInstance, Octet, OctetInstances};
 use crate::solve::side_by_side::{OCTETS, solve_and_watch};
 
-/// Solvers of both precisions for groups of instances. One worker owns one and reuses it.
+/// Solves groups of narrow instances. One worker owns one and reuses it.
 #[derive(Debug)]
-pub struct SideBySide<const COLS: usize> {
+pub struct OctetSolver<const COLS: usize> {
     octets: Vec<Octet<COLS>>,
     /// Of an instance that is solved again; usually none.
     alone: Vec<Octet<COLS>>,
@@ -22,9 +22,9 @@ pub struct SideBySide<const COLS: usize> {
     double_double: Solver<DoubleDouble>,
 }
 
-impl<const COLS: usize> Default for SideBySide<COLS> {
+impl<const COLS: usize> Default for OctetSolver<COLS> {
     fn default() -> Self {
-        SideBySide {
+        OctetSolver {
             octets: Vec::new(),
             alone: Vec::new(),
             double_double: Solver::default(),
@@ -32,7 +32,7 @@ impl<const COLS: usize> Default for SideBySide<COLS> {
     }
 }
 
-impl<const COLS: usize> SideBySide<COLS> {
+impl<const COLS: usize> OctetSolver<COLS> {
     /// Makes room for a group.
     pub fn try_reserve(&mut self) -> Result<(), TryReserveError> {
         self.octets.try_reserve_exact(OCTETS - self.octets.len())
@@ -44,16 +44,17 @@ impl<const COLS: usize> SideBySide<COLS> {
         &self.octets
     }
 
-    /// Solves a group: octets of instances, at most [`TOGETHER`] in all. Was nothing rounded?
+    /// Solves a group: octets of instances, at most [`crate::solve::side_by_side::GROUP`] in all. Was nothing rounded?
     #[inline(always)]
     pub fn solve<V: Vectors, E: Entry>(
         &mut self,
         vectors: V,
-        seats: &[SeatsOfOctet<E, COLS>],
+        instances: &[OctetInstances<E, COLS>],
     ) -> bool {
         // Within what was set aside.
-        self.octets.resize(seats.len().min(OCTETS), Octet::EMPTY);
-        solve_and_watch(vectors, seats, &mut self.octets)
+        self.octets
+            .resize(instances.len().min(OCTETS), Octet::EMPTY);
+        solve_and_watch(vectors, instances, &mut self.octets)
     }
 
     /// Lanes of an octet whose answers are proven near enough to the optimum, where `largest` is max(|c|, |L|) of each.
@@ -62,11 +63,11 @@ impl<const COLS: usize> SideBySide<COLS> {
         &self,
         vectors: V,
         octet: usize,
-        seats: &SeatsOfOctet<E, COLS>,
+        instances: &OctetInstances<E, COLS>,
         largest: [f64; DOUBLES],
     ) -> u8 {
         vectors.run_apart(AreNearEnough {
-            seats,
+            instances,
             octet: &self.octets[octet],
             largest,
         })
@@ -80,14 +81,14 @@ impl<const COLS: usize> SideBySide<COLS> {
         vectors: V,
         instance: &Instance<E>,
     ) -> Result<Verdict<'_, (&Octet<COLS>, usize)>, TryReserveError> {
-        let seat = Seat::of(instance);
-        let mut seats = [seat.left_empty(); DOUBLES];
-        seats[0] = seat;
+        let lane_instance = LaneInstance::of(instance);
+        let mut instances = [lane_instance.without_rows(); DOUBLES];
+        instances[0] = lane_instance;
         self.alone.clear();
         self.alone.try_reserve_exact(1)?;
         self.alone.push(Octet::EMPTY);
         // By the same code as the group, which rounds where that does and nowhere else.
-        let exact = solve_and_watch(vectors, &[seats], &mut self.alone);
+        let exact = solve_and_watch(vectors, &[instances], &mut self.alone);
         match evidence(instance, exact, || false) {
             Some(evidence) if self.alone[0].infeasible() == 0 => {
                 Ok(Verdict::InDouble(evidence, (&self.alone[0], 0)))

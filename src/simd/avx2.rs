@@ -213,9 +213,14 @@ impl Lanes<DOUBLES> for Doubles {
     );
 
     #[inline(always)]
-    fn wider(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+    fn larger_magnitude(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
         // SAFETY: `self` proves AVX2.
-        unsafe { [wider_of_four(a[0], b[0]), wider_of_four(a[1], b[1])] }
+        unsafe {
+            [
+                larger_magnitude_of_four(a[0], b[0]),
+                larger_magnitude_of_four(a[1], b[1]),
+            ]
+        }
     }
 
     #[inline(always)]
@@ -488,9 +493,14 @@ impl Lanes<SINGLES> for Singles {
     );
 
     #[inline(always)]
-    fn wider(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+    fn larger_magnitude(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
         // SAFETY: `self` proves AVX2.
-        unsafe { [wider_of_eight(a[0], b[0]), wider_of_eight(a[1], b[1])] }
+        unsafe {
+            [
+                larger_magnitude_of_eight(a[0], b[0]),
+                larger_magnitude_of_eight(a[1], b[1]),
+            ]
+        }
     }
 
     #[inline(always)]
@@ -591,7 +601,7 @@ unsafe fn narrow(low: __m256d, high: __m256d) -> __m256 {
 ///
 /// The processor must have AVX2.
 #[inline(always)]
-unsafe fn wider_of_four(a: __m256d, b: __m256d) -> __m256d {
+unsafe fn larger_magnitude_of_four(a: __m256d, b: __m256d) -> __m256d {
     // SAFETY: promised by the caller.
     unsafe {
         let magnitude = _mm256_set1_epi64x(i64::MAX);
@@ -606,7 +616,7 @@ unsafe fn wider_of_four(a: __m256d, b: __m256d) -> __m256d {
 ///
 /// The processor must have AVX2.
 #[inline(always)]
-unsafe fn wider_of_eight(a: __m256, b: __m256) -> __m256 {
+unsafe fn larger_magnitude_of_eight(a: __m256, b: __m256) -> __m256 {
     // SAFETY: promised by the caller.
     unsafe {
         let magnitude = _mm256_set1_epi32(i32::MAX);

@@ -163,7 +163,7 @@ impl Lanes<DOUBLES> for Doubles {
     );
 
     #[inline(always)]
-    fn wider(self, a: __m512d, b: __m512d) -> __m512d {
+    fn larger_magnitude(self, a: __m512d, b: __m512d) -> __m512d {
         // SAFETY: `self` proves AVX-512.
         unsafe {
             let magnitude = _mm512_set1_epi64(i64::MAX);
@@ -354,7 +354,7 @@ impl Lanes<SINGLES> for Singles {
     );
 
     #[inline(always)]
-    fn wider(self, a: __m512, b: __m512) -> __m512 {
+    fn larger_magnitude(self, a: __m512, b: __m512) -> __m512 {
         // SAFETY: `self` proves AVX-512.
         unsafe {
             let magnitude = _mm512_set1_epi32(i32::MAX);

@@ -47,8 +47,8 @@ pub trait Lanes<const W: usize>: Copy {
     fn smaller(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The larger of a and b, lane by lane.
     fn larger(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// The larger magnitude of a and b, lane by lane, as [`Arithmetic::wider`].
-    fn wider(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The larger magnitude of a and b, lane by lane, as [`Arithmetic::larger_magnitude`].
+    fn larger_magnitude(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// Bit l is set where lane l of a equals that of b.
     fn equal(self, a: Self::Vector, b: Self::Vector) -> u64;
     /// Bit l is set where lane l of a is less than that of b.

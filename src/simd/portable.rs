@@ -85,8 +85,8 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
         std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
     }
     #[inline(always)]
-    fn wider(self, a: [R; W], b: [R; W]) -> [R; W] {
-        std::array::from_fn(|lane| a[lane].wider(b[lane]))
+    fn larger_magnitude(self, a: [R; W], b: [R; W]) -> [R; W] {
+        std::array::from_fn(|lane| a[lane].larger_magnitude(b[lane]))
     }
     #[inline(always)]
     fn equal(self, a: [R; W], b: [R; W]) -> u64 {

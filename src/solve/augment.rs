@@ -19,17 +19,17 @@
 //! all columns end up matched. The *row ceiling* is L/2 with a limit, else +inf; a row whose cheapest
 //! reduced cost is above it is better off unmatched, and stays so because of (2).
 //!
-//! 1. **Start**, from what the first look found ([`crate::survey`]). Squares: column reduction, v_j = min_i c_ij, and a
+//! 1. **Start** (`start.rs`), from what the first look found ([`crate::problem::survey`]). Squares: column reduction, v_j = min_i c_ij, and a
 //!    row takes the first column whose minimum it was the first to have. *Reduction transfer* then lowers v of each column
 //!    that was taken by as much as keeps (1), that is by the gap between the two least reduced costs of its row. Otherwise
 //!    v begins at its ceiling, and a row takes its cheapest column, the first of several, unless a row before it did.
 //!    Either way (1) holds for rows that took one.
-//! 2. **Augmenting row reduction** of the other rows: each takes the column of its least reduced cost. Where that belongs to
+//! 2. **Augmenting row reduction** (`reduction.rs`) of the other rows: each takes the column of its least reduced cost. Where that belongs to
 //!    another row, or to nobody and may not stay so, it lowers v there by as much as keeps (1), that is by the gap to its
 //!    second least. A row that loses its column tries again behind all others: so each fights over prices that the others
 //!    have left behind, not over one column with the row that took it. There are 5/4 as many tries as rows, at most. (With
 //!    more, augmentation saves no more sweeps than that costs.)
-//! 3. **Augmentation**: for each row still unmatched, Dijkstra's shortest path over reduced costs to an unmatched
+//! 3. **Augmentation** (`search.rs`): for each row still unmatched, Dijkstra's shortest path over reduced costs to an unmatched
 //!    column, or to a row that had better be unmatched; then v is updated so that (1) holds again, and the
 //!    path is flipped.
 //!
@@ -37,14 +37,14 @@
 //! left unmatched only where that is strictly cheaper than what its search found, so a lone pair at exactly L
 //! is matched. All-equal costs match i to i. Nothing depends on anything but the problem itself.
 //!
-//! **Size of the numbers.** Let C = max(|c|, |L|), where L is what the limit counts as (see [`crate::problem`]). A path
+//! **Size of the numbers.** Let C = max(|c|, |L|), where L is what the limit counts as (see [`crate::problem::prepare`]). A path
 //! alternates between adding and subtracting a cost, so duals and the lengths of settled paths stay within
 //! 2·rows·C + 2C, whatever the order of events. Where costs and L/2 are multiples of some q with
 //! 2(rows + columns)·C ≤ 2^53·q, f64 therefore computes everything that decides the answer without rounding, and the
 //! answer is exactly optimal.
 //!
 //! **Cost.** Time O(rows² · columns); a sweep is one pass over a row. A search leaves out rows that are equal to one that it has
-//! swept ([`crate::equal_rows`]), and goes from one column to the next of several as near. Workspace O(rows + columns).
+//! swept ([`crate::solve::equal_rows`]), and goes from one column to the next of several as near. Workspace O(rows + columns).
 //!
 //! **Steps.** A step is a sweep over one row ([`Solver::sweep`]), and what follows from what it found ([`Solver::act`]).
 //! Several solvers make their sweeps together, then act: a sweep waits most of the time for a minimum to be known, and the
@@ -87,10 +87,10 @@ pub(super) fn most_tries(rows: usize) -> usize {
     rows + rows / 4
 }
 
-/// After so many sweeps of searches for each row, equal rows are looked for,
+/// Equal rows are looked for after so many sweeps of searches for each row,
 const SWEEPS_PER_ROW: u64 = 4;
-/// if sweeps are so long.
-const WIDE: usize = 256;
+/// in instances of so many columns or more, where sweeps are long.
+const EQUAL_ROWS_FROM: usize = 256;
 
 /// The solver and its workspace. One worker owns one and reuses it for problem after problem.
 #[derive(Debug)]
@@ -290,7 +290,7 @@ impl<R: Arithmetic> Solver<R> {
         self.shift = R::ZERO;
         self.sweeps = Sweeps::default();
         self.equal_rows.forget();
-        self.sweeps_before_equal_rows = if cols < WIDE {
+        self.sweeps_before_equal_rows = if cols < EQUAL_ROWS_FROM {
             u64::MAX
         } else {
             SWEEPS_PER_ROW * rows as u64
@@ -465,7 +465,7 @@ fn refill<V: Copy>(list: &mut Vec<V>, length: usize, value: V) {
 mod tests {
     use super::*;
     use crate::problem::given::{Mask, Options, Problem};
-    use crate::problem::prepare::Layout;
+    use crate::problem::prepare::Scratch;
     use crate::simd::ops::SINGLES;
     use crate::simd::portable::{Portable, PortableVectors};
     use hungarian_random::Random;
@@ -480,9 +480,9 @@ mod tests {
             col_mask: Mask::Uniform(true),
             options: Options::default(),
         };
-        let mut layout = Layout::default();
-        layout.try_reserve(rows, cols).unwrap();
-        let instance = problem.prepare(PortableVectors, &mut layout).ok().unwrap();
+        let mut scratch = Scratch::default();
+        scratch.try_reserve(rows, cols).unwrap();
+        let instance = problem.prepare(PortableVectors, &mut scratch).ok().unwrap();
         let lanes = Portable::<f32>::default();
         let mut solver = Solver::<f32>::default();
         solver.try_reserve(rows, cols).unwrap();

@@ -34,7 +34,7 @@ impl<R: Arithmetic> Margin<R> {
 
 impl Margin<f32> {
     /// Of some 2^−15 of the largest cost. Where v is no larger than that, as in most instances, f32 rounds no more than 2^−22
-    /// of it; where it is, [`Solver::is_cheapest_by`] will not find the margin wide enough.
+    /// of it; where it is, `Solver::is_cheapest_by` will not find the margin wide enough.
     pub fn of(largest: f64) -> Self {
         const DIGITS: f64 = 1.5 * (1u32 << 23) as f64;
         let amount = power_of_two_from(largest) / (1u32 << 15) as f64;

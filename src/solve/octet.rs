@@ -9,7 +9,7 @@ use crate::problem::instance::{Instance, WIDEST};
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, LaneWise};
 
-/// Marks a column without a partner; as [`crate::solver::UNMATCHED`], in a byte.
+/// Marks a column without a partner; as [`crate::solve::augment::UNMATCHED`], in a byte.
 pub(crate) const UNMATCHED: i8 = -1;
 
 /// A yes or no for each column and lane: bit 8·(j mod 8) + l of word j / 8 is that of column j in lane l.
@@ -53,9 +53,9 @@ impl PerLane {
     pub(crate) const ZEROS: PerLane = PerLane([0.0; DOUBLES]);
 }
 
-/// An instance as the lanes read it.
+/// What a lane reads of an instance.
 #[derive(Clone, Copy, Debug)]
-pub struct Seat<'a, E, const COLS: usize> {
+pub struct LaneInstance<'a, E, const COLS: usize> {
     /// Costs, +inf beyond the instance's rows and columns.
     pub costs: &'a [[E; COLS]; COLS],
     /// Number of rows; not more than columns.
@@ -67,13 +67,13 @@ pub struct Seat<'a, E, const COLS: usize> {
 }
 
 /// The instances of an octet.
-pub type SeatsOfOctet<'a, E, const COLS: usize> = [Seat<'a, E, COLS>; DOUBLES];
+pub type OctetInstances<'a, E, const COLS: usize> = [LaneInstance<'a, E, COLS>; DOUBLES];
 
-impl<'a, E: Entry, const COLS: usize> Seat<'a, E, COLS> {
+impl<'a, E: Entry, const COLS: usize> LaneInstance<'a, E, COLS> {
     /// That of an instance.
     #[inline(always)]
     pub fn of(instance: &Instance<'a, E>) -> Self {
-        Seat {
+        LaneInstance {
             costs: instance.narrow_costs(),
             rows: instance.rows(),
             cols: instance.cols(),
@@ -81,10 +81,10 @@ impl<'a, E: Entry, const COLS: usize> Seat<'a, E, COLS> {
         }
     }
 
-    /// The same, taken. An instance without rows asks for nothing.
+    /// The same without rows, which asks for nothing: for lanes that have no instance.
     #[inline(always)]
-    pub fn left_empty(self) -> Self {
-        Seat {
+    pub fn without_rows(self) -> Self {
+        LaneInstance {
             rows: 0,
             cols: 0,
             ..self
@@ -186,7 +186,7 @@ impl<const COLS: usize> Octet<COLS> {
         &self.col_duals[col].0
     }
 
-    /// Sum of matched costs, with the rounding errors added back as in [`crate::sum`]. Not finite where a partial sum
+    /// Sum of matched costs, with the rounding errors added back as in [`crate::number::sum`]. Not finite where a partial sum
     /// left the range of f64.
     #[inline(always)]
     pub fn total_cost(&self, lane: usize) -> f64 {
@@ -203,18 +203,22 @@ impl<const COLS: usize> Octet<COLS> {
 impl<const COLS: usize> Octet<COLS> {
     /// Column reduction where columns all end up matched; elsewhere v starts at its ceiling.
     #[inline(always)]
-    pub(crate) fn begin<L: LaneWise, E: Entry>(&mut self, lanes: L, seats: &SeatsOfOctet<E, COLS>) {
+    pub(crate) fn begin<L: LaneWise, E: Entry>(
+        &mut self,
+        lanes: L,
+        instances: &OctetInstances<E, COLS>,
+    ) {
         let mut cols = PerLane::ZEROS;
         let mut col_ceiling = PerLane::ZEROS;
         self.balanced = 0;
         for lane in 0..DOUBLES {
-            let seat = &seats[lane];
-            cols.0[lane] = seat.cols as f64;
-            self.row_ceiling.0[lane] = seat.half_limit;
-            if seat.half_limit.is_finite() {
-                col_ceiling.0[lane] = seat.half_limit;
+            let instance = &instances[lane];
+            cols.0[lane] = instance.cols as f64;
+            self.row_ceiling.0[lane] = instance.half_limit;
+            if instance.half_limit.is_finite() {
+                col_ceiling.0[lane] = instance.half_limit;
             }
-            self.balanced |= u8::from(seat.is_balanced()) << lane;
+            self.balanced |= u8::from(instance.is_balanced()) << lane;
         }
         let cols = lanes.load(&cols.0);
         self.real = [0; WIDEST / DOUBLES];
@@ -224,9 +228,9 @@ impl<const COLS: usize> Octet<COLS> {
         }
         self.unmatched = self.real;
         let mut holders = [PerLane([numbered(0); DOUBLES]); COLS];
-        self.reduce_columns(lanes, seats, &col_ceiling, &mut holders);
+        self.reduce_columns(lanes, instances, &col_ceiling, &mut holders);
         for lane in 0..DOUBLES {
-            let rows = seats[lane].rows;
+            let rows = instances[lane].rows;
             let mut pending = ((1u64 << rows) - 1) as u32;
             if self.balanced >> lane & 1 != 0 {
                 // Each row keeps the first of the columns that it holds.
@@ -251,14 +255,14 @@ impl<const COLS: usize> Octet<COLS> {
     fn reduce_columns<L: LaneWise, E: Entry>(
         &mut self,
         lanes: L,
-        seats: &SeatsOfOctet<E, COLS>,
+        instances: &OctetInstances<E, COLS>,
         col_ceiling: &PerLane,
         holders: &mut [PerLane; COLS],
     ) {
         let rows = if self.balanced == 0 {
             0
         } else {
-            most_rows(seats)
+            most_rows(instances)
         };
         let infinite = lanes.splat(f64::INFINITY);
         let balanced = lanes.mask(self.balanced);
@@ -270,7 +274,7 @@ impl<const COLS: usize> Octet<COLS> {
             let mut least = [infinite; DOUBLES];
             let mut holder = [lanes.splat(numbered(0)); DOUBLES];
             for row in 0..rows {
-                let costs = transpose_chunk(lanes, rows_at(seats, row), chunk);
+                let costs = transpose_chunk(lanes, rows_at(instances, row), chunk);
                 let number = lanes.splat(numbered(row));
                 for col in 0..DOUBLES {
                     let cheaper = lanes.less(costs[col], least[col]);
@@ -296,7 +300,7 @@ impl<const COLS: usize> Octet<COLS> {
     pub(crate) fn finish<L: LaneWise, E: Entry>(
         &mut self,
         lanes: L,
-        seats: &SeatsOfOctet<E, COLS>,
+        instances: &OctetInstances<E, COLS>,
     ) {
         let zero = lanes.splat(0.0);
         let mut top = lanes.splat(f64::NEG_INFINITY);
@@ -310,14 +314,14 @@ impl<const COLS: usize> Octet<COLS> {
                 self.col_of_row[lane] = [UNMATCHED; COLS];
             }
         }
-        // Sums of matched costs: `crate::sum::compensated_sum` in each lane.
+        // Sums of matched costs: `crate::number::sum::compensated_sum` in each lane.
         let mut sum = zero;
         let mut lost = zero;
         for col in 0..COLS {
             let mut costs = PerLane::ZEROS;
             for lane in 0..DOUBLES {
                 let row = self.row_of_col[lane][col] as usize % COLS;
-                costs.0[lane] = seats[lane].costs[row][col].widen();
+                costs.0[lane] = instances[lane].costs[row][col].widen();
             }
             let dual = lanes.subtract(lanes.load(&self.col_duals[col].0), shift);
             lanes.store(dual, &mut self.col_duals[col].0);
@@ -349,12 +353,12 @@ impl<const COLS: usize> Octet<COLS> {
 /// The same row in each lane.
 #[inline(always)]
 pub(crate) fn rows_at<'a, E: Entry, const COLS: usize>(
-    seats: &SeatsOfOctet<'a, E, COLS>,
+    instances: &OctetInstances<'a, E, COLS>,
     row: usize,
 ) -> [&'a [E; COLS]; DOUBLES] {
-    let mut rows = [&seats[0].costs[row]; DOUBLES];
+    let mut rows = [&instances[0].costs[row]; DOUBLES];
     for lane in 1..DOUBLES {
-        rows[lane] = &seats[lane].costs[row];
+        rows[lane] = &instances[lane].costs[row];
     }
     rows
 }
@@ -375,10 +379,10 @@ pub(crate) fn transpose_chunk<L: LaneWise, E: Entry, const COLS: usize>(
 
 /// Most rows of any.
 #[inline(always)]
-pub(crate) fn most_rows<E, const COLS: usize>(seats: &SeatsOfOctet<E, COLS>) -> usize {
+pub(crate) fn most_rows<E, const COLS: usize>(instances: &OctetInstances<E, COLS>) -> usize {
     let mut most = 0;
-    for seat in seats {
-        most = seat.rows.max(most);
+    for instance in instances {
+        most = instance.rows.max(most);
     }
     most.min(COLS)
 }

@@ -1,15 +1,18 @@
-//! Narrow problems side by side: eight at once, one in each lane of a vector.
+//! The algorithm for narrow problems: eight side by side, one in each lane of a vector.
 //!
 //! Up to [`WIDEST`] columns a sweep over one row is over before the processor knows what to do next. Here a sweep serves
-//! eight instances, each of which goes on by itself: what is a branch in [`crate::solver`] is a choice between lanes.
+//! eight instances, each of which goes on by itself: what is a branch in [`crate::solve::augment`] is a choice between lanes.
 //!
-//! **Algorithm.** That of [`crate::solver`], with its invariants (1) and (2) and its ceilings, started differently:
+//! **Algorithm.** This is [`crate::solve::augment`] written for lanes, with its invariants (1) and (2) and its ceilings. It differs in:
 //!
-//! 1. **Column reduction** (squares without a limit only): v_j = min_i c_ij, as there. Then, as Jonker & Volgenant do,
-//!    each column is matched with the row that holds its minimum, if no column before it was: such a row has nothing
-//!    cheaper, for its reduced costs are not negative and this one is 0.
-//! 2. **Augmentation** by Dijkstra's shortest paths for the rows that are left, in order. There is no augmenting row
-//!    reduction: counted, it makes more steps than it saves.
+//! * **Start.** Squares without a limit begin with column reduction, as there, but without reduction transfer. Elsewhere no row
+//!   takes its cheapest column: all are left to searches.
+//! * **Augmenting row reduction** is left out. Counted, it makes more steps than it saves.
+//! * **Predecessors** are written down (`from`). There they are computed again from the lengths of paths.
+//! * **Ties** among matched columns go to the highest index, not to the lowest, which saves a comparison. All else is as there: of
+//!   equal distances an unmatched column goes first, and of those the lowest index; a row is left unmatched only where that is
+//!   strictly cheaper. So all-equal costs match i to i.
+//! * **A column that is settled** loses its bit in `open`. There its distance becomes +inf and its dual −inf.
 //!
 //! A *step* sweeps, in each lane, the row that the lane's search has just reached, finds the nearest column, and either
 //! goes on to the row matched with it or ends the search and begins the next.
@@ -17,15 +20,10 @@
 //! **Lanes do not wait for each other.** A *group* is several *octets* of instances. The columns of an octet are reduced
 //! together; then each lane makes its searches in the instance that it has in the first octet, in the second, and so
 //! on. So how long a lane takes evens out: of eight single instances the slowest takes half again as long as the mean.
+//! No lane knows of another, so an answer depends neither on the neighbours nor on the place among them.
 //!
-//! **Ties.** Of equal distances an unmatched column goes first, then the column of lowest index; among matched columns
-//! the one of highest index, which saves a comparison. Of equal costs in a column the first row holds it. A row is left
-//! unmatched only where that is strictly cheaper. All-equal costs match i to i. No lane knows of another, so nothing
-//! depends on the neighbours or on the place among them.
-//!
-//! **Exactness.** As in [`crate::exact`]: where nothing was rounded in the group, its answers are exact. Otherwise each has
-//! to be proven near enough, and what cannot be is solved again, alone, and then in twice the precision. Additions
-//! and subtractions are those of [`crate::solver`] and stay within the same bounds, so the same costs are exact.
+//! **Exactness.** Additions and subtractions are those of [`crate::solve::augment`] and stay within the same bounds, so the same
+//! costs are solved exactly.
 //!
 //! **Cost.** A step is O(columns) vector operations. Workspace O(rows + columns) for each instance of a group.
 
@@ -39,15 +37,15 @@ use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, LaneWise, Vectors, Work};
 use crate::solve::octet::{
-    Flags, Octet, PerLane, Seat, SeatsOfOctet, UNMATCHED, flag, flags_of, index, merge_flags,
-    numbered, transpose_chunk,
+    Flags, LaneInstance, Octet, OctetInstances, PerLane, UNMATCHED, flag, flags_of, index,
+    merge_flags, numbered, transpose_chunk,
 };
 
 /// Octets of a group.
 pub const OCTETS: usize = 8;
 
 /// Instances of a group.
-pub const TOGETHER: usize = OCTETS * DOUBLES;
+pub const GROUP: usize = OCTETS * DOUBLES;
 
 /// Solves a group and finishes its answers. Was nothing rounded that decides them?
 ///
@@ -55,22 +53,22 @@ pub const TOGETHER: usize = OCTETS * DOUBLES;
 #[inline(always)]
 pub fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
     vectors: V,
-    seats: &[SeatsOfOctet<E, COLS>],
+    instances: &[OctetInstances<E, COLS>],
     octets: &mut [Octet<COLS>],
 ) -> bool {
     let exactness = Exactness::watch();
     vectors.run_apart(SolveGroup {
-        seats,
+        instances,
         octets: &mut *octets,
     });
     let exact = exactness.held(octets);
-    vectors.run_apart(FinishGroup { seats, octets });
+    vectors.run_apart(FinishGroup { instances, octets });
     exact
 }
 
 /// Solves a group, all but what [`FinishGroup`] does.
 struct SolveGroup<'a, 'b, E, const COLS: usize> {
-    seats: &'a [SeatsOfOctet<'b, E, COLS>],
+    instances: &'a [OctetInstances<'b, E, COLS>],
     octets: &'a mut [Octet<COLS>],
 }
 
@@ -79,24 +77,24 @@ impl<E: Entry, const COLS: usize> Work for SolveGroup<'_, '_, E, COLS> {
 
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) {
-        let SolveGroup { seats, octets } = self;
+        let SolveGroup { instances, octets } = self;
         let lanes = vectors.doubles();
-        for (octet, seats) in octets.iter_mut().zip(seats) {
-            octet.begin(lanes, seats);
+        for (octet, instances) in octets.iter_mut().zip(instances) {
+            octet.begin(lanes, instances);
         }
-        let mut searches = Searches::new(&seats[0][0]);
+        let mut searches = Searches::new(&instances[0][0]);
         for lane in 0..DOUBLES {
-            searches.search_in_next(lanes, lane, seats, octets);
+            searches.search_in_next(lanes, lane, instances, octets);
         }
         while searches.running != 0 {
-            searches.step(lanes, seats, octets);
+            searches.step(lanes, instances, octets);
         }
     }
 }
 
 /// Duals, partners and totals of a group that is solved.
 struct FinishGroup<'a, 'b, E, const COLS: usize> {
-    seats: &'a [SeatsOfOctet<'b, E, COLS>],
+    instances: &'a [OctetInstances<'b, E, COLS>],
     octets: &'a mut [Octet<COLS>],
 }
 
@@ -106,8 +104,8 @@ impl<E: Entry, const COLS: usize> Work for FinishGroup<'_, '_, E, COLS> {
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) {
         let lanes = vectors.doubles();
-        for (octet, seats) in self.octets.iter_mut().zip(self.seats) {
-            octet.finish(lanes, seats);
+        for (octet, instances) in self.octets.iter_mut().zip(self.instances) {
+            octet.finish(lanes, instances);
         }
     }
 }
@@ -157,7 +155,7 @@ struct Searches<'a, E, const COLS: usize> {
 impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
     /// No lane is running. `any` gives idle lanes something to read.
     #[inline(always)]
-    fn new(any: &Seat<'a, E, COLS>) -> Self {
+    fn new(any: &LaneInstance<'a, E, COLS>) -> Self {
         Searches {
             running: 0,
             octet: [0; DOUBLES],
@@ -185,7 +183,7 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
         &mut self,
         lanes: L,
         lane: usize,
-        seats: &[SeatsOfOctet<'a, E, COLS>],
+        instances: &[OctetInstances<'a, E, COLS>],
         octets: &[Octet<COLS>],
     ) {
         let bit = 1 << lane;
@@ -202,7 +200,7 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
                 self.unmatched = merge_flags(bit, &octet.unmatched, &self.unmatched);
                 self.row_of_col[lane][..COLS].copy_from_slice(&octet.row_of_col[lane]);
                 self.pending[lane] = octet.pending[lane];
-                self.costs[lane] = seats[self.octet[lane]][lane].costs;
+                self.costs[lane] = instances[self.octet[lane]][lane].costs;
                 self.running |= bit;
                 self.search_from_next(lane);
                 return;
@@ -238,14 +236,14 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
     fn step<L: LaneWise>(
         &mut self,
         lanes: L,
-        seats: &[SeatsOfOctet<'a, E, COLS>],
+        instances: &[OctetInstances<'a, E, COLS>],
         octets: &mut [Octet<COLS>],
     ) {
         let infinite = lanes.splat(f64::INFINITY);
         let way_in = lanes.load(&self.way_in.0);
         let offset = lanes.load(&self.offset.0);
 
-        // The row may be the cheapest to end at.
+        // The row may be the cheapest to end at: there at the end of `extend_path`, when the row is reached.
         let here = lanes.subtract(lanes.load(&self.row_ceiling.0), offset);
         let exit = lanes.load(&self.exit.0);
         let is_cheaper = lanes.less(here, exit);
@@ -254,7 +252,8 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
         let exit_way_in = lanes.select(is_cheaper, way_in, lanes.load(&self.exit_way_in.0));
         lanes.store(exit_way_in, &mut self.exit_way_in.0);
 
-        // Offers every open column the path through the row, and finds the nearest one.
+        // Offers every open column the path through the row, and finds the nearest one: there `Paths::start` and `Paths::relax`,
+        // of which the first is the second with an offset of 0 and distances of +inf.
         let mut rows = [&self.costs[0][self.row[0] % COLS]; DOUBLES];
         for lane in 1..DOUBLES {
             rows[lane] = &self.costs[lane][self.row[lane] % COLS];
@@ -285,7 +284,7 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
             }
         }
 
-        // To end at a row, or at an unmatched column, or to go on to the row matched with the column.
+        // To end at a row, or at an unmatched column, or to go on to the row matched with the column: there `extend_path`.
         let exits = lanes.bits(lanes.less(exit, least));
         let length = lanes.smaller(exit, least);
         let infeasible = lanes.equal(length, infinite) as u8 & self.running;
@@ -314,7 +313,9 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
             return;
         }
 
-        // Restores (1): a column settled at distance d becomes dearer by length − d, never cheaper.
+        // Restores (1): a column settled at distance d becomes dearer by length − d, never cheaper. There `augment` visits the columns
+        // of the rows reached; here it is all columns, of which those that are not settled are at least as far as the path is
+        // long.
         let solvable = lanes.mask(ends & !infeasible);
         let lowest = lanes.splat(f64::NEG_INFINITY);
         let length = lanes.select(solvable, length, lowest);
@@ -343,7 +344,7 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
                 self.search_from_next(lane);
             } else {
                 self.leave(lane, octets);
-                self.search_in_next(lanes, lane, seats, octets);
+                self.search_in_next(lanes, lane, instances, octets);
             }
         }
     }

@@ -82,10 +82,10 @@ impl<R: Arithmetic> Solver<R> {
         instance: &Instance<E>,
     ) {
         // So many rows together, none of which then waits for another: as v only falls, what it was before will do.
-        const TOGETHER: usize = 4;
+        const ROWS_AT_ONCE: usize = 4;
         self.sweeps.reduction += self.claimed.len() as u64;
-        for rows in self.claimed.chunks(TOGETHER) {
-            let mut gaps = [R::ZERO; TOGETHER];
+        for rows in self.claimed.chunks(ROWS_AT_ONCE) {
+            let mut gaps = [R::ZERO; ROWS_AT_ONCE];
             for (gap, &row) in gaps.iter_mut().zip(rows) {
                 let costs = instance.row(row);
                 let (least, second) = two_least::<L, E, W, N>(lanes, costs, &self.col_duals);

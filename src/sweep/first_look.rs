@@ -8,18 +8,18 @@ use crate::simd::ops::Lanes;
 use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad, QUAD, quads};
 use crate::sweep::quad::{equal, least_of_quad, load, smaller, store};
 use crate::sweep::row::{
-    AHEAD, Row, ask_for_quad, load_costs, load_overlapping, start_of_overlapping,
+    PREFETCH_DISTANCE, Row, load_costs, load_overlapping, prefetch_quad, start_of_overlapping,
 };
 
 /// Column reduction of a matrix whose rows lie `stride` apart: `least` becomes min_i c_ij, and `holders` the number of the
-/// first row that has it. `widest` becomes that of [`wider`].
+/// first row that has it. `largest` becomes that of [`take_magnitudes`].
 #[inline(always)]
 pub fn reduce_columns<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     costs: &[E],
     stride: usize,
     (rows, cols): (usize, usize),
-    widest: &mut L::Vector,
+    largest: &mut L::Vector,
     least: &mut PerColumn<L::Number>,
     holders: &mut PerColumn<L::Number>,
 ) {
@@ -31,13 +31,13 @@ pub fn reduce_columns<L: Lanes<W>, E: Entry, const W: usize>(
         for quad in 0..count {
             let mut low = load(lanes, least.at(quad));
             let mut held = load(lanes, holders.at(quad));
-            let mut wide = [lanes.splat(L::Number::ZERO); QUAD];
+            let mut magnitudes = [lanes.splat(L::Number::ZERO); QUAD];
             for row in first..rows.min(first + ROWS) {
                 // The processor foresees a row, but not a jump to the rows behind these.
                 let ahead = costs
                     .as_ptr()
                     .wrapping_add((row + ROWS) * stride + quad * QUAD * W);
-                ask_for_quad::<L, E, W>(lanes, ahead);
+                prefetch_quad::<L, E, W>(lanes, ahead);
                 let costs = Row::of_matrix(costs, stride, (rows, cols), row);
                 let costs = load_costs(lanes, costs, quad);
                 // Exact: a matrix of 2^24 rows and columns could not be addressed.
@@ -49,39 +49,41 @@ pub fn reduce_columns<L: Lanes<W>, E: Entry, const W: usize>(
                     lanes.where_less(costs[3], low[3], number, held[3]),
                 ];
                 low = smaller(lanes, costs, low);
-                wide = [
-                    lanes.wider(wide[0], costs[0]),
-                    lanes.wider(wide[1], costs[1]),
-                    lanes.wider(wide[2], costs[2]),
-                    lanes.wider(wide[3], costs[3]),
+                magnitudes = [
+                    lanes.larger_magnitude(magnitudes[0], costs[0]),
+                    lanes.larger_magnitude(magnitudes[1], costs[1]),
+                    lanes.larger_magnitude(magnitudes[2], costs[2]),
+                    lanes.larger_magnitude(magnitudes[3], costs[3]),
                 ];
             }
             store(lanes, low, least.at(quad));
             store(lanes, held, holders.at(quad));
-            *widest = wider_within(lanes, *widest, wide, cols - quad * QUAD * W);
+            *largest = take_quad_magnitudes(lanes, *largest, magnitudes, cols - quad * QUAD * W);
         }
     }
 }
 
-/// Least c_j and the first column that has it. `widest` becomes that of [`wider`].
+/// Least c_j and the first column that has it. `largest` becomes that of [`take_magnitudes`].
 #[inline(always)]
 pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     row: &[E],
-    widest: &mut L::Vector,
+    largest: &mut L::Vector,
     quad_least: &mut PerQuad<L::Number>,
 ) -> (L::Number, u32) {
     let quads = quads::<W>(row.len());
-    let at = row.as_ptr().wrapping_add(AHEAD / size_of::<E>());
+    let at = row
+        .as_ptr()
+        .wrapping_add(PREFETCH_DISTANCE / size_of::<E>());
     let mut quad_least = quad_least.vectors.quads_mut::<W>(quads);
     let mut total = lanes.splat(L::Number::INFINITY);
     for quad in 0..quads {
-        ask_for_quad::<L, E, W>(lanes, at.wrapping_add(quad * QUAD * W));
+        prefetch_quad::<L, E, W>(lanes, at.wrapping_add(quad * QUAD * W));
         let costs = load_overlapping(lanes, row, quad);
         let least = least_of_quad(lanes, costs);
         lanes.store(least, &mut quad_least.at(quad)[0]);
         total = lanes.smaller(least, total);
-        *widest = wider_within(lanes, *widest, costs, row.len());
+        *largest = take_quad_magnitudes(lanes, *largest, costs, row.len());
     }
     let least = lanes.least(total);
     let value = lanes.splat(least);
@@ -99,11 +101,11 @@ pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
     )
 }
 
-/// `widest` and the first `cols` columns of a quad, whichever is larger, lane by lane.
+/// `largest` and the first `cols` columns of a quad, whichever is larger, lane by lane.
 #[inline(always)]
-fn wider_within<L: Lanes<W>, const W: usize>(
+fn take_quad_magnitudes<L: Lanes<W>, const W: usize>(
     lanes: L,
-    widest: L::Vector,
+    largest: L::Vector,
     quad: [L::Vector; QUAD],
     cols: usize,
 ) -> L::Vector {
@@ -115,39 +117,39 @@ fn wider_within<L: Lanes<W>, const W: usize>(
         numbers.as_flattened_mut()[cols..].fill(L::Number::ZERO);
         quad = load(lanes, &numbers);
     }
-    let low = lanes.wider(quad[0], quad[1]);
-    let high = lanes.wider(quad[2], quad[3]);
-    lanes.wider(widest, lanes.wider(low, high))
+    let low = lanes.larger_magnitude(quad[0], quad[1]);
+    let high = lanes.larger_magnitude(quad[2], quad[3]);
+    lanes.larger_magnitude(largest, lanes.larger_magnitude(low, high))
 }
 
-/// `widest` and the magnitudes of all costs, whichever is larger, lane by lane.
+/// `largest` and the magnitudes of all costs, whichever is larger, lane by lane.
 #[inline(always)]
-pub fn wider<L: Lanes<W>, E: Entry, const W: usize>(
+pub fn take_magnitudes<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
-    mut widest: L::Vector,
+    mut largest: L::Vector,
     row: &[E],
 ) -> L::Vector {
     let (chunks, rest) = row.as_chunks::<W>();
     for chunk in chunks {
-        widest = lanes.wider(widest, E::load(lanes, chunk));
+        largest = lanes.larger_magnitude(largest, E::load(lanes, chunk));
     }
     if rest.is_empty() {
-        return widest;
+        return largest;
     }
     if let Some(chunk) = row.last_chunk::<W>() {
         // Some of it a second time, which does no harm.
-        return lanes.wider(widest, E::load(lanes, chunk));
+        return lanes.larger_magnitude(largest, E::load(lanes, chunk));
     }
     let mut chunk = [E::ZERO; W];
     chunk[..rest.len()].copy_from_slice(rest);
-    lanes.wider(widest, E::load(lanes, &chunk))
+    lanes.larger_magnitude(largest, E::load(lanes, &chunk))
 }
 
-/// As [`wider`], where +inf counts as 0. There must be no NaN.
+/// As [`take_magnitudes`], where +inf counts as 0. There must be no NaN.
 #[inline(always)]
-pub fn wider_allowed<L: Lanes<W>, E: Entry, const W: usize>(
+pub fn take_allowed_magnitudes<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
-    mut widest: L::Vector,
+    mut largest: L::Vector,
     row: &[E],
 ) -> L::Vector {
     let (zero, infinite) = (
@@ -157,26 +159,26 @@ pub fn wider_allowed<L: Lanes<W>, E: Entry, const W: usize>(
     for start in (0..row.len()).step_by(W) {
         let costs = E::load_part(lanes, row, start);
         let allowed = lanes.where_less(costs, infinite, costs, zero);
-        widest = lanes.wider(widest, allowed);
+        largest = lanes.larger_magnitude(largest, allowed);
     }
-    widest
+    largest
 }
 
 /// The largest magnitude of all lanes.
 #[inline(always)]
-pub fn widest_of_all<L: Lanes<W>, const W: usize>(lanes: L, widest: L::Vector) -> L::Number {
+pub fn largest_of_lanes<L: Lanes<W>, const W: usize>(lanes: L, largest: L::Vector) -> L::Number {
     let mut numbers = [L::Number::ZERO; W];
-    lanes.store(widest, &mut numbers);
+    lanes.store(largest, &mut numbers);
     let mut largest = L::Number::ZERO;
     for number in numbers {
-        largest = largest.wider(number);
+        largest = largest.larger_magnitude(number);
     }
     largest
 }
 
 /// The largest magnitude among the numbers of the first `cols` columns.
 #[inline(always)]
-pub fn widest<L: Lanes<W>, const W: usize>(
+pub fn largest_magnitude<L: Lanes<W>, const W: usize>(
     lanes: L,
     numbers: &PerColumn<L::Number>,
     cols: usize,
@@ -184,9 +186,9 @@ pub fn widest<L: Lanes<W>, const W: usize>(
 where
     L::Number: Entry,
 {
-    let mut widest = lanes.splat(L::Number::ZERO);
+    let mut largest = lanes.splat(L::Number::ZERO);
     for (block, first) in numbers.blocks().iter().zip((0..cols).step_by(BLOCK)) {
-        widest = wider(lanes, widest, &block.0[..BLOCK.min(cols - first)]);
+        largest = take_magnitudes(lanes, largest, &block.0[..BLOCK.min(cols - first)]);
     }
-    widest_of_all(lanes, widest)
+    largest_of_lanes(lanes, largest)
 }

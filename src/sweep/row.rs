@@ -45,7 +45,7 @@ impl<'a, E> Row<'a, E> {
 
 /// So many bytes ahead the first look at a rectangle asks for costs, and a copy does: memory goes on while a problem that
 /// has been looked at is solved.
-pub const AHEAD: usize = 1 << 14;
+pub const PREFETCH_DISTANCE: usize = 1 << 14;
 
 /// The costs of a quad.
 #[inline(always)]
@@ -138,7 +138,7 @@ pub(super) fn load_vectors<L: Lanes<W>, E: Entry, const W: usize, const N: usize
 
 /// Says that the costs of a quad that begins at `at`, wherever that is, will be read soon.
 #[inline(always)]
-pub(super) fn ask_for_quad<L: Lanes<W>, E, const W: usize>(lanes: L, at: *const E) {
+pub(super) fn prefetch_quad<L: Lanes<W>, E, const W: usize>(lanes: L, at: *const E) {
     for vector in 0..QUAD {
         lanes.prefetch(at.wrapping_add(vector * W));
     }
