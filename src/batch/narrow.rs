@@ -136,7 +136,7 @@ impl<T: Cost, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, COLS> {
             if let Some(unproven) = unproven {
                 for (octet, unproven) in unproven.into_iter().enumerate() {
                     if unproven != 0 {
-                        self.solve_again(vectors, first + octet * DOUBLES, unproven, &mut tally)?;
+                        self.solve_again(first + octet * DOUBLES, unproven, &mut tally)?;
                     }
                 }
                 continue;
@@ -162,9 +162,8 @@ impl<T: Cost, const COLS: usize> SolveNarrow<'_, '_, '_, T, COLS> {
     /// Solves problems again whose answers could not be proven: those whose bits are set, from `first` on.
     #[cold]
     #[inline(never)]
-    fn solve_again<V: Vectors>(
+    fn solve_again(
         &mut self,
-        vectors: V,
         first: usize,
         unproven: u8,
         tally: &mut Tally,
@@ -175,9 +174,9 @@ impl<T: Cost, const COLS: usize> SolveNarrow<'_, '_, '_, T, COLS> {
         for lane in (0..DOUBLES).filter(|lane| unproven >> lane & 1 != 0) {
             let problem = self.inputs.problem(self.shape, first + lane);
             let mut answer = self.outputs.of_problem(self.shape, first + lane);
-            match problem.prepare(vectors, &mut scratch[0]) {
+            match problem.prepare_portably(&mut scratch[0]) {
                 Ok(instance) => {
-                    let verdict = solver.solve_again(vectors, &instance)?;
+                    let verdict = solver.solve_again(&instance)?;
                     tally.count(&verdict);
                     answer.conclude_verdict(&problem, &instance, verdict);
                 }
@@ -275,7 +274,7 @@ impl<T: Cost, const COLS: usize> Work for SolveGroup<'_, '_, '_, '_, T, COLS> {
                     let is_proven = || proven >> lane & 1 != 0;
                     match evidence(instance, exact, is_proven) {
                         Some(evidence) => Verdict::InDouble(evidence, (answers, lane)),
-                        None => solver.solve_again(vectors, instance)?,
+                        None => solver.solve_again(instance)?,
                     }
                 };
                 tally.count(&verdict);

@@ -7,7 +7,6 @@ use crate::problem::given::Invalid;
 use crate::problem::instance::Instance;
 use crate::problem::prepare::{Scratch, Unprepared};
 use crate::simd::cost::{Cost, Entry};
-use crate::simd::portable::PortableVectors;
 
 /// One sentence on the first problem whose status is not 0, or `None`.
 ///
@@ -35,7 +34,7 @@ pub fn describe_first_bad<T: Cost>(
     let forbidden = if inputs.maximize { "-inf" } else { "+inf" };
     let mut scratch = Scratch::default();
     scratch.try_reserve(shape.rows, shape.cols).ok()?;
-    Some(match problem.prepare(PortableVectors, &mut scratch) {
+    Some(match problem.prepare_portably(&mut scratch) {
         Err(Unprepared::Memory(_)) => return None,
         Err(Unprepared::Invalid(Invalid::Limit)) => {
             let which = match inputs.cost_limit {

@@ -13,6 +13,7 @@ use crate::problem::instance::{Instance, narrow_width};
 use crate::problem::survey::{Look, Survey};
 use crate::simd::cost::{Cost, Entry};
 use crate::simd::ops::Vectors;
+use crate::simd::portable::PortableVectors;
 
 /// Why a problem has no instance.
 #[derive(Debug)]
@@ -211,6 +212,19 @@ impl<'a, T: Cost> Problem<'a, T> {
             row_indices,
             col_indices,
         })
+    }
+
+    /// As [`Problem::prepare`], with the vectors that every processor has: for what is rare, and so compiled once.
+    #[cold]
+    #[inline(never)]
+    pub fn prepare_portably<'b>(
+        &self,
+        scratch: &'b mut Scratch<T::Entry>,
+    ) -> Result<Instance<'b, T::Entry>, Unprepared>
+    where
+        'a: 'b,
+    {
+        self.prepare(PortableVectors, scratch)
     }
 
     /// The costs from the first existing one on, if those of existing rows and columns lie side by side.

@@ -59,14 +59,21 @@ pub fn evidence<E: Entry>(
 /// # Errors
 ///
 /// There is no memory for it.
-#[cold]
-#[inline(never)]
 pub fn solve_in_double_double<'a, E: Entry, A>(
     solver: &'a mut Solver<DoubleDouble>,
     instance: &Instance<E>,
 ) -> Result<Verdict<'a, A>, TryReserveError> {
-    solver.try_reserve(instance.rows(), instance.cols())?;
-    match solver.solve::<_, _, DOUBLES>(Portable::default(), instance) {
+    /// Compiled once, whatever answers in f64 are.
+    #[cold]
+    #[inline(never)]
+    fn solve<E: Entry>(
+        solver: &mut Solver<DoubleDouble>,
+        instance: &Instance<E>,
+    ) -> Result<Result<(), Infeasible>, TryReserveError> {
+        solver.try_reserve(instance.rows(), instance.cols())?;
+        Ok(solver.solve::<_, _, DOUBLES>(Portable::default(), instance))
+    }
+    match solve(solver, instance)? {
         Ok(()) => Ok(Verdict::InDoubleDouble(solver)),
         Err(Infeasible) => Ok(Verdict::Infeasible),
     }

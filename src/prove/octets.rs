@@ -8,6 +8,7 @@ use crate::prove::bound::AreNearEnough;
 use crate::prove::ladder::{Verdict, evidence, solve_in_double_double};
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, Vectors};
+use crate::simd::portable::PortableVectors;
 use crate::solve::augment::Solver;
 use crate::solve::octet::{LaneInstance, Octet, OctetInstances};
 use crate::solve::side_by_side::{OCTETS, solve_and_watch};
@@ -73,12 +74,11 @@ impl<const COLS: usize> OctetSolver<COLS> {
         })
     }
 
-    /// Steps 3 and 4.
+    /// Steps 3 and 4, which are rare: with the vectors that every processor has, so that this is compiled once.
     #[cold]
     #[inline(never)]
-    pub fn solve_again<V: Vectors, E: Entry>(
+    pub fn solve_again<E: Entry>(
         &mut self,
-        vectors: V,
         instance: &Instance<E>,
     ) -> Result<Verdict<'_, (&Octet<COLS>, usize)>, TryReserveError> {
         let lane_instance = LaneInstance::of(instance);
@@ -87,8 +87,8 @@ impl<const COLS: usize> OctetSolver<COLS> {
         self.alone.clear();
         self.alone.try_reserve_exact(1)?;
         self.alone.push(Octet::EMPTY);
-        // By the same code as the group, which rounds where that does and nowhere else.
-        let exact = solve_and_watch(vectors, &[instances], &mut self.alone);
+        // As the group was, which rounds where this does and nowhere else.
+        let exact = solve_and_watch(PortableVectors, &[instances], &mut self.alone);
         match evidence(instance, exact, || false) {
             Some(evidence) if self.alone[0].infeasible() == 0 => {
                 Ok(Verdict::InDouble(evidence, (&self.alone[0], 0)))
