@@ -1,4 +1,4 @@
-//! What the solver asks of a number; f32 and f64.
+//! What the solver asks of a number, and how f32 and f64 do it.
 
 use std::ops::{Add, Sub};
 

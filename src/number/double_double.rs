@@ -37,7 +37,7 @@ fn two_sum(a: f64, b: f64) -> DoubleDouble {
     DoubleDouble { high, low }
 }
 
-/// The same where |a| ≥ |b| (Dekker).
+/// As [`two_sum`], where |a| ≥ |b| (Dekker).
 fn fast_two_sum(a: f64, b: f64) -> DoubleDouble {
     let high = a + b;
     DoubleDouble {

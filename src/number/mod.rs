@@ -1,4 +1,8 @@
-//! Numbers: f32, f64, and one of twice the precision of f64; sums; and what the processor does when it rounds.
+//! Numbers.
+//!
+//! [`arithmetic`] is what the solver asks of a number: f32 and f64 have it, and so has [`double_double`], of twice the
+//! precision. [`sum`] adds up without losing small terms. [`environment`] sets how the processor rounds, and tells whether it
+//! has rounded.
 
 pub mod arithmetic;
 pub mod double_double;

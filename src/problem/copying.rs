@@ -1,5 +1,7 @@
-//! Copies of costs that cannot be read where they lie: because of a mask with gaps, more rows than columns, a sum to be
-//! maximised, another type, or padding.
+//! Copies of costs that cannot be read where they lie.
+//!
+//! What stands against it: a mask with gaps, more rows than columns, maximisation, costs of 16 bits, or a narrow problem that has
+//! to be padded.
 
 use std::collections::TryReserveError;
 
@@ -12,19 +14,19 @@ use crate::sweep::row::PREFETCH_DISTANCE;
 
 /// Copies the costs of existing rows and columns, in the sense of minimising.
 pub struct CopyCosts<'c, 'a, T: Cost> {
-    /// Whose costs.
+    /// The problem whose costs are copied.
     pub problem: &'c Problem<'a, T>,
     /// Existing rows of the user's matrix.
     pub rows: &'c Indices,
     /// Existing columns.
     pub cols: &'c Indices,
-    /// Rows become columns.
+    /// The copy is transposed: the user's rows become its columns.
     pub transposed: bool,
-    /// Rows of the copy, and from one to the next. What is beyond the costs becomes +inf.
+    /// Rows and columns of the copy, padding included. Padding becomes +inf.
     pub size: (usize, usize),
     /// The copy.
     pub copy: &'c mut Vec<T::Entry>,
-    /// One line of costs on its way there.
+    /// Room for one line of costs on its way into the copy.
     pub line: &'c mut Vec<T::Entry>,
 }
 
@@ -85,7 +87,7 @@ impl<T: Cost> Work for CopyCosts<'_, '_, T> {
     }
 }
 
-/// Gives a list a size, whatever is in it.
+/// Gives a list a size. What was in it need not be kept.
 fn make_size<E: Entry>(list: &mut Vec<E>, size: usize) -> Result<(), TryReserveError> {
     if list.len() != size {
         list.clear();
@@ -95,7 +97,7 @@ fn make_size<E: Entry>(list: &mut Vec<E>, size: usize) -> Result<(), TryReserveE
     Ok(())
 }
 
-/// Copies the costs of existing columns of one row, one after the other.
+/// Copies those costs of one row that belong to existing columns.
 struct KeepColumns<'a, E> {
     costs: &'a [E],
     cols: &'a Indices,

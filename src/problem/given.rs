@@ -1,4 +1,4 @@
-//! A problem as the user gave it: a cost matrix, who exists, what may stay unmatched, what is better.
+//! A problem as the user gave it: a cost matrix, which rows and columns exist, a limit, and a sense.
 
 use crate::simd::cost::Cost;
 
@@ -22,9 +22,9 @@ pub struct Problem<'a, T> {
 /// Which rows (or columns) of a problem exist.
 #[derive(Clone, Copy, Debug)]
 pub enum Mask<'a> {
-    /// All of them, or none: a scalar mask.
+    /// All of them exist, or none does: a scalar mask.
     Uniform(bool),
-    /// One flag each.
+    /// One flag for each.
     Each(&'a [bool]),
 }
 
@@ -38,13 +38,13 @@ impl Mask<'_> {
     }
 }
 
-/// What may stay unmatched, and what is better.
+/// The limit and the sense of a problem.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Finite L: a row or column may stay unmatched at L/2 each. Infinite, either sign: as many pairs as
     /// the shorter side has are required. NaN: the problem is invalid.
     pub cost_limit: f64,
-    /// As if costs and limit were negated.
+    /// The largest total is sought: as if costs and limit were negated.
     pub maximize: bool,
 }
 

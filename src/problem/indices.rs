@@ -4,7 +4,7 @@ use std::collections::TryReserveError;
 
 use crate::problem::given::Mask;
 
-/// Indices that share a word.
+/// Bits of a word.
 const FLAGS: usize = u64::BITS as usize;
 
 /// The user's indices of an instance's rows or columns, ascending.
@@ -13,7 +13,7 @@ pub struct Indices {
     list: Vec<i32>,
     /// One bit for each index, where a mask has one flag for each.
     flags: Vec<u64>,
-    /// The indices are without gaps, as far as the list goes.
+    /// There are no gaps between the indices of the list.
     contiguous: bool,
 }
 
@@ -66,7 +66,8 @@ impl Indices {
         }
     }
 
-    /// One bit for each of the `count` indices from `start` on, which is a multiple of it, as a mask with gaps has them.
+    /// One bit for each of the `count` indices from `start` on, set where it exists. `start` is a multiple of `count`. Only for a mask
+    /// with one flag for each.
     #[inline(always)]
     pub fn bits(&self, start: usize, count: usize) -> u64 {
         self.flags[start / FLAGS] >> (start % FLAGS) & (u64::MAX >> (FLAGS - count))
@@ -82,7 +83,7 @@ impl Indices {
         self.list.is_empty()
     }
 
-    /// All of them.
+    /// All indices.
     #[inline(always)]
     pub fn iter(&self) -> impl Iterator<Item = usize> {
         self.list.iter().map(|&index| index as usize)
@@ -100,7 +101,7 @@ impl Indices {
         self.start() == Some(0)
     }
 
-    /// Where they start, if they are without gaps.
+    /// The first index, if there are no gaps.
     pub fn start(&self) -> Option<usize> {
         self.contiguous
             .then(|| self.list.first().map_or(0, |&first| first as usize))

@@ -8,7 +8,7 @@ use crate::sweep::row::Row;
 /// Problems of no more rows and columns than this are *narrow*: they are solved side by side, several at once.
 pub const WIDEST: usize = 32;
 
-/// Columns, padding included, of narrow problems of `rows × cols`: a width that the solver knows when it is compiled. `None` if
+/// Columns to which narrow problems of `rows × cols` are padded: 8, 16 or 32, each of which has a solver compiled for it. `None` if
 /// they are not narrow.
 #[inline(always)]
 pub fn narrow_width(rows: usize, cols: usize) -> Option<usize> {
@@ -23,27 +23,27 @@ pub fn narrow_width(rows: usize, cols: usize) -> Option<usize> {
 /// A minimisation problem with no more rows than columns, in the solver's terms.
 #[derive(Clone, Copy, Debug)]
 pub struct Instance<'a, E> {
-    /// Costs of the first row, then on to the end of the last one.
+    /// Costs from the first row to the end of the last one.
     pub(super) costs: &'a [E],
-    /// From one row to the next.
+    /// How far apart rows lie.
     pub(super) stride: usize,
     pub(super) rows: usize,
     pub(super) cols: usize,
-    /// Columns and padding: costs of +inf, at the end of each row.
+    /// Columns, with padding of +inf at the end of each row.
     pub(super) width: usize,
     /// What the first look at the costs found.
     pub survey: &'a Survey<E>,
-    /// The user's cost times this is the instance's: ±2^k.
+    /// Costs of the instance are the user's times this: ±2^k.
     pub(super) factor: f64,
     /// Half of what the limit counts as, see [`crate::problem::prepare`], in the instance's scale; +inf where every row must be matched.
     pub half_limit: f64,
-    /// By how much half the user's limit is more than that, in the user's sense and scale: nearly always 0.
+    /// By how much half the user's limit exceeds half of what it counts as, in the user's sense and scale: nearly always 0.
     pub half_limit_excess: f64,
-    /// Scaling rounded nothing away from the costs, nor scaling and halving from the limit.
+    /// Neither scaling the costs nor scaling and halving the limit has rounded anything.
     pub scaling_is_exact: bool,
     /// max |c| over allowed pairs, in the instance's scale.
     pub largest_cost: f64,
-    /// The same, or what the limit counts as if that is larger.
+    /// max(|c|, |L|), where L is what the limit counts as, in the instance's scale.
     pub largest: f64,
     /// The instance's rows are the user's columns.
     pub transposed: bool,
@@ -92,13 +92,13 @@ impl<'a, E: Entry> Instance<'a, E> {
         self.costs[row * self.stride + col].widen()
     }
 
-    /// Are costs the user's but for the sign?
+    /// Do costs differ from the user's by no more than the sign?
     #[inline(always)]
     pub fn is_unscaled(&self) -> bool {
         self.factor.abs() == 1.0
     }
 
-    /// What turns a dual value into the user's sense and scale: ±2^k.
+    /// A dual of the instance times this is the user's: ±2^k.
     #[inline(always)]
     pub fn dual_factor(&self) -> f64 {
         1.0 / self.factor

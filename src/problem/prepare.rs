@@ -1,8 +1,10 @@
 //! How a problem is presented to the solver.
 //!
 //! [`Problem::prepare`] judges every existing entry and makes an [`Instance`] of the problem: a minimisation with no more rows
-//! than columns, its costs in rows of f32 or f64. Where the user's matrix is one as it stands, it is read where it lies; where
-//! masks with gaps, transposition, maximisation, 16-bit costs or costs of extreme size stand against that, it is copied.
+//! than columns, its costs in rows of f32 or f64. Entries of rows and columns that a mask hides are not looked at.
+//!
+//! Where the user's matrix is such an instance as it stands, it is read where it lies. Where masks with gaps, transposition,
+//! maximisation, 16-bit costs or costs of extreme size stand against that, it is copied.
 
 use std::collections::TryReserveError;
 
@@ -51,7 +53,7 @@ impl<E> Default for Scratch<E> {
 }
 
 impl<E: Entry> Scratch<E> {
-    /// Makes room for problems of up to `rows × cols`. What copies need is allocated with the first of them.
+    /// Makes room for problems of up to `rows × cols`, but not for copies: the first copy allocates that.
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
         self.survey.try_reserve(rows, cols)?;
         self.rows.try_reserve(rows)?;
@@ -66,8 +68,8 @@ const DOWNSCALE: f64 = f64::from_bits((1023 - 200) << 52); // 2^-200
 
 /// What a finite limit L counts as in a problem whose shorter side has `shorter` rows (or columns) and whose allowed costs are
 /// at most `largest` in magnitude: beyond ±4(shorter + 1)·largest it no longer changes which matchings are optimal, and would
-/// only take digits from the costs. An infinite limit stays as it is; so does one where all allowed costs are 0, or there are
-/// none: 0 would not do for it, and there are no digits to lose.
+/// only take digits from the costs. An infinite limit stays as it is. So does one where `largest` is 0: no other number would do
+/// for it, and there are no digits to lose.
 fn effective_limit(limit: f64, shorter: usize, largest: f64) -> f64 {
     let bound = 4.0 * (shorter as f64 + 1.0) * largest;
     if limit.is_infinite() || largest == 0.0 {
@@ -214,7 +216,7 @@ impl<'a, T: Cost> Problem<'a, T> {
         })
     }
 
-    /// As [`Problem::prepare`], with the vectors that every processor has: for what is rare, and so compiled once.
+    /// As [`Problem::prepare`], with the vectors that every processor has. For calls that are rare: this is compiled once.
     #[cold]
     #[inline(never)]
     pub fn prepare_portably<'b>(
@@ -227,7 +229,8 @@ impl<'a, T: Cost> Problem<'a, T> {
         self.prepare(PortableVectors, scratch)
     }
 
-    /// The costs from the first existing one on, if those of existing rows and columns lie side by side.
+    /// The costs from the first existing one on, if neither existing rows nor existing columns have gaps, and no conversion is
+    /// needed.
     #[inline(always)]
     fn in_place(&self, rows: &Indices, cols: &Indices) -> Option<&'a [T::Entry]> {
         let costs = T::as_entries(self.cost)?;

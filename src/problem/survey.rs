@@ -1,7 +1,7 @@
-//! The first look at an instance: one pass over all costs, in their own type, of which no row waits for another.
+//! The first look at an instance: one pass over all costs, in their own type.
 //!
-//! It judges the costs, and tells the solver where to begin. In a balanced instance that is the least cost of each column
-//! and the first row that has it; otherwise, where the columns' duals begin alike, the cheapest column of each row.
+//! It judges the costs, and tells the solver where to begin. In a *balanced* instance (a square without a limit) that is the least
+//! cost of each column and the first row that has it; otherwise it is the cheapest column of each row.
 
 use std::collections::TryReserveError;
 
@@ -17,7 +17,7 @@ use crate::sweep::per_column::{PerColumn, PerQuad};
 pub struct Survey<E> {
     /// Least cost of each column, if the instance is balanced.
     pub col_least: PerColumn<E>,
-    /// Number of the first row that has it.
+    /// Number of the first row that has the least cost of its column.
     pub col_holders: PerColumn<E>,
     /// Least cost of each row and the first column that has it, if the instance is not balanced.
     pub row_least: Vec<(E, u32)>,
@@ -50,11 +50,11 @@ impl<E: Entry> Survey<E> {
 /// Looks at all costs of a matrix to be minimised. Returns the largest magnitude, where +inf (forbidden pairs) counts as 0: NaN
 /// or infinite if there is a NaN or another infinity.
 pub struct Look<'a, E> {
-    /// What is found.
+    /// Where the findings go.
     pub survey: &'a mut Survey<E>,
     /// The costs.
     pub costs: &'a [E],
-    /// From one row to the next.
+    /// How far apart rows lie.
     pub stride: usize,
     /// Rows and columns.
     pub shape: (usize, usize),

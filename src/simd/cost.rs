@@ -8,52 +8,52 @@ use crate::simd::ops::{DOUBLES, LaneWise, Lanes, Vectors};
 
 /// A cost as it stands in the input. Widening to f64 is exact for every implementor.
 pub trait Cost: Copy {
-    /// The form in which the solver reads it.
+    /// The type as which the solver reads it: f32 or f64.
     type Entry: Entry;
 
-    /// What totals and duals are returned in.
+    /// The type in which totals and duals are returned: f32 or f64.
     type Real: Real;
 
     /// The same number as an f64.
     fn widen(self) -> f64;
 
-    /// The costs as entries, if they are.
+    /// The costs as entries, without a copy, if they are of that type.
     fn as_entries(costs: &[Self]) -> Option<&[Self::Entry]>;
 
-    /// Writes the same numbers as entries.
+    /// Copies costs, converted to entries. Nothing is rounded.
     fn copy_to_entries(costs: &[Self], entries: &mut [Self::Entry]);
 }
 
 /// A cost that the solver reads: f32 or f64.
 pub trait Entry: Cost<Entry = Self> + Arithmetic + 'static {
-    /// No cost is so large or small that it has to be scaled.
+    /// No number of this type is so large or small that it has to be scaled.
     const IS_NEVER_SCALED: bool;
 
-    /// Reads a vector of them.
+    /// Loads a vector of costs.
     fn load<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self; W]) -> L::Vector;
 
-    /// Reads those of `costs` from `start` on; the lanes behind the last are +inf.
+    /// Loads the costs from `start` on; lanes beyond the last are +inf.
     fn load_part<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self], start: usize) -> L::Vector;
 
-    /// Lane l of vector c is number c of row l.
+    /// Loads eight rows and transposes them: lane l of vector c is number c of row l.
     fn transpose<L: LaneWise>(lanes: L, rows: [&[Self; DOUBLES]; DOUBLES]) -> [L::Vector; DOUBLES];
 
     /// The same number times ±2^k, rounded if it must be.
     fn times(self, factor: f64) -> Self;
 
-    /// Is every one of them finite or forbidden?
+    /// Is every cost finite or +inf (a forbidden pair)?
     fn are_valid(costs: &[Self]) -> bool;
 
-    /// Does work in vectors of this type.
+    /// Does work in vectors of this type, at the level of `vectors`.
     fn run_in_own_lanes<V: Vectors, T: LanesWork<Self>>(vectors: V, work: T) -> T::Output;
 }
 
 /// Work on vectors of one type, whichever level they are of. Implementors mark `run` and all it calls `#[inline(always)]`, as
 /// for [`crate::simd::ops::Work`].
 pub trait LanesWork<N> {
-    /// What comes of it.
+    /// The result of the work.
     type Output;
-    /// Does it.
+    /// Does the work.
     fn run<L: Lanes<W, Number = N>, const W: usize>(self, lanes: L) -> Self::Output;
 }
 
@@ -145,15 +145,15 @@ macro_rules! half_cost {
 half_cost!(f16);
 half_cost!(bf16);
 
-/// What totals and duals are returned in.
+/// A type in which totals and duals are returned.
 pub trait Real: Copy + std::fmt::Debug + Into<f64> {
-    /// The nearest number of this type; beyond its range, an infinity.
+    /// Rounds to this type: to the nearest number, or to an infinity beyond its range.
     fn round_from(value: f64) -> Self;
 
-    /// Writes a vector, rounded likewise.
+    /// Stores a vector, rounded as by [`Real::round_from`].
     fn store<L: LaneWise>(lanes: L, vector: L::Vector, numbers: &mut [Self; DOUBLES]);
 
-    /// Number c of row l is lane l of vector c, rounded likewise.
+    /// Transposes eight vectors, rounded as by [`Real::round_from`]: number c of row l is lane l of vector c.
     fn transpose<L: LaneWise>(
         lanes: L,
         vectors: [L::Vector; DOUBLES],

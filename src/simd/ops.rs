@@ -16,12 +16,12 @@ pub const SINGLES: usize = 16;
 ///
 /// No input is NaN. Of equal numbers `smaller` and `larger` may return either.
 pub trait Lanes<const W: usize>: Copy {
-    /// What is in a lane.
+    /// The type of number in a lane.
     type Number: Arithmetic;
-    /// `W` of them.
+    /// A vector: `W` numbers.
     type Vector: Copy;
 
-    /// Says that what lies at `at`, wherever that is, will be read soon.
+    /// Tells the processor that memory at `at` will be read soon. Any address will do, valid or not.
     #[inline(always)]
     fn prefetch<T>(self, at: *const T) {
         let _ = at;
@@ -29,17 +29,17 @@ pub trait Lanes<const W: usize>: Copy {
 
     /// The same number in all lanes.
     fn splat(self, number: Self::Number) -> Self::Vector;
-    /// Reads numbers.
+    /// Loads `W` numbers.
     fn load(self, numbers: &[Self::Number; W]) -> Self::Vector;
-    /// Writes numbers.
+    /// Stores `W` numbers.
     fn store(self, vector: Self::Vector, numbers: &mut [Self::Number; W]);
-    /// Reads costs, rounded to the nearest if they must be.
+    /// Loads costs of f32, rounded to the nearest number of a lane.
     fn load_f32(self, costs: &[f32; W]) -> Self::Vector;
-    /// Reads those of `costs` from `start` on; the lanes behind the last are +inf.
+    /// Loads the costs from `start` on, up to `W` of them. Lanes beyond the last cost are +inf.
     fn load_part_f32(self, costs: &[f32], start: usize) -> Self::Vector;
-    /// Reads costs, rounded to the nearest if they must be.
+    /// Loads costs of f64, rounded to the nearest number of a lane.
     fn load_f64(self, costs: &[f64; W]) -> Self::Vector;
-    /// Reads those of `costs` from `start` on; the lanes behind the last are +inf.
+    /// As [`Lanes::load_part_f32`], of f64.
     fn load_part_f64(self, costs: &[f64], start: usize) -> Self::Vector;
     /// a − b, lane by lane.
     fn subtract(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
@@ -53,7 +53,7 @@ pub trait Lanes<const W: usize>: Copy {
     fn equal(self, a: Self::Vector, b: Self::Vector) -> u64;
     /// Bit l is set where lane l of a is less than that of b.
     fn below(self, a: Self::Vector, b: Self::Vector) -> u64;
-    /// Where a < b, `there`; `elsewhere` in the other lanes.
+    /// `there` in lanes where a < b, `elsewhere` in the others.
     fn where_less(
         self,
         a: Self::Vector,
@@ -61,7 +61,7 @@ pub trait Lanes<const W: usize>: Copy {
         there: Self::Vector,
         elsewhere: Self::Vector,
     ) -> Self::Vector;
-    /// The lanes l of which bit l is set, in order; then any.
+    /// Moves the lanes whose bits are set to the front, in order. What the other lanes then hold is not specified.
     fn pack(self, vector: Self::Vector, bits: u64) -> Self::Vector;
     /// The least of all lanes.
     fn least(self, vector: Self::Vector) -> Self::Number;
@@ -70,7 +70,7 @@ pub trait Lanes<const W: usize>: Copy {
     fn one_lane(self, elsewhere: Self::Number, lane: usize, there: Self::Number) -> Self::Vector;
 }
 
-/// What problems side by side, one in each lane, ask of the hardware beyond [`Lanes`]: choices made lane by lane.
+/// Operations for eight problems side by side, one in each lane: choices made lane by lane, and transposition.
 pub trait LaneWise: Lanes<DOUBLES, Number = f64> {
     /// A yes or no for each lane.
     type Mask: Copy;
@@ -79,9 +79,9 @@ pub trait LaneWise: Lanes<DOUBLES, Number = f64> {
     fn mask(self, bits: u8) -> Self::Mask;
     /// Bit l is set where the mask says yes in lane l.
     fn bits(self, mask: Self::Mask) -> u8;
-    /// Both.
+    /// Lane by lane: yes where both masks say yes.
     fn both(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
-    /// Either or both.
+    /// Lane by lane: yes where at least one mask says yes.
     fn either(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
     /// Is a < b? No where one is NaN.
     fn less(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
@@ -91,40 +91,40 @@ pub trait LaneWise: Lanes<DOUBLES, Number = f64> {
     fn select(self, mask: Self::Mask, yes: Self::Vector, no: Self::Vector) -> Self::Vector;
     /// a + b, lane by lane.
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// Writes numbers, rounded to the nearest.
+    /// Stores a vector as f32, rounded to the nearest.
     fn store_f32(self, vector: Self::Vector, numbers: &mut [f32; DOUBLES]);
-    /// Lane l of vector c is number c of row l.
+    /// Loads eight rows of eight numbers and transposes them: lane l of vector c is number c of row l.
     fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [Self::Vector; DOUBLES];
-    /// The same from f64.
+    /// As [`LaneWise::transpose_f32`], of f64.
     fn transpose_f64(self, rows: [&[f64; DOUBLES]; DOUBLES]) -> [Self::Vector; DOUBLES];
-    /// The reverse: number c of row l is lane l of vector c, rounded to the nearest.
+    /// Transposes eight vectors into rows of f32: number c of row l is lane l of vector c, rounded to the nearest.
     fn transpose_to_f32(self, vectors: [Self::Vector; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES];
-    /// The same in f64.
+    /// As [`LaneWise::transpose_to_f32`], in f64.
     fn transpose_to_f64(self, vectors: [Self::Vector; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES];
 }
 
-/// Vectors of both precisions.
+/// The vectors of a level, of both precisions.
 pub trait Vectors: Copy {
-    /// Of f64.
+    /// Vectors of f64.
     type Doubles: LaneWise;
-    /// Of f32.
+    /// Vectors of f32.
     type Singles: Lanes<SINGLES, Number = f32>;
 
-    /// Of f64.
+    /// The vectors of f64.
     fn doubles(self) -> Self::Doubles;
-    /// Of f32.
+    /// The vectors of f32.
     fn singles(self) -> Self::Singles;
 
-    /// Does `work` in a function of its own, compiled for the same level. Code that is wanted in several places is
-    /// compiled once that way.
+    /// Does `work` in a function of its own, compiled for this level. Work that is called from several places is so compiled
+    /// once, and not inlined into each.
     fn run_apart<T: Work>(self, work: T) -> T::Output;
 }
 
 /// Work that can be done at any level. Implementors mark `run` and all it calls `#[inline(always)]`: only
 /// what is inlined is compiled for the level.
 pub trait Work {
-    /// What comes of it.
+    /// The result of the work.
     type Output;
-    /// Does it.
+    /// Does the work.
     fn run<V: Vectors>(self, vectors: V) -> Self::Output;
 }

@@ -97,7 +97,7 @@ const EQUAL_ROWS_FROM: usize = 256;
 pub struct Solver<R> {
     /// Row ceiling of the problem at hand.
     pub(super) row_ceiling: R,
-    /// Column matched with each row, or [`UNMATCHED`]; one more behind the last row, which belongs to nobody.
+    /// Column matched with each row, or [`UNMATCHED`]. One entry more than rows: the last belongs to no row.
     pub(super) col_of_row: Vec<i32>,
     /// Row matched with each column, or [`UNMATCHED`].
     pub(super) row_of_col: Vec<i32>,
@@ -126,7 +126,7 @@ pub struct Solver<R> {
     pub(super) quad_least: PerQuad<R>,
     pub(super) search: Search<R>,
     pub(super) equal_rows: EqualRows<R>,
-    /// After so many sweeps of searches equal rows are looked for.
+    /// Equal rows are looked for when searches have made so many sweeps.
     pub(super) sweeps_before_equal_rows: u64,
     /// By how much the duals of a square problem were shifted in the end.
     pub(super) shift: R,
@@ -141,22 +141,22 @@ pub(super) struct Search<R> {
     pub(super) reached: Vec<Reached<R>>,
     /// The cheapest way to end at a row so far.
     pub(super) exit: R,
-    /// That row's place among the rows reached.
+    /// The place of that row among the rows reached.
     pub(super) exit_place: usize,
-    /// Columns as near as the last that was settled, where that need not be found out by a sweep.
+    /// Columns at the same distance as the last one settled. Listed only among equal rows.
     pub(super) tied: Vec<u32>,
-    /// They are listed, and none has been offered a path since.
+    /// `tied` is up to date: no column has been offered a path since it was filled.
     pub(super) are_tied_listed: bool,
 }
 
-/// What the solver is about.
+/// What the solver does next.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Phase {
-    /// Augmenting row reduction is at this place of its queue.
+    /// Augmenting row reduction, of the row at this place of the queue.
     Reduction { place: usize },
-    /// Augmentation searches from the pending row at `position`.
+    /// Augmentation, by a search from the pending row at this position.
     Augmentation { position: usize },
-    /// Nothing is left to do.
+    /// Nothing: the instance is solved, or there is none.
     Done,
 }
 
@@ -269,7 +269,7 @@ impl<R: Arithmetic> Solver<R> {
         Ok(())
     }
 
-    /// Nothing is matched.
+    /// Empties the workspace for an instance: nothing is matched.
     #[inline(always)]
     pub(super) fn reset<E: Entry>(&mut self, instance: &Instance<E>) {
         let (rows, cols) = (instance.rows(), instance.cols());
@@ -297,7 +297,7 @@ impl<R: Arithmetic> Solver<R> {
         };
     }
 
-    /// There is nothing to do.
+    /// There is no instance to solve.
     pub fn rest(&mut self) {
         self.phase = Phase::Done;
     }
@@ -380,7 +380,7 @@ impl<R: Arithmetic> Solver<R> {
         &self.col_duals
     }
 
-    /// As [`Solver::col_duals`], to be changed.
+    /// v, to be changed by whoever proves the matching.
     pub fn col_duals_mut(&mut self) -> &mut PerColumn<R> {
         &mut self.col_duals
     }
@@ -454,7 +454,7 @@ impl<R: Arithmetic> Solver<R> {
     }
 }
 
-/// Empties `list` and fills it anew, within what `try_reserve` set aside.
+/// Replaces what is in `list`, within what `try_reserve` has set aside.
 #[inline(always)]
 fn refill<V: Copy>(list: &mut Vec<V>, length: usize, value: V) {
     list.clear();

@@ -39,7 +39,7 @@ impl<R> Default for EqualRows<R> {
 }
 
 impl<R: Arithmetic> EqualRows<R> {
-    /// Nothing is known of the next instance.
+    /// Forgets what is known: another instance follows.
     #[inline(always)]
     pub fn forget(&mut self) {
         self.are_known = false;
@@ -125,7 +125,7 @@ impl<R: Arithmetic> EqualRows<R> {
         self.order.try_reserve_exact(rows)
     }
 
-    /// A search begins.
+    /// Prepares for a search.
     pub fn begin_search(&mut self) {
         if self.are_there() {
             self.offset_of_class.clear();
@@ -149,7 +149,7 @@ impl<R: Arithmetic> EqualRows<R> {
     }
 }
 
-/// A row behind 32 bits of a hash of its costs: one word, which is sorted faster than a pair.
+/// 32 bits of a hash of a row's costs, then the row's index. One word, as it is sorted faster than a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Hashed(u64);
 
@@ -171,8 +171,8 @@ impl Hashed {
 /// 2^64 divided by the golden ratio: Knuth, The Art of Computer Programming 3, section 6.4.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Draws some of `rows` rows, as if at random. Of so many some are alike if most have an equal: of 3√n out of n/2 pairs, four or
-/// five pairs are drawn whole ("birthday problem").
+/// Draws 3√n of n rows, as if at random. That many show whether most rows have an equal: if n/2 pairs are equal, four or five of
+/// the pairs are drawn whole ("birthday problem").
 fn draw(rows: usize) -> impl Iterator<Item = usize> {
     let draws = (3 * rows.isqrt()).min(rows) as u64;
     // Squares, as multiples alone would be spread too evenly.

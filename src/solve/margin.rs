@@ -1,4 +1,4 @@
-//! By how much a row that lowers v stays below what it might.
+//! What a row leaves of a gap when it lowers v, so that rounding in f32 cannot hide which of its pairs is the cheapest.
 
 use std::hint::select_unpredictable;
 
@@ -9,12 +9,12 @@ use crate::number::arithmetic::{Arithmetic, power_of_two_from};
 #[derive(Clone, Copy, Debug)]
 pub struct Margin<R> {
     amount: R,
-    /// Added to a number and subtracted again it leaves multiples of 16 margins as they are, and no others.
+    /// Adding this to a number and subtracting it again changes all numbers but multiples of 16 margins.
     rounding: R,
 }
 
 impl<R: Arithmetic> Margin<R> {
-    /// v is lowered by all of a gap.
+    /// No margin: v is lowered by all of a gap.
     pub fn none() -> Self {
         Margin {
             amount: R::ZERO,
@@ -22,8 +22,8 @@ impl<R: Arithmetic> Margin<R> {
         }
     }
 
-    /// What a gap leaves. One of few digits, as whole numbers have, stays whole, and so do duals; one that is no
-    /// larger than two margins does, too.
+    /// By how much v is lowered: the gap less the margin. A gap of few digits, as whole numbers have, is taken whole, and duals stay
+    /// whole numbers; so is one that is no larger than two margins.
     #[inline(always)]
     pub fn below(self, gap: R) -> R {
         let is_coarse = (gap + self.rounding) - self.rounding == gap;
@@ -33,8 +33,8 @@ impl<R: Arithmetic> Margin<R> {
 }
 
 impl Margin<f32> {
-    /// Of some 2^−15 of the largest cost. Where v is no larger than that, as in most instances, f32 rounds no more than 2^−22
-    /// of it; where it is, `Solver::is_cheapest_by` will not find the margin wide enough.
+    /// Some 2^−15 of the largest cost. Where v is no larger than that cost, as in most instances, f32 rounds by no more than 2^−22
+    /// of it. Where v is larger, `Solver::is_cheapest_by` does not find the margin large enough.
     pub fn of(largest: f64) -> Self {
         const DIGITS: f64 = 1.5 * (1u32 << 23) as f64;
         let amount = power_of_two_from(largest) / (1u32 << 15) as f64;

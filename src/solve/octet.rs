@@ -1,4 +1,4 @@
-//! Eight narrow instances, one in each lane of a vector: what is known of them, how that begins and how it is finished.
+//! Eight narrow instances, one in each lane of a vector: their state, how it begins, and how it is finished.
 
 #![expect(
     clippy::needless_range_loop,
@@ -12,7 +12,7 @@ use crate::simd::ops::{DOUBLES, LaneWise};
 /// Marks a column without a partner; as [`crate::solve::augment::UNMATCHED`], in a byte.
 pub(crate) const UNMATCHED: i8 = -1;
 
-/// A yes or no for each column and lane: bit 8·(j mod 8) + l of word j / 8 is that of column j in lane l.
+/// A flag for each column and lane. That of column j in lane l is bit 8·(j mod 8) + l of word j / 8.
 pub(crate) type Flags = [u64; WIDEST / DOUBLES];
 
 /// The flags of one column, a bit for each lane.
@@ -38,7 +38,7 @@ pub(crate) fn merge_flags(lanes: u8, new: &Flags, old: &Flags) -> Flags {
     merged
 }
 
-/// The same bits for each of eight columns.
+/// Eight flags, repeated for each of eight columns.
 #[inline(always)]
 fn repeated(bits: u8) -> u64 {
     u64::from(bits) * 0x0101_0101_0101_0101
@@ -70,7 +70,7 @@ pub struct LaneInstance<'a, E, const COLS: usize> {
 pub type OctetInstances<'a, E, const COLS: usize> = [LaneInstance<'a, E, COLS>; DOUBLES];
 
 impl<'a, E: Entry, const COLS: usize> LaneInstance<'a, E, COLS> {
-    /// That of an instance.
+    /// What a lane reads of `instance`.
     #[inline(always)]
     pub fn of(instance: &Instance<'a, E>) -> Self {
         LaneInstance {
@@ -81,7 +81,7 @@ impl<'a, E: Entry, const COLS: usize> LaneInstance<'a, E, COLS> {
         }
     }
 
-    /// The same without rows, which asks for nothing: for lanes that have no instance.
+    /// This without rows and columns, of which nothing is asked: for lanes that have no instance.
     #[inline(always)]
     pub fn without_rows(self) -> Self {
         LaneInstance {
@@ -97,14 +97,14 @@ impl<'a, E: Entry, const COLS: usize> LaneInstance<'a, E, COLS> {
     }
 }
 
-/// An index in a lane, as a number whose last bits it is.
+/// An index as a number in a lane: the number's last bits are the index.
 #[inline(always)]
 pub(crate) fn numbered(index: usize) -> f64 {
     const BASE: f64 = (1u64 << 52) as f64;
     f64::from_bits(BASE.to_bits() | index as u64)
 }
 
-/// The index, which is less than `END`, a power of two.
+/// The index of a number that [`numbered`] made. It is less than `END`, a power of two.
 #[inline(always)]
 pub(crate) fn index<const END: usize>(number: f64) -> usize {
     number.to_bits() as usize % END
@@ -123,7 +123,7 @@ pub struct Octet<const COLS: usize> {
     pub(crate) col_of_row: [[i8; COLS]; DOUBLES],
     /// The column is there.
     pub(crate) real: Flags,
-    /// It is, and it is unmatched.
+    /// The column is there and unmatched.
     pub(crate) unmatched: Flags,
     /// One bit for each row that is still to be searched from.
     pub(crate) pending: [u32; DOUBLES],
@@ -149,12 +149,6 @@ impl<const COLS: usize> Octet<COLS> {
         infeasible: 0,
         total_costs: PerLane::ZEROS,
     };
-
-    /// Can the allowed pairs of this lane's instance not match all rows?
-    #[inline(always)]
-    pub fn is_infeasible(&self, lane: usize) -> bool {
-        self.infeasible >> lane & 1 != 0
-    }
 
     /// One bit for each lane whose instance's allowed pairs cannot match all rows.
     #[inline(always)]
@@ -193,7 +187,7 @@ impl<const COLS: usize> Octet<COLS> {
         self.total_costs.0[lane]
     }
 
-    /// The same in all lanes.
+    /// As [`Octet::total_cost`], of all lanes.
     #[inline(always)]
     pub fn total_costs(&self) -> &[f64; DOUBLES] {
         &self.total_costs.0

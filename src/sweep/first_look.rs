@@ -11,8 +11,8 @@ use crate::sweep::row::{
     PREFETCH_DISTANCE, Row, load_costs, load_overlapping, prefetch_quad, start_of_overlapping,
 };
 
-/// Column reduction of a matrix whose rows lie `stride` apart: `least` becomes min_i c_ij, and `holders` the number of the
-/// first row that has it. `largest` becomes that of [`take_magnitudes`].
+/// Column reduction of a matrix whose rows lie `stride` apart. `least` becomes min_i c_ij of each column, `holders` the number of
+/// the first row that has it. Magnitudes of all costs go into `largest`, as by [`take_magnitudes`].
 #[inline(always)]
 pub fn reduce_columns<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
@@ -63,7 +63,7 @@ pub fn reduce_columns<L: Lanes<W>, E: Entry, const W: usize>(
     }
 }
 
-/// Least c_j and the first column that has it. `largest` becomes that of [`take_magnitudes`].
+/// The least cost of a row and the first column that has it. Magnitudes of all costs go into `largest`, as by [`take_magnitudes`].
 #[inline(always)]
 pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
@@ -101,7 +101,7 @@ pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
     )
 }
 
-/// `largest` and the first `cols` columns of a quad, whichever is larger, lane by lane.
+/// The larger of `largest` and the magnitudes of the first `cols` columns of a quad, lane by lane.
 #[inline(always)]
 fn take_quad_magnitudes<L: Lanes<W>, const W: usize>(
     lanes: L,
@@ -122,7 +122,7 @@ fn take_quad_magnitudes<L: Lanes<W>, const W: usize>(
     lanes.larger_magnitude(largest, lanes.larger_magnitude(low, high))
 }
 
-/// `largest` and the magnitudes of all costs, whichever is larger, lane by lane.
+/// The larger of `largest` and the magnitudes of all costs of a row, lane by lane.
 #[inline(always)]
 pub fn take_magnitudes<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,

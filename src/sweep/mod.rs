@@ -1,9 +1,12 @@
-//! Passes over one row of costs, four vectors of columns at a time: all of the solver that takes time.
+//! Passes over one row of costs, four vectors of columns at a time. The solver spends its time here.
 //!
-//! What stands beside the columns (duals, distances) is kept in blocks of 64 columns, padded at the end. Costs are
-//! not: they are read where they lie, and the lanes behind the last column read what lies behind the row, see
-//! [`row::Row`]. As
-//! duals are padded with −inf, reduced costs are +inf there.
+//! [`row`] is a row of costs, [`per_column`] a number for each column (a dual, a distance). The passes are in [`first_look`] (before
+//! the solver begins), [`reduced_costs`] (the two least, for row reduction and for proofs) and [`paths`] (shortest path searches).
+//! [`nearest`] finds the column of a least value.
+//!
+//! **Padding.** Numbers of columns are kept in blocks of 64, padded at the end. Costs are not padded: they are read where they lie,
+//! and the lanes beyond the last column read what lies behind the row. Duals are padded with −inf, so reduced costs are +inf there
+//! whatever was read.
 //!
 //! Nothing in a pass branches on what it finds, for that could not be predicted: a wrong guess costs as much as a
 //! sweep of a hundred columns.

@@ -28,7 +28,7 @@ pub struct Nearest<R> {
 /// Stands for the quads from this one on, in a word of one bit for each quad.
 const BEHIND: usize = BLOCK - 1;
 
-/// Which columns of a quad hold a value. (A closure would do, but only what is sure to be inlined is compiled for a level.)
+/// Tells which columns of a quad hold a value. (Not a closure: only what is sure to be inlined is compiled for a level.)
 pub(super) trait Holders<L: Lanes<W>, const W: usize> {
     /// One bit for each column of the quad.
     fn of_quad(&self, lanes: L, quad: usize, value: L::Vector) -> u64;
@@ -77,7 +77,7 @@ pub(super) fn nearest<L: Lanes<W>, const W: usize>(
     found
 }
 
-/// The first of some quads that holds a value; the end if none does.
+/// The first of `quads` that holds a value, or their end if none does.
 #[inline(always)]
 fn next_holder<L: Lanes<W>, const W: usize>(
     lanes: L,
@@ -114,8 +114,8 @@ impl<R: Arithmetic> Nearest<R> {
         self.col = first + chosen.trailing_zeros() as usize % width;
     }
 
-    /// Looks for an unmatched column in the other quads, if none is found yet. That there are others is seldom, but not
-    /// seldom enough to be predicted: that is why a pass leaves it to be done apart.
+    /// Looks for an unmatched column in the other quads that hold the value, if none is found yet. This is not part of the pass: there
+    /// seldom are other quads, but not so seldom that the branch could be predicted.
     #[inline(always)]
     pub(super) fn look_further<L: Lanes<W, Number = R>, const W: usize>(
         &mut self,
@@ -140,7 +140,7 @@ impl<R: Arithmetic> Nearest<R> {
         }
     }
 
-    /// The same in the quads that have no bit of their own. Apart, so that it does not stand in the way where there are none.
+    /// Looks further in the quads that have no bit of their own: those behind the first 63.
     #[cold]
     #[inline(never)]
     fn look_behind<const W: usize>(
@@ -169,7 +169,7 @@ impl<R: Arithmetic> Nearest<R> {
     }
 }
 
-/// As [`nearest`], of values that are all at hand.
+/// As [`nearest`], where the values of the whole row are in registers.
 #[inline(always)]
 pub(super) fn nearest_of<L: Lanes<W>, const W: usize, const N: usize>(
     lanes: L,

@@ -35,7 +35,7 @@ impl<R: Arithmetic> Paths<R> {
         self.open_duals.try_reserve(cols)
     }
 
-    /// Makes sure of `cols` columns.
+    /// Makes sure that there are `cols` columns.
     #[inline(always)]
     pub fn resize(&mut self, cols: usize) {
         self.distance.resize(cols);
@@ -212,7 +212,7 @@ fn offer<L: Lanes<W>, const W: usize>(
     shorter
 }
 
-/// Where distances have a value.
+/// Finds a value among distances.
 struct InDistances<'a, R>(&'a PerColumn<R>);
 
 impl<L: Lanes<W>, const W: usize> Holders<L, W> for InDistances<'_, L::Number> {

@@ -1,6 +1,4 @@
-//! A number for each column, in blocks that vectors read and that a word has a bit for each column of.
-//!
-//! Blocks are padded at the end. Duals are padded with −inf, so that reduced costs are +inf there.
+//! A number for each column, in blocks of 64: as many columns as a word has bits.
 
 use std::collections::TryReserveError;
 
@@ -10,7 +8,7 @@ use crate::simd::ops::Lanes;
 /// Columns of one block: as many as a word has bits.
 pub const BLOCK: usize = 64;
 
-/// Vectors that a pass takes at a time.
+/// Vectors that a pass takes at a time: a *quad*.
 pub const QUAD: usize = 4;
 
 /// One number for each column of a block.
@@ -45,7 +43,7 @@ impl<R: Arithmetic> PerColumn<R> {
             .resize(cols.div_ceil(BLOCK), Block([number; BLOCK]));
     }
 
-    /// The same, padded with −inf.
+    /// As [`PerColumn::reset`], but the padding is −inf.
     #[inline(always)]
     pub fn reset_padded(&mut self, cols: usize, number: R) {
         self.reset(cols, number);
@@ -54,7 +52,7 @@ impl<R: Arithmetic> PerColumn<R> {
         }
     }
 
-    /// Makes sure of `cols` columns, whatever their numbers.
+    /// Makes sure that there are `cols` columns, whatever their numbers.
     #[inline(always)]
     pub fn resize(&mut self, cols: usize) {
         self.blocks
@@ -141,13 +139,12 @@ impl<R: Arithmetic> PerColumn<R> {
     }
 }
 
-/// Numbers of columns, four vectors of `W` at a time. A pass borrows as many as it goes over, so that where they lie and how
-/// many there are is known before it begins.
+/// Numbers of columns as quads: four vectors of `W`. A pass borrows them before it begins, so that bounds are checked once.
 #[derive(Clone, Copy)]
 pub(super) struct Quads<'a, R, const W: usize>(&'a [Block<R>]);
 
 impl<R, const W: usize> Quads<'_, R, W> {
-    /// One of them.
+    /// The quad at a place.
     #[inline(always)]
     pub(super) fn at(&self, quad: usize) -> &[[R; W]; QUAD] {
         let of_block = BLOCK / (QUAD * W);
@@ -155,7 +152,7 @@ impl<R, const W: usize> Quads<'_, R, W> {
         &chunks.as_chunks::<QUAD>().0[quad % of_block]
     }
 
-    /// One vector, counted through all quads.
+    /// The vector at a place, counted through all quads.
     #[inline(always)]
     pub(super) fn vector(&self, place: usize) -> &[R; W] {
         &self.at(place / QUAD)[place % QUAD]
@@ -206,7 +203,7 @@ impl<R: Arithmetic> PerQuad<R> {
         self.vectors.try_reserve(cols)
     }
 
-    /// Makes sure of the quads of `cols` columns.
+    /// Makes sure that there are the quads of `cols` columns.
     #[inline(always)]
     pub fn resize(&mut self, cols: usize) {
         self.vectors.resize(cols);

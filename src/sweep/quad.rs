@@ -1,4 +1,4 @@
-//! Operations on four vectors.
+//! Operations on a quad: four vectors.
 
 use crate::simd::ops::Lanes;
 use crate::sweep::per_column::QUAD;

@@ -147,7 +147,7 @@ impl<V: Copy> LeastTwo<V> {
         }
     }
 
-    /// The same of all lanes.
+    /// The least and the second least of all lanes.
     #[inline(always)]
     fn of_all<L: Lanes<W, Vector = V>, const W: usize>(&self, lanes: L) -> (L::Number, L::Number) {
         let least = lanes.least(self.first);
@@ -178,8 +178,8 @@ pub fn least_reduced_cost<L: Lanes<W>, E: Entry, const W: usize>(
     lanes.least(total)
 }
 
-/// Puts the columns other than `own` with c_j − v_j < `bound` into `found`: for each quad that has some, its number and one
-/// bit for each column. Returns how many those quads are. There must be room for all quads, and one more.
+/// Finds the columns other than `own` with c_j − v_j < `bound`. For each quad that has some, `found` gets its number and one bit
+/// for each such column. Returns the number of those quads. `found` must have room for all quads of the row and one more.
 #[inline(always)]
 pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
@@ -204,7 +204,7 @@ pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize>(
     count
 }
 
-/// Where c_j − v_j has a value.
+/// Finds a value among reduced costs.
 struct InReducedCosts<'a, E, R> {
     row: Row<'a, E>,
     col_duals: &'a PerColumn<R>,

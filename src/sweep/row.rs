@@ -8,8 +8,8 @@ use crate::sweep::per_column::QUAD;
 /// One row of costs.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a, E> {
-    /// The costs, and what may be read behind them, so that seldom a vector has to be read in part. That counts for
-    /// nothing, but is neither NaN nor −inf.
+    /// The row's costs, and behind them what else of the matrix may be read, so that vectors seldom have to be loaded in part. What
+    /// is read there has no effect, and is neither NaN nor −inf.
     costs: &'a [E],
     /// How many costs are the row's.
     pub(super) cols: usize,
@@ -43,8 +43,8 @@ impl<'a, E> Row<'a, E> {
     }
 }
 
-/// So many bytes ahead the first look at a rectangle asks for costs, and a copy does: memory goes on while a problem that
-/// has been looked at is solved.
+/// How far ahead, in bytes, the first look at a rectangle and a copy prefetch costs: memory goes on with the next problem's while
+/// this one is solved.
 pub const PREFETCH_DISTANCE: usize = 1 << 14;
 
 /// The costs of a quad.
@@ -77,7 +77,7 @@ fn load_costs_from<L: Lanes<W>, E: Entry, const W: usize>(
     ])
 }
 
-/// The same where the row ends within the quad; a little slower.
+/// A quad of costs that reaches beyond the end of the row, loaded in part. A little slower than [`load_costs_from`].
 #[inline(always)]
 fn load_part_of_costs<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
@@ -93,8 +93,8 @@ fn load_part_of_costs<L: Lanes<W>, E: Entry, const W: usize>(
     ]
 }
 
-/// A quad of a row, of which the last ends where the row ends, and holds some columns of the one before again: so it needs
-/// no masks. Only a row shorter than a quad is read as [`load_part_of_costs`] does.
+/// A quad of costs. The last quad of a row ends with the row and overlaps the one before, so that no lane has to be masked. Only
+/// a row shorter than a quad is loaded in part.
 #[inline(always)]
 pub(super) fn load_overlapping<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
@@ -107,13 +107,13 @@ pub(super) fn load_overlapping<L: Lanes<W>, E: Entry, const W: usize>(
     }
 }
 
-/// The first column of such a quad.
+/// The first column of a quad as [`load_overlapping`] loads it.
 #[inline(always)]
 pub(super) fn start_of_overlapping<const W: usize>(cols: usize, quad: usize) -> usize {
     (quad * QUAD * W).min(cols.saturating_sub(QUAD * W))
 }
 
-/// Stands for the number of vectors in a row where that is not known when this is compiled.
+/// Stands for the number of vectors in a row where the compiler does not know it.
 pub const ANY: usize = 0;
 
 /// `N` vectors of costs.
@@ -136,7 +136,7 @@ pub(super) fn load_vectors<L: Lanes<W>, E: Entry, const W: usize, const N: usize
     vectors
 }
 
-/// Says that the costs of a quad that begins at `at`, wherever that is, will be read soon.
+/// Prefetches the costs of a quad that begins at `at`, valid or not.
 #[inline(always)]
 pub(super) fn prefetch_quad<L: Lanes<W>, E, const W: usize>(lanes: L, at: *const E) {
     for vector in 0..QUAD {
