@@ -149,7 +149,7 @@ impl<'a, T: Cost> Problem<'a, T> {
                 shape: (shorter, longer),
                 balanced,
             };
-            T::Entry::run_in_own_lanes(vectors, look)
+            vectors.run_apart(look)
         };
         let entries = match in_place {
             Some(costs) => look(costs, self.cols),

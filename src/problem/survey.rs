@@ -6,7 +6,7 @@
 use std::collections::TryReserveError;
 
 use crate::simd::cost::{Entry, LanesWork};
-use crate::simd::ops::Lanes;
+use crate::simd::ops::{Lanes, Vectors, Work};
 use crate::sweep::first_look::{
     cheapest_column, largest_of_lanes, reduce_columns, take_allowed_magnitudes,
 };
@@ -60,6 +60,15 @@ pub struct Look<'a, E> {
     pub shape: (usize, usize),
     /// Do all columns end up matched?
     pub balanced: bool,
+}
+
+impl<E: Entry> Work for Look<'_, E> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) -> f64 {
+        E::run_in_own_lanes(vectors, self)
+    }
 }
 
 impl<E: Entry> LanesWork<E> for Look<'_, E> {
