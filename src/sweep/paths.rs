@@ -8,7 +8,7 @@ use crate::simd::ops::Lanes;
 use crate::sweep::nearest::{Holders, Nearest, nearest, nearest_of};
 use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad, QUAD, quads};
 use crate::sweep::quad::{equal, least_of_all, least_of_quad, load, store, subtract};
-use crate::sweep::row::{Row, load_costs, load_vectors};
+use crate::sweep::row::{Row, for_each_quad, load_vectors};
 
 /// State of a shortest path search, column by column.
 #[derive(Debug)]
@@ -93,8 +93,7 @@ impl<R: Arithmetic> Paths<R> {
         let mut open_duals = self.open_duals.quads_mut(quads);
         let mut distances = self.distance.quads_mut(quads);
         let mut least_of = quad_least.vectors.quads_mut::<W>(quads);
-        for quad in 0..quads {
-            let costs = load_costs(lanes, row, quad);
+        for_each_quad!(lanes, row, |quad, costs| {
             let duals = load(lanes, duals.at(quad));
             store(lanes, duals, open_duals.at(quad));
             let reduced = subtract(lanes, costs, duals);
@@ -102,7 +101,7 @@ impl<R: Arithmetic> Paths<R> {
             let least = least_of_quad(lanes, reduced);
             lanes.store(least, &mut least_of.at(quad)[0]);
             total = lanes.smaller(least, total);
-        }
+        });
         let (least, holders) = (lanes.least(total), InDistances(&self.distance));
         nearest(lanes, least, quads, quad_least, unmatched, &holders)
     }
@@ -134,8 +133,7 @@ impl<R: Arithmetic> Paths<R> {
         let open_duals = self.open_duals.quads(quads);
         let mut distances = self.distance.quads_mut(quads);
         let mut least_of = quad_least.vectors.quads_mut::<W>(quads);
-        for quad in 0..quads {
-            let costs = load_costs(lanes, row, quad);
+        for_each_quad!(lanes, row, |quad, costs| {
             let (duals, distances) = (open_duals.at(quad), distances.at(quad));
             let shorter = [
                 offer(lanes, costs[0], offset, &duals[0], &mut distances[0]),
@@ -146,7 +144,7 @@ impl<R: Arithmetic> Paths<R> {
             let least = least_of_quad(lanes, shorter);
             lanes.store(least, &mut least_of.at(quad)[0]);
             total = lanes.smaller(least, total);
-        }
+        });
         let (least, holders) = (lanes.least(total), InDistances(&self.distance));
         nearest(lanes, least, quads, quad_least, unmatched, &holders)
     }

@@ -6,7 +6,7 @@ use crate::simd::ops::Lanes;
 use crate::sweep::nearest::{Holders, Nearest, nearest, nearest_of};
 use crate::sweep::per_column::{PerColumn, PerQuad, QUAD, quads};
 use crate::sweep::quad::{below, equal, least_of_quad, load, subtract};
-use crate::sweep::row::{Row, load_costs, load_vectors};
+use crate::sweep::row::{Row, for_each_quad, load_costs, load_vectors};
 
 /// Least and second least of the reduced costs of a row.
 #[derive(Clone, Copy, Debug)]
@@ -43,12 +43,11 @@ pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const N: usize
     let quads = quads::<W>(row.cols);
     let duals = col_duals.quads(quads);
     let mut least_of = quad_least.vectors.quads_mut::<W>(quads);
-    for quad in 0..quads {
-        let costs = load_costs(lanes, row, quad);
+    for_each_quad!(lanes, row, |quad, costs| {
         let reduced = subtract(lanes, costs, load(lanes, duals.at(quad)));
         let least = two.take(lanes, reduced);
         lanes.store(least, &mut least_of.at(quad)[0]);
-    }
+    });
     let (least, second) = two.of_all(lanes);
     let holders = InReducedCosts { row, col_duals };
     TwoNearest {
@@ -74,10 +73,9 @@ pub fn two_least<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
     } else {
         let quads = quads::<W>(row.cols);
         let duals = col_duals.quads(quads);
-        for quad in 0..quads {
-            let costs = load_costs(lanes, row, quad);
+        for_each_quad!(lanes, row, |quad, costs| {
             two.take(lanes, subtract(lanes, costs, load(lanes, duals.at(quad))));
-        }
+        });
     }
     two.of_all(lanes)
 }
@@ -170,11 +168,10 @@ pub fn least_reduced_cost<L: Lanes<W>, E: Entry, const W: usize>(
     let mut total = lanes.splat(L::Number::INFINITY);
     let quads = quads::<W>(row.cols);
     let duals = col_duals.quads(quads);
-    for quad in 0..quads {
-        let costs = load_costs(lanes, row, quad);
+    for_each_quad!(lanes, row, |quad, costs| {
         let reduced = subtract(lanes, costs, load(lanes, duals.at(quad)));
         total = lanes.smaller(least_of_quad(lanes, reduced), total);
-    }
+    });
     lanes.least(total)
 }
 
@@ -193,14 +190,13 @@ pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize>(
     let mut count = 0;
     let quads = quads::<W>(row.cols);
     let duals = col_duals.quads(quads);
-    for quad in 0..quads {
-        let costs = load_costs(lanes, row, quad);
+    for_each_quad!(lanes, row, |quad, costs| {
         let reduced = subtract(lanes, costs, load(lanes, duals.at(quad)));
         let own_bit = u64::from(own / (QUAD * W) == quad) << (own % (QUAD * W));
         let bits = below(lanes, reduced, bound) & !own_bit;
         found[count] = (quad as u32, bits);
         count += usize::from(bits != 0);
-    }
+    });
     count
 }
 

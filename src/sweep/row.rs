@@ -10,7 +10,7 @@ use crate::sweep::per_column::QUAD;
 pub struct Row<'a, E> {
     /// The row's costs, and behind them what else of the matrix may be read, so that vectors seldom have to be loaded in part. What
     /// is read there has no effect, and is neither NaN nor −inf.
-    costs: &'a [E],
+    pub(super) costs: &'a [E],
     /// How many costs are the row's.
     pub(super) cols: usize,
 }
@@ -37,6 +37,12 @@ impl<'a, E> Row<'a, E> {
         }
     }
 
+    /// How many quads can be loaded whole.
+    #[inline(always)]
+    pub(super) fn whole_quads<const W: usize>(&self) -> usize {
+        self.costs.len() / (QUAD * W)
+    }
+
     /// The row's own costs.
     pub fn costs(&self) -> &'a [E] {
         &self.costs[..self.cols]
@@ -46,6 +52,24 @@ impl<'a, E> Row<'a, E> {
 /// How far ahead, in bytes, the first look at a rectangle and a copy prefetch costs: memory goes on with the next problem's while
 /// this one is solved.
 pub const PREFETCH_DISTANCE: usize = 1 << 14;
+
+/// Does something with the costs of each quad of a row, in order. Two loops: quads that can be loaded whole need not be asked
+/// whether they can. (A macro, since only what is sure to be inlined is compiled for a level, and closures are not.)
+macro_rules! for_each_quad {
+    ($lanes:ident, $row:ident, |$quad:ident, $costs:ident| $body:block) => {
+        let quads = crate::sweep::per_column::quads::<W>($row.cols);
+        let whole = $row.whole_quads::<W>().min(quads);
+        for $quad in 0..whole {
+            let $costs = crate::sweep::row::load_whole_quad($lanes, $row, $quad);
+            $body
+        }
+        for $quad in whole..quads {
+            let $costs = crate::sweep::row::load_part_of_costs($lanes, $row.costs, $quad);
+            $body
+        }
+    };
+}
+pub(super) use for_each_quad;
 
 /// The costs of a quad.
 #[inline(always)]
@@ -58,6 +82,22 @@ pub(super) fn load_costs<L: Lanes<W>, E: Entry, const W: usize>(
         Some(costs) => costs,
         None => load_part_of_costs(lanes, row.costs, quad),
     }
+}
+
+/// The costs of one of the quads that can be loaded whole.
+#[inline(always)]
+pub(super) fn load_whole_quad<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    row: Row<E>,
+    quad: usize,
+) -> [L::Vector; QUAD] {
+    let chunks = &row.costs.as_chunks::<W>().0.as_chunks::<QUAD>().0[quad];
+    [
+        E::load(lanes, &chunks[0]),
+        E::load(lanes, &chunks[1]),
+        E::load(lanes, &chunks[2]),
+        E::load(lanes, &chunks[3]),
+    ]
 }
 
 /// A quad of costs from column `start` on, if the row has as many.
@@ -79,7 +119,7 @@ fn load_costs_from<L: Lanes<W>, E: Entry, const W: usize>(
 
 /// A quad of costs that reaches beyond the end of the row, loaded in part. A little slower than [`load_costs_from`].
 #[inline(always)]
-fn load_part_of_costs<L: Lanes<W>, E: Entry, const W: usize>(
+pub(super) fn load_part_of_costs<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     row: &[E],
     quad: usize,
