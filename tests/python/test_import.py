@@ -62,8 +62,11 @@ def test_everything_public_is_documented(name, value):
 
 
 def test_the_version_is_that_of_the_project():
-    project = (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
-    assert f'\nversion = "{hungarian_loss.__version__}"\n' in project
+    version, root = hungarian_loss.__version__, PACKAGE.parents[1]
+    assert f'\nversion = "{version}"\n' in (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'\nversion = "{version}"\n' in (root / "Cargo.toml").read_text(encoding="utf-8")
+    assert f"\nversion: {version}\n" in (root / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## [{version}]" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_the_version_of_what_was_installed(tmp_path):

@@ -1,0 +1,97 @@
+##@ CUDA (only gpu-check needs a GPU)
+
+.PHONY: ptx test-ptx test-twin twin-steps test-gpu-path gpu-check
+
+# A CUDA toolkit is not needed: NVRTC and ptxas come from PyPI when they are first asked for.
+CUDA_TOOLS := build/cuda-tools
+CUDA_PINS := nvidia-cuda-nvrtc-cu12==12.0.76 nvidia-cuda-nvcc-cu12==12.9.86
+
+ptx: $(CUDA_TOOLS)/.complete ## compile cuda/ into the checked-in PTX and its table of resources
+	$(BIN)/python cuda/ptx.py $(CUDA_TOOLS)
+
+test-ptx: $(CUDA_TOOLS)/.complete ## check that the checked-in PTX is what cuda/ compiles to
+	$(BIN)/python cuda/ptx.py $(CUDA_TOOLS) --check
+
+$(CUDA_TOOLS)/.complete: $(VENV)/.complete
+	rm -rf $(CUDA_TOOLS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+	  --target $(CUDA_TOOLS) $(CUDA_PINS)
+	touch $@
+
+# The kernels' own source on the host: against the CPU's solver, as older and as newer devices run it; with sanitizers; and
+# faults of all kinds put into it, which must be noticed.
+TWIN := build/twin
+TWIN_SOURCES := $(wildcard cuda/*.cu cuda/*.h cuda/twin/*)
+TWIN_PROGRAM := target/debug/hungarian-twin
+BUILD_TWIN_PROGRAM = CARGO_TARGET_DIR=target cargo build --locked --quiet --profile test --package hungarian-twin
+# ThreadSanitizer wants addresses where it expects them.
+UNDER = setarch -R env LD_PRELOAD=$$($(CXX) -print-file-name=lib$(1).so) TSAN_OPTIONS=halt_on_error=1 \
+  ASAN_OPTIONS=detect_leaks=0
+
+test-twin: $(TWIN)/libtwin-70.so $(TWIN)/libtwin-80.so $(TWIN)/libtwin-tsan.so $(TWIN)/libtwin-asan.so ## run the CUDA kernels' source on the CPU: results, races, bounds, mutants
+	$(BUILD_TWIN_PROGRAM)
+	$(TWIN_PROGRAM) $(TWIN)/libtwin-70.so sample
+	$(TWIN_PROGRAM) $(TWIN)/libtwin-80.so parity
+	$(call UNDER,tsan) $(TWIN_PROGRAM) $(TWIN)/libtwin-tsan.so sample
+	$(call UNDER,asan) $(TWIN_PROGRAM) $(TWIN)/libtwin-asan.so sample
+	$(PYTHON) cuda/twin/mutants.py $(TWIN_PROGRAM)
+
+twin-steps: $(TWIN)/libtwin-80.so ## count the steps that the kernels take for some shapes
+	$(BUILD_TWIN_PROGRAM)
+	$(TWIN_PROGRAM) $(TWIN)/libtwin-80.so steps
+
+$(TWIN)/libtwin-70.so: TWIN_FLAGS := -D__CUDA_ARCH__=700
+$(TWIN)/libtwin-80.so: TWIN_FLAGS := -D__CUDA_ARCH__=800
+$(TWIN)/libtwin-tsan.so: TWIN_FLAGS := -O1 -fsanitize=thread
+$(TWIN)/libtwin-asan.so: TWIN_FLAGS := -O1 -fsanitize=address
+$(TWIN)/%.so: $(TWIN_SOURCES)
+	mkdir -p $(TWIN)
+	cuda/twin/build.sh $@ $(TWIN_FLAGS)
+
+# The path to a GPU on machines that have none: TensorFlow's kernel, the launch, and the kernels' host twin behind a
+# libcuda.so.1 of our own. All of it stays in this folder; no package has it.
+GPU_PATH := build/gpu_path
+# As the device of that driver, of compute capability 8.0, runs the kernels.
+DRIVER_TWIN := $(TWIN)/libtwin-80.so
+STAND_IN_DRIVER := $(GPU_PATH)/driver/libcuda.so.1
+HOST_DEVICE := $(GPU_PATH)/host_device.so
+XLA_RUNTIME := $(GPU_PATH)/xla_runtime.so
+GPU_CHECK := build/gpu_check/gpu-check
+# A library of that name which is no driver, and a driver that knows next to nothing.
+NO_DRIVER := $(GPU_PATH)/no_driver/libcuda.so.1
+OLD_DRIVER := $(GPU_PATH)/old_driver/libcuda.so.1
+COMPILE_STAND_IN = mkdir -p $(@D) && $(CXX) -std=c++17 -g -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -shared
+
+test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(XLA_RUNTIME) $(NO_DRIVER) $(OLD_DRIVER) $(GPU_CHECK) ## test the way from TensorFlow to the kernels, with a stand-in for the driver
+	LD_LIBRARY_PATH=$(abspath $(dir $(STAND_IN_DRIVER))) HUNGARIAN_STAND_IN_CUDA=1 HUNGARIAN_GPU_PATH=$(abspath $(GPU_PATH)) \
+	  HUNGARIAN_GPU_CHECK=$(abspath $(GPU_CHECK)) $(BIN)/python -m pytest tests/gpu
+
+$(STAND_IN_DRIVER): tests/gpu/stand_in_driver.cc $(DRIVER_TWIN)
+	$(COMPILE_STAND_IN) -I. $< -o $@ -Wl,-soname,libcuda.so.1 -Wl,-z,defs \
+	  -L$(dir $(DRIVER_TWIN)) -l:$(notdir $(DRIVER_TWIN)) -Wl,-rpath,'$$ORIGIN/../../twin'
+
+$(NO_DRIVER):
+	@mkdir -p $(@D)
+	echo 'int nothing;' | $(CXX) -shared -fPIC -x c++ - -o $@
+
+$(OLD_DRIVER):
+	@mkdir -p $(@D)
+	echo 'extern "C" int cuDriverGetVersion(int* version) { return *version = 11040, 0; }' | $(CXX) -shared -fPIC -x c++ - -o $@
+
+$(HOST_DEVICE): tests/gpu/host_device.cc $(VENV)/.complete
+	folder=$$($(BIN)/python -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("tensorflow").origin))') && \
+	$(COMPILE_STAND_IN) -isystem "$$folder/include" $< -o $@ -L"$$folder" -l:libtensorflow_framework.so.2 -Wl,-z,defs
+
+$(XLA_RUNTIME): tests/gpu/xla_runtime.cc $(VENV)/.complete
+	folder=$$($(BIN)/python -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("tensorflow").origin))') && \
+	$(COMPILE_STAND_IN) -isystem "$$folder/include" $< -o $@ -L"$$folder" -l:libtensorflow_framework.so.2 -l:libtensorflow_cc.so.2 -Wl,-z,defs
+
+# On a machine with a GPU: is every kernel right there, and how fast? Needs cargo and a driver, no TensorFlow. The program
+# can also be copied to such a machine: it is all that is needed there.
+gpu-check: $(GPU_CHECK) ## check and time every kernel on a real GPU; exits with 77 where there is none
+	$(GPU_CHECK)
+
+$(GPU_CHECK): Cargo.toml Cargo.lock $(RUST_SOURCES) $(wildcard cuda/*.ptx bench/gpu_check/src/*.rs tests/twin/src/*.rs)
+	CARGO_TARGET_DIR=target cargo build --locked --profile test --package hungarian-gpu-check
+	@mkdir -p $(@D)
+	objcopy --strip-debug target/debug/gpu-check $@

@@ -1,0 +1,33 @@
+# Names that several files use, and the environment of what they run.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGE := python_shim/hungarian_loss
+OP := $(PACKAGE)/_hungarian.so
+# A folder of its own: a plain `cargo build --release` makes an archive of the same name without the op.
+TARGET := target/op
+ARCHIVE = $(TARGET)/release/libhungarian_loss.a
+FEATURES := tensorflow-op,cuda
+LINKING := build/tensorflow
+DEMO := build/demo
+SERVING_MODEL := build/serving_model
+REQUIREMENTS := python_shim/requirements.txt
+INSTALL_PACKAGE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable python_shim
+
+RUST_SOURCES := $(sort $(shell find src -name '*.rs'))
+OP_SOURCES := $(sort $(shell find tf_op -name '*.cc' -o -name '*.h'))
+# What formatters and linters read.
+CPP_SOURCES := $(OP_SOURCES) tests/cpp/*.cc tests/gpu/*.cc cuda/*.cu cuda/*.h cuda/twin/*.cc cuda/twin/*.h
+PYTHON_SOURCES := python_shim tf_op tests examples bench cuda
+
+export HUNGARIAN_PYTHON := $(abspath $(BIN)/python)
+export PKG_CONFIG := $(abspath $(BIN)/pkgconf)
+export PKG_CONFIG_PATH := $(abspath $(LINKING))
+export HUNGARIAN_OP_LIBRARY := $(abspath $(OP))
+export HUNGARIAN_SERVING_MODEL := $(abspath $(SERVING_MODEL))
+# TensorFlow's chatter, and a note of its that no user of ours needs.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_ENABLE_ONEDNN_OPTS ?= 0
+# A snapshot that differs is a failure, never an update.
+export INSTA_UPDATE := no

@@ -1,0 +1,40 @@
+"""`make help` lists every target, and every target that a document names exists."""
+
+import os
+import pathlib
+import re
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def make(*arguments: str) -> str:
+    """What make prints, whatever make this test runs under."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+def targets() -> set[str]:
+    """All that are no files, as make itself knows them."""
+    database = make("--print-data-base", "--dry-run", "help")
+    return set(re.search(r"^\.PHONY:(.*)$", database, re.MULTILINE)[1].split())
+
+
+def test_help_lists_every_target() -> None:
+    """One for each TensorFlow is listed once."""
+    listed = re.findall(r"^  (\S+) +\S", make("help"), re.MULTILINE)
+    assert sorted(listed) == sorted({re.sub(r"-[\d.]+$", "-%", target) for target in targets()})
+
+
+def test_documents_name_targets_that_exist() -> None:
+    """In code spans, and at the beginning of a line of a block."""
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob(".github/**/*.md")]
+    text = "\n".join(document.read_text(encoding="utf-8") for document in documents)
+    named = {
+        target
+        for line in re.findall(r"(?:^|`)make((?: +[a-z][a-z-]*)+)", text, re.MULTILINE)
+        for target in line.split()
+    }
+    assert "test" in named
+    assert named - targets() == set()
