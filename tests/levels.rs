@@ -161,7 +161,7 @@ fn hold<T: Solvable<Real = U> + Sync, U: Real + Into<f64>>(batch: &[Owned<T>], r
     };
     // This thread keeps a workspace, and with it what is left in there; a new thread has none.
     let (answers, _) = std::thread::scope(|scope| {
-        let anew = scope.spawn(|| solve_batch_at::<T, U>(Level::PORTABLE, batch));
+        let anew = scope.spawn(|| solve_batch_at::<T, U>(Level::baseline(), batch));
         anew.join().expect("no panic")
     });
     for (problem, (answer, status)) in batch.iter().zip(&answers) {

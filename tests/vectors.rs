@@ -3,6 +3,7 @@
 use hungarian_loss::number::arithmetic::Arithmetic;
 use hungarian_loss::simd::level::Level;
 use hungarian_loss::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, Work};
+use hungarian_loss::simd::portable::PortableVectors;
 use hungarian_random::Random;
 
 /// What operations gave, in order, by name.
@@ -208,7 +209,7 @@ impl Work for Operations {
 #[test]
 fn all_levels_do_the_same() {
     for seed in [1, 2] {
-        let expected = Level::PORTABLE.run(Operations { seed }).0;
+        let expected = Operations { seed }.run(PortableVectors).0;
         for level in Level::all() {
             let got = level.run(Operations { seed }).0;
             assert_eq!(got.len(), expected.len());

@@ -174,7 +174,7 @@ impl<T: Cost, const COLS: usize> SolveNarrow<'_, '_, '_, T, COLS> {
         for lane in (0..DOUBLES).filter(|lane| unproven >> lane & 1 != 0) {
             let problem = self.inputs.problem(self.shape, first + lane);
             let mut answer = self.outputs.of_problem(self.shape, first + lane);
-            match problem.prepare_portably(&mut scratch[0]) {
+            match problem.prepare_at_baseline(&mut scratch[0]) {
                 Ok(instance) => {
                     let verdict = solver.solve_again(&instance)?;
                     tally.count(&verdict);

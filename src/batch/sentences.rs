@@ -34,7 +34,7 @@ pub fn describe_first_bad<T: Cost>(
     let forbidden = if inputs.maximize { "-inf" } else { "+inf" };
     let mut scratch = Scratch::default();
     scratch.try_reserve(shape.rows, shape.cols).ok()?;
-    Some(match problem.prepare_portably(&mut scratch) {
+    Some(match problem.prepare_at_baseline(&mut scratch) {
         Err(Unprepared::Memory(_)) => return None,
         Err(Unprepared::Invalid(Invalid::Limit)) => {
             let which = match inputs.cost_limit {

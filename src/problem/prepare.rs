@@ -13,9 +13,9 @@ use crate::problem::given::{Invalid, Problem};
 use crate::problem::indices::Indices;
 use crate::problem::instance::{Instance, narrow_width};
 use crate::problem::survey::{Look, Survey};
+use crate::simd::baseline::baseline;
 use crate::simd::cost::{Cost, Entry};
 use crate::simd::ops::Vectors;
-use crate::simd::portable::PortableVectors;
 
 /// Why a problem has no instance.
 #[derive(Debug)]
@@ -219,14 +219,14 @@ impl<'a, T: Cost> Problem<'a, T> {
     /// As [`Problem::prepare`], with the vectors that every processor has. For calls that are rare: this is compiled once.
     #[cold]
     #[inline(never)]
-    pub fn prepare_portably<'b>(
+    pub fn prepare_at_baseline<'b>(
         &self,
         scratch: &'b mut Scratch<T::Entry>,
     ) -> Result<Instance<'b, T::Entry>, Unprepared>
     where
         'a: 'b,
     {
-        self.prepare(PortableVectors, scratch)
+        self.prepare(baseline(), scratch)
     }
 
     /// The costs from the first existing one on, if neither existing rows nor existing columns have gaps, and no conversion is

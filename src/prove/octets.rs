@@ -6,9 +6,9 @@ use crate::number::double_double::DoubleDouble;
 use crate::problem::instance::Instance;
 use crate::prove::bound::AreNearEnough;
 use crate::prove::ladder::{Verdict, evidence, solve_in_double_double};
+use crate::simd::baseline::baseline;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, Vectors};
-use crate::simd::portable::PortableVectors;
 use crate::solve::augment::Solver;
 use crate::solve::octet::{LaneInstance, Octet, OctetInstances};
 use crate::solve::side_by_side::{OCTETS, solve_and_watch};
@@ -88,7 +88,7 @@ impl<const COLS: usize> OctetSolver<COLS> {
         self.alone.try_reserve_exact(1)?;
         self.alone.push(Octet::EMPTY);
         // As the group was, which rounds where this does and nowhere else.
-        let exact = solve_and_watch(PortableVectors, &[instances], &mut self.alone);
+        let exact = solve_and_watch(baseline(), &[instances], &mut self.alone);
         match evidence(instance, exact, || false) {
             Some(evidence) if self.alone[0].infeasible() == 0 => {
                 Ok(Verdict::InDouble(evidence, (&self.alone[0], 0)))

@@ -1,13 +1,17 @@
 //! AVX-512: a vector is one register, and a choice between lanes is a mask.
 //!
+//! By hand, for processors whose AVX-512 is older than Ice Lake's: fearless_simd would have them make do with AVX2, where small
+//! problems take up to twice as long.
+//!
 //! # Safety
 //!
-//! As in [`crate::simd::avx2`]: whoever has a [`Doubles`] or [`Singles`] has proven that the processor has the instructions.
+//! All operations are methods of [`Doubles`] and [`Singles`], which hold an [`Avx512`] and so prove that the processor has the
+//! instructions. The free functions cannot, and are unsafe.
 
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
 
-use crate::simd::avx2::{Avx2, least_of_eight, least_of_four, part, transpose_singles};
+use crate::simd::avx2::{part, transpose_singles};
 use crate::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, Work};
 
 /// Proof that this processor has the level: only [`Avx512::detect`] makes one.
@@ -17,8 +21,13 @@ pub struct Avx512(());
 impl Avx512 {
     /// The level, if this processor has it.
     pub fn detect() -> Option<Self> {
-        Avx2::detect()?;
-        let is_there = is_x86_feature_detected!("avx512f")
+        let is_there = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("lzcnt")
+            && is_x86_feature_detected!("popcnt")
+            && is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512bw");
@@ -405,5 +414,36 @@ impl Lanes<SINGLES> for Singles {
                 _mm512_extractf32x8_ps::<1>(vector),
             ))
         }
+    }
+}
+
+/// # Safety
+///
+/// The processor must have AVX2.
+#[inline(always)]
+unsafe fn least_of_four(vector: __m256d) -> f64 {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let two = _mm_min_pd(
+            _mm256_castpd256_pd128(vector),
+            _mm256_extractf128_pd::<1>(vector),
+        );
+        _mm_cvtsd_f64(_mm_min_sd(two, _mm_unpackhi_pd(two, two)))
+    }
+}
+
+/// # Safety
+///
+/// The processor must have AVX2.
+#[inline(always)]
+unsafe fn least_of_eight(vector: __m256) -> f32 {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let four = _mm_min_ps(
+            _mm256_castps256_ps128(vector),
+            _mm256_extractf128_ps::<1>(vector),
+        );
+        let two = _mm_min_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_min_ss(two, _mm_movehdup_ps(two)))
     }
 }

@@ -1,7 +1,9 @@
 //! Which level is chosen: the one place that asks the processor.
 
+use std::sync::LazyLock;
+
+use crate::simd::baseline::{Baseline, baseline};
 use crate::simd::ops::Work;
-use crate::simd::portable::PortableVectors;
 
 #[cfg(any(not(target_arch = "x86_64"), portable_only, test))]
 use crate::simd::absent::{Avx2, Avx512};
@@ -9,24 +11,44 @@ use crate::simd::absent::{Avx2, Avx512};
 use crate::simd::{avx2::Avx2, avx512::Avx512};
 
 /// A set of vector instructions that this processor has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Level(Kind);
 
 /// Each with the proof that this processor has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum Kind {
-    Portable,
+    Baseline(Baseline),
     Avx2(Avx2),
     Avx512(Avx512),
 }
 
 impl Level {
-    /// The level that every processor has.
-    pub const PORTABLE: Level = Level(Kind::Portable);
+    /// The level that every processor of this architecture has.
+    pub fn baseline() -> Level {
+        Level(Kind::Baseline(baseline()))
+    }
 
-    /// The fastest level of this processor.
+    /// The fastest level of this processor, or the fastest that the environment variable HUNGARIAN_LOSS_MAX_ISA allows:
+    /// `portable`, `avx2`, `avx512`. It is read once. Answers do not depend on it.
     pub fn best() -> Level {
-        Level::each().next_back().unwrap_or(Level::PORTABLE)
+        static BEST: LazyLock<Level> = LazyLock::new(|| {
+            let most = std::env::var("HUNGARIAN_LOSS_MAX_ISA").unwrap_or_default();
+            let known = ["portable", "avx2", "avx512"].into_iter();
+            let allowed = match known.enumerate().find(|(_, name)| *name == most) {
+                Some((place, _)) => place + 1,
+                None => usize::MAX,
+            };
+            if allowed == usize::MAX && !most.is_empty() {
+                eprintln!(
+                    "hungarian-loss: HUNGARIAN_LOSS_MAX_ISA is {most}, expected portable, avx2 or avx512; it is ignored"
+                );
+            }
+            Level::each()
+                .take(allowed)
+                .last()
+                .unwrap_or(Level::baseline())
+        });
+        *BEST
     }
 
     /// All levels of this processor, slowest first.
@@ -36,7 +58,7 @@ impl Level {
 
     fn each() -> impl DoubleEndedIterator<Item = Level> {
         let kinds = [
-            Some(Kind::Portable),
+            Some(Kind::Baseline(baseline())),
             Avx2::detect().map(Kind::Avx2),
             Avx512::detect().map(Kind::Avx512),
         ];
@@ -46,7 +68,7 @@ impl Level {
     /// Does `work` at this level.
     pub fn run<W: Work>(self, work: W) -> W::Output {
         match self.0 {
-            Kind::Portable => work.run(PortableVectors),
+            Kind::Baseline(baseline) => baseline.run(work),
             Kind::Avx2(avx2) => avx2.run(work),
             Kind::Avx512(avx512) => avx512.run(work),
         }

@@ -1,4 +1,5 @@
-//! The level that every processor has: plain arrays, of which the compiler makes what it can (SSE2 on x86-64, NEON on aarch64).
+//! Vectors as plain arrays, of any arithmetic: for numbers of twice the precision, for work that is rare, and as what levels are
+//! tested against.
 
 use crate::number::arithmetic::Arithmetic;
 use crate::simd::ops::{DOUBLES, LaneWise, Lanes, Vectors, Work};
@@ -16,6 +17,13 @@ impl<R> Default for Portable<R> {
 /// [`Portable`] of both precisions.
 #[derive(Clone, Copy, Debug)]
 pub struct PortableVectors;
+
+impl PortableVectors {
+    /// Does work in plain arrays.
+    pub fn run<T: Work>(self, work: T) -> T::Output {
+        self.run_apart(work)
+    }
+}
 
 impl Vectors for PortableVectors {
     type Doubles = Portable<f64>;
@@ -134,7 +142,7 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
 
 /// [`Lanes::pack`] of an array.
 #[inline(always)]
-pub(super) fn packed<R: Copy, const W: usize>(numbers: [R; W], bits: u64) -> [R; W] {
+fn packed<R: Copy, const W: usize>(numbers: [R; W], bits: u64) -> [R; W] {
     let mut packed = numbers;
     let mut count = 0;
     for (lane, &number) in numbers.iter().enumerate() {

@@ -1,0 +1,347 @@
+//! The vectors of any level of fearless_simd, a crate of vectors that need no unsafe code.
+//!
+//! Its types have eight f64 or sixteen f32 at every level, in as many registers as that takes. [`Native`] adds what it lacks;
+//! [`baseline`](crate::simd::baseline) and `avx2` say how a level does that.
+
+use fearless_simd::prelude::*;
+use fearless_simd::{f32x8, f32x16, f64x8, i32x16, i64x8, mask32x16, mask64x8};
+
+use crate::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, Work};
+
+/// What fearless_simd lacks. What stands here works at any level; a level may have something better.
+pub trait Native: Simd {
+    /// As [`Lanes::prefetch`].
+    fn prefetch<T>(self, at: *const T);
+
+    /// As [`Lanes::load_part_f32`], of eight lanes.
+    #[inline(always)]
+    fn load_part_of_eight(self, costs: &[f32], start: usize) -> f32x8<Self> {
+        f32x8::load_array(self, part(costs, start, f32::INFINITY))
+    }
+
+    /// As [`Lanes::load_part_f32`].
+    #[inline(always)]
+    fn load_part_f32(self, costs: &[f32], start: usize) -> f32x16<Self> {
+        f32x16::load_array(self, part(costs, start, f32::INFINITY))
+    }
+
+    /// As [`Lanes::load_part_f64`].
+    #[inline(always)]
+    fn load_part_f64(self, costs: &[f64], start: usize) -> f64x8<Self> {
+        f64x8::load_array(self, part(costs, start, f64::INFINITY))
+    }
+
+    /// Loads eight rows and transposes them: lane l of vector c is number c of row l.
+    #[inline(always)]
+    fn transpose_f32(self, rows: [&[f32; 8]; 8]) -> [f32x8<Self>; 8] {
+        let mut vectors = rows.map(
+            #[inline(always)]
+            |row| f32x8::load_array_ref(self, row),
+        );
+        // Each round puts the first half of the vectors between the lanes of the second half.
+        for _ in 0..3 {
+            let from = vectors;
+            for pair in 0..4 {
+                let (low, high) = from[pair].interleave(from[pair + 4]);
+                (vectors[2 * pair], vectors[2 * pair + 1]) = (low, high);
+            }
+        }
+        vectors
+    }
+
+    /// As [`Native::transpose_f32`], of f64.
+    #[inline(always)]
+    fn transpose_f64(self, rows: [&[f64; 8]; 8]) -> [f64x8<Self>; 8] {
+        let mut vectors = rows.map(
+            #[inline(always)]
+            |row| f64x8::load_array_ref(self, row),
+        );
+        for _ in 0..3 {
+            let from = vectors;
+            for pair in 0..4 {
+                let (low, high) = from[pair].interleave(from[pair + 4]);
+                (vectors[2 * pair], vectors[2 * pair + 1]) = (low, high);
+            }
+        }
+        vectors
+    }
+}
+
+/// The costs from `start` on, filled up with `rest`.
+#[inline(always)]
+fn part<E: Copy, const W: usize>(costs: &[E], start: usize, rest: E) -> [E; W] {
+    let costs = costs.get(start..).unwrap_or(&[]);
+    let mut part = [rest; W];
+    for (to, &cost) in part.iter_mut().zip(costs) {
+        *to = cost;
+    }
+    part
+}
+
+/// Does `work` at the level of `simd`, in a function of its own.
+#[inline(never)]
+fn run<S: Native, W: Work>(simd: S, work: W) -> W::Output {
+    simd.vectorize(
+        #[inline(always)]
+        move || work.run(At(simd)),
+    )
+}
+
+/// A level, by fearless_simd's proof that the processor has it.
+#[derive(Clone, Copy, Debug)]
+pub struct At<S>(pub S);
+
+impl<S: Native> At<S> {
+    /// Does work at this level.
+    #[inline(always)]
+    pub fn run<T: Work>(self, work: T) -> T::Output {
+        run(self.0, work)
+    }
+}
+
+/// Vectors of f64.
+#[derive(Clone, Copy)]
+pub struct Doubles<S>(S);
+/// Vectors of f32.
+#[derive(Clone, Copy)]
+pub struct Singles<S>(S);
+
+impl<S: Native> Vectors for At<S> {
+    type Doubles = Doubles<S>;
+    type Singles = Singles<S>;
+
+    #[inline(always)]
+    fn doubles(self) -> Doubles<S> {
+        Doubles(self.0)
+    }
+    #[inline(always)]
+    fn singles(self) -> Singles<S> {
+        Singles(self.0)
+    }
+    #[inline(always)]
+    fn run_apart<T: Work>(self, work: T) -> T::Output {
+        run(self.0, work)
+    }
+}
+
+macro_rules! operations {
+    ($number:ident, $width:ident, $vector:ident, $mask:ident, $integers:ident, $integer:ident, $numbers:expr) => {
+        type Number = $number;
+        type Vector = $vector<S>;
+
+        #[inline(always)]
+        fn prefetch<T>(self, at: *const T) {
+            self.0.prefetch(at);
+        }
+        #[inline(always)]
+        fn splat(self, number: $number) -> $vector<S> {
+            $vector::splat(self.0, number)
+        }
+        #[inline(always)]
+        fn load(self, numbers: &[$number; $width]) -> $vector<S> {
+            $vector::load_array_ref(self.0, numbers)
+        }
+        #[inline(always)]
+        fn store(self, vector: $vector<S>, numbers: &mut [$number; $width]) {
+            vector.store_array(numbers);
+        }
+        #[inline(always)]
+        fn subtract(self, a: $vector<S>, b: $vector<S>) -> $vector<S> {
+            a - b
+        }
+        #[inline(always)]
+        fn smaller(self, a: $vector<S>, b: $vector<S>) -> $vector<S> {
+            a.min(b)
+        }
+        #[inline(always)]
+        fn larger(self, a: $vector<S>, b: $vector<S>) -> $vector<S> {
+            a.max(b)
+        }
+        #[inline(always)]
+        fn larger_magnitude(self, a: $vector<S>, b: $vector<S>) -> $vector<S> {
+            let a: $integers<S> = a.abs().bitcast();
+            let b: $integers<S> = b.abs().bitcast();
+            a.max(b).bitcast()
+        }
+        #[inline(always)]
+        fn equal(self, a: $vector<S>, b: $vector<S>) -> u64 {
+            a.simd_eq(b).to_bitmask()
+        }
+        #[inline(always)]
+        fn below(self, a: $vector<S>, b: $vector<S>) -> u64 {
+            a.simd_lt(b).to_bitmask()
+        }
+        #[inline(always)]
+        fn where_less(
+            self,
+            a: $vector<S>,
+            b: $vector<S>,
+            there: $vector<S>,
+            elsewhere: $vector<S>,
+        ) -> $vector<S> {
+            a.simd_lt(b).select(there, elsewhere)
+        }
+        #[inline(always)]
+        fn pack(self, vector: $vector<S>, bits: u64) -> $vector<S> {
+            vector.compress($mask::from_bitmask(self.0, bits))
+        }
+        #[inline(always)]
+        fn least(self, vector: $vector<S>) -> $number {
+            vector.reduce_min()
+        }
+        #[inline(always)]
+        fn one_lane(self, elsewhere: $number, lane: usize, there: $number) -> $vector<S> {
+            let numbers = $integers::load_array(self.0, $numbers);
+            let lane = $integers::splat(self.0, (lane % $width) as $integer);
+            numbers
+                .simd_eq(lane)
+                .select(self.splat(there), self.splat(elsewhere))
+        }
+    };
+}
+
+impl<S: Native> Lanes<DOUBLES> for Doubles<S> {
+    operations!(
+        f64,
+        DOUBLES,
+        f64x8,
+        mask64x8,
+        i64x8,
+        i64,
+        [0, 1, 2, 3, 4, 5, 6, 7]
+    );
+
+    #[inline(always)]
+    fn load_f32(self, costs: &[f32; DOUBLES]) -> f64x8<S> {
+        widen(f32x8::load_array_ref(self.0, costs))
+    }
+    #[inline(always)]
+    fn load_part_f32(self, costs: &[f32], start: usize) -> f64x8<S> {
+        widen(self.0.load_part_of_eight(costs, start))
+    }
+    #[inline(always)]
+    fn load_f64(self, costs: &[f64; DOUBLES]) -> f64x8<S> {
+        self.load(costs)
+    }
+    #[inline(always)]
+    fn load_part_f64(self, costs: &[f64], start: usize) -> f64x8<S> {
+        self.0.load_part_f64(costs, start)
+    }
+}
+
+/// Eight f32 as f64.
+#[inline(always)]
+fn widen<S: Simd>(singles: f32x8<S>) -> f64x8<S> {
+    singles.combine(singles).widen().0
+}
+
+impl<S: Native> LaneWise for Doubles<S> {
+    type Mask = mask64x8<S>;
+
+    #[inline(always)]
+    fn mask(self, bits: u8) -> mask64x8<S> {
+        mask64x8::from_bitmask(self.0, u64::from(bits))
+    }
+    #[inline(always)]
+    fn bits(self, mask: mask64x8<S>) -> u8 {
+        mask.to_bitmask() as u8
+    }
+    #[inline(always)]
+    fn both(self, a: mask64x8<S>, b: mask64x8<S>) -> mask64x8<S> {
+        a & b
+    }
+    #[inline(always)]
+    fn either(self, a: mask64x8<S>, b: mask64x8<S>) -> mask64x8<S> {
+        a | b
+    }
+    #[inline(always)]
+    fn less(self, a: f64x8<S>, b: f64x8<S>) -> mask64x8<S> {
+        a.simd_lt(b)
+    }
+    #[inline(always)]
+    fn at_most(self, a: f64x8<S>, b: f64x8<S>) -> mask64x8<S> {
+        a.simd_le(b)
+    }
+    #[inline(always)]
+    fn select(self, mask: mask64x8<S>, yes: f64x8<S>, no: f64x8<S>) -> f64x8<S> {
+        mask.select(yes, no)
+    }
+    #[inline(always)]
+    fn add(self, a: f64x8<S>, b: f64x8<S>) -> f64x8<S> {
+        a + b
+    }
+    #[inline(always)]
+    fn store_f32(self, vector: f64x8<S>, numbers: &mut [f32; DOUBLES]) {
+        vector.narrow(vector).split().0.store_array(numbers);
+    }
+    #[inline(always)]
+    fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [f64x8<S>; DOUBLES] {
+        self.0.transpose_f32(rows).map(
+            #[inline(always)]
+            |singles| widen(singles),
+        )
+    }
+    #[inline(always)]
+    fn transpose_f64(self, rows: [&[f64; DOUBLES]; DOUBLES]) -> [f64x8<S>; DOUBLES] {
+        self.0.transpose_f64(rows)
+    }
+    #[inline(always)]
+    fn transpose_to_f32(self, vectors: [f64x8<S>; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES] {
+        let mut columns = [[0.0; DOUBLES]; DOUBLES];
+        for (column, vector) in columns.iter_mut().zip(vectors) {
+            self.store_f32(vector, column);
+        }
+        let mut rows = [[0.0; DOUBLES]; DOUBLES];
+        for (row, vector) in rows
+            .iter_mut()
+            .zip(self.0.transpose_f32(columns.each_ref()))
+        {
+            vector.store_array(row);
+        }
+        rows
+    }
+    #[inline(always)]
+    fn transpose_to_f64(self, vectors: [f64x8<S>; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
+        let mut columns = [[0.0; DOUBLES]; DOUBLES];
+        for (column, vector) in columns.iter_mut().zip(vectors) {
+            self.store(vector, column);
+        }
+        let mut rows = [[0.0; DOUBLES]; DOUBLES];
+        for (row, vector) in rows.iter_mut().zip(self.transpose_f64(columns.each_ref())) {
+            self.store(vector, row);
+        }
+        rows
+    }
+}
+
+impl<S: Native> Lanes<SINGLES> for Singles<S> {
+    operations!(
+        f32,
+        SINGLES,
+        f32x16,
+        mask32x16,
+        i32x16,
+        i32,
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
+    );
+
+    #[inline(always)]
+    fn load_f32(self, costs: &[f32; SINGLES]) -> f32x16<S> {
+        self.load(costs)
+    }
+    #[inline(always)]
+    fn load_part_f32(self, costs: &[f32], start: usize) -> f32x16<S> {
+        self.0.load_part_f32(costs, start)
+    }
+    #[inline(always)]
+    fn load_f64(self, costs: &[f64; SINGLES]) -> f32x16<S> {
+        let halves = costs.as_chunks().0;
+        let low = f64x8::load_array_ref(self.0, &halves[0]);
+        low.narrow(f64x8::load_array_ref(self.0, &halves[1]))
+    }
+    #[inline(always)]
+    fn load_part_f64(self, costs: &[f64], start: usize) -> f32x16<S> {
+        let low = self.0.load_part_f64(costs, start);
+        low.narrow(self.0.load_part_f64(costs, start + DOUBLES))
+    }
+}
