@@ -140,7 +140,7 @@ impl<U: Real> Side<'_, U> {
     /// Writes partners and duals; rows (or columns) that do not exist get none, and 0.
     #[inline(always)]
     fn write(self, line: &impl Line, factor: f64) {
-        let all_exist = self.indices.len() == self.partners.len();
+        let all_exist = self.indices.count() == self.partners.len();
         if all_exist && self.partner_indices.is_identity() {
             line.write_partners(self.partners);
         } else {

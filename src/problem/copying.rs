@@ -58,7 +58,11 @@ impl<T: Cost> Work for CopyCosts<'_, '_, T> {
             };
             T::Entry::run_in_own_lanes(vectors, work);
         };
-        let real_rows = if transposed { cols.len() } else { rows.len() };
+        let real_rows = if transposed {
+            cols.count()
+        } else {
+            rows.count()
+        };
         for (index, row) in rows.iter().enumerate() {
             let costs = &problem.cost[row * problem.cols..][..problem.cols];
             let costs = T::as_entries(costs).unwrap_or_else(|| {
@@ -66,20 +70,20 @@ impl<T: Cost> Work for CopyCosts<'_, '_, T> {
                 line
             });
             if transposed {
-                let kept = &mut kept[..cols.len()];
+                let kept = &mut kept[..cols.count()];
                 keep(costs, kept);
                 for (to, &cost) in copy.chunks_exact_mut(width).zip(&*kept) {
                     to[index] = cost;
                 }
             } else {
-                let (to, padding) = copy[index * width..][..width].split_at_mut(cols.len());
+                let (to, padding) = copy[index * width..][..width].split_at_mut(cols.count());
                 keep(costs, to);
                 padding.fill(T::Entry::INFINITY);
             }
         }
-        if transposed && width > rows.len() {
+        if transposed && width > rows.count() {
             for row in copy.chunks_exact_mut(width).take(real_rows) {
-                row[rows.len()..].fill(T::Entry::INFINITY);
+                row[rows.count()..].fill(T::Entry::INFINITY);
             }
         }
         copy[real_rows * width..].fill(T::Entry::INFINITY);

@@ -73,14 +73,9 @@ impl Indices {
         self.flags[start / FLAGS] >> (start % FLAGS) & (u64::MAX >> (FLAGS - count))
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
+    /// How many exist.
+    pub fn count(&self) -> usize {
         self.list.len()
-    }
-
-    /// Are there none?
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
     }
 
     /// All indices.
@@ -105,5 +100,27 @@ impl Indices {
     pub fn start(&self) -> Option<usize> {
         self.contiguous
             .then(|| self.list.first().map_or(0, |&first| first as usize))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_mask_left_is_not_taken_over() {
+        let mut indices = Indices::default();
+        indices.try_reserve(5).unwrap();
+        let mut fill = |length, mask| {
+            indices.fill(length, mask);
+            indices.iter().collect::<Vec<_>>()
+        };
+        let all_but_the_first = [false, true, true, true, true];
+        assert_eq!(fill(5, Mask::Each(&all_but_the_first)), [1, 2, 3, 4]);
+        assert_eq!(fill(4, Mask::Uniform(true)), [0, 1, 2, 3]);
+        assert_eq!(fill(4, Mask::Uniform(false)), [0; 0]);
+        assert_eq!(fill(3, Mask::Uniform(true)), [0, 1, 2]);
+        assert_eq!(fill(3, Mask::Each(&[true, false, true])), [0, 2]);
+        assert_eq!(fill(2, Mask::Uniform(true)), [0, 1]);
     }
 }

@@ -105,10 +105,13 @@ impl<'a, T: Cost> Problem<'a, T> {
         } = scratch;
         rows.fill(self.rows, self.row_mask);
         cols.fill(self.cols, self.col_mask);
-        let transposed = rows.len() > cols.len();
+        let transposed = rows.count() > cols.count();
 
         // Where the costs lie, unless that is in the copy.
-        let (shorter, longer) = (rows.len().min(cols.len()), rows.len().max(cols.len()));
+        let (shorter, longer) = (
+            rows.count().min(cols.count()),
+            rows.count().max(cols.count()),
+        );
         let narrow_width = narrow_width(self.rows, self.cols);
         let width = narrow_width.unwrap_or(longer);
         // Narrow instances are squares of their width.

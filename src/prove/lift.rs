@@ -72,3 +72,24 @@ fn rise(dual: f64, bound: f64, partner: Option<f64>, partner_bound: f64) -> f64 
         0.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_hangs_together_with_the_ceiling_is_lifted() {
+        // Ten rows, C = 1: L'/2 = 22. Duals within 2C of one that is lifted hang together with it.
+        let rows = [22.0, 20.5, 18.6, 16.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let cols = [22.0, 19.0, 1.0];
+        let lift = Lift::of(22.0, 1.0, rows.into_iter(), cols.into_iter());
+        let of_rows = rows.map(|dual| lift.of_row(dual, None));
+        assert_eq!(of_rows, [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(cols.map(|dual| lift.of_col(dual, None)), [1.0, 0.0, 0.0]);
+        // A partner of what rises falls.
+        assert_eq!(lift.of_row(3.0, Some(22.0)), -1.0);
+        assert_eq!(lift.of_row(3.0, Some(19.0)), 0.0);
+        assert_eq!(lift.of_col(1.0, Some(18.6)), -1.0);
+        assert_eq!(lift.of_col(1.0, Some(16.0)), 0.0);
+    }
+}

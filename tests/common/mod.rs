@@ -75,6 +75,15 @@ pub fn solve_batch_at<T: Solvable<Real = U>, U: Real + Into<f64>>(
     level: Level,
     batch: &[Owned<T>],
 ) -> (Vec<(Answer, i32)>, Tally) {
+    solve_batch_with(level, batch, false)
+}
+
+/// The same. Masks without gaps, and limits that do not differ, are given as one for all, unless there is to be one `for_each`.
+pub fn solve_batch_with<T: Solvable<Real = U>, U: Real + Into<f64>>(
+    level: Level,
+    batch: &[Owned<T>],
+    for_each: bool,
+) -> (Vec<(Answer, i32)>, Tally) {
     let Owned {
         rows,
         cols,
@@ -99,8 +108,18 @@ pub fn solve_batch_at<T: Solvable<Real = U>, U: Real + Into<f64>>(
         assert!(is_kept, "the limit {limit:e} is no number of that type");
         rounded
     });
+    let mut limits: Vec<U> = limits.collect();
+    let is_one = |limit: &U| (*limit).into().to_bits() == limits[0].into().to_bits();
+    if !for_each && limits.iter().all(is_one) {
+        limits.truncate(1);
+    }
     let flat = |part: fn(&Owned<T>) -> &[bool]| -> Vec<bool> {
-        batch.iter().flat_map(part).copied().collect()
+        let flags: Vec<bool> = batch.iter().flat_map(part).copied().collect();
+        if !for_each && flags.iter().all(|&exists| exists) {
+            vec![true]
+        } else {
+            flags
+        }
     };
     let tally = batch::solve_at(
         level,
@@ -113,7 +132,7 @@ pub fn solve_batch_at<T: Solvable<Real = U>, U: Real + Into<f64>>(
                 .collect::<Vec<T>>(),
             row_mask: &flat(|problem| &problem.row_mask),
             col_mask: &flat(|problem| &problem.col_mask),
-            cost_limit: &limits.collect::<Vec<U>>(),
+            cost_limit: &limits,
             maximize: options.maximize,
         },
         &mut Outputs {
