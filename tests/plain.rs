@@ -44,10 +44,7 @@ impl Kind {
                 // Two magnitudes, whose sum has more digits than f64.
                 cost[0] = 1e-20;
             }
-            Kind::Chain => {
-                cost = chain(n);
-                cost[0] = 1e-20;
-            }
+            Kind::Chain => cost = chain(n),
             Kind::Barred => cost[3 * n..4 * n].fill(f32::INFINITY),
             Kind::Huge => cost.fill(f32::MAX),
             Kind::Invalid => cost[n] = f32::NAN,
@@ -56,11 +53,12 @@ impl Kind {
     }
 }
 
-/// Allowed are the diagonal and the pairs above it, which drive v down by 2 a column: duals become so large that rounding them may
-/// matter. Only the diagonal matches all rows.
+/// Allowed are the diagonal and the pairs above it, which drive v down by 1 or 2 a column: duals become so large that rounding them
+/// may matter, and costs of 1e-20 are rounded. Only the diagonal matches all rows.
 fn chain(n: usize) -> Vec<f32> {
     let cost = |index: usize| match (index / n, index % n) {
-        (row, col) if row == col => 1.0,
+        (row, col) if row == col && row % 2 == 0 => 1.0,
+        (row, col) if row == col => 1e-20,
         (row, col) if row + 1 == col => -1.0,
         _ => f32::INFINITY,
     };
