@@ -22,6 +22,7 @@ TESTS = [
     "exactness",
     "host_environment",
     "limits",
+    "plain",
     "random_problems",
     "side_by_side",
     "ties",
