@@ -4,9 +4,9 @@
 // Jonker & Volgenant, "A shortest augmenting path algorithm for dense and
 // sparse linear assignment problems", Computing 38 (1987), in the rectangular
 // form of Crouse, "On implementing 2D rectangular assignment algorithms", IEEE
-// Trans. Aerosp. Electron. Syst. 52 (2016), as on the CPU: src/solve/augment.rs has it
-// in words. Only column duals v are held; u of a matched row is what its pair
-// costs less v there. Throughout,
+// Trans. Aerosp. Electron. Syst. 52 (2016), as on the CPU: src/solve/augment.rs
+// has it in words. Only column duals v are held; u of a matched row is what its
+// pair costs less v there. Throughout,
 //
 //   (1) every matched pair is the cheapest of its row under c - v;
 //   (2) v never rises, and stays at the column ceiling while a column is
