@@ -15,13 +15,13 @@ const SHIM_SOURCES: [&str; 6] = [
     "op.cc",
     "shape_rule.cc",
     "call.cc",
-    "host_batch.cc",
-    "cpu_kernel.cc",
+    "cpu/host_batch.cc",
+    "cpu/kernel.cc",
     "gradient.cc",
 ];
-const CUDA_SOURCE: &str = "gpu_kernel.cc";
-const XLA_SOURCES: [&str; 3] = ["xla_kernel.cc", "xla_call.cc", "xla_host_call.cc"];
-const XLA_CUDA_SOURCE: &str = "xla_cuda_call.cc";
+const CUDA_SOURCE: &str = "gpu/kernel.cc";
+const XLA_SOURCES: [&str; 3] = ["xla/kernel.cc", "xla/call.cc", "xla/host_call.cc"];
+const XLA_CUDA_SOURCE: &str = "xla/cuda_call.cc";
 
 /// What tells a TensorFlow whose headers XLA's kernel compiles against: 2.20 and newer.
 const XLA_HEADER: &str = "xla/ffi/api/ffi.h";

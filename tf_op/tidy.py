@@ -13,7 +13,7 @@ GENERATED = FOLDER.parent / "target" / "cxxbridge"
 command = [
     str(pathlib.Path(sys.executable).parent / "clang-tidy"),
     "--quiet",
-    *map(str, sorted(FOLDER.glob("*.cc"))),
+    *map(str, sorted(FOLDER.rglob("*.cc"))),
     "--",
     *compile_flags(),
     # As build.rs has it.

@@ -4,7 +4,7 @@
 // or one that the caller does not wait for, is a data race if not a wrong
 // count.
 
-#include "tf_op/share.h"
+#include "tf_op/cpu/share.h"
 
 #include <unistd.h>
 

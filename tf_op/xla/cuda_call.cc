@@ -15,7 +15,7 @@
 #include "hungarian-loss/src/cuda/bridge.rs.h"
 #include "tf_op/call.h"
 #include "tf_op/solver_bridge.h"
-#include "tf_op/xla_call.h"
+#include "tf_op/xla/call.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace hungarian {

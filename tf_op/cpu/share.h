@@ -1,7 +1,7 @@
 // Problems of a batch shared between the calling thread and a pool's.
 
-#ifndef HUNGARIAN_LOSS_TF_OP_SHARE_H_
-#define HUNGARIAN_LOSS_TF_OP_SHARE_H_
+#ifndef HUNGARIAN_LOSS_TF_OP_CPU_SHARE_H_
+#define HUNGARIAN_LOSS_TF_OP_CPU_SHARE_H_
 
 #include <algorithm>
 #include <atomic>
@@ -94,4 +94,4 @@ absl::Status Share(int64_t pool_threads, const Schedule& schedule,
 
 }  // namespace hungarian
 
-#endif  // HUNGARIAN_LOSS_TF_OP_SHARE_H_
+#endif  // HUNGARIAN_LOSS_TF_OP_CPU_SHARE_H_

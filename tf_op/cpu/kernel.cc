@@ -10,8 +10,8 @@
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/util/work_sharder.h"
 #include "tf_op/call.h"
-#include "tf_op/host_batch.h"
-#include "tf_op/share.h"
+#include "tf_op/cpu/host_batch.h"
+#include "tf_op/cpu/share.h"
 
 namespace hungarian {
 namespace {

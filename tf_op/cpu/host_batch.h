@@ -1,8 +1,8 @@
 // A batch in host memory, and its solver: what the CPU kernel and XLA's custom
 // call on the host have in common. Whose threads solve which part is theirs.
 
-#ifndef HUNGARIAN_TF_OP_HOST_BATCH_H_
-#define HUNGARIAN_TF_OP_HOST_BATCH_H_
+#ifndef HUNGARIAN_TF_OP_CPU_HOST_BATCH_H_
+#define HUNGARIAN_TF_OP_CPU_HOST_BATCH_H_
 
 #include <cstdint>
 #include <vector>
@@ -94,4 +94,4 @@ class HostBatch {
 
 }  // namespace hungarian
 
-#endif  // HUNGARIAN_TF_OP_HOST_BATCH_H_
+#endif  // HUNGARIAN_TF_OP_CPU_HOST_BATCH_H_

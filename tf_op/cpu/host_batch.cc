@@ -1,4 +1,4 @@
-#include "tf_op/host_batch.h"
+#include "tf_op/cpu/host_batch.h"
 
 #include <algorithm>
 #include <cstddef>

@@ -6,10 +6,10 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "tf_op/host_batch.h"
-#include "tf_op/share.h"
+#include "tf_op/cpu/host_batch.h"
+#include "tf_op/cpu/share.h"
 #include "tf_op/without_exceptions.h"
-#include "tf_op/xla_call.h"
+#include "tf_op/xla/call.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace hungarian {

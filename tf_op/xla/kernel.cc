@@ -1,5 +1,5 @@
 // HungarianAssignment for XLA: checks shapes while compiling, and leaves a
-// custom call in the program, which xla_host_call.cc or xla_cuda_call.cc
+// custom call in the program, which xla/host_call.cc or xla/cuda_call.cc
 // answers when it runs.
 //
 // The headers of XLA's compiler take a minute to compile: they are needed here
@@ -18,7 +18,7 @@
 #include "tensorflow/core/framework/partial_tensor_shape.h"
 #include "tf_op/call.h"
 #include "tf_op/shape_rule.h"
-#include "tf_op/xla_call.h"
+#include "tf_op/xla/call.h"
 #include "xla/hlo/builder/xla_builder.h"
 #include "xla/shape.h"
 #include "xla/shape_util.h"

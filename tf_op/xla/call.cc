@@ -1,4 +1,4 @@
-#include "tf_op/xla_call.h"
+#include "tf_op/xla/call.h"
 
 #include <cstddef>
 #include <utility>

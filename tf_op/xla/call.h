@@ -1,6 +1,6 @@
 // The custom call that stands for HungarianAssignment in a program of XLA: what
-// the kernel that emits it (xla_kernel.cc) and the handlers that XLA runs
-// (xla_host_call.cc, xla_cuda_call.cc) have to agree on.
+// the kernel that emits it (xla/kernel.cc) and the handlers that XLA runs
+// (xla/host_call.cc, xla/cuda_call.cc) have to agree on.
 //
 // Operands and results are the op's inputs and outputs in their order, dense
 // and row-major. Attributes: maximize and validate.
