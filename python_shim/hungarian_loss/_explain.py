@@ -81,7 +81,8 @@ class Explanation:
         """
         from hungarian_loss._figure import draw
 
-        return draw(self)
+        pairs = list(zip(self.true_index.tolist(), self.pred_index.tolist(), strict=True))
+        return draw(self.cost, pairs, self.boxes, f"status {self.status}, total cost {self.total_cost:.4g}")
 
 
 def explain(y_true: Objects, y_pred: Objects, sample: int = 0, *, loss: HungarianLoss | None = None) -> Explanation:

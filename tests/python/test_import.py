@@ -1,5 +1,7 @@
 """Importing the package: what it exports, and one clear error wherever it cannot work."""
 
+import ast
+import graphlib
 import inspect
 import json
 import pathlib
@@ -31,6 +33,22 @@ def test_exports_what_is_documented():
     assert sorted(hungarian_loss.__all__) == DOCUMENTED
     public = [name for name, value in vars(hungarian_loss).items() if not name.startswith("_")]
     assert sorted(name for name in public if not inspect.ismodule(getattr(hungarian_loss, name))) == DOCUMENTED
+
+
+def test_no_module_imports_one_that_imports_it():
+    """What is imported within functions, and for types only, counts too."""
+    imports = {}
+    for file in PACKAGE.glob("*.py"):
+        found = [
+            node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)
+        ]
+        assert not any(node.level for node in found), f"{file.name}: imports are written from the package"
+        modules = {node.module for node in found}
+        modules |= {f"{node.module}.{alias.name}" for node in found for alias in node.names}
+        imports[file.stem] = {module.removeprefix("hungarian_loss.") for module in modules}
+    graph = {module: named & imports.keys() for module, named in imports.items()}
+    assert "_assignment" in graph["_losses"]
+    graphlib.TopologicalSorter(graph).prepare()  # raises a CycleError that names a circle
 
 
 def test_says_that_it_is_typed():
