@@ -37,7 +37,7 @@ struct Member {
     single: Solver<f32>,
     /// f64 starts from what f32 came to.
     is_led: bool,
-    /// Each row's own pair is its cheapest; if not, it misses that by no more than a rounding error.
+    /// No row's own pair misses being its cheapest by a rounding error, see [`Raised::ProvenToRounding`].
     is_proof_exact: bool,
     repair: Repair,
     double: Solver<f64>,
@@ -283,26 +283,30 @@ impl Member {
         }
         let (single, double) = (&self.single, &mut self.double);
         let mut raised = self.repair.raise(instance, single, double.col_duals_mut());
-        if raised == Raised::TooManyPairs {
+        if let Raised::TooManyPairs = raised {
             self.adopt_duals(Portable::default(), instance);
             let (single, col_duals) = (&self.single, self.double.col_duals_mut());
             let repair = &self.repair;
-            if let Some(missed) = repair.raise_by_sweeps(lanes, instance, single, col_duals) {
-                self.is_proof_exact = missed == 0.0;
-                raised = Raised::Proven;
+            raised = repair.raise_by_sweeps(lanes, instance, single, col_duals);
+        }
+        match raised {
+            Raised::Proven => self.double.begin_with_matching(instance, &self.single),
+            Raised::ProvenToRounding => {
+                self.is_proof_exact = false;
+                self.double.begin_with_matching(instance, &self.single);
+            }
+            Raised::TooManyPairs | Raised::Failed if instance.is_balanced() => {
+                self.adopt_duals(Portable::default(), instance);
+                self.double.begin_from(lanes, instance, &self.single);
+            }
+            Raised::TooManyPairs | Raised::Failed => {
+                let margin = Margin::none();
+                return self
+                    .double
+                    .begin::<_, _, DOUBLES, N>(lanes, instance, margin);
             }
         }
-        if raised == Raised::Proven {
-            self.double.begin_with_matching(instance, &self.single);
-            return Ok(());
-        }
-        if instance.is_balanced() {
-            self.adopt_duals(Portable::default(), instance);
-            self.double.begin_from(lanes, instance, &self.single);
-            return Ok(());
-        }
-        self.double
-            .begin::<_, _, DOUBLES, N>(lanes, instance, Margin::none())
+        Ok(())
     }
 
     /// Climbs the ladder. `exact`: nothing was rounded in the whole group.

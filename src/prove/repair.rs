@@ -71,8 +71,10 @@ const PAIRS_PER_ROW: usize = 8;
 /// What became of raising the duals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Raised {
-    /// They prove the matching.
+    /// They prove the matching: every row's own pair is its cheapest.
     Proven,
+    /// They prove it, but rows' own pairs may miss being the cheapest by a rounding error.
+    ProvenToRounding,
     /// There are too many near-tight pairs to be listed: see [`Repair::raise_by_sweeps`].
     TooManyPairs,
     /// The matching may not be optimal.
@@ -86,9 +88,8 @@ impl Repair {
     /// up to a little that can be saved, and duals rise by that, round after round. Then each row's own pair may miss being its
     /// cheapest by one such error: so they do not add up, and the duals still prove the answer to within a few roundings.
     ///
-    /// Returns by how much a row's own pair misses being its cheapest, at most; `None` if that is too much to be a matter of
-    /// rounding. An instance that promises exact arithmetic has nothing between 0 and what is too much (see [`crate::solve::augment`],
-    /// "size of the numbers").
+    /// An instance that promises exact arithmetic has nothing between 0 and what is too much to be a matter of rounding (see
+    /// [`crate::solve::augment`], "size of the numbers").
     #[inline(always)]
     pub fn raise_by_sweeps<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
         &self,
@@ -96,7 +97,7 @@ impl Repair {
         instance: &Instance<E>,
         solved: &Solver<f32>,
         col_duals: &mut PerColumn<f64>,
-    ) -> Option<f64> {
+    ) -> Raised {
         let matched = || solved.col_of_row().iter().map(|&col| col as usize);
         let rounding = instance.largest * f64::EPSILON;
         for allowed in [0.0, rounding] {
@@ -129,7 +130,11 @@ impl Repair {
                 }
                 // The difference is rounded, too.
                 if raised == 0.0 && most_missed <= 1.5 * rounding {
-                    return Some(most_missed);
+                    return if most_missed > 0.0 {
+                        Raised::ProvenToRounding
+                    } else {
+                        Raised::Proven
+                    };
                 }
                 if raised == 0.0 || raised > 0.5 * raised_before {
                     break;
@@ -137,7 +142,7 @@ impl Repair {
                 raised_before = raised;
             }
         }
-        None
+        Raised::Failed
     }
 }
 
