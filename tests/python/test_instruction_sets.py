@@ -1,0 +1,50 @@
+"""HUNGARIAN_LOSS_MAX_ISA caps the vector instructions. Answers do not depend on it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SOLVE = """
+import hashlib
+import numpy as np
+from hungarian_loss import linear_assignment
+
+digest = hashlib.sha256()
+rng = np.random.default_rng(7)
+for shape in [(9, 8, 8), (3, 20, 31), (2, 70, 70), (2, 50, 300)]:
+    for cost in [rng.random(shape, np.float32), rng.random(shape), rng.integers(0, 4, shape)]:
+        for output in linear_assignment(cost, cost_limit=0.9):
+            digest.update(output.numpy().tobytes())
+        for output in linear_assignment(cost):
+            digest.update(output.numpy().tobytes())
+print(digest.hexdigest())
+"""
+
+
+def solve_with(most: str | None) -> tuple[str, str]:
+    """The outputs of a process of its own, as a digest, and what it says on standard error."""
+    environment = {name: value for name, value in os.environ.items() if name != "HUNGARIAN_LOSS_MAX_ISA"}
+    if most is not None:
+        environment["HUNGARIAN_LOSS_MAX_ISA"] = most
+    run = subprocess.run([sys.executable, "-c", SOLVE], env=environment, check=True, capture_output=True, text=True)
+    return run.stdout, run.stderr
+
+
+@pytest.fixture(scope="module")
+def uncapped() -> str:
+    return solve_with(None)[0]
+
+
+@pytest.mark.parametrize("most", ["portable", "avx2", "avx512"])
+def test_every_level_has_the_same_answers(most, uncapped):
+    answers, said = solve_with(most)
+    assert answers == uncapped
+    assert "HUNGARIAN_LOSS_MAX_ISA" not in said
+
+
+def test_an_unknown_name_is_told_and_ignored(uncapped):
+    answers, said = solve_with("sse9")
+    assert answers == uncapped
+    assert "HUNGARIAN_LOSS_MAX_ISA is sse9, expected portable, avx2 or avx512; it is ignored" in said
