@@ -1,5 +1,5 @@
-//! Nothing that an answer does not depend on changes it: the instruction set, the place in a batch, the neighbours there,
-//! what the thread has solved before. And the answer is right: its certificate proves it.
+//! These do not change an answer: the instruction set, the place in a batch, the neighbours there, what the thread has solved
+//! before. And the answer is right: its certificate proves it.
 
 mod common;
 

@@ -154,18 +154,18 @@ impl<'a, T: Cost> Problem<'a, T> {
             };
             vectors.run_apart(look)
         };
-        let entries = match in_place {
+        let largest_cost = match in_place {
             Some(costs) => look(costs, self.cols),
             None => look(copy, width),
         };
-        if !entries.is_finite() {
+        if !largest_cost.is_finite() {
             return Err(Unprepared::Invalid(self.first_invalid(rows, cols)));
         }
-        let limit = effective_limit(limit, shorter, entries);
+        let limit = effective_limit(limit, shorter, largest_cost);
         let largest = if limit.is_finite() {
-            limit.abs().max(entries)
+            limit.abs().max(largest_cost)
         } else {
-            entries
+            largest_cost
         };
 
         let scale = if largest > LARGEST_UNSCALED {
@@ -211,7 +211,7 @@ impl<'a, T: Cost> Problem<'a, T> {
             half_limit_excess,
             scaling_is_exact: scaling_is_exact
                 && (half_limit.is_infinite() || 2.0 * half_limit / factor == limit),
-            largest_cost: entries * scale,
+            largest_cost: largest_cost * scale,
             largest: largest * scale,
             transposed,
             row_indices,
@@ -249,10 +249,7 @@ impl<'a, T: Cost> Problem<'a, T> {
             .flat_map(|row| cols.iter().map(move |col| (row, col)))
             .map(|(row, col)| (row, col, self.cost_of(row, col)))
             .find(|&(_, _, value)| !value.is_finite() && value != forbidden)
-            .map_or(Invalid::Limit, |(row, col, value)| Invalid::Entry {
-                row,
-                col,
-                value,
-            })
+            .map(|(row, col, value)| Invalid::Entry { row, col, value })
+            .expect("the first look found one")
     }
 }

@@ -1,7 +1,7 @@
 //! The level that every processor of an architecture has: SSE2 on x86-64, NEON on aarch64, plain arrays elsewhere and where
 //! compiling is to be quick.
 
-#[cfg(all(target_arch = "x86_64", not(any(portable_only, test))))]
+#[cfg(all(target_arch = "x86_64", not(any(arrays_only, test))))]
 mod chosen {
     use fearless_simd::x86::Sse2;
 
@@ -27,7 +27,7 @@ mod chosen {
 #[cfg(all(
     target_arch = "aarch64",
     target_feature = "neon",
-    not(any(portable_only, test))
+    not(any(arrays_only, test))
 ))]
 mod chosen {
     use fearless_simd::aarch64::Neon;
@@ -53,7 +53,7 @@ mod chosen {
         target_arch = "x86_64",
         all(target_arch = "aarch64", target_feature = "neon")
     )),
-    portable_only,
+    arrays_only,
     test
 ))]
 mod chosen {

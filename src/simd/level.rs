@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use crate::simd::baseline::{Baseline, baseline};
 use crate::simd::ops::Work;
 
-#[cfg(any(not(target_arch = "x86_64"), portable_only, test))]
+#[cfg(any(not(target_arch = "x86_64"), arrays_only, test))]
 use crate::simd::absent::{Avx2, Avx512};
-#[cfg(all(target_arch = "x86_64", not(any(portable_only, test))))]
+#[cfg(all(target_arch = "x86_64", not(any(arrays_only, test))))]
 use crate::simd::{avx2::Avx2, avx512::Avx512};
 
 /// A set of vector instructions that this processor has.
@@ -28,41 +28,42 @@ impl Level {
         Level(Kind::Baseline(baseline()))
     }
 
-    /// The fastest level of this processor, or the fastest that the environment variable HUNGARIAN_LOSS_MAX_ISA allows:
-    /// `portable`, `avx2`, `avx512`. It is read once. Answers do not depend on it.
+    /// The fastest level of this processor that the environment variable HUNGARIAN_LOSS_MAX_ISA allows: `portable` (the
+    /// baseline), `avx2`, `avx512`. It is read once. Answers do not depend on it.
     pub fn best() -> Level {
         static BEST: LazyLock<Level> = LazyLock::new(|| {
             let most = std::env::var("HUNGARIAN_LOSS_MAX_ISA").unwrap_or_default();
-            let known = ["portable", "avx2", "avx512"].into_iter();
-            let allowed = match known.enumerate().find(|(_, name)| *name == most) {
-                Some((place, _)) => place + 1,
-                None => usize::MAX,
-            };
-            if allowed == usize::MAX && !most.is_empty() {
+            let levels = Level::detect();
+            let named = levels.iter().position(|(name, _)| *name == most);
+            if named.is_none() && !most.is_empty() {
+                let names = levels.map(|(name, _)| name).join(", ");
                 eprintln!(
-                    "hungarian-loss: HUNGARIAN_LOSS_MAX_ISA is {most}, expected portable, avx2 or avx512; it is ignored"
+                    "hungarian-loss: HUNGARIAN_LOSS_MAX_ISA is {most}, expected one of {names}; it is ignored"
                 );
             }
-            Level::each()
-                .take(allowed)
-                .last()
-                .unwrap_or(Level::baseline())
+            let allowed = &levels[..=named.unwrap_or(levels.len() - 1)];
+            let fastest = allowed.iter().rev().find_map(|(_, level)| *level);
+            fastest.unwrap_or(Level::baseline())
         });
         *BEST
     }
 
     /// All levels of this processor, slowest first.
     pub fn all() -> Vec<Level> {
-        Level::each().collect()
+        let levels = Level::detect().into_iter();
+        levels.filter_map(|(_, level)| level).collect()
     }
 
-    fn each() -> impl DoubleEndedIterator<Item = Level> {
-        let kinds = [
-            Some(Kind::Baseline(baseline())),
-            Avx2::detect().map(Kind::Avx2),
-            Avx512::detect().map(Kind::Avx512),
-        ];
-        kinds.into_iter().flatten().map(Level)
+    /// All levels by name, slowest first, and whether this processor has them.
+    fn detect() -> [(&'static str, Option<Level>); 3] {
+        [
+            ("portable", Some(Level::baseline())),
+            ("avx2", Avx2::detect().map(|avx2| Level(Kind::Avx2(avx2)))),
+            (
+                "avx512",
+                Avx512::detect().map(|avx512| Level(Kind::Avx512(avx512))),
+            ),
+        ]
     }
 
     /// Does `work` at this level.

@@ -8,11 +8,18 @@
 //! `run_apart` calls it from a function that is marked with the level's instructions, and all that is inlined there is
 //! compiled with them; so everything from `Work::run` down is `#[inline(always)]`.
 //!
-//! **Another level** of fearless_simd takes a file like `avx2`, with no more in it than a prefetch, and three lines in [`level`];
-//! `tests/vectors.rs` and `tests/levels.rs` then hold it to the same bits as the others.
+//! **To add a level** that fearless_simd has:
 //!
-//! `--cfg portable_only` leaves out all levels but plain arrays, which compiles in a third of the time; so do unit tests,
-//! which are not about levels.
+//! 1. a file as `avx2`, with a type, its `detect`, and a `vectors::Native` that has to have no more than `prefetch` (`Sse2` in
+//!    [`baseline`] is one);
+//! 2. its `mod` line here, and its name in `absent`, for when it is not compiled;
+//! 3. in [`level`] its import, a variant, a name in `detect`, and an arm in `run`;
+//! 4. its name in `tests/python/test_instruction_sets.py`.
+//!
+//! `tests/vectors.rs` and `tests/levels.rs` then hold it to the same bits as the others. A level by hand, as `avx512`, implements
+//! the traits of [`ops`] itself.
+//!
+//! With `--cfg arrays_only`, and in unit tests, there are plain arrays only, which compile in a third of the time.
 
 pub mod baseline;
 pub mod cost;
@@ -20,17 +27,17 @@ pub mod level;
 pub mod ops;
 pub mod portable;
 
-#[cfg(any(not(target_arch = "x86_64"), portable_only, test))]
+#[cfg(any(not(target_arch = "x86_64"), arrays_only, test))]
 mod absent;
-#[cfg(all(target_arch = "x86_64", not(any(portable_only, test))))]
+#[cfg(all(target_arch = "x86_64", not(any(arrays_only, test))))]
 mod avx2;
-#[cfg(all(target_arch = "x86_64", not(any(portable_only, test))))]
+#[cfg(all(target_arch = "x86_64", not(any(arrays_only, test))))]
 mod avx512;
 #[cfg(all(
     any(
         target_arch = "x86_64",
         all(target_arch = "aarch64", target_feature = "neon")
     ),
-    not(any(portable_only, test))
+    not(any(arrays_only, test))
 ))]
 mod vectors;

@@ -14,7 +14,8 @@ pub const SINGLES: usize = 16;
 
 /// Operations on vectors of `W` numbers.
 ///
-/// No input is NaN. Of equal numbers `smaller` and `larger` may return either.
+/// No input is NaN, but of what loads, stores or moves numbers, and of `larger_magnitude`, which then returns NaN. Of equal numbers
+/// `smaller` and `larger` may return either.
 pub trait Lanes<const W: usize>: Copy {
     /// The type of number in a lane.
     type Number: Arithmetic;

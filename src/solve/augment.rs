@@ -30,8 +30,8 @@
 //!    have left behind, not over one column with the row that took it. There are 5/4 as many tries as rows, at most. (With
 //!    more, augmentation saves no more sweeps than that costs.)
 //! 3. **Augmentation** (`search.rs`): for each row still unmatched, Dijkstra's shortest path over reduced costs to an unmatched
-//!    column, or to a row that had better be unmatched; then v is updated so that (1) holds again, and the
-//!    path is flipped.
+//!    column, or to a row that had better be unmatched; then the path is flipped, and v is lowered
+//!    so that (1) holds again.
 //!
 //! **Ties.** Of equal reduced costs an unmatched column goes first, then the column of lowest index. A row is
 //! left unmatched only where that is strictly cheaper than what its search found, so a lone pair at exactly L
@@ -152,10 +152,10 @@ pub(super) struct Search<R> {
 /// What the solver does next.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Phase {
-    /// Augmenting row reduction, of the row at this place of the queue.
-    Reduction { place: usize },
-    /// Augmentation, by a search from the pending row at this position.
-    Augmentation { position: usize },
+    /// Augmenting row reduction, of the row at this index of the queue.
+    Reduction { queue_index: usize },
+    /// Augmentation, by a search from the pending row at this index.
+    Augmentation { pending_index: usize },
     /// Nothing: the instance is solved, or there is none.
     Done,
 }
@@ -316,9 +316,9 @@ impl<R: Arithmetic> Solver<R> {
         lanes: L,
         instance: &Instance<E>,
     ) {
-        if let Phase::Reduction { place } = self.phase {
+        if let Phase::Reduction { queue_index } = self.phase {
             self.sweeps.reduction += 1;
-            let row = self.queue[place];
+            let row = self.queue[queue_index];
             self.found = two_nearest_columns::<L, E, W, N>(
                 lanes,
                 instance.row(row),
@@ -348,9 +348,9 @@ impl<R: Arithmetic> Solver<R> {
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
         match self.phase {
-            Phase::Reduction { place } => self.reduce_row(lanes, instance, place),
-            Phase::Augmentation { position } => {
-                self.extend_path(lanes, instance, position)?;
+            Phase::Reduction { queue_index } => self.reduce_row(lanes, instance, queue_index),
+            Phase::Augmentation { pending_index } => {
+                self.extend_path(lanes, instance, pending_index)?;
                 if self.equal_rows.are_there() {
                     return self.pass_over_equal_rows::<E, W>(instance);
                 }
@@ -385,7 +385,8 @@ impl<R: Arithmetic> Solver<R> {
         &mut self.col_duals
     }
 
-    /// Is the matched pair of `row` the cheapest of all its pairs, even if every column were at its ceiling?
+    /// Is the matched pair of `row` the cheapest of all its pairs, even if every column were at its ceiling? Only for instances
+    /// without a limit, whose ceiling is 0.
     #[inline(always)]
     pub fn has_least_cost(&self, row: usize) -> bool {
         // With v there at its ceiling u is the cost, and not rounded.

@@ -12,26 +12,26 @@ use crate::sweep::per_column::BLOCK;
 use crate::sweep::reduced_costs::prefer_unmatched;
 
 impl<R: Arithmetic> Solver<R> {
-    /// Augmenting row reduction goes on with the row at `place` of its queue, or gives way to augmentation.
+    /// Augmenting row reduction goes on with the row at `queue_index` of its queue, or gives way to augmentation.
     #[inline(always)]
-    pub(super) fn reduce_next<E: Entry>(&mut self, instance: &Instance<E>, place: usize) {
-        self.phase = Phase::Reduction { place };
-        if place == self.queue.len() || place == most_tries(instance.rows()) {
-            self.end_reduction(instance, place);
+    pub(super) fn reduce_next<E: Entry>(&mut self, instance: &Instance<E>, queue_index: usize) {
+        self.phase = Phase::Reduction { queue_index };
+        if queue_index == self.queue.len() || queue_index == most_tries(instance.rows()) {
+            self.end_reduction(instance, queue_index);
         }
     }
 
     /// What was not tried is left to augmentation.
     #[inline(never)]
-    fn end_reduction<E: Entry>(&mut self, instance: &Instance<E>, place: usize) {
-        self.pending.extend_from_slice(&self.queue[place..]);
+    fn end_reduction<E: Entry>(&mut self, instance: &Instance<E>, queue_index: usize) {
+        self.pending.extend_from_slice(&self.queue[queue_index..]);
         for row in 0..instance.rows() {
             self.refresh_row_dual(instance, row);
         }
         self.search_next(instance, 0);
     }
 
-    /// Augmenting row reduction acts on the sweep of the row at `place`. One that it cannot settle goes to `pending`.
+    /// Augmenting row reduction acts on the sweep of the row at `queue_index`. One that it cannot settle goes to `pending`.
     ///
     /// What a sweep finds cannot be guessed, so nothing here branches on it but what is rare.
     #[inline(always)]
@@ -39,9 +39,9 @@ impl<R: Arithmetic> Solver<R> {
         &mut self,
         lanes: L,
         instance: &Instance<E>,
-        place: usize,
+        queue_index: usize,
     ) -> Result<(), Infeasible> {
-        let row = self.queue[place];
+        let row = self.queue[queue_index];
         let first = &mut self.found.first;
         prefer_unmatched(
             lanes,
@@ -59,7 +59,7 @@ impl<R: Arithmetic> Solver<R> {
         } = *first;
         if least > self.row_ceiling {
             // Better off unmatched, for good.
-            self.reduce_next(instance, place + 1);
+            self.reduce_next(instance, queue_index + 1);
             return Ok(());
         }
         if least == R::INFINITY {
@@ -91,7 +91,7 @@ impl<R: Arithmetic> Solver<R> {
         self.unmatched_cols[col / BLOCK] &= !(u64::from(takes) << (col % BLOCK));
         put_if(&mut self.pending, row, !takes);
         put_if(&mut self.queue, loser, displaces);
-        self.reduce_next(instance, place + 1);
+        self.reduce_next(instance, queue_index + 1);
         Ok(())
     }
 }

@@ -13,15 +13,15 @@ use crate::sweep::per_column::BLOCK;
 enum Sink {
     /// At an unmatched column.
     Column(usize),
-    /// At a row that had better be unmatched: its place among the rows reached.
+    /// At a row that had better be unmatched: its index among the rows reached.
     Row(usize),
 }
 
 impl<R: Arithmetic> Solver<R> {
-    /// Augmentation goes on with the pending row at `position`; behind the last one the instance is solved.
+    /// Augmentation goes on with the pending row at `pending_index`; behind the last one the instance is solved.
     #[inline(always)]
-    pub(super) fn search_next<E: Entry>(&mut self, instance: &Instance<E>, position: usize) {
-        let Some(&row) = self.pending.get(position) else {
+    pub(super) fn search_next<E: Entry>(&mut self, instance: &Instance<E>, pending_index: usize) {
+        let Some(&row) = self.pending.get(pending_index) else {
             self.phase = Phase::Done;
             return;
         };
@@ -38,7 +38,7 @@ impl<R: Arithmetic> Solver<R> {
         });
         search.exit = self.row_ceiling;
         search.exit_place = 0;
-        self.phase = Phase::Augmentation { position };
+        self.phase = Phase::Augmentation { pending_index };
     }
 
     /// Dijkstra's search over reduced costs c − v − u, with u taken as 0 for the row where it starts: goes on to
@@ -48,7 +48,7 @@ impl<R: Arithmetic> Solver<R> {
         &mut self,
         lanes: L,
         instance: &Instance<E>,
-        position: usize,
+        pending_index: usize,
     ) -> Result<(), Infeasible> {
         let first = &mut self.found.first;
         let paths = &self.search.paths;
@@ -67,17 +67,17 @@ impl<R: Arithmetic> Solver<R> {
             ..
         } = &mut self.search;
         if *exit < length {
-            let (place, length) = (*exit_place, *exit);
-            self.augment(instance, Sink::Row(place), length);
-            self.search_next(instance, position + 1);
+            let (reached_index, length) = (*exit_place, *exit);
+            self.augment_path(instance, Sink::Row(reached_index), length);
+            self.search_next(instance, pending_index + 1);
             return Ok(());
         }
         if length == R::INFINITY {
             return Err(Infeasible);
         }
         if is_unmatched {
-            self.augment(instance, Sink::Column(col), length);
-            self.search_next(instance, position + 1);
+            self.augment_path(instance, Sink::Column(col), length);
+            self.search_next(instance, pending_index + 1);
             return Ok(());
         }
         paths.settle(lanes, col);
@@ -98,39 +98,41 @@ impl<R: Arithmetic> Solver<R> {
 
     /// Flips the shortest path and updates the duals.
     #[inline(never)]
-    fn augment<E: Entry>(&mut self, instance: &Instance<E>, sink: Sink, length: R) {
-        // Flips the path, from its end back to its start. `place` is that of a row that loses its column, or the end of
+    fn augment_path<E: Entry>(&mut self, instance: &Instance<E>, sink: Sink, length: R) {
+        // Flips the path, from its end back to its start. `reached_index` is that of a row that loses its column, or the end of
         // the list.
         let Search { reached, .. } = &self.search;
-        let (mut end, mut place) = match sink {
+        let (mut end, mut reached_index) = match sink {
             Sink::Column(col) => {
                 self.unmatched_cols[col / BLOCK] &= !(1 << (col % BLOCK));
                 (Some((col, length)), reached.len())
             }
-            Sink::Row(place) => {
-                self.col_of_row[reached[place].row] = UNMATCHED;
-                (reached[place].way_in(place), place)
+            Sink::Row(reached_index) => {
+                self.col_of_row[reached[reached_index].row] = UNMATCHED;
+                (reached[reached_index].way_in(reached_index), reached_index)
             }
         };
         while let Some((col, distance)) = end {
             let col_dual = self.col_duals.get(col);
-            place = predecessor(instance, &reached[..place], col, col_dual, distance);
-            let row = reached[place].row;
+            reached_index =
+                predecessor(instance, &reached[..reached_index], col, col_dual, distance);
+            let row = reached[reached_index].row;
             self.col_of_row[row] = col as i32;
             self.row_of_col[col] = row as i32;
             self.others_least[row] = R::NEG_INFINITY;
-            end = reached[place].way_in(place);
+            end = reached[reached_index].way_in(reached_index);
         }
 
-        // Restores (1): a column settled at distance d becomes dearer by length − d, never cheaper.
-        for reached in &self.search.reached[1..] {
-            if reached.length < length {
-                let dual = self.col_duals.get(reached.col) + (reached.length - length);
-                self.col_duals.set(reached.col, dual);
+        // Restores (1): v of a column settled at distance d falls by length − d.
+        for settled in &self.search.reached[1..] {
+            let distance = settled.length;
+            if distance < length {
+                let dual = self.col_duals.get(settled.col) + (distance - length);
+                self.col_duals.set(settled.col, dual);
             }
         }
-        for place in 0..self.search.reached.len() {
-            self.refresh_row_dual(instance, self.search.reached[place].row);
+        for reached_index in 0..self.search.reached.len() {
+            self.refresh_row_dual(instance, self.search.reached[reached_index].row);
         }
     }
 
@@ -154,7 +156,7 @@ impl<R: Arithmetic> Solver<R> {
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
         let lanes = Portable::<R>::default();
-        while let Phase::Augmentation { position } = self.phase {
+        while let Phase::Augmentation { pending_index } = self.phase {
             let last = self.search.reached[self.search.reached.len() - 1];
             if !self.equal_rows.has_swept_equal(last.row, last.offset) {
                 self.search.are_tied_listed = false;
@@ -162,7 +164,7 @@ impl<R: Arithmetic> Solver<R> {
             }
             self.sweeps.augmentation += 1;
             self.find_nearest_again::<W>(instance.cols(), last.length);
-            self.extend_path::<_, E, W>(lanes, instance, position)?;
+            self.extend_path::<_, E, W>(lanes, instance, pending_index)?;
         }
         Ok(())
     }
@@ -195,12 +197,12 @@ impl<R: Arithmetic> Solver<R> {
 impl<R: Copy> Reached<R> {
     /// The column by way of which the row was reached, and its distance; `None` for the start.
     #[inline(always)]
-    fn way_in(&self, place: usize) -> Option<(usize, R)> {
-        (place > 0).then_some((self.col, self.length))
+    fn way_in(&self, reached_index: usize) -> Option<(usize, R)> {
+        (reached_index > 0).then_some((self.col, self.length))
     }
 }
 
-/// The place of the row from which the shortest path reaches `col`: the first that offered its distance. It was not
+/// The index of the reached row from which the shortest path reaches `col`: the first that offered its distance. It was not
 /// written down, for that would have cost more than to compute the offers to the few columns of the path again.
 #[inline(always)]
 fn predecessor<R: Arithmetic, E: Entry>(

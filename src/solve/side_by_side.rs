@@ -5,14 +5,14 @@
 //!
 //! **Algorithm.** This is [`crate::solve::augment`] written for lanes, with its invariants (1) and (2) and its ceilings. It differs in:
 //!
-//! * **Start.** Squares without a limit begin with column reduction, as there, but without reduction transfer. Elsewhere no row
+//! * **Start.** Squares without a limit begin with column reduction, but without reduction transfer. Elsewhere no row
 //!   takes its cheapest column: all are left to searches.
 //! * **Augmenting row reduction** is left out. Counted, it makes more steps than it saves.
-//! * **Predecessors** are written down (`from`). There they are computed again from the lengths of paths.
+//! * **Predecessors** are written down (`from`), not computed again from the lengths of paths.
 //! * **Ties** among matched columns go to the highest index, not to the lowest, which saves a comparison. All else is as there: of
 //!   equal distances an unmatched column goes first, and of those the lowest index; a row is left unmatched only where that is
 //!   strictly cheaper. So all-equal costs match i to i.
-//! * **A column that is settled** loses its bit in `open`. There its distance becomes +inf and its dual −inf.
+//! * **A column that is settled** loses its bit in `open`, instead of getting a distance of +inf and a dual of −inf.
 //!
 //! A *step* sweeps, in each lane, the row that the lane's search has just reached, finds the nearest column, and either
 //! goes on to the row matched with it or ends the search and begins the next.
@@ -243,7 +243,7 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
         let way_in = lanes.load(&self.way_in.0);
         let offset = lanes.load(&self.offset.0);
 
-        // The row may be the cheapest to end at: there at the end of `extend_path`, when the row is reached.
+        // The row may be the cheapest to end at. (`extend_path` asks that in the end, when a row is reached.)
         let here = lanes.subtract(lanes.load(&self.row_ceiling.0), offset);
         let exit = lanes.load(&self.exit.0);
         let is_cheaper = lanes.less(here, exit);
@@ -252,8 +252,8 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
         let exit_way_in = lanes.select(is_cheaper, way_in, lanes.load(&self.exit_way_in.0));
         lanes.store(exit_way_in, &mut self.exit_way_in.0);
 
-        // Offers every open column the path through the row, and finds the nearest one: there `Paths::start` and `Paths::relax`,
-        // of which the first is the second with an offset of 0 and distances of +inf.
+        // Offers every open column the path through the row, and finds the nearest one. (`Paths::start` and `Paths::relax`: the first
+        // is the second with an offset of 0 and distances of +inf.)
         let mut rows = [&self.costs[0][self.row[0] % COLS]; DOUBLES];
         for lane in 1..DOUBLES {
             rows[lane] = &self.costs[lane][self.row[lane] % COLS];
@@ -284,7 +284,7 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
             }
         }
 
-        // To end at a row, or at an unmatched column, or to go on to the row matched with the column: there `extend_path`.
+        // To end at a row, or at an unmatched column, or to go on to the row matched with the column. (`extend_path`.)
         let exits = lanes.bits(lanes.less(exit, least));
         let length = lanes.smaller(exit, least);
         let infeasible = lanes.equal(length, infinite) as u8 & self.running;
@@ -313,9 +313,8 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
             return;
         }
 
-        // Restores (1): a column settled at distance d becomes dearer by length − d, never cheaper. There `augment` visits the columns
-        // of the rows reached; here it is all columns, of which those that are not settled are at least as far as the path is
-        // long.
+        // Restores (1): v of a column settled at distance d falls by length − d. (`augment_path` visits the columns of the rows
+        // reached. Here all columns are visited: those that are not settled are at least as far as the path is long.)
         let solvable = lanes.mask(ends & !infeasible);
         let lowest = lanes.splat(f64::NEG_INFINITY);
         let length = lanes.select(solvable, length, lowest);

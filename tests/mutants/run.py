@@ -31,7 +31,7 @@ TESTS = [
 # One level of vectors and little optimisation: a mutant is compiled in a fraction of the time. Few random problems: most faults
 # show with the first, and the others are found by tests that look for them.
 ENVIRONMENT = os.environ | {
-    "RUSTFLAGS": "--cfg portable_only",
+    "RUSTFLAGS": "--cfg arrays_only",
     "CARGO_PROFILE_TEST_OPT_LEVEL": "1",
     "CARGO_PROFILE_TEST_DEBUG": "false",
     "HUNGARIAN_PROBLEMS": "1000",

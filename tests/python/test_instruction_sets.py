@@ -47,4 +47,4 @@ def test_every_level_has_the_same_answers(most, uncapped):
 def test_an_unknown_name_is_told_and_ignored(uncapped):
     answers, said = solve_with("sse9")
     assert answers == uncapped
-    assert "HUNGARIAN_LOSS_MAX_ISA is sse9, expected portable, avx2 or avx512; it is ignored" in said
+    assert "HUNGARIAN_LOSS_MAX_ISA is sse9, expected one of portable, avx2, avx512; it is ignored" in said
