@@ -21,7 +21,7 @@ pub struct Nearest<R> {
     /// Is it unmatched?
     pub is_unmatched: bool,
     /// One bit for each other quad that holds the least value, too, and may have an unmatched column: see
-    /// [`Nearest::look_further`]. The last bit stands for all quads that have no bit of their own.
+    /// `Nearest::look_further`. The last bit stands for all quads that have no bit of their own.
     pub others: u64,
 }
 
