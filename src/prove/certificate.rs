@@ -62,7 +62,7 @@ pub fn check<T: Cost>(
     unit_roundoff: f64,
 ) -> Result<(), Violation> {
     let sign = problem.options.sign();
-    let limit = problem.options.cost_limit * sign;
+    let limit = sign * problem.options.cost_limit;
     let limited = limit.is_finite();
     let rows: Vec<usize> = (0..problem.rows)
         .filter(|&row| problem.row_mask.exists(row))
