@@ -280,6 +280,35 @@ fn a_nan_limit_is_named() {
 }
 
 #[test]
+fn the_first_invalid_entry_is_named() {
+    let describe = |cost: &[f64], row_mask: &[bool], maximize: bool| {
+        let inputs = Inputs {
+            cost,
+            row_mask,
+            col_mask: &[true],
+            cost_limit: &[INF],
+            maximize,
+        };
+        let shape = Shape {
+            problems: 1,
+            rows: 3,
+            cols: 2,
+        };
+        batch::describe_first_bad(shape, &inputs, &[], &[2]).unwrap()
+    };
+    let nan = f64::NAN;
+    // Forbidden pairs before it, and what a mask hides, are not it.
+    let named = describe(
+        &[INF, nan, INF, 1.0, nan, -INF],
+        &[false, true, true],
+        false,
+    );
+    assert!(named.contains("cost[2, 0] is nan"), "{named}");
+    let named = describe(&[-INF, 1.0, -INF, INF, nan, 2.0], &[true], true);
+    assert!(named.contains("cost[1, 1] is +inf"), "{named}");
+}
+
+#[test]
 fn rejection_is_decided_jointly() {
     // Filtering afterwards would keep (0, 0) at 1 and drop (1, 1) at 10; better is the pair (0, 1) + (1, 0) at 8.
     let mut problem = Owned::new(2, 2, vec![1.0, 4.0, 4.0, 10.0]);
