@@ -120,19 +120,23 @@ impl<T: Cost, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, COLS> {
         let mut tally = Tally::default();
         for first in (0..self.shape.problems).step_by(GROUP) {
             let last = self.shape.problems.min(first + GROUP);
-            let unproven = plain_costs.and_then(|costs| {
-                plain::prefetch(vectors.doubles(), &costs[last..]);
-                let group = PlainGroup {
-                    shape: self.shape,
-                    inputs: self.inputs,
-                    outputs: self.outputs,
-                    first,
-                    costs: &costs[first..last],
-                    solver: &mut self.workspace.solver,
-                    tally: &mut tally,
-                };
-                group.solve(vectors)
-            });
+            // No closure, as what it holds would not be compiled for the level.
+            let unproven = match plain_costs {
+                Some(costs) => {
+                    plain::prefetch(vectors.doubles(), &costs[last..]);
+                    let group = PlainGroup {
+                        shape: self.shape,
+                        inputs: self.inputs,
+                        outputs: self.outputs,
+                        first,
+                        costs: &costs[first..last],
+                        solver: &mut self.workspace.solver,
+                        tally: &mut tally,
+                    };
+                    group.solve(vectors)
+                }
+                None => None,
+            };
             if let Some(unproven) = unproven {
                 for (octet, unproven) in unproven.into_iter().enumerate() {
                     if unproven != 0 {

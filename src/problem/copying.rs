@@ -49,15 +49,7 @@ impl<T: Cost> Work for CopyCosts<'_, '_, T> {
         // As the user has it, if that is in another type; and what is kept of it, if that is to be transposed.
         make_size(line, 2 * problem.cols)?;
         let (line, kept) = line.split_at_mut(problem.cols);
-        let keep = |costs: &[T::Entry], to: &mut [T::Entry]| {
-            let work = KeepColumns {
-                costs,
-                cols,
-                negate: problem.options.maximize,
-                to,
-            };
-            T::Entry::run_in_own_lanes(vectors, work);
-        };
+        let negate = problem.options.maximize;
         let real_rows = if transposed {
             cols.count()
         } else {
@@ -71,13 +63,13 @@ impl<T: Cost> Work for CopyCosts<'_, '_, T> {
             });
             if transposed {
                 let kept = &mut kept[..cols.count()];
-                keep(costs, kept);
+                keep(vectors, costs, cols, negate, kept);
                 for (to, &cost) in copy.chunks_exact_mut(width).zip(&*kept) {
                     to[index] = cost;
                 }
             } else {
                 let (to, padding) = copy[index * width..][..width].split_at_mut(cols.count());
-                keep(costs, to);
+                keep(vectors, costs, cols, negate, to);
                 padding.fill(T::Entry::INFINITY);
             }
         }
@@ -102,6 +94,18 @@ fn make_size<E: Entry>(list: &mut Vec<E>, size: usize) -> Result<(), TryReserveE
 }
 
 /// Copies those costs of one row that belong to existing columns.
+#[inline(always)]
+fn keep<V: Vectors, E: Entry>(vectors: V, costs: &[E], cols: &Indices, negate: bool, to: &mut [E]) {
+    let work = KeepColumns {
+        costs,
+        cols,
+        negate,
+        to,
+    };
+    E::run_in_own_lanes(vectors, work);
+}
+
+/// As [`keep`], in vectors of some type.
 struct KeepColumns<'a, E> {
     costs: &'a [E],
     cols: &'a Indices,

@@ -249,7 +249,11 @@ impl<'a, T: Cost> Problem<'a, T> {
             .flat_map(|row| cols.iter().map(move |col| (row, col)))
             .map(|(row, col)| (row, col, self.cost_of(row, col)))
             .find(|&(_, _, value)| !value.is_finite() && value != forbidden)
-            .map(|(row, col, value)| Invalid::Entry { row, col, value })
-            .expect("the first look found one")
+            // There is one, unless the host has changed its costs since the first look.
+            .map_or(Invalid::Limit, |(row, col, value)| Invalid::Entry {
+                row,
+                col,
+                value,
+            })
     }
 }

@@ -87,7 +87,8 @@ impl<const COLS: usize> OctetSolver<COLS> {
         self.alone.clear();
         self.alone.try_reserve_exact(1)?;
         self.alone.push(Octet::EMPTY);
-        // As the group was, which rounds where this does and nowhere else.
+        // Whichever level the group was solved at: a flag more or less in lanes that do not count can only lead to a solve in twice
+        // the precision that was not needed.
         let exact = solve_and_watch(baseline(), &[instances], &mut self.alone);
         match evidence(instance, exact, || false) {
             Some(evidence) if self.alone[0].infeasible() == 0 => {

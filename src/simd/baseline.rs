@@ -10,7 +10,7 @@ mod chosen {
     pub type Baseline = At<Sse2>;
 
     pub fn baseline() -> Baseline {
-        // SAFETY: every processor of x86-64 has SSE2, and this is compiled for no other.
+        // SAFETY: every processor of x86-64 has SSE, SSE2 and FXSR, and this is compiled for no other.
         At(unsafe { Sse2::assume_supported() })
     }
 

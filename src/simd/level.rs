@@ -1,5 +1,6 @@
 //! Which level is chosen: the one place that asks the processor.
 
+use std::io::Write;
 use std::sync::LazyLock;
 
 use crate::simd::baseline::{Baseline, baseline};
@@ -34,16 +35,15 @@ impl Level {
         static BEST: LazyLock<Level> = LazyLock::new(|| {
             let most = std::env::var("HUNGARIAN_LOSS_MAX_ISA").unwrap_or_default();
             let levels = Level::detect();
-            let named = levels.iter().position(|(name, _)| *name == most);
-            if named.is_none() && !most.is_empty() {
+            if !most.is_empty() && levels.iter().all(|(name, _)| *name != most) {
                 let names = levels.map(|(name, _)| name).join(", ");
-                eprintln!(
+                // Where nobody can be told, nothing is lost.
+                let _ = writeln!(
+                    std::io::stderr(),
                     "hungarian-loss: HUNGARIAN_LOSS_MAX_ISA is {most}, expected one of {names}; it is ignored"
                 );
             }
-            let allowed = &levels[..=named.unwrap_or(levels.len() - 1)];
-            let fastest = allowed.iter().rev().find_map(|(_, level)| *level);
-            fastest.unwrap_or(Level::baseline())
+            fastest(&levels, &most).unwrap_or(Level::baseline())
         });
         *BEST
     }
@@ -73,5 +73,34 @@ impl Level {
             Kind::Avx2(avx2) => avx2.run(work),
             Kind::Avx512(avx512) => avx512.run(work),
         }
+    }
+}
+
+/// The last of `levels` that is there, none behind the one named `most`. Any other name allows all.
+fn fastest<L: Copy>(levels: &[(&str, Option<L>)], most: &str) -> Option<L> {
+    let named = levels.iter().position(|(name, _)| *name == most);
+    let allowed = named.map_or(levels, |named| &levels[..=named]);
+    allowed.iter().rev().find_map(|(_, level)| *level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cap_holds_by_name() {
+        let all = [
+            ("portable", Some(0)),
+            ("avx2", Some(1)),
+            ("avx512", Some(2)),
+        ];
+        assert_eq!(fastest(&all, "portable"), Some(0));
+        assert_eq!(fastest(&all, "avx2"), Some(1));
+        assert_eq!(fastest(&all, "avx512"), Some(2));
+        assert_eq!(fastest(&all, ""), Some(2));
+        assert_eq!(fastest(&all, "AVX2"), Some(2));
+        let without_avx2 = [("portable", Some(0)), ("avx2", None), ("avx512", Some(2))];
+        assert_eq!(fastest(&without_avx2, "avx2"), Some(0));
+        assert_eq!(fastest(&without_avx2, ""), Some(2));
     }
 }

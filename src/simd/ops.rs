@@ -14,8 +14,8 @@ pub const SINGLES: usize = 16;
 
 /// Operations on vectors of `W` numbers.
 ///
-/// No input is NaN, but of what loads, stores or moves numbers, and of `larger_magnitude`, which then returns NaN. Of equal numbers
-/// `smaller` and `larger` may return either.
+/// Where an input is NaN the result of comparing is any, but `larger_magnitude` returns NaN: so the first look notices that there was
+/// one, and what it found besides is not used. Of equal numbers `smaller` and `larger` may return either.
 pub trait Lanes<const W: usize>: Copy {
     /// The type of number in a lane.
     type Number: Arithmetic;

@@ -142,7 +142,7 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
 
 /// [`Lanes::pack`] of an array.
 #[inline(always)]
-fn packed<R: Copy, const W: usize>(numbers: [R; W], bits: u64) -> [R; W] {
+pub(super) fn packed<R: Copy, const W: usize>(numbers: [R; W], bits: u64) -> [R; W] {
     let mut packed = numbers;
     let mut count = 0;
     for (lane, &number) in numbers.iter().enumerate() {

@@ -4,9 +4,10 @@
 //! [`baseline`](crate::simd::baseline) and `avx2` say how a level does that.
 
 use fearless_simd::prelude::*;
-use fearless_simd::{f32x8, f32x16, f64x8, i32x16, i64x8, mask32x16, mask64x8};
+use fearless_simd::{f32x8, f32x16, f64x8, i32x16, i64x8, mask64x8};
 
 use crate::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, Work};
+use crate::simd::portable::packed;
 
 /// What fearless_simd lacks. What stands here works at any level; a level may have something better.
 pub trait Native: Simd {
@@ -125,7 +126,7 @@ impl<S: Native> Vectors for At<S> {
 }
 
 macro_rules! operations {
-    ($number:ident, $width:ident, $vector:ident, $mask:ident, $integers:ident, $integer:ident, $numbers:expr) => {
+    ($number:ident, $width:ident, $vector:ident, $integers:ident, $integer:ident, $numbers:expr) => {
         type Number = $number;
         type Vector = $vector<S>;
 
@@ -183,7 +184,10 @@ macro_rules! operations {
         }
         #[inline(always)]
         fn pack(self, vector: $vector<S>, bits: u64) -> $vector<S> {
-            vector.compress($mask::from_bitmask(self.0, bits))
+            // Quicker than the crate's below AVX-512, which goes byte by byte.
+            let mut numbers = [0.0; $width];
+            vector.store_array(&mut numbers);
+            self.load(&packed(numbers, bits))
         }
         #[inline(always)]
         fn least(self, vector: $vector<S>) -> $number {
@@ -201,15 +205,7 @@ macro_rules! operations {
 }
 
 impl<S: Native> Lanes<DOUBLES> for Doubles<S> {
-    operations!(
-        f64,
-        DOUBLES,
-        f64x8,
-        mask64x8,
-        i64x8,
-        i64,
-        [0, 1, 2, 3, 4, 5, 6, 7]
-    );
+    operations!(f64, DOUBLES, f64x8, i64x8, i64, [0, 1, 2, 3, 4, 5, 6, 7]);
 
     #[inline(always)]
     fn load_f32(self, costs: &[f32; DOUBLES]) -> f64x8<S> {
@@ -319,7 +315,6 @@ impl<S: Native> Lanes<SINGLES> for Singles<S> {
         f32,
         SINGLES,
         f32x16,
-        mask32x16,
         i32x16,
         i32,
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]

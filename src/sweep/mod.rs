@@ -6,7 +6,7 @@
 //!
 //! **Padding.** Numbers of columns are kept in blocks of 64, padded at the end. Costs are not padded: they are read where they lie,
 //! and the lanes beyond the last column read what lies behind the row. Duals are padded with −inf, so reduced costs are +inf there
-//! whatever was read.
+//! whatever valid cost was read.
 //!
 //! Nothing in a pass branches on what it finds, for that could not be predicted: a wrong guess costs as much as a
 //! sweep of a hundred columns.
