@@ -140,7 +140,7 @@ impl<T: Cost, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, COLS> {
             if let Some(unproven) = unproven {
                 for (octet, unproven) in unproven.into_iter().enumerate() {
                     if unproven != 0 {
-                        self.solve_again(first + octet * DOUBLES, unproven, &mut tally)?;
+                        self.solve_again(vectors, first + octet * DOUBLES, unproven, &mut tally)?;
                     }
                 }
                 continue;
@@ -166,8 +166,9 @@ impl<T: Cost, const COLS: usize> SolveNarrow<'_, '_, '_, T, COLS> {
     /// Solves problems again whose answers could not be proven: those whose bits are set, from `first` on.
     #[cold]
     #[inline(never)]
-    fn solve_again(
+    fn solve_again<V: Vectors>(
         &mut self,
+        vectors: V,
         first: usize,
         unproven: u8,
         tally: &mut Tally,
@@ -180,9 +181,9 @@ impl<T: Cost, const COLS: usize> SolveNarrow<'_, '_, '_, T, COLS> {
             let mut answer = self.outputs.of_problem(self.shape, first + lane);
             match problem.prepare_at_baseline(&mut scratch[0]) {
                 Ok(instance) => {
-                    let verdict = solver.solve_again(&instance)?;
+                    let verdict = solver.solve_again(vectors, &instance)?;
                     tally.count(&verdict);
-                    answer.conclude_verdict(&problem, &instance, verdict);
+                    answer.conclude_again(&problem, &instance, verdict);
                 }
                 Err(Unprepared::Memory(source)) => return Err(source),
                 // Its costs were judged before, and there is no limit.
@@ -278,7 +279,7 @@ impl<T: Cost, const COLS: usize> Work for SolveGroup<'_, '_, '_, '_, T, COLS> {
                     let is_proven = || proven >> lane & 1 != 0;
                     match evidence(instance, exact, is_proven) {
                         Some(evidence) => Verdict::InDouble(evidence, (answers, lane)),
-                        None => solver.solve_again(instance)?,
+                        None => solver.solve_again(vectors, instance)?,
                     }
                 };
                 tally.count(&verdict);
@@ -290,6 +291,18 @@ impl<T: Cost, const COLS: usize> Work for SolveGroup<'_, '_, '_, '_, T, COLS> {
 }
 
 impl<U: Real> Outputs<'_, U> {
+    /// As [`Outputs::conclude_verdict`], compiled once for all levels.
+    #[cold]
+    #[inline(never)]
+    fn conclude_again<T: Cost, const COLS: usize>(
+        &mut self,
+        problem: &Problem<T>,
+        instance: &Instance<T::Entry>,
+        verdict: Verdict<'_, (&Octet<COLS>, usize)>,
+    ) {
+        self.conclude_verdict(problem, instance, verdict);
+    }
+
     /// Writes all outputs of one problem. An answer in f64 is a lane of an octet.
     #[inline(always)]
     fn conclude_verdict<T: Cost, const COLS: usize>(

@@ -6,7 +6,6 @@ use crate::number::double_double::DoubleDouble;
 use crate::problem::instance::Instance;
 use crate::prove::bound::AreNearEnough;
 use crate::prove::ladder::{Verdict, evidence, solve_in_double_double};
-use crate::simd::baseline::baseline;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, Vectors};
 use crate::solve::augment::Solver;
@@ -74,11 +73,12 @@ impl<const COLS: usize> OctetSolver<COLS> {
         })
     }
 
-    /// Steps 3 and 4, which are rare: with the vectors that every processor has, so that this is compiled once.
+    /// Steps 3 and 4.
     #[cold]
     #[inline(never)]
-    pub fn solve_again<E: Entry>(
+    pub fn solve_again<V: Vectors, E: Entry>(
         &mut self,
+        vectors: V,
         instance: &Instance<E>,
     ) -> Result<Verdict<'_, (&Octet<COLS>, usize)>, TryReserveError> {
         let lane_instance = LaneInstance::of(instance);
@@ -87,9 +87,8 @@ impl<const COLS: usize> OctetSolver<COLS> {
         self.alone.clear();
         self.alone.try_reserve_exact(1)?;
         self.alone.push(Octet::EMPTY);
-        // Whichever level the group was solved at: a flag more or less in lanes that do not count can only lead to a solve in twice
-        // the precision that was not needed.
-        let exact = solve_and_watch(baseline(), &[instances], &mut self.alone);
+        // By the same code as the group, so that a verdict does not depend on the neighbours.
+        let exact = solve_and_watch(vectors, &[instances], &mut self.alone);
         match evidence(instance, exact, || false) {
             Some(evidence) if self.alone[0].infeasible() == 0 => {
                 Ok(Verdict::InDouble(evidence, (&self.alone[0], 0)))

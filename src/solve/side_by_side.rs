@@ -265,8 +265,11 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
             for col in (0..DOUBLES).rev() {
                 let at = chunk * DOUBLES + col;
                 let open = lanes.mask(flags_of(&self.open, at));
-                let reduced = lanes.subtract(costs[col], lanes.load(&self.col_duals[at].0));
-                let through_row = lanes.select(open, lanes.subtract(reduced, offset), infinite);
+                // Settled columns are masked before anything is subtracted: what no level uses may be rounded at none, or answers
+                // would depend on the level.
+                let cost = lanes.select(open, costs[col], infinite);
+                let reduced = lanes.subtract(cost, lanes.load(&self.col_duals[at].0));
+                let through_row = lanes.subtract(reduced, offset);
                 let distance = lanes.load(&self.distance[at].0);
                 let shorter = lanes.less(through_row, distance);
                 let distance = lanes.smaller(through_row, distance);
