@@ -132,3 +132,100 @@ impl<E: Entry, const COLS: usize> Work for AreNearEnough<'_, '_, E, COLS> {
         proven
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::given::{Mask, Options, Problem};
+    use crate::problem::prepare::Scratch;
+    use crate::simd::portable::{Portable, PortableVectors};
+    use crate::solve::octet::LaneInstance;
+    use crate::solve::side_by_side::solve_and_watch;
+    use hungarian_random::Random;
+
+    fn problem(cost: &[f64], n: usize) -> Problem<'_, f64> {
+        Problem {
+            cost,
+            rows: n,
+            cols: n,
+            row_mask: Mask::Uniform(true),
+            col_mask: Mask::Uniform(true),
+            options: Options::default(),
+        }
+    }
+
+    fn uniform(n: usize) -> Vec<f64> {
+        let mut random = Random::new(n as u64);
+        (0..n * n).map(|_| random.uniform()).collect()
+    }
+
+    /// Raises that are too large one by one, and some that only add up to too much.
+    const ONE: f64 = 1e-9;
+    const EACH: f64 = 16.0 * f64::EPSILON;
+
+    #[test]
+    fn duals_that_are_too_high_are_not_near() {
+        let n = 40;
+        let cost = uniform(n);
+        let mut scratch = Scratch::default();
+        scratch.try_reserve(n, n).unwrap();
+        let instance = problem(&cost, n).prepare(PortableVectors, &mut scratch);
+        let instance = instance.ok().unwrap();
+        let mut solver = Solver::<f64>::default();
+        solver.try_reserve(n, n).unwrap();
+        let solved = solver.solve::<_, _, DOUBLES>(Portable::default(), &instance);
+        solved.unwrap();
+        let is_near = |solver: &Solver<f64>| {
+            PortableVectors.run(IsNearEnough {
+                instance: &instance,
+                solver,
+            })
+        };
+        assert!(is_near(&solver));
+        let raise = |solver: &mut Solver<f64>, col: usize, by: f64| {
+            let dual = solver.col_duals().get(col);
+            solver.col_duals_mut().set(col, dual + by);
+        };
+        for col in 0..n {
+            raise(&mut solver, col, ONE);
+            assert!(!is_near(&solver), "column {col}");
+            raise(&mut solver, col, -ONE);
+        }
+        (0..n / 8).for_each(|col| raise(&mut solver, col, EACH));
+        assert!(is_near(&solver));
+        (n / 8..n).for_each(|col| raise(&mut solver, col, EACH));
+        assert!(!is_near(&solver));
+    }
+
+    #[test]
+    fn of_eight_the_one_that_is_too_high_is_not_near() {
+        const N: usize = 16;
+        let cost = uniform(N);
+        let mut scratch = Scratch::default();
+        scratch.try_reserve(N, N).unwrap();
+        let instance = problem(&cost, N).prepare(PortableVectors, &mut scratch);
+        let instances = [LaneInstance::<_, N>::of(&instance.ok().unwrap()); DOUBLES];
+        let mut octets = [Octet::EMPTY];
+        solve_and_watch(PortableVectors, &[instances], &mut octets);
+        let near = |octet: &Octet<N>| {
+            PortableVectors.run(AreNearEnough {
+                instances: &instances,
+                octet,
+                largest: [1.0; DOUBLES],
+            })
+        };
+        let [mut octet] = octets;
+        assert_eq!(near(&octet), u8::MAX);
+        for lane in 0..DOUBLES {
+            for col in 0..N {
+                octet.col_duals[col].0[lane] += ONE;
+                assert_eq!(near(&octet), !(1 << lane), "column {col}");
+                octet.col_duals[col].0[lane] -= ONE;
+            }
+        }
+        (0..N / 8).for_each(|col| octet.col_duals[col].0[3] += EACH);
+        assert_eq!(near(&octet), u8::MAX);
+        (N / 8..N).for_each(|col| octet.col_duals[col].0[3] += EACH);
+        assert_eq!(near(&octet), !(1 << 3));
+    }
+}
