@@ -4,6 +4,11 @@
 //! min_j (c_ij − v_j), or to L/2 if that is less, the duals are feasible, so the sum of what they are lowered by bounds the
 //! distance from the optimum.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "a lane or a column is an index into several arrays at once"
+)]
+
 use crate::problem::instance::Instance;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, LaneWise, Lanes, Vectors, Work};
