@@ -28,6 +28,8 @@ TESTS = [
     "ties",
     "vectors",
 ]
+# As in config.toml.
+TIMEOUTS = ["--timeout-multiplier", "3", "--minimum-test-timeout", "60"]
 # One level of vectors and little optimisation: a mutant is compiled in a fraction of the time. Few random problems: most faults
 # show with the first, and the others are found by tests that look for them.
 ENVIRONMENT = os.environ | {
@@ -56,7 +58,7 @@ def accepted() -> dict[str, str]:
 def try_mutants(tool: str, output: Path, arguments: list[str], tests: list[str]) -> int:
     """Has cargo-mutants hold its mutants against some tests."""
     output.mkdir(parents=True, exist_ok=True)
-    command = [tool, "mutants", "--config", HERE / "config.toml", "--output", output, *arguments, "--", *tests]
+    command = [tool, "mutants", "--output", output, *arguments, "--", *tests]
     return subprocess.run(command, env=ENVIRONMENT, check=False).returncode
 
 
@@ -64,7 +66,8 @@ def main() -> int:
     """Tries, compares, reports."""
     tool, folder, *arguments = sys.argv[1:]
     output = Path(folder)
-    status = try_mutants(tool, output, arguments, [f"--test={test}" for test in TESTS])
+    all_of_these = ["--config", str(HERE / "config.toml"), *arguments]
+    status = try_mutants(tool, output, all_of_these, [f"--test={test}" for test in TESTS])
     if status not in DONE or "--list" in arguments:
         return status
     caught, missed, timed_out = (
@@ -72,7 +75,8 @@ def main() -> int:
     )
     # Unit tests are a second compilation of the core, which only survivors have to pay for.
     if missed:
-        only_these = ["--re", "^(" + "|".join(re.escape(line) for line in missed) + ")$"]
+        # With the configuration, all that it names would be tried again, too.
+        only_these = ["--no-config", *TIMEOUTS, "--re", "^(" + "|".join(re.escape(line) for line in missed) + ")$"]
         status = try_mutants(tool, output / "unit", only_these, ["--lib"])
         if status not in DONE:
             return status
