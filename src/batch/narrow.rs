@@ -16,7 +16,7 @@ use crate::simd::cost::{Cost, Entry, Real};
 use crate::simd::level::Level;
 use crate::simd::ops::{DOUBLES, Vectors, Work};
 use crate::solve::octet::{LaneInstance, Octet, OctetInstances};
-use crate::solve::side_by_side::GROUP;
+use crate::solve::side_by_side::{GROUP, OCTETS};
 
 /// Solves a batch whose sizes have been checked, of problems that are padded to `width` columns (see
 /// [`crate::problem::instance::narrow_width`]), with the vector instructions of a certain level.
@@ -234,9 +234,9 @@ impl<T: Cost, const COLS: usize> Work for SolveGroup<'_, '_, '_, '_, T, COLS> {
         }
         let octets = (last - first).div_ceil(DOUBLES);
         let mut exact = false;
-        let mut lane_instances: Option<[OctetInstances<T::Entry, COLS>; GROUP / DOUBLES]> = None;
+        let mut lane_instances: Option<[OctetInstances<T::Entry, COLS>; OCTETS]> = None;
         if let Some(any) = any {
-            let mut filled = [[any.without_rows(); DOUBLES]; GROUP / DOUBLES];
+            let mut filled = [[any.without_rows(); DOUBLES]; OCTETS];
             for (lane_instance, instance) in filled.as_flattened_mut().iter_mut().zip(&instances) {
                 if let Some(instance) = instance {
                     *lane_instance = LaneInstance::of(instance);

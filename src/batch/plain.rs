@@ -79,7 +79,7 @@ impl<T: Cost, const COLS: usize> PlainGroup<'_, '_, '_, T, COLS> {
             cols: 0,
             half_limit: f64::INFINITY,
         };
-        let mut lane_instances = [[empty; DOUBLES]; GROUP / DOUBLES];
+        let mut lane_instances = [[empty; DOUBLES]; OCTETS];
         for (lane_instance, costs) in lane_instances.as_flattened_mut().iter_mut().zip(costs) {
             *lane_instance = LaneInstance {
                 costs,

@@ -305,18 +305,6 @@ impl LaneWise for Doubles {
         }
         rows
     }
-    #[inline(always)]
-    fn transpose_to_f64(self, vectors: [__m512d; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
-        let mut columns = [[0.0; DOUBLES]; DOUBLES];
-        for (column, vector) in columns.iter_mut().zip(vectors) {
-            self.store(vector, column);
-        }
-        let mut rows = [[0.0; DOUBLES]; DOUBLES];
-        for (row, vector) in rows.iter_mut().zip(self.transpose_f64(columns.each_ref())) {
-            self.store(vector, row);
-        }
-        rows
-    }
 }
 
 /// Columns 2p and 2p + 1 of all rows stand in vector p, row by row.

@@ -101,7 +101,18 @@ pub trait LaneWise: Lanes<DOUBLES, Number = f64> {
     /// Transposes eight vectors into rows of f32: number c of row l is lane l of vector c, rounded to the nearest.
     fn transpose_to_f32(self, vectors: [Self::Vector; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES];
     /// As [`LaneWise::transpose_to_f32`], in f64.
-    fn transpose_to_f64(self, vectors: [Self::Vector; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES];
+    #[inline(always)]
+    fn transpose_to_f64(self, vectors: [Self::Vector; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
+        let mut columns = [[0.0; DOUBLES]; DOUBLES];
+        for (column, vector) in columns.iter_mut().zip(vectors) {
+            self.store(vector, column);
+        }
+        let mut rows = [[0.0; DOUBLES]; DOUBLES];
+        for (row, vector) in rows.iter_mut().zip(self.transpose_f64(columns.each_ref())) {
+            self.store(vector, row);
+        }
+        rows
+    }
 }
 
 /// The vectors of a level, of both precisions.

@@ -296,18 +296,6 @@ impl<S: Native> LaneWise for Doubles<S> {
         }
         rows
     }
-    #[inline(always)]
-    fn transpose_to_f64(self, vectors: [f64x8<S>; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
-        let mut columns = [[0.0; DOUBLES]; DOUBLES];
-        for (column, vector) in columns.iter_mut().zip(vectors) {
-            self.store(vector, column);
-        }
-        let mut rows = [[0.0; DOUBLES]; DOUBLES];
-        for (row, vector) in rows.iter_mut().zip(self.transpose_f64(columns.each_ref())) {
-            self.store(vector, row);
-        }
-        rows
-    }
 }
 
 impl<S: Native> Lanes<SINGLES> for Singles<S> {

@@ -91,7 +91,16 @@ pub(super) fn load_whole_quad<L: Lanes<W>, E: Entry, const W: usize>(
     row: Row<E>,
     quad: usize,
 ) -> [L::Vector; QUAD] {
-    let chunks = &row.costs.as_chunks::<W>().0.as_chunks::<QUAD>().0[quad];
+    let quads = row.costs.as_chunks::<W>().0.as_chunks().0;
+    load_chunks(lanes, &quads[quad])
+}
+
+/// A quad of costs that are all there.
+#[inline(always)]
+fn load_chunks<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    chunks: &[[E; W]; QUAD],
+) -> [L::Vector; QUAD] {
     [
         E::load(lanes, &chunks[0]),
         E::load(lanes, &chunks[1]),
@@ -108,13 +117,7 @@ fn load_costs_from<L: Lanes<W>, E: Entry, const W: usize>(
     start: usize,
 ) -> Option<[L::Vector; QUAD]> {
     let costs = row.get(start..)?.get(..QUAD * W)?;
-    let chunks = costs.as_chunks::<W>().0;
-    Some([
-        E::load(lanes, &chunks[0]),
-        E::load(lanes, &chunks[1]),
-        E::load(lanes, &chunks[2]),
-        E::load(lanes, &chunks[3]),
-    ])
+    Some(load_chunks(lanes, costs.as_chunks::<W>().0.first_chunk()?))
 }
 
 /// A quad of costs that reaches beyond the end of the row, loaded in part. A little slower than [`load_costs_from`].
