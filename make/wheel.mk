@@ -17,7 +17,8 @@ wheel: $(WHEEL_BUILDS) $(WHEEL_TOOLS)/.complete ## build one wheel in build/whee
 	rm -rf $(WHEEL_STAGE) $(WHEEL)/unrepaired $(WHEEL)/dist
 	mkdir -p $(WHEEL_STAGE)/hungarian_loss/_builds
 	cp LICENSE python_shim/pyproject.toml python_shim/setup.py $(WHEEL_STAGE)
-	cp $(PACKAGE)/*.py $(PACKAGE)/py.typed $(WHEEL_STAGE)/hungarian_loss
+	cd python_shim && find hungarian_loss -name '*.py' -exec cp --parents -t $(abspath $(WHEEL_STAGE)) {} +
+	cp $(PACKAGE)/py.typed $(WHEEL_STAGE)/hungarian_loss
 	cp -r $(WHEEL_TENSORFLOWS:%=$(WHEEL)/builds/%) $(WHEEL_STAGE)/hungarian_loss/_builds
 	$(WHEEL_TOOLS)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --wheel-dir $(WHEEL)/unrepaired $(WHEEL_STAGE)

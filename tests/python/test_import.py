@@ -37,18 +37,23 @@ def test_exports_what_is_documented():
 
 def test_no_module_imports_one_that_imports_it():
     """What is imported within functions, and for types only, counts too."""
-    imports = {}
-    for file in PACKAGE.glob("*.py"):
+    files = {module_name(file): file for file in PACKAGE.rglob("*.py")}
+    graph = {}
+    for module, file in files.items():
         found = [
             node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)
         ]
         assert not any(node.level for node in found), f"{file.name}: imports are written from the package"
-        modules = {node.module for node in found}
-        modules |= {f"{node.module}.{alias.name}" for node in found for alias in node.names}
-        imports[file.stem] = {module.removeprefix("hungarian_loss.") for module in modules}
-    graph = {module: named & imports.keys() for module, named in imports.items()}
-    assert "_assignment" in graph["_losses"]
+        # What is imported from a package may be a module of it.
+        names = [(node.module, f"{node.module}.{alias.name}") for node in found for alias in node.names]
+        graph[module] = {name if name in files else of for of, name in names} & files.keys()
+    assert "hungarian_loss._assignment" in graph["hungarian_loss._losses"]
     graphlib.TopologicalSorter(graph).prepare()  # raises a CycleError that names a circle
+
+
+def module_name(file):
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def test_says_that_it_is_typed():

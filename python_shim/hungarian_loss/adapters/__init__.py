@@ -1,0 +1,1 @@
+"""Exact matching for other packages' detectors: one module for each package, named as it is."""
