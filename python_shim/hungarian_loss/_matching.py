@@ -143,14 +143,18 @@ class GradientGate:
         self.is_good: Any = None
 
     def __call__(self, *objects: Any) -> Any:
-        """``objects``, each ``[B, ..., ...]``."""
+        """``objects``, each ``[B, ...]``."""
 
         @tf.custom_gradient
         def gate(*objects: Any) -> Any:
             def gradient(*upstream: Any) -> list[Any]:
-                passes = self.is_good[:, tf.newaxis, tf.newaxis]
-                return [tf.where(passes, slope, tf.zeros_like(slope)) for slope in upstream]
+                return [tf.where(_in_front(self.is_good, slope), slope, tf.zeros_like(slope)) for slope in upstream]
 
             return objects, gradient
 
         return gate(*objects)
+
+
+def _in_front(flags: Any, values: Any) -> Any:
+    """``flags`` ``[B]``, so that they broadcast to ``values`` ``[B, ...]``."""
+    return flags[(..., *(tf.newaxis,) * (values.shape.rank - 1))]

@@ -1,1 +1,34 @@
 """Detection as set prediction: the loss of the DETR family, a model class for it, and the costs that it is made of."""
+
+from hungarian_loss import _keras
+
+_reason = _keras.why_not()
+if _reason is not None:
+    raise ImportError(_reason)
+
+from hungarian_loss.detection._boxes import box_iou, complete_iou, distance_iou, generalized_iou  # noqa: E402
+from hungarian_loss.detection._costs import (  # noqa: E402
+    dice_cost,
+    focal_class_cost,
+    giou_cost,
+    l1_cost,
+    mask_cost,
+    softmax_class_cost,
+)
+from hungarian_loss.detection._detr_loss import DetrLoss  # noqa: E402
+from hungarian_loss.detection._model import SetPredictionModel  # noqa: E402
+
+__all__ = [
+    "DetrLoss",
+    "SetPredictionModel",
+    "box_iou",
+    "complete_iou",
+    "dice_cost",
+    "distance_iou",
+    "focal_class_cost",
+    "generalized_iou",
+    "giou_cost",
+    "l1_cost",
+    "mask_cost",
+    "softmax_class_cost",
+]

@@ -1,0 +1,231 @@
+"""Boxes: the formats they are written in, and how much two of them overlap."""
+
+import math
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from hungarian_loss._types import Tensor, TensorLike
+
+# By KerasHub's names, without "rel_": what overlaps with what is the same in pixels and in parts of the image.
+_FORMATS = ("xyxy", "yxyx", "xywh", "center_xywh", "center_yxhw")
+BOX_FORMATS = (*_FORMATS, *(f"rel_{name}" for name in _FORMATS))
+
+
+class Boxes(NamedTuple):
+    """Boxes by their edges, each a tensor ``[...]``."""
+
+    left: Any
+    top: Any
+    right: Any
+    bottom: Any
+
+    @property
+    def width(self) -> Any:
+        return self.right - self.left
+
+    @property
+    def height(self) -> Any:
+        return self.bottom - self.top
+
+    @property
+    def area(self) -> Any:
+        """``[...]``; 0 where an edge is beyond the opposite one."""
+        return tf.nn.relu(self.width) * tf.nn.relu(self.height)
+
+    @property
+    def center(self) -> tuple[Any, Any]:
+        """x and y, each ``[...]``."""
+        return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
+
+def checked_format(box_format: str) -> str:
+    """The format itself.
+
+    Raises:
+      ValueError: not one of ``BOX_FORMATS``.
+    """
+    if box_format not in BOX_FORMATS:
+        raise ValueError(f"box_format must be one of {', '.join(BOX_FORMATS)}, got {box_format!r}")
+    return box_format
+
+
+def edges(boxes: TensorLike, box_format: str) -> Boxes:
+    """Boxes ``[..., 4]`` by their edges.
+
+    Raises:
+      ValueError: not four numbers a box, or an unknown format.
+    """
+    boxes = _four_numbers(boxes)
+    one, two, three, four = tf.unstack(boxes, num=4, axis=-1)
+    match checked_format(box_format).removeprefix("rel_"):
+        case "xyxy":
+            return Boxes(one, two, three, four)
+        case "yxyx":
+            return Boxes(two, one, four, three)
+        case "xywh":
+            return Boxes(one, two, one + three, two + four)
+        case "center_xywh":
+            return Boxes(one - three / 2, two - four / 2, one + three / 2, two + four / 2)
+        case _:
+            return Boxes(two - four / 2, one - three / 2, two + four / 2, one + three / 2)
+
+
+def center_and_size(boxes: Tensor, box_format: str) -> tuple[Any, Any, Any, Any]:
+    """Center x, center y, width and height of boxes ``[..., 4]``, each ``[...]``: what DETR takes the L1 distance of."""
+    one, two, three, four = tf.unstack(_four_numbers(boxes), num=4, axis=-1)
+    match checked_format(box_format).removeprefix("rel_"):
+        case "center_xywh":
+            return one, two, three, four
+        case "center_yxhw":
+            return two, one, four, three
+        case _:
+            by_edges = edges(boxes, box_format)
+            return *by_edges.center, by_edges.width, by_edges.height
+
+
+def box_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") -> Tensor:
+    """Intersection over union of two boxes.
+
+    Args:
+      a: ``[..., 4]``.
+      b: ``[..., 4]``; the dimensions in front broadcast: ``a[..., :, None, :]`` and ``b[..., None, :, :]`` give every pair.
+      box_format: How boxes are written: ``"xyxy"``, ``"yxyx"``, ``"xywh"``, ``"center_xywh"``, ``"center_yxhw"``, or one
+        of these after ``"rel_"``. Both in the same unit.
+
+    Returns:
+      ``[...]`` in [0, 1]; 0 where the union is empty. Its gradient is finite for empty, touching and equal boxes.
+
+    Raises:
+      ValueError: an unknown format, or not four numbers a box.
+    """
+    return iou_of(edges(a, box_format), edges(b, box_format))
+
+
+def generalized_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") -> Tensor:
+    """Generalized intersection over union (Rezatofighi et al. 2019, arXiv:1902.09630).
+
+    That is the IoU less the share of the hull, the least box around both, that neither covers.
+
+    Args:
+      a: ``[..., 4]``.
+      b: ``[..., 4]``; broadcasts as in :func:`box_iou`.
+      box_format: As in :func:`box_iou`.
+
+    Returns:
+      ``[...]`` in (−1, 1]: 1 for equal boxes, toward −1 for distant ones. Its gradient is finite everywhere.
+
+    Raises:
+      ValueError: as :func:`box_iou`.
+    """
+    return giou_of(edges(a, box_format), edges(b, box_format))
+
+
+def distance_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") -> Tensor:
+    """Distance IoU (Zheng et al. 2020, arXiv:1911.08287): the IoU less (distance of the centers / diagonal of the hull)².
+
+    Args:
+      a: ``[..., 4]``.
+      b: ``[..., 4]``; broadcasts as in :func:`box_iou`.
+      box_format: As in :func:`box_iou`.
+
+    Returns:
+      ``[...]`` in (−1, 1]. Its gradient is finite everywhere.
+
+    Raises:
+      ValueError: as :func:`box_iou`.
+    """
+    return diou_of(edges(a, box_format), edges(b, box_format))
+
+
+def complete_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") -> Tensor:
+    """Complete IoU (Zheng et al. 2020, arXiv:1911.08287): the distance IoU less a penalty for other proportions.
+
+    The penalty is α·v with v = 4/π² (arctan(width/height) of a − that of b)² and α = v / (1 − IoU + v). As in the paper α has no
+    gradient.
+
+    Args:
+      a: ``[..., 4]``.
+      b: ``[..., 4]``; broadcasts as in :func:`box_iou`.
+      box_format: As in :func:`box_iou`.
+
+    Returns:
+      ``[...]`` in (−2, 1]. Its gradient is finite everywhere.
+
+    Raises:
+      ValueError: as :func:`box_iou`.
+    """
+    return ciou_of(edges(a, box_format), edges(b, box_format))
+
+
+# The same of boxes by their edges.
+
+
+def iou_of(a: Boxes, b: Boxes) -> Any:
+    """Intersection over union ``[...]``."""
+    intersection, union = _intersection_and_union(a, b)
+    return tf.math.divide_no_nan(intersection, union)
+
+
+def giou_of(a: Boxes, b: Boxes) -> Any:
+    """Generalized IoU ``[...]``."""
+    intersection, union = _intersection_and_union(a, b)
+    hull = _hull(a, b).area
+    return tf.math.divide_no_nan(intersection, union) - tf.math.divide_no_nan(hull - union, hull)
+
+
+def diou_of(a: Boxes, b: Boxes) -> Any:
+    """Distance IoU ``[...]``."""
+    hull = _hull(a, b)
+    diagonal = tf.square(hull.width) + tf.square(hull.height)
+    apart = sum(tf.math.squared_difference(one, other) for one, other in zip(a.center, b.center, strict=True))
+    return iou_of(a, b) - tf.math.divide_no_nan(apart, diagonal)
+
+
+def ciou_of(a: Boxes, b: Boxes) -> Any:
+    """Complete IoU ``[...]``."""
+    unlike = 4 / math.pi**2 * tf.math.squared_difference(_proportion(a), _proportion(b))
+    weight = tf.stop_gradient(tf.math.divide_no_nan(unlike, 1 - iou_of(a, b) + unlike))
+    return diou_of(a, b) - weight * unlike
+
+
+# By the names that DetrLoss takes.
+IOU_OF = {"giou": giou_of, "diou": diou_of, "ciou": ciou_of}
+
+
+def _intersection_and_union(a: Boxes, b: Boxes) -> tuple[Any, Any]:
+    shared = Boxes(
+        tf.maximum(a.left, b.left),
+        tf.maximum(a.top, b.top),
+        tf.minimum(a.right, b.right),
+        tf.minimum(a.bottom, b.bottom),
+    )
+    intersection = shared.area
+    return intersection, a.area + b.area - intersection
+
+
+def _hull(a: Boxes, b: Boxes) -> Boxes:
+    """The least box around both."""
+    return Boxes(
+        tf.minimum(a.left, b.left),
+        tf.minimum(a.top, b.top),
+        tf.maximum(a.right, b.right),
+        tf.maximum(a.bottom, b.bottom),
+    )
+
+
+def _proportion(boxes: Boxes) -> Any:
+    """arctan(width/height), 0 for a point."""
+    width, height = tf.nn.relu(boxes.width), tf.nn.relu(boxes.height)
+    # Divided by the longer one: the gradient of atan2 divides by the sum of their squares, which could be too small.
+    longer = tf.stop_gradient(tf.maximum(width, height))
+    is_point = tf.equal(longer, 0)
+    longer = tf.where(is_point, tf.ones_like(longer), longer)
+    return tf.atan2(width / longer, tf.where(is_point, tf.ones_like(height), height / longer))
+
+
+def _four_numbers(boxes: TensorLike) -> Any:
+    boxes = tf.convert_to_tensor(boxes)
+    if boxes.shape.rank is not None and (boxes.shape.rank == 0 or boxes.shape[-1] not in (None, 4)):
+        raise ValueError(f"boxes must be [..., 4], got shape {boxes.shape}")
+    return boxes

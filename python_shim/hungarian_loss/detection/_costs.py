@@ -1,0 +1,146 @@
+"""What a pair of a true and a predicted object costs, by class, box or mask."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from hungarian_loss._types import Tensor, TensorLike
+from hungarian_loss.detection._boxes import IOU_OF, Boxes, center_and_size, edges
+
+
+def softmax_class_cost(labels: TensorLike, logits: TensorLike) -> Tensor:
+    """Minus the probability that each prediction gives to the class of each true object (DETR, arXiv:2005.12872, eq. 1).
+
+    Args:
+      labels: Whole numbers ``[..., n]``: classes of the true objects. What stands at a negative one is arbitrary.
+      logits: ``[..., m, channels]``; a channel beyond the classes may mean "no object".
+
+    Returns:
+      ``[..., n, m]`` in [−1, 0], of the type of ``logits``.
+    """
+    return -_of_class(tf.nn.softmax(logits), labels)
+
+
+def focal_class_cost(labels: TensorLike, logits: TensorLike, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """What focal loss changes by when a prediction takes an object's class (Deformable DETR, arXiv:2010.04159).
+
+    With p = sigmoid(logit): −α (1 − p)^γ log p + (1 − α) p^γ log(1 − p).
+
+    Args:
+      labels: Whole numbers ``[..., n]``: classes of the true objects. What stands at a negative one is arbitrary.
+      logits: ``[..., m, classes]``.
+      alpha: Weight of positives; negatives weigh 1 − α.
+      gamma: How much easy examples are played down.
+
+    Returns:
+      ``[..., n, m]``, of the type of ``logits``.
+    """
+    logits = tf.convert_to_tensor(logits)
+    labels = tf.convert_to_tensor(labels)
+
+    def cost(logits: Any) -> Any:
+        positive = alpha * power(tf.sigmoid(-logits), gamma) * tf.nn.softplus(-logits)
+        return positive - (1 - alpha) * power(tf.sigmoid(logits), gamma) * tf.nn.softplus(logits)
+
+    # Whichever is fewer: classes, or objects to look at.
+    objects, classes = labels.shape[-1], logits.shape[-1]
+    if objects is not None and classes is not None and objects > classes:
+        return _of_class(cost(logits), labels)
+    return cost(_of_class(logits, labels))
+
+
+def l1_cost(true: TensorLike, pred: TensorLike, *, box_format: str = "center_xywh") -> Tensor:
+    """Sum of the absolute differences in center x, center y, width and height (DETR, arXiv:2005.12872).
+
+    Args:
+      true: Boxes ``[..., n, 4]``.
+      pred: Boxes ``[..., m, 4]``.
+      box_format: How both are written, see :func:`box_iou`. The distance is of center and size whatever it is, in their unit.
+
+    Returns:
+      ``[..., n, m]``.
+
+    Raises:
+      ValueError: as :func:`box_iou`.
+    """
+    pairs = zip(center_and_size(true, box_format), center_and_size(pred, box_format), strict=True)
+    return tf.add_n([tf.abs(one[..., :, tf.newaxis] - other[..., tf.newaxis, :]) for one, other in pairs])
+
+
+def giou_cost(true: TensorLike, pred: TensorLike, *, box_format: str = "center_xywh", iou: str = "giou") -> Tensor:
+    """Minus the generalized IoU of every pair.
+
+    Args:
+      true: Boxes ``[..., n, 4]``.
+      pred: Boxes ``[..., m, 4]``.
+      box_format: How both are written, see :func:`box_iou`.
+      iou: ``"giou"``, ``"diou"`` or ``"ciou"``.
+
+    Returns:
+      ``[..., n, m]`` in [−1, 1), for ``"ciou"`` in [−1, 2).
+
+    Raises:
+      ValueError: as :func:`box_iou`.
+    """
+    rows = Boxes(*(edge[..., :, tf.newaxis] for edge in edges(true, box_format)))
+    cols = Boxes(*(edge[..., tf.newaxis, :] for edge in edges(pred, box_format)))
+    return -IOU_OF[iou](rows, cols)
+
+
+def dice_cost(true: TensorLike, logits: TensorLike) -> Tensor:
+    """One minus the dice coefficient of every pair of masks, (2 Σtp + 1) / (Σt + Σp + 1) (MaskFormer, arXiv:2107.06278).
+
+    Args:
+      true: ``[..., n, points]``: 1 where the object is, else 0, at all pixels or at sampled points (Mask2Former, arXiv:2112.01527).
+      logits: ``[..., m, points]`` of the predicted masks, at the same points.
+
+    Returns:
+      ``[..., n, m]`` in [0, 1).
+    """
+    pred = tf.sigmoid(logits)
+    true = tf.cast(true, pred.dtype)
+    shared = tf.matmul(true, pred, transpose_b=True)
+    both = tf.reduce_sum(true, axis=-1)[..., :, tf.newaxis] + tf.reduce_sum(pred, axis=-1)[..., tf.newaxis, :]
+    return 1 - (2 * shared + 1) / (both + 1)
+
+
+def mask_cost(true: TensorLike, logits: TensorLike, *, alpha: float | None = None, gamma: float = 2.0) -> Tensor:
+    """Mean cross entropy over the points, of every pair of masks (Mask2Former, arXiv:2112.01527).
+
+    Args:
+      true: ``[..., n, points]``: 1 where the object is, else 0, at all pixels or at sampled points.
+      logits: ``[..., m, points]`` of the predicted masks, at the same points.
+      alpha: Where given, focal loss with this weight of positives takes the place of cross entropy (MaskFormer,
+        arXiv:2107.06278, with 0.25).
+      gamma: How much focal loss plays down easy points.
+
+    Returns:
+      ``[..., n, m]``; 0 where there is no point.
+    """
+    logits = tf.convert_to_tensor(logits)
+    true = tf.cast(true, logits.dtype)
+    inside, outside = tf.nn.softplus(-logits), tf.nn.softplus(logits)
+    if alpha is not None:
+        inside *= alpha * power(tf.sigmoid(-logits), gamma)
+        outside *= (1 - alpha) * power(tf.sigmoid(logits), gamma)
+    points = tf.cast(tf.maximum(tf.shape(logits)[-1], 1), logits.dtype)
+    # Σ t·inside + (1 − t)·outside, for all pairs at once.
+    outside_everywhere = tf.reduce_sum(outside, axis=-1)[..., tf.newaxis, :]
+    return (tf.matmul(true, inside - outside, transpose_b=True) + outside_everywhere) / points
+
+
+def power(base: Any, exponent: float) -> Any:
+    """``base ** exponent``; the square, which nearly everybody asks for, is cheaper as such."""
+    return tf.square(base) if exponent == 2 else tf.pow(base, tf.constant(exponent, base.dtype))
+
+
+def _of_class(values: Any, labels: TensorLike) -> Any:
+    """Of ``values`` ``[..., m, channels]`` those at the channels ``labels`` ``[..., n]``: ``[..., n, m]``."""
+    values, labels = tf.convert_to_tensor(values), tf.convert_to_tensor(labels)
+    labels = tf.clip_by_value(tf.cast(labels, tf.int32), 0, tf.shape(values)[-1] - 1)
+    if values.shape[:-2] != labels.shape[:-1] or not values.shape[:-2].is_fully_defined():
+        lead = tf.broadcast_dynamic_shape(tf.shape(values)[:-2], tf.shape(labels)[:-1])
+        values = tf.broadcast_to(values, tf.concat([lead, tf.shape(values)[-2:]], axis=0))
+        labels = tf.broadcast_to(labels, tf.concat([lead, tf.shape(labels)[-1:]], axis=0))
+    # No product with ones and zeros, which a GPU may round.
+    return tf.linalg.matrix_transpose(tf.gather(values, labels, axis=-1, batch_dims=labels.shape.rank - 1))

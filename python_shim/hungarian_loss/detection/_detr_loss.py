@@ -1,0 +1,309 @@
+"""``DetrLoss``: the loss of the DETR family."""
+
+import inspect
+import math
+import numbers
+from collections.abc import Collection
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from hungarian_loss._assignment import Assignment, linear_assignment
+from hungarian_loss._matching import GradientGate, Matching, is_solved
+from hungarian_loss._objects import per_sample_weight
+from hungarian_loss._types import Tensor, TensorLike
+from hungarian_loss.detection._boxes import IOU_OF, checked_format
+from hungarian_loss.detection._classification import CLASSIFICATIONS, Classification, Settings
+from hungarian_loss.detection._costs import giou_cost, l1_cost
+from hungarian_loss.detection._normalization import Divisors
+from hungarian_loss.detection._sets import Denoising, Predictions, Truth, read_predictions, read_truth
+from hungarian_loss.detection._targets import Sums, Targets, of_assignment, of_denoising, sums_of
+
+_NORMALIZATIONS = ("batch", "sample")
+
+
+@keras.saving.register_keras_serializable(package="hungarian_loss")
+class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
+    """The loss of DETR and its family: objects and predictions matched one to one, then class, L1 and IoU terms.
+
+    Example::
+
+        model = SetPredictionModel(inputs, {"boxes": boxes, "logits": logits})
+        model.compile(optimizer="adamw", loss=DetrLoss(num_classes=20))
+        model.fit(images, {"boxes": true_boxes, "labels": true_labels})
+
+    Predictions without an object learn to say "no object". All layers of a decoder are matched in one call of the op, each by
+    itself. No gradient flows into the choice of the matching, nor into y_true.
+
+    ``call`` returns ``[B]``, whose mean over the batch is the loss of DETR: with ``objects`` the number of real objects in the batch, at
+    least 1,
+
+    * class: Σ w·cross entropy / Σ w over all predictions, w = ``no_object_weight`` without an object and 1 with one; for focal and
+      varifocal Σ loss / objects;
+    * box: Σ (\\|Δ center x| + \\|Δ center y| + \\|Δ width| + \\|Δ height|) / objects;
+    * giou: Σ (1 − IoU of the chosen kind) / objects.
+
+    Under a ``tf.distribute`` strategy objects and weights are counted over all replicas, so that losses and gradients are those of
+    one device with the whole batch. A sample with a NaN has loss NaN and zero gradient; the matching of its neighbours is untouched.
+
+    **y_true**: ``{"boxes": [B, n, 4], "labels": [B, n]}`` with a negative label in empty slots, or packed ``[B, n, 5]``, a box and its
+    label. Both may be ragged along n.
+
+    **y_pred**: ``{"boxes": [B, m, 4], "logits": [B, m, channels]}``, or packed ``[B, m, 4 + channels]``, or ``[B, layers, m, 4 + channels]``
+    with the last decoder layer last. ``channels`` is ``num_classes + 1`` for softmax, the last one "no object", else ``num_classes``. A
+    dict may also hold
+
+    * ``"auxiliary"``: a list of such dicts, one for each decoder layer before the last;
+    * ``"denoising"``: ``{"boxes": [B, d, 4], "logits": [B, d, channels], "target": [B, d]}``, predictions from noised objects, which pass
+      by the matcher: target is the slot of each one's object in y_true, negative for none (DN-DETR, arXiv:2203.01305). Then each
+      auxiliary dict has ``"denoising"`` too, without a target. Their terms are divided by the number of those with an object.
+
+    Other keys are ignored. Keras itself calls a loss once for each output of a model, so dicts need a :class:`SetPredictionModel`;
+    packed tensors go with any model. Half-precision inputs are computed in float32.
+
+    Args:
+      num_classes: Number of classes C; labels are 0 to C − 1.
+      classification: ``"softmax"`` (DETR, Carion et al. 2020), ``"focal"`` (Deformable DETR, Zhu et al. 2021) or ``"varifocal"``
+        (RT-DETR, Zhao et al. 2024).
+      class_cost: Weight of the class in the matching: minus the probability of the object's class, or :func:`focal_class_cost`.
+      box_cost: Weight of :func:`l1_cost` in the matching.
+      giou_cost: Weight of :func:`giou_cost` in the matching.
+      class_weight: Weight of the class term in the loss.
+      box_weight: Weight of the box term in the loss.
+      giou_weight: Weight of the IoU term in the loss.
+      no_object_weight: What a prediction without an object weighs, for softmax.
+      focal_alpha: What positives weigh in the focal cost and loss; negatives weigh 1 − α. In the varifocal loss, where a positive
+        weighs its IoU, only the latter counts.
+      focal_gamma: How much easy examples are played down.
+      iou: ``"giou"``, ``"ciou"`` or ``"diou"``, in matching and loss.
+      box_format: How all boxes are written, see :func:`box_iou`. L1 is of center and size whatever it is, in the boxes' unit.
+      normalization: ``"batch"``, as above, or ``"sample"``: each image divides by its own objects and weights.
+      auxiliary_weight: What a layer before the last weighs.
+      repeats: How many predictions each object may be matched with (one-to-many, H-DETR, arXiv:2207.13080); it counts as so many.
+      groups: Number of groups of queries, side by side in m, each matched by itself (Group DETR, arXiv:2207.13085); objects count once
+        for each.
+      reduction: As in every Keras loss; ``None`` for one value per sample.
+      name: Name of the loss.
+      dtype: Type to compute in; default: Keras's float type.
+
+    Raises:
+      ValueError: an argument is none of the above. When called: shapes do not fit, ``sample_weight`` is not a scalar, ``[B]`` or
+        ``[B, 1]``.
+      tf.errors.InvalidArgumentError: shapes do not fit, or a label is not below ``num_classes``, which shows only when run. Under XLA and
+        where there is a GPU such a label makes the sample's loss NaN instead.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        classification: str = "softmax",
+        class_cost: float = 1.0,
+        box_cost: float = 5.0,
+        giou_cost: float = 2.0,
+        class_weight: float = 1.0,
+        box_weight: float = 5.0,
+        giou_weight: float = 2.0,
+        no_object_weight: float = 0.1,
+        focal_alpha: float = 0.25,
+        focal_gamma: float = 2.0,
+        iou: str = "giou",
+        box_format: str = "center_xywh",
+        normalization: str = "batch",
+        auxiliary_weight: float = 1.0,
+        repeats: int = 1,
+        groups: int = 1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "detr_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.num_classes = _whole("num_classes", num_classes)
+        self.classification = _one_of("classification", classification, CLASSIFICATIONS)
+        self.class_cost = _number("class_cost", class_cost)
+        self.box_cost = _number("box_cost", box_cost)
+        self.giou_cost = _number("giou_cost", giou_cost)
+        self.class_weight = _number("class_weight", class_weight)
+        self.box_weight = _number("box_weight", box_weight)
+        self.giou_weight = _number("giou_weight", giou_weight)
+        self.no_object_weight = _number("no_object_weight", no_object_weight)
+        self.focal_alpha = _number("focal_alpha", focal_alpha, most=1.0)
+        self.focal_gamma = _number("focal_gamma", focal_gamma)
+        self.iou = _one_of("iou", iou, IOU_OF)
+        self.box_format = checked_format(box_format)
+        self.normalization = _one_of("normalization", normalization, _NORMALIZATIONS)
+        self.auxiliary_weight = _number("auxiliary_weight", auxiliary_weight)
+        self.repeats = _whole("repeats", repeats)
+        self.groups = _whole("groups", groups)
+        if self.class_cost == self.box_cost == self.giou_cost == 0:
+            raise ValueError("one of class_cost, box_cost and giou_cost must be above 0: nothing else is matched by")
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: TensorLike | None = None) -> Tensor:
+        """Loss reduced over the batch, like every Keras loss; ``sample_weight`` is a scalar, ``[B]`` or ``[B, 1]``."""
+        with tf.name_scope(self.name):
+            return self._reduced(self.call(y_true, y_pred), sample_weight, self.reduction)
+
+    def call(self, y_true: Any, y_pred: Any) -> Tensor:
+        """Loss of each image, ``[B]``."""
+        return tf.add_n(list(self._values(y_true, y_pred).values()))
+
+    def components(self, y_true: Any, y_pred: Any, sample_weight: TensorLike | None = None) -> dict[str, Tensor]:
+        """The terms of the loss, weighted, reduced over the batch: they add up to the loss.
+
+        Args:
+          y_true: As in the loss.
+          y_pred: As in the loss.
+          sample_weight: A scalar, ``[B]`` or ``[B, 1]``.
+
+        Returns:
+          Scalars ``"class"``, ``"box"`` and ``"giou"`` of the last layer, ``"auxiliary_0_class"`` and so on of those before it, then
+          ``"denoising_class"``, ``"auxiliary_0_denoising_class"`` and so on. With ``reduction=None`` they are means over the batch.
+        """
+        return self.with_components(y_true, y_pred, sample_weight)[1]
+
+    def with_components(
+        self, y_true: Any, y_pred: Any, sample_weight: TensorLike | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and its :meth:`components`, with one matching for both."""
+        with tf.name_scope(self.name):
+            values = self._values(y_true, y_pred)
+            total = self._reduced(tf.add_n(list(values.values())), sample_weight, self.reduction)
+            reduction = self.reduction or "sum_over_batch_size"
+            return total, {name: self._reduced(value, sample_weight, reduction) for name, value in values.items()}
+
+    def match(self, y_true: Any, y_pred: Any) -> Matching:
+        """What the last layer is matched by: costs ``[B, n, m]``, who exists, and the assignment.
+
+        With ``repeats`` n counts each object so many times, one copy beside the other. With ``groups`` it is the first group, the one that is used
+        when training is over.
+        """
+        truth, predictions, _ = self._read(y_true, y_pred)
+        objects = truth.repeated(self.repeats)
+        last = Predictions(predictions.boxes[:, -1:], predictions.logits[:, -1:]).in_groups(self.groups)
+        first = Predictions(last.boxes[:, :1], last.logits[:, :1])
+        cost, assignment = self._match(objects, first)
+        return Matching(cost[:, 0], objects.exists, None, Assignment(*(output[:, 0] for output in assignment)))
+
+    def _reduced(self, values: Any, sample_weight: Any, reduction: str | None) -> Any:
+        if sample_weight is not None:
+            sample_weight = per_sample_weight(sample_weight, values)
+        return _Reduction(reduction=reduction, dtype=self.dtype)(values, values, sample_weight)
+
+    def _read(self, y_true: Any, y_pred: Any) -> tuple[Truth, Predictions, Denoising | None]:
+        dtype = tf.float64 if self.dtype == "float64" else tf.float32
+        truth = read_truth(y_true, dtype)
+        channels = self.num_classes + self._classification.has_no_object
+        predictions, denoising = read_predictions(y_pred, truth, channels, dtype)
+        return self._with_checked_labels(truth), predictions, denoising
+
+    def _with_checked_labels(self, truth: Truth) -> Truth:
+        if tf.config.list_logical_devices("GPU"):
+            return truth  # It would wait for the device. The loss of such a sample is NaN.
+        largest = tf.reduce_max(truth.labels)
+        sentence = f"labels must be below num_classes, {self.num_classes}, and negative in empty slots; the largest is"
+        check = tf.debugging.Assert(largest < self.num_classes, [sentence, largest])
+        with tf.control_dependencies([] if check is None else [check]):
+            return Truth(truth.boxes, tf.identity(truth.labels))
+
+    @property
+    def _classification(self) -> Classification:
+        return CLASSIFICATIONS[self.classification]
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings(self.no_object_weight, self.focal_alpha, self.focal_gamma)
+
+    def _match(self, truth: Truth, predictions: Predictions) -> tuple[Any, Assignment]:
+        """Costs ``[B, layers, n, m]`` and the assignments of each layer. The choice has no gradient."""
+        boxes, logits = (tf.stop_gradient(one) for one in predictions)
+        true_boxes, labels = truth.boxes[:, tf.newaxis], truth.labels[:, tf.newaxis]
+        terms = []
+        if self.class_cost:
+            terms.append(self.class_cost * self._classification.cost(labels, logits, self._settings))
+        if self.box_cost:
+            terms.append(self.box_cost * l1_cost(true_boxes, boxes, box_format=self.box_format))
+        if self.giou_cost:
+            terms.append(self.giou_cost * giou_cost(true_boxes, boxes, box_format=self.box_format, iou=self.iou))
+        cost = tf.add_n(terms)
+        return cost, linear_assignment(cost, row_mask=truth.exists[:, tf.newaxis])
+
+    def _values(self, y_true: Any, y_pred: Any) -> dict[str, Any]:
+        """The terms of each image's loss, ``[B]`` each, by their names."""
+        truth, predictions, denoising = self._read(y_true, y_pred)
+        gate = GradientGate()
+        predictions = Predictions(*gate(*predictions))
+        objects, sets = truth.repeated(self.repeats), predictions.in_groups(self.groups)
+        _, assignment = self._match(objects, sets)
+        number = self.groups * tf.reduce_sum(tf.cast(objects.exists, objects.boxes.dtype), axis=1, keepdims=True)
+        targets = of_assignment(assignment, objects, self.num_classes)
+        parts = [("", self._sums(sets, targets, predictions.layers), number)]
+        if denoising is not None:
+            noised = Predictions(*gate(*denoising.predictions))
+            targets = of_denoising(denoising, truth, self.num_classes)
+            number = tf.reshape(targets.pairs.count, [-1, noised.layers])[:, :1]
+            parts.append(("denoising_", self._sums(noised, targets, noised.layers), number))
+
+        values = self._means(parts)
+        total = tf.add_n(list(values.values()))
+        solved = is_solved(assignment)
+        labels_are_known = tf.reduce_all(truth.labels < self.num_classes, axis=1)
+        gate.is_good = tf.reduce_all(solved, axis=1) & labels_are_known & tf.math.is_finite(total)
+        # Of what it cannot solve the op says NaN or +inf.
+        bad = tf.reduce_sum(tf.where(solved, tf.zeros_like(assignment.total_cost), assignment.total_cost), axis=1)
+        bad = tf.where(labels_are_known, tf.cast(bad, total.dtype) + total, math.nan)
+        return {name: tf.where(gate.is_good, value, tf.stop_gradient(bad)) for name, value in values.items()}
+
+    def _sums(self, predictions: Predictions, targets: Targets, layers: int) -> Sums:
+        return sums_of(predictions, targets, layers, self._classification, self._settings, self.iou, self.box_format)
+
+    def _means(self, parts: list[tuple[str, Sums, Any]]) -> dict[str, Any]:
+        """Weighted means by name, those of the last layer first; a part comes with its number of objects ``[B, 1]``."""
+        counts = [count for _, sums, number in parts for count in (number, sums.weights) if count is not None]
+        divisors = iter(Divisors(counts, over_batch=self.normalization == "batch"))
+        values = {}
+        for part, sums, _ in parts:
+            per_object = next(divisors)
+            per_weight = per_object if sums.weights is None else next(divisors)
+            means = {
+                "class": self.class_weight
+                * per_weight(sums.classes, at_least=0.0 if sums.weights is not None else 1.0),
+                "box": self.box_weight * per_object(sums.boxes, at_least=1.0),
+                "giou": self.giou_weight * per_object(sums.ious, at_least=1.0),
+            }
+            *before, last = range(sums.boxes.shape[1])
+            for layer in (last, *before):
+                prefix, weight = ("", 1.0) if layer == last else (f"auxiliary_{layer}_", self.auxiliary_weight)
+                values |= {f"{prefix}{part}{name}": weight * mean[:, layer] for name, mean in means.items()}
+        return values
+
+    def get_config(self) -> dict[str, Any]:
+        """Everything that ``from_config`` needs."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+
+class _Reduction(keras.losses.Loss):  # type: ignore[misc]
+    """Weights and reduces losses ``[B]`` as every Keras loss does. Keras would make floats of labels on the way to ``call``."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return y_pred
+
+
+def _whole(argument: str, value: Any) -> int:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{argument} must be a whole number, 1 or more, got {value!r}")
+    return int(value)
+
+
+def _number(argument: str, value: Any, most: float = math.inf) -> float:
+    """A number that is not negative."""
+    if isinstance(value, (str, bool)) or not 0 <= (number := float(value)) <= most or math.isinf(number):
+        expected = "a finite number, 0 or more" if math.isinf(most) else f"a number in [0, {most:g}]"
+        raise ValueError(f"{argument} must be {expected}, got {value!r}")
+    return number
+
+
+def _one_of(argument: str, value: Any, choices: Collection[str]) -> str:
+    if value not in choices:
+        raise ValueError(f"{argument} must be one of {', '.join(choices)}, got {value!r}")
+    return str(value)

@@ -1,0 +1,194 @@
+"""True and predicted sets as users hand them over, dicts or packed, in one form."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from hungarian_loss._shapes import with_shape
+
+_PADDING = "XLA_cannot_pad_a_RaggedTensor_use_padded_batch_with_minus_1"
+
+
+class Truth(NamedTuple):
+    """What there is to detect.
+
+    Attributes:
+      boxes: ``[B, n, 4]``; arbitrary in empty slots.
+      labels: int64 ``[B, n]``; negative in empty slots.
+    """
+
+    boxes: Any
+    labels: Any
+
+    @property
+    def exists(self) -> Any:
+        """Bool ``[B, n]``: which slots hold an object."""
+        return self.labels >= 0
+
+    def repeated(self, times: int) -> "Truth":
+        """Each object that many times, one copy beside the other."""
+        return self if times == 1 else Truth(*(tf.repeat(one, times, axis=1) for one in self))
+
+
+class Predictions(NamedTuple):
+    """What was detected by each layer of a decoder, the last layer last.
+
+    Attributes:
+      boxes: ``[B, layers, m, 4]``.
+      logits: ``[B, layers, m, channels]``.
+    """
+
+    boxes: Any
+    logits: Any
+
+    @property
+    def layers(self) -> int:
+        return int(self.boxes.shape[1])
+
+    def in_groups(self, groups: int) -> "Predictions":
+        """Groups of m / groups predictions each, as if they were layers: ``[B, layers · groups, m / groups, ...]``.
+
+        Raises:
+          ValueError: m is not a multiple of it.
+          tf.errors.InvalidArgumentError: the same, when run.
+        """
+        if groups == 1:
+            return self
+        number = self.boxes.shape[2]
+        if number is not None and number % groups:
+            raise ValueError(f"the number of predictions must be a multiple of groups, {groups}; got {number}")
+        size = number // groups if number is not None else tf.shape(self.boxes)[2] // groups
+        with tf.name_scope("the_number_of_predictions_must_be_a_multiple_of_groups"):
+            batch = tf.shape(self.boxes)[0]
+            sets = self.layers * groups
+            return Predictions(*(tf.reshape(one, [batch, sets, size, one.shape[-1]]) for one in self))
+
+    def flat(self) -> "Predictions":
+        """``[B · layers, m, ...]``."""
+        return Predictions(*(merged(one) for one in self))
+
+
+class Denoising(NamedTuple):
+    """Predictions from noised objects, which know their object and pass by the matcher.
+
+    Attributes:
+      predictions: ``[B, layers, d, ...]``.
+      target: int64 ``[B, d]``: the slot of each one's object; negative: none, it is to say "no object".
+    """
+
+    predictions: Predictions
+    target: Any
+
+
+def read_truth(y_true: Any, dtype: Any) -> Truth:
+    """``{"boxes": [B, n, 4], "labels": [B, n]}`` or packed ``[B, n, 5]``, ragged along n or padded.
+
+    Raises:
+      ValueError: something else.
+      tf.errors.InvalidArgumentError: the same, where it shows only when run.
+    """
+    if isinstance(y_true, Mapping):
+        boxes, labels = (_padded(_entry("y_true", y_true, key)) for key in ("boxes", "labels"))
+    else:
+        packed = _padded(y_true)
+        if packed.shape.rank != 3 or packed.shape[-1] not in (5, None):
+            raise ValueError(
+                "y_true must be a dict of boxes [B, n, 4] and labels [B, n], or packed [B, n, 5], a box and its label; "
+                f"got shape {packed.shape}"
+            )
+        boxes, labels = packed[..., :4], packed[..., 4]
+    if labels.shape.rank == 3 and labels.shape[-1] == 1:
+        labels = labels[..., 0]
+    boxes = with_shape(boxes, [(boxes, 0), (boxes, 1), 4], "y_true's boxes must be [B, n, 4]")
+    labels = with_shape(labels, [(boxes, 0), (boxes, 1)], "y_true's labels must be [B, n], one for each box")
+    if labels.dtype.is_floating:
+        # What is no number means no object either, and has no whole number.
+        labels = tf.where(labels >= 0, labels, -tf.ones_like(labels))
+    return Truth(tf.stop_gradient(tf.cast(boxes, dtype)), tf.cast(labels, tf.int64))
+
+
+def read_predictions(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> tuple[Predictions, Denoising | None]:
+    """``{"boxes": [B, m, 4], "logits": [B, m, channels], "auxiliary": [...], "denoising": {...}}``, or packed
+    ``[B, m, 4 + channels]`` or ``[B, layers, m, 4 + channels]``, the last layer last.
+
+    Raises:
+      ValueError: something else.
+      tf.errors.InvalidArgumentError: the same, where it shows only when run.
+    """
+    if not isinstance(y_pred, Mapping):
+        return _unpacked(y_pred, truth, channels, dtype), None
+    auxiliary = y_pred.get("auxiliary", ())
+    if isinstance(auxiliary, Mapping) or not isinstance(auxiliary, Sequence):
+        raise ValueError(
+            f"y_pred's auxiliary must be a list of dicts of boxes and logits, got {type(auxiliary).__name__}"
+        )
+    layers = [(f"auxiliary[{place}]'s ", layer) for place, layer in enumerate(auxiliary)] + [("", y_pred)]
+    predictions = _stacked(layers, truth, channels, dtype)
+    if "denoising" not in y_pred:
+        return predictions, None
+    noised = [
+        (f"{name}denoising ", _entry(f"y_pred{name and ' '}{name}", layer, "denoising")) for name, layer in layers
+    ]
+    target = tf.convert_to_tensor(_entry("y_pred's denoising", y_pred["denoising"], "target"))
+    denoised = _stacked(noised, truth, channels, dtype)
+    like = denoised.boxes[:, 0]
+    target = with_shape(
+        target, [(like, 0), (like, 1)], "the denoising target must be [B, d], a slot of y_true for each box"
+    )
+    return predictions, Denoising(denoised, tf.cast(target, tf.int64))
+
+
+def _stacked(layers: Sequence[tuple[str, Any]], truth: Truth, channels: int, dtype: Any) -> Predictions:
+    boxes, logits = [], []
+    for name, layer in layers:
+        one = tf.convert_to_tensor(_entry(f"y_pred {name}".strip(), layer, "boxes"))
+        first = boxes[0] if boxes else one
+        sentence = f"y_pred's {name}boxes must be [B, m, 4], as many in every layer, for y_true's images"
+        boxes.append(with_shape(one, [(truth.boxes, 0), (first, 1), 4], sentence))
+        other = tf.convert_to_tensor(_entry(f"y_pred {name}".strip(), layer, "logits"))
+        sentence = f"y_pred's {name}logits must be [B, m, {channels}] with this classification and num_classes"
+        logits.append(with_shape(other, [(truth.boxes, 0), (first, 1), channels], sentence))
+    return Predictions(*(tf.stack([tf.cast(one, dtype) for one in ones], axis=1) for ones in (boxes, logits)))
+
+
+def _unpacked(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> Predictions:
+    packed = tf.cast(tf.convert_to_tensor(y_pred), dtype)
+    if packed.shape.rank == 3:
+        packed = packed[:, tf.newaxis]
+    if packed.shape.rank != 4 or packed.shape[1] is None:
+        raise ValueError(
+            "y_pred must be a dict of boxes [B, m, 4] and logits [B, m, channels], or packed [B, m, 4 + channels] or "
+            f"[B, layers, m, 4 + channels], with a known number of layers; got shape {packed.shape}"
+        )
+    dimensions = [(truth.boxes, 0), (packed, 1), (packed, 2), 4 + channels]
+    sentence = (
+        f"packed y_pred must hold 4 box coordinates and {channels} logits with this classification and num_classes"
+    )
+    packed = with_shape(packed, dimensions, sentence)
+    return Predictions(packed[..., :4], packed[..., 4:])
+
+
+def merged(tensor: Any) -> Any:
+    """``[a, b, ...]`` as ``[a · b, ...]``; no size is left to be inferred, which zeros would not allow."""
+    shape = tf.shape(tensor)
+    sizes = [shape[axis] if size is None else size for axis, size in enumerate(tensor.shape)]
+    return tf.reshape(tensor, [sizes[0] * sizes[1], *sizes[2:]])
+
+
+def _entry(name: str, values: Any, key: str) -> Any:
+    if not isinstance(values, Mapping) or key not in values:
+        got = sorted(values) if isinstance(values, Mapping) else type(values).__name__
+        raise ValueError(f"{name} must be a dict with {key!r}, got {got}")
+    return values[key]
+
+
+def _padded(values: Any) -> Any:
+    """A RaggedTensor as a tensor, with −1 where there was nothing."""
+    if not isinstance(values, tf.RaggedTensor):
+        return tf.convert_to_tensor(values)
+    width = values.shape[-1] if values.shape.rank == 3 else None
+    # Where XLA refuses it, the error shows this name.
+    with tf.name_scope(_PADDING):
+        padded = values.to_tensor(default_value=tf.constant(-1, values.dtype))
+    return padded if width is None else tf.ensure_shape(padded, [None, None, width])

@@ -1,0 +1,127 @@
+"""What each prediction is to show, and what it pays for what it shows instead."""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from hungarian_loss._assignment import Assignment
+from hungarian_loss._matching import MatchedPairs, matched_pairs, sum_where, take
+from hungarian_loss.detection._boxes import IOU_OF, center_and_size, edges, iou_of
+from hungarian_loss.detection._classification import Classification, Settings
+from hungarian_loss.detection._sets import Denoising, Predictions, Truth, merged
+
+
+class Targets(NamedTuple):
+    """Who is to show what, in sets of predictions: ``R`` of them, those of an image one after the other.
+
+    Attributes:
+      boxes: ``[R, n, 4]``, of the objects.
+      labels: int64 ``[R, n + 1]``, of the objects; behind them the number of classes, which means "no object".
+      object_of: int64 ``[R, m]``: the object of each prediction; n for none.
+      pairs: The same as a list of pairs, ``[R, p]``.
+    """
+
+    boxes: Any
+    labels: Any
+    object_of: Any
+    pairs: MatchedPairs
+
+
+class Sums(NamedTuple):
+    """Sums over the predictions of a layer, ``[B, layers]`` each.
+
+    Attributes:
+      classes: Of the class losses.
+      weights: Of what predictions weigh in the mean of those; None where that is divided by the number of objects.
+      boxes: Of the L1 distances of pairs.
+      ious: Of 1 − IoU of pairs.
+    """
+
+    classes: Any
+    weights: Any
+    boxes: Any
+    ious: Any
+
+
+def of_assignment(assignment: Assignment, truth: Truth, num_classes: int) -> Targets:
+    """As matched: rows are the objects, columns the predictions of ``[B, sets]`` problems."""
+    flat = assignment._replace(row_to_col=merged(assignment.row_to_col), col_to_row=merged(assignment.col_to_row))
+    boxes, labels = _for_each_set(truth, assignment.row_to_col.shape[1], num_classes)
+    number = tf.shape(boxes, out_type=tf.int64)[1]
+    object_of = tf.cast(flat.col_to_row, tf.int64)
+    object_of = tf.where(object_of < 0, number, object_of)
+    return Targets(boxes, labels, object_of, matched_pairs(flat, boxes.dtype))
+
+
+def of_denoising(denoising: Denoising, truth: Truth, num_classes: int) -> Targets:
+    """As given. A target that is no object of the image means none."""
+    layers = denoising.predictions.layers
+    number = tf.shape(truth.labels, out_type=tf.int64)[1]
+    boxes, labels = _for_each_set(truth, layers, num_classes)
+    target = merged(_repeated(denoising.target, layers))
+    # Behind the last slot stands the number of classes: so what is no object can be looked up too.
+    target = tf.where((target >= 0) & (target < number), target, number)
+    label = tf.gather(labels, target, batch_dims=1)
+    matched = (label >= 0) & (target < number)
+    target = tf.where(matched, target, number)
+    first = tf.where(matched, target, tf.zeros_like(target))
+    pairs = MatchedPairs(first, None, matched, tf.reduce_sum(tf.cast(matched, boxes.dtype), axis=1))
+    return Targets(boxes, labels, target, pairs)
+
+
+def sums_of(
+    predictions: Predictions,
+    targets: Targets,
+    layers: int,
+    classification: Classification,
+    settings: Settings,
+    iou: str,
+    box_format: str,
+) -> Sums:
+    """What predictions ``[B, sets, m, ...]`` pay for their targets, summed over each of the layers."""
+    batch = tf.shape(predictions.boxes)[0]
+    boxes, logits = predictions.flat()
+    labels = tf.gather(targets.labels, targets.object_of, batch_dims=1)
+    overlap = None
+    if classification.needs_iou:
+        overlap = _overlap(tf.stop_gradient(boxes), targets, box_format)
+    class_losses = classification.loss(logits, labels, overlap, settings)
+    weights = None
+    if classification.weight is not None:
+        weights = classification.weight(labels, logits, settings)
+
+    pairs = targets.pairs
+    true = take(targets.boxes, pairs.true_index, pairs.matched)
+    pred = take(boxes, pairs.pred_index, pairs.matched)
+    coordinates = zip(center_and_size(true, box_format), center_and_size(pred, box_format), strict=True)
+    distances = tf.add_n([tf.abs(one - other) for one, other in coordinates])
+    ious = IOU_OF[iou](edges(true, box_format), edges(pred, box_format))
+
+    def by_layer(values: Any) -> Any:
+        # The sets of a layer, its groups, lie side by side.
+        return tf.reduce_sum(tf.reshape(values, [batch, layers, predictions.layers // layers]), axis=2)
+
+    return Sums(
+        by_layer(tf.reduce_sum(class_losses, axis=1)),
+        None if weights is None else by_layer(tf.reduce_sum(weights, axis=1)),
+        by_layer(sum_where(pairs.matched, distances)),
+        by_layer(sum_where(pairs.matched, 1 - ious)),
+    )
+
+
+def _overlap(boxes: Any, targets: Targets, box_format: str) -> Any:
+    """IoU of each prediction with its object, ``[R, m]``; something finite for none."""
+    objects = tf.pad(targets.boxes, [[0, 0], [0, 1], [0, 0]])
+    true = tf.gather(objects, targets.object_of, batch_dims=1)
+    return iou_of(edges(true, box_format), edges(boxes, box_format))
+
+
+def _for_each_set(truth: Truth, sets: int, num_classes: int) -> tuple[Any, Any]:
+    labels = tf.minimum(truth.labels, num_classes)
+    labels = tf.pad(labels, [[0, 0], [0, 1]], constant_values=num_classes)
+    return merged(_repeated(truth.boxes, sets)), merged(_repeated(labels, sets))
+
+
+def _repeated(tensor: Any, times: int) -> Any:
+    """``[B, ...]`` -> ``[B, times, ...]``."""
+    return tf.repeat(tensor[:, tf.newaxis], times, axis=1)
