@@ -6,8 +6,8 @@ _reason = _keras.why_not()
 if _reason is not None:
     raise ImportError(_reason)
 
-from hungarian_loss.detection._boxes import box_iou, complete_iou, distance_iou, generalized_iou  # noqa: E402
-from hungarian_loss.detection._costs import (  # noqa: E402
+from hungarian_loss.detection._boxes import box_iou, complete_iou, distance_iou, generalized_iou
+from hungarian_loss.detection._costs import (
     dice_cost,
     focal_class_cost,
     giou_cost,
@@ -15,8 +15,8 @@ from hungarian_loss.detection._costs import (  # noqa: E402
     mask_cost,
     softmax_class_cost,
 )
-from hungarian_loss.detection._detr_loss import DetrLoss  # noqa: E402
-from hungarian_loss.detection._model import SetPredictionModel  # noqa: E402
+from hungarian_loss.detection._detr_loss import DetrLoss
+from hungarian_loss.detection._model import SetPredictionModel
 
 __all__ = [
     "DetrLoss",

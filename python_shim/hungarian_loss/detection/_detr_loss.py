@@ -261,7 +261,7 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         """Weighted means by name, those of the last layer first; a part comes with its number of objects ``[B, 1]``."""
         counts = [count for _, sums, number in parts for count in (number, sums.weights) if count is not None]
         divisors = iter(Divisors(counts, over_batch=self.normalization == "batch"))
-        values = {}
+        values: dict[str, Any] = {}
         for part, sums, _ in parts:
             per_object = next(divisors)
             per_weight = per_object if sums.weights is None else next(divisors)

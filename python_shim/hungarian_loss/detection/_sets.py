@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from hungarian_loss._shapes import with_shape
+from hungarian_loss._shapes import Dimension, with_shape
 
 _PADDING = "XLA_cannot_pad_a_RaggedTensor_use_padded_batch_with_minus_1"
 
@@ -113,6 +113,7 @@ def read_predictions(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> tu
     ``[B, m, 4 + channels]`` or ``[B, layers, m, 4 + channels]``, the last layer last.
 
     Raises:
+      TypeError: auxiliary is no list.
       ValueError: something else.
       tf.errors.InvalidArgumentError: the same, where it shows only when run.
     """
@@ -120,7 +121,7 @@ def read_predictions(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> tu
         return _unpacked(y_pred, truth, channels, dtype), None
     auxiliary = y_pred.get("auxiliary", ())
     if isinstance(auxiliary, Mapping) or not isinstance(auxiliary, Sequence):
-        raise ValueError(
+        raise TypeError(
             f"y_pred's auxiliary must be a list of dicts of boxes and logits, got {type(auxiliary).__name__}"
         )
     layers = [(f"auxiliary[{place}]'s ", layer) for place, layer in enumerate(auxiliary)] + [("", y_pred)]
@@ -140,7 +141,8 @@ def read_predictions(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> tu
 
 
 def _stacked(layers: Sequence[tuple[str, Any]], truth: Truth, channels: int, dtype: Any) -> Predictions:
-    boxes, logits = [], []
+    boxes: list[Any] = []
+    logits: list[Any] = []
     for name, layer in layers:
         one = tf.convert_to_tensor(_entry(f"y_pred {name}".strip(), layer, "boxes"))
         first = boxes[0] if boxes else one
@@ -161,7 +163,7 @@ def _unpacked(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> Predictio
             "y_pred must be a dict of boxes [B, m, 4] and logits [B, m, channels], or packed [B, m, 4 + channels] or "
             f"[B, layers, m, 4 + channels], with a known number of layers; got shape {packed.shape}"
         )
-    dimensions = [(truth.boxes, 0), (packed, 1), (packed, 2), 4 + channels]
+    dimensions: list[Dimension] = [(truth.boxes, 0), (packed, 1), (packed, 2), 4 + channels]
     sentence = (
         f"packed y_pred must hold 4 box coordinates and {channels} logits with this classification and num_classes"
     )
