@@ -1,6 +1,9 @@
 """Who was matched with whom, at what cost, and how close the next best was."""
 
+import base64
 import dataclasses
+import importlib.util
+import io
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -9,9 +12,8 @@ import tensorflow as tf
 
 from hungarian_loss._assignment import linear_assignment
 from hungarian_loss._distance import compute_euclidean_distance
-from hungarian_loss._loss_types import Objects
 from hungarian_loss._losses import HungarianLoss
-from hungarian_loss._objects import MaskedObjects, with_mask
+from hungarian_loss._matching import Matcher
 
 Numbers: TypeAlias = npt.NDArray[np.floating[Any]]
 Indices: TypeAlias = npt.NDArray[np.integer[Any]]
@@ -42,7 +44,8 @@ class Explanation:
       total_cost: Sum of the pairs' costs; NaN if invalid, +inf if infeasible.
       unmatched_true: Existing true objects without a partner.
       unmatched_pred: Existing predicted objects without a partner.
-      boxes: ``(y_true, y_pred)`` of the sample where objects have four features, for the figure; else None.
+      boxes: True ``[n, 4]`` and predicted ones ``[m, 4]`` (center x, center y, width, height) where objects are boxes or have four
+        features, for the figure; else None.
     """
 
     status: int
@@ -62,15 +65,41 @@ class Explanation:
         lines = [f"status {self.status}, {_STATUS[self.status]}"]
         if self.status == 0:
             lines.append(f"total cost {self.total_cost:.6g} over {len(self.true_index)} pairs")
-            lines.append(f"{'true':>6} {'predicted':>10} {'cost':>12} {'runner-up':>10} {'margin':>12} {'rise':>12}")
-            columns = (self.true_index, self.pred_index, self.pair_cost, self.runner_up, self.margin, self.rise)
-            for true, pred, cost, runner_up, margin, rise in zip(*columns, strict=True):
-                other = "-" if runner_up < 0 else str(runner_up)
-                lines.append(f"{true:>6} {pred:>10} {cost:>12.6g} {other:>10} {margin:>12.6g} {rise:>12.6g}")
-            for name, indices in (("true", self.unmatched_true), ("predicted", self.unmatched_pred)):
-                if len(indices):
-                    lines.append(f"unmatched {name}: {', '.join(map(str, indices))}")
+            lines += [
+                f"{true:>6} {pred:>10} {cost:>12} {runner_up:>10} {margin:>12} {rise:>12}"
+                for true, pred, cost, runner_up, margin, rise in self._rows()
+            ]
+            lines += self._unmatched()
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the table, and the picture where matplotlib is installed."""
+        lines = [f"<p>status {self.status}, {_STATUS[self.status]}</p>"]
+        if self.status == 0:
+            lines.append(f"<p>total cost {self.total_cost:.6g} over {len(self.true_index)} pairs</p><table>")
+            for row, tag in zip(self._rows(), ["th", *["td"] * len(self.true_index)], strict=True):
+                lines.append("<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in row) + "</tr>")
+            lines.append("</table>")
+            lines += [f"<p>{line}</p>" for line in self._unmatched()]
+        if importlib.util.find_spec("matplotlib") is not None:
+            picture = io.BytesIO()
+            self.figure().savefig(picture, format="png")
+            encoded = base64.b64encode(picture.getvalue()).decode()
+            lines.append(f'<img alt="costs and matched pairs" src="data:image/png;base64,{encoded}">')
+        return "\n".join(lines)
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """The table as text, its head first."""
+        rows: list[tuple[str, ...]] = [("true", "predicted", "cost", "runner-up", "margin", "rise")]
+        columns = (self.true_index, self.pred_index, self.pair_cost, self.runner_up, self.margin, self.rise)
+        for true, pred, cost, runner_up, margin, rise in zip(*columns, strict=True):
+            other = "-" if runner_up < 0 else str(runner_up)
+            rows.append((str(true), str(pred), f"{cost:.6g}", other, f"{margin:.6g}", f"{rise:.6g}"))
+        return rows
+
+    def _unmatched(self) -> list[str]:
+        sides = (("true", self.unmatched_true), ("predicted", self.unmatched_pred))
+        return [f"unmatched {name}: {', '.join(map(str, indices))}" for name, indices in sides if len(indices)]
 
     def figure(self) -> Any:
         """A matplotlib figure: the cost matrix with its matched cells and, for four features, the boxes with lines that
@@ -82,18 +111,22 @@ class Explanation:
         from hungarian_loss._figure import draw
 
         pairs = list(zip(self.true_index.tolist(), self.pred_index.tolist(), strict=True))
-        return draw(self.cost, pairs, self.boxes, f"status {self.status}, total cost {self.total_cost:.4g}")
+        exists = (
+            sorted({*self.true_index.tolist(), *self.unmatched_true.tolist()}),
+            sorted({*self.pred_index.tolist(), *self.unmatched_pred.tolist()}),
+        )
+        return draw(self.cost, pairs, self.boxes, exists, f"status {self.status}, total cost {self.total_cost:.4g}")
 
 
-def explain(y_true: Objects, y_pred: Objects, sample: int = 0, *, loss: HungarianLoss | None = None) -> Explanation:
+def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None = None) -> Explanation:
     """Explains the matching of one sample.
 
     Args:
-      y_true: ``[batch, n, features]``; like y_pred a RaggedTensor too.
-      y_pred: ``[batch, m, features]``. A mask that Keras attached to it holds here as in the loss.
+      y_true: What the loss takes; by default ``[batch, n, features]``, like y_pred a RaggedTensor too.
+      y_pred: Likewise; by default ``[batch, m, features]``. A mask that Keras attached to it holds here as in the loss.
       sample: Which sample of the batch.
-      loss: The :class:`HungarianLoss` whose costs and masks to use; default: Euclidean distance over all features, as in
-        :func:`hungarian_loss`.
+      loss: The :class:`HungarianLoss` or :class:`DetrLoss` whose costs and masks to use; default: Euclidean distance over all
+        features, as in :func:`hungarian_loss`.
 
     Returns:
       An :class:`Explanation`. ``print`` it, or call its ``figure``.
@@ -101,29 +134,27 @@ def explain(y_true: Objects, y_pred: Objects, sample: int = 0, *, loss: Hungaria
     Raises:
       ValueError: ``sample`` is not in the batch, or shapes do not fit.
     """
-    y_true, y_pred = with_mask(y_true), with_mask(y_pred)
-    (true, _), (pred, _) = _objects_and_mask(y_true), _objects_and_mask(y_pred)
-    batch = int(true.shape[0])
+    if loss is None:
+        features = tf.convert_to_tensor(y_pred.flat_values if isinstance(y_pred, tf.RaggedTensor) else y_pred).shape[-1]
+        loss = HungarianLoss([features], 0, compute_euclidean_distance)
+    matching = loss.match(y_true, y_pred)
+    batch = int(matching.cost.shape[0])
     if not 0 <= sample < batch:
         raise ValueError(f"sample must lie in [0, {batch}), the batch; got {sample}")
-    one_true, one_pred = _only(y_true, sample), _only(y_pred, sample)
-    if loss is None:
-        loss = HungarianLoss([int(true.shape[-1])], 0, compute_euclidean_distance)
-    matching = loss.match(one_true, one_pred)
-    assignment = matching.assignment
-    cost = np.asarray(tf.cast(matching.cost, tf.float64)[0])
+    assignment, boxes = matching.assignment, matching.boxes
+    cost = np.asarray(tf.cast(matching.cost, tf.float64)[sample])
     rows, cols = cost.shape
-    row_exists = _existing(matching.true_mask, rows)
-    col_exists = _existing(matching.pred_mask, cols)
-    row_to_col = assignment.row_to_col.numpy()[0]
-    col_to_row = assignment.col_to_row.numpy()[0]
+    row_exists = _existing(matching.true_mask, sample, rows)
+    col_exists = _existing(matching.pred_mask, sample, cols)
+    row_to_col = assignment.row_to_col.numpy()[sample]
+    col_to_row = assignment.col_to_row.numpy()[sample]
     true_index = np.flatnonzero(row_to_col >= 0)
     pred_index = row_to_col[true_index]
-    row_duals = assignment.row_duals.numpy()[0].astype(np.float64)
-    col_duals = assignment.col_duals.numpy()[0].astype(np.float64)
+    row_duals = assignment.row_duals.numpy()[sample].astype(np.float64)
+    col_duals = assignment.col_duals.numpy()[sample].astype(np.float64)
     runner_up, margin = _runners_up(cost, row_duals, col_duals, true_index, pred_index, row_exists, col_exists)
     return Explanation(
-        status=int(assignment.status.numpy()[0]),
+        status=int(assignment.status.numpy()[sample]),
         cost=cost,
         true_index=true_index,
         pred_index=pred_index,
@@ -131,27 +162,15 @@ def explain(y_true: Objects, y_pred: Objects, sample: int = 0, *, loss: Hungaria
         runner_up=runner_up,
         margin=margin,
         rise=_rises(cost, true_index, pred_index, row_exists, col_exists),
-        total_cost=float(assignment.total_cost.numpy()[0]),
+        total_cost=float(assignment.total_cost.numpy()[sample]),
         unmatched_true=np.flatnonzero((row_to_col < 0) & row_exists),
         unmatched_pred=np.flatnonzero((col_to_row < 0) & col_exists),
-        boxes=(np.asarray(true[sample]), np.asarray(pred[sample])) if true.shape[-1] == pred.shape[-1] == 4 else None,
+        boxes=None if boxes is None else (np.asarray(boxes[0][sample]), np.asarray(boxes[1][sample])),
     )
 
 
-def _objects_and_mask(objects: Any) -> tuple[Any, Any]:
-    objects, mask = objects if isinstance(objects, MaskedObjects) else (objects, None)
-    return tf.convert_to_tensor(objects), mask
-
-
-def _only(objects: Any, sample: int) -> Any:
-    """One sample as a batch, with its mask if there is one."""
-    objects, mask = _objects_and_mask(objects)
-    one = slice(sample, sample + 1)
-    return objects[one] if mask is None else MaskedObjects(objects[one], mask[one])
-
-
-def _existing(mask: Any, size: int) -> Any:
-    return np.ones(size, bool) if mask is None else np.asarray(mask[0])
+def _existing(mask: Any, sample: int, size: int) -> Any:
+    return np.ones(size, bool) if mask is None else np.asarray(mask[sample])
 
 
 def _runners_up(

@@ -13,10 +13,11 @@ def draw(
     cost: npt.NDArray[Any],
     pairs: Sequence[tuple[int, int]],
     boxes: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None,
+    exists: tuple[Sequence[int], Sequence[int]],
     title: str,
 ) -> Any:
     """Cost matrix ``[n, m]`` with the cells of matched pairs outlined. Beside it boxes ``[n, 4]`` and ``[m, 4]`` (center x, center y,
-    width, height), if there are any, with lines that join matched ones.
+    width, height), if there are any, with lines that join matched ones. Of the boxes those that exist are drawn.
     """
     from matplotlib.figure import Figure
 
@@ -25,7 +26,7 @@ def draw(
     axes = np.atleast_1d(figure.subplots(1, panels))
     _draw_costs(axes[0], cost, pairs, title)
     if boxes is not None:
-        _draw_boxes(axes[1], *boxes, pairs)
+        _draw_boxes(axes[1], *boxes, exists, pairs)
     return figure
 
 
@@ -54,12 +55,18 @@ def _draw_costs(axes: Any, cost: npt.NDArray[Any], pairs: Sequence[tuple[int, in
 
 
 def _draw_boxes(
-    axes: Any, true_boxes: npt.NDArray[Any], pred_boxes: npt.NDArray[Any], pairs: Sequence[tuple[int, int]]
+    axes: Any,
+    true_boxes: npt.NDArray[Any],
+    pred_boxes: npt.NDArray[Any],
+    exists: tuple[Sequence[int], Sequence[int]],
+    pairs: Sequence[tuple[int, int]],
 ) -> None:
     from matplotlib.patches import Rectangle
 
-    for objects, color, name in ((true_boxes, _TRUE, "true"), (pred_boxes, _PRED, "predicted")):
-        for index, (x, y, width, height) in enumerate(objects):
+    sides = ((true_boxes, exists[0], _TRUE, "true"), (pred_boxes, exists[1], _PRED, "predicted"))
+    for objects, indices, color, name in sides:
+        for index in indices:
+            x, y, width, height = objects[index]
             axes.add_patch(
                 Rectangle((x - width / 2, y - height / 2), width, height, fill=False, edgecolor=color, linewidth=1.5)
             )

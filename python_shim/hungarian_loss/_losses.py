@@ -287,8 +287,10 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
             contract = "[B, n, m] for inputs [B, n, f] and [B, m, f]"
             like = [(true, 0), (true, 1), (pred, 1)]
             cost = self._ask("compute_cost_matrix_fn", contract, self.compute_cost_matrix_fn, [true, pred], like)
-        masks = {"row_mask": sets.true_mask, "col_mask": sets.pred_mask}
-        return Matching(cost, sets.true_mask, sets.pred_mask, linear_assignment(cost, **masks))
+        assignment = linear_assignment(cost, row_mask=sets.true_mask, col_mask=sets.pred_mask)
+        are_boxes = sets.true.shape[-1] == sets.pred.shape[-1] == 4
+        boxes = (sets.true, sets.pred) if are_boxes else None
+        return Matching(cost, sets.true_mask, sets.pred_mask, assignment, boxes)
 
     def _per_object(self, what: str, function: Any, *objects: Any) -> Any:
         """The function's value ``[B, p]`` at each place of objects ``[B, p, f]``."""

@@ -1,6 +1,6 @@
 """From an assignment to the pairs of objects that it matched."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
@@ -15,12 +15,22 @@ class Matching(NamedTuple):
       true_mask: bool ``[B, n]``, which true objects exist; None: all.
       pred_mask: bool ``[B, m]``, likewise.
       assignment: Who is matched with whom.
+      boxes: Where objects are boxes, the true ones ``[B, n, 4]`` and the predicted ones ``[B, m, 4]``, each as center x, center y, width
+        and height; else None.
     """
 
     cost: Any
     true_mask: Any
     pred_mask: Any
     assignment: Assignment
+    boxes: tuple[Any, Any] | None = None
+
+
+class Matcher(Protocol):
+    """A loss that shows what it matches by: :class:`HungarianLoss`, :class:`DetrLoss`, or one of the same form."""
+
+    def match(self, y_true: Any, y_pred: Any) -> Matching:
+        """Costs, masks and the assignment of a batch."""
 
 
 class MatchedPairs(NamedTuple):

@@ -1,5 +1,7 @@
 """explain(): its numbers against every matching there is, its words, its picture."""
 
+import base64
+import html.parser
 import io
 import itertools
 import math
@@ -12,6 +14,7 @@ import tensorflow as tf
 
 import oracle
 from hungarian_loss import HungarianLoss, explain, hungarian_loss, linear_assignment
+from hungarian_loss.detection import DetrLoss
 
 INF, NAN = np.inf, np.nan
 SEED = 20240611
@@ -267,6 +270,45 @@ def test_the_table():
     assert str(explain_cost([[1]])).splitlines()[-1].split() == ["0", "0", "1", "-", "inf", "inf"]
 
 
+class Table(html.parser.HTMLParser):
+    """The rows of a table, and the pictures."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.rows, self.pictures = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+        elif tag == "img":
+            self.pictures.append(dict(attributes)["src"])
+
+    def handle_data(self, data):
+        if self.rows and self.rows[-1] and data.strip():
+            self.rows[-1][-1] += data.strip()
+
+
+def test_a_notebook_shows_the_table_and_the_picture():
+    explanation = explain_cost([[1.5, 4, INF], [5, 2.25, 9]])
+    table = Table(explanation._repr_html_())
+    words = [line.split() for line in str(explanation).splitlines()[2:5]]
+    assert table.rows[:2] == words[:2]
+    assert [cell for row in table.rows for cell in row][: 3 * 6 - 1] == [cell for row in words for cell in row][:-1]
+    kind, picture = table.pictures[0].split(",")
+    assert kind == "data:image/png;base64"
+    assert base64.b64decode(picture).startswith(b"\x89PNG")
+
+
+def test_a_notebook_shows_why_there_is_no_matching(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    table = Table(text := explain_cost([[NAN]])._repr_html_())
+    assert "invalid" in text
+    assert not table.rows and not table.pictures
+
+
 # The picture.
 
 
@@ -325,6 +367,31 @@ def test_boxes_of_unequal_width_are_not_drawn():
     assert explanation.boxes is None
     assert len(panels(explanation.figure())) == 1
     check(explanation, explanation.cost)
+
+
+def test_hidden_boxes_are_not_drawn():
+    rng = np.random.default_rng(SEED)
+    loss = HungarianLoss([4], true_mask_fn=lambda objects: objects[:, :, 0] >= 0)
+    y_true = rng.uniform(1, 2, (1, 3, 4)) * [[[1], [-1], [1]]]
+    axes = panels(explain(y_true, rng.uniform(1, 2, (1, 2, 4)), loss=loss).figure())[1]
+    assert len(axes.patches) == 2 + 2
+
+
+def test_a_detr_loss():
+    """Its costs, its boxes as center and size, and the empty slots left out."""
+    rng = np.random.default_rng(SEED)
+    corners = rng.uniform(0, 0.5, (2, 7, 4)) + [0, 0, 0.5, 0.5]
+    y_true = {"boxes": corners[:, :3], "labels": np.array([[0, 1, -1], [1, -1, -1]])}
+    y_pred = {"boxes": corners[:, 3:], "logits": rng.normal(size=(2, 4, 3))}
+    loss = DetrLoss(2, box_format="xyxy", dtype="float64")
+    explanation = explain(y_true, y_pred, 0, loss=loss)
+    check(explanation, explanation.cost, (np.array([True, True, False]), np.full(4, True)))
+    center_and_size = np.concatenate(
+        [(corners[..., :2] + corners[..., 2:]) / 2, corners[..., 2:] - corners[..., :2]], -1
+    )
+    np.testing.assert_allclose(explanation.boxes[0], center_and_size[0, :3], rtol=1e-12)
+    np.testing.assert_allclose(explanation.boxes[1], center_and_size[0, 3:], rtol=1e-12)
+    assert len(panels(explanation.figure())[1].patches) == 2 + 4
 
 
 def test_the_figure_without_matplotlib(monkeypatch):

@@ -13,7 +13,7 @@ from hungarian_loss._assignment import Assignment, linear_assignment
 from hungarian_loss._matching import GradientGate, Matching, is_solved
 from hungarian_loss._objects import per_sample_weight
 from hungarian_loss._types import Tensor, TensorLike
-from hungarian_loss.detection._boxes import IOU_OF, checked_format
+from hungarian_loss.detection._boxes import IOU_OF, center_and_size, checked_format
 from hungarian_loss.detection._classification import CLASSIFICATIONS, Classification, Settings
 from hungarian_loss.detection._costs import giou_cost, l1_cost
 from hungarian_loss.detection._normalization import Divisors
@@ -183,7 +183,10 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         last = Predictions(predictions.boxes[:, -1:], predictions.logits[:, -1:]).in_groups(self.groups)
         first = Predictions(last.boxes[:, :1], last.logits[:, :1])
         cost, assignment = self._match(objects, first)
-        return Matching(cost[:, 0], objects.exists, None, Assignment(*(output[:, 0] for output in assignment)))
+        boxes = tuple(
+            tf.stack(center_and_size(one, self.box_format), axis=-1) for one in (objects.boxes, first.boxes[:, 0])
+        )
+        return Matching(cost[:, 0], objects.exists, None, Assignment(*(output[:, 0] for output in assignment)), boxes)
 
     def _reduced(self, values: Any, sample_weight: Any, reduction: str | None) -> Any:
         if sample_weight is not None:

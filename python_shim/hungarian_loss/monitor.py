@@ -1,0 +1,109 @@
+"""A Keras callback that watches the matching settle while a model is trained."""
+
+import importlib.util
+import io
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from hungarian_loss._explain import explain
+from hungarian_loss._matching import Matcher
+
+
+class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
+    """After each epoch, how a fixed batch is matched, and how much of that has changed since the epoch before.
+
+    While objects change hands from epoch to epoch, a detector learns slowly: the instability that DN-DETR (Li et al. 2022,
+    arXiv:2203.01305) measures. To the logs of the epoch, and so to the progress bar and the history, it adds
+
+    * ``assignment_changed``: the share of real objects whose prediction is another than after the epoch before, in [0, 1]; in the first
+      epoch than before the training; NaN where there is no object;
+    * ``assignment_cost``: the mean cost of a matched pair; NaN where there is none;
+    * ``assignment_unmatched``: the number of real objects without a prediction.
+
+    A sample that cannot be matched, because of a NaN for example, counts as unmatched objects.
+
+    Args:
+      x: Inputs of a batch, best of validation data. It is kept.
+      y: Its targets, as the loss takes them.
+      loss: What to match by, a :class:`HungarianLoss` or :class:`DetrLoss`; default: the loss that the model is compiled with.
+      log_dir: Where to write the same as scalars for TensorBoard, and the pictures; default: nowhere.
+      images: Of how many samples to write the pictures of :func:`explain`, the first of the batch. Needs matplotlib and ``log_dir``.
+
+    Raises:
+      ValueError: ``images`` without ``log_dir``.
+      ImportError: ``log_dir`` without tensorboard.
+      TypeError: when training begins, a loss that does not show what it matches by.
+    """
+
+    def __init__(
+        self, x: Any, y: Any, *, loss: Matcher | None = None, log_dir: str | None = None, images: int = 0
+    ) -> None:
+        super().__init__()
+        if images and log_dir is None:
+            raise ValueError(f"got images={images} and no log_dir to write them to")
+        if log_dir is not None and importlib.util.find_spec("tensorboard") is None:
+            raise ImportError(
+                f"got log_dir={log_dir!r}, and tensorboard is not installed; run `pip install tensorboard`"
+            )
+        self._x, self._y, self._loss, self._images = x, y, loss, images
+        self._writer = None if log_dir is None else tf.summary.create_file_writer(str(log_dir))
+        self._before: Any = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Matches as the model is before the training."""
+        loss = self._loss if self._loss is not None else getattr(self.model, "loss", None)
+        if not callable(getattr(loss, "match", None)):
+            raise TypeError(
+                f"AssignmentMonitor needs a loss with a `match` method, such as HungarianLoss or DetrLoss, got {loss!r}; "
+                "give it as `loss`"
+            )
+        self._matcher: Any = loss
+        self._before = self._partners(self._matching()[1])
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Matches again, and logs what came out."""
+        y_pred, matching = self._matching()
+        partners, exists = self._partners(matching)
+        is_matched = partners >= 0
+        costs = np.take_along_axis(np.asarray(matching.cost), np.maximum(partners, 0)[..., np.newaxis], axis=-1)[..., 0]
+        found = {
+            "assignment_changed": _mean((partners != self._before[0])[exists]),
+            "assignment_cost": _mean(costs[is_matched]),
+            "assignment_unmatched": float(np.sum(exists & ~is_matched)),
+        }
+        self._before = partners, exists
+        if logs is not None:
+            logs.update(found)
+        if self._writer is not None:
+            self._write(epoch, found, y_pred)
+
+    def _matching(self) -> tuple[Any, Any]:
+        # Not predict_on_batch, which drops a mask that Keras attached to the predictions.
+        y_pred = self.model(self._x, training=False)
+        return y_pred, self._matcher.match(self._y, y_pred)
+
+    @staticmethod
+    def _partners(matching: Any) -> tuple[Any, Any]:
+        """The prediction of each true object ``[B, n]``, −1 for none, and which of them exist."""
+        partners = np.asarray(matching.assignment.row_to_col)
+        mask = matching.true_mask
+        return partners, np.ones(partners.shape, bool) if mask is None else np.asarray(mask)
+
+    def _write(self, epoch: int, found: dict[str, float], y_pred: Any) -> None:
+        assert self._writer is not None
+        with self._writer.as_default(step=epoch):
+            for name, value in found.items():
+                tf.summary.scalar(name, value)
+            for sample in range(self._images):
+                picture = io.BytesIO()
+                explain(self._y, y_pred, sample, loss=self._matcher).figure().savefig(picture, format="png")
+                pixels = tf.io.decode_png(picture.getvalue(), channels=4)
+                tf.summary.image(f"assignment_{sample}", pixels[tf.newaxis])
+        self._writer.flush()
+
+
+def _mean(values: Any) -> float:
+    return float(np.mean(values)) if values.size else float("nan")

@@ -1,0 +1,145 @@
+"""AssignmentMonitor: what it logs, against SciPy on the same predictions."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.optimize import linear_sum_assignment
+
+from hungarian_loss import HungarianLoss
+from hungarian_loss.detection import DetrLoss, SetPredictionModel
+from hungarian_loss.monitor import AssignmentMonitor
+
+SEED = 20261126
+BATCH, OBJECTS, PREDICTIONS, CLASSES = 6, 4, 7, 3
+NAMES = ["assignment_changed", "assignment_cost", "assignment_unmatched"]
+
+
+def detector():
+    keras.utils.set_random_seed(SEED)
+    inputs = keras.Input((5,))
+    hidden = keras.layers.Dense(16, activation="relu")(inputs)
+    boxes = keras.layers.Dense(PREDICTIONS * 4, activation="sigmoid")(hidden)
+    logits = keras.layers.Dense(PREDICTIONS * (CLASSES + 1))(hidden)
+    outputs = {
+        "boxes": keras.layers.Reshape((PREDICTIONS, 4))(boxes),
+        "logits": keras.layers.Reshape((PREDICTIONS, CLASSES + 1))(logits),
+    }
+    model = SetPredictionModel(inputs, outputs)
+    model.compile(optimizer=keras.optimizers.Adam(0.3), loss=DetrLoss(CLASSES))
+    return model
+
+
+def images():
+    rng = np.random.default_rng(SEED)
+    boxes = rng.uniform(0.2, 0.8, (BATCH, OBJECTS, 4)).astype(np.float32)
+    labels = rng.integers(-1, CLASSES, (BATCH, OBJECTS))
+    labels[0] = -1
+    return rng.normal(size=(BATCH, 5)).astype(np.float32), {"boxes": boxes, "labels": labels}
+
+
+class Recorder(keras.callbacks.Callback):
+    """The costs of each epoch, and of the beginning."""
+
+    def __init__(self, x, y):
+        super().__init__()
+        self.x, self.y, self.costs = x, y, []
+
+    def record(self):
+        self.costs.append(self.model.loss.match(self.y, self.model(self.x)).cost.numpy())
+
+    def on_train_begin(self, logs=None):
+        self.record()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.record()
+
+
+def expected(costs, labels):
+    """What to log, by SciPy, for the costs of the beginning and of each epoch."""
+    rows = []
+    for cost in costs:
+        partner, paid = {}, []
+        for sample in range(BATCH):
+            real = np.flatnonzero(labels[sample] >= 0)
+            for row, col in zip(*linear_sum_assignment(cost[sample, real]), strict=True):
+                partner[sample, real[row]] = col
+                paid.append(cost[sample, real[row], col])
+        rows.append((partner, np.mean(paid)))
+    return [
+        (np.mean([now[key] != before[key] for key in now]), mean, 0.0)
+        for (before, _), (now, mean) in itertools.pairwise(rows)
+    ]
+
+
+def test_logs_against_scipy():
+    x, y = images()
+    model, recorder = detector(), Recorder(x, y)
+    history = model.fit(x, y, epochs=5, verbose=0, callbacks=[recorder, AssignmentMonitor(x, y)]).history
+    got = np.transpose([history[name] for name in NAMES])
+    want = np.array(expected(recorder.costs, y["labels"]))
+    np.testing.assert_allclose(got, want, rtol=1e-6, err_msg=f"seed {SEED}")
+    assert 0 < want[:, 0].mean() < 1, "nothing moved, or everything: this shows nothing"
+
+
+def test_objects_without_a_prediction():
+    """More objects than predictions in one sample, and a NaN in another."""
+    y_true = np.zeros((3, 4, 2), np.float32) + np.arange(4, dtype=np.float32)[:, np.newaxis]
+    y_true[1, 2:] = -1
+    y_true[2, 0] = np.nan
+    model = keras.Sequential([keras.Input((3, 2)), keras.layers.Identity()])
+    model.compile(loss=HungarianLoss([2], true_mask_fn=lambda objects: ~(objects[:, :, 0] < 0)))
+    monitor, logs = AssignmentMonitor(np.ones((3, 3, 2), np.float32), y_true), {}
+    monitor.set_model(model)
+    monitor.on_train_begin()
+    monitor.on_epoch_end(0, logs)
+    # One of the first sample, none of the second, all four of the third.
+    assert logs["assignment_unmatched"] == 1 + 0 + 4
+    assert logs["assignment_changed"] == 0
+    # Objects at 0, 1, 2, 3 and three predictions at 1; then 0 and 1 and three at 1. A distance of 1 is √2 on the plane.
+    assert logs["assignment_cost"] == pytest.approx(np.sqrt(2) * (1 + 0 + 1 + 1 + 0) / 5)
+
+
+def test_no_objects():
+    x, y = images()
+    y["labels"][:] = -1
+    monitor, logs = AssignmentMonitor(x, y), {}
+    monitor.set_model(detector())
+    monitor.on_train_begin()
+    monitor.on_epoch_end(0, logs)
+    assert np.isnan(logs["assignment_changed"]) and np.isnan(logs["assignment_cost"])
+    assert logs["assignment_unmatched"] == 0
+
+
+def test_tensorboard(tmp_path):
+    x, y = images()
+    monitor = AssignmentMonitor(x, y, log_dir=tmp_path, images=2)
+    history = detector().fit(x, y, epochs=2, verbose=0, callbacks=[monitor]).history
+    scalars, pictures = {}, set()
+    for file in tmp_path.iterdir():
+        for record in tf.data.TFRecordDataset(str(file)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                tensor = tf.make_ndarray(value.tensor)
+                if tensor.dtype.kind == "f":
+                    scalars[value.tag, event.step] = float(tensor)
+                else:
+                    assert tensor[2].startswith(b"\x89PNG")
+                    pictures.add((value.tag, event.step))
+    for name in NAMES:
+        assert [scalars[name, epoch] for epoch in range(2)] == pytest.approx(history[name])
+    assert pictures == {(f"assignment_{sample}", epoch) for sample in range(2) for epoch in range(2)}
+
+
+def test_wrong_arguments():
+    x, y = images()
+    with pytest.raises(ValueError, match="images=1.*log_dir"):
+        AssignmentMonitor(x, y, images=1)
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    monitor = AssignmentMonitor(x, y)
+    monitor.set_model(model)
+    with pytest.raises(TypeError, match="match.*got 'mse'"):
+        monitor.on_train_begin()
