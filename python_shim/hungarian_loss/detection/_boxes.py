@@ -3,6 +3,7 @@
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from hungarian_loss._types import Tensor, TensorLike
@@ -13,7 +14,7 @@ BOX_FORMATS = (*_FORMATS, *(f"rel_{name}" for name in _FORMATS))
 
 
 class Boxes(NamedTuple):
-    """Boxes by their edges, each a tensor ``[...]``."""
+    """Boxes by their edges, each a tensor ``[...]``, none of them beyond the opposite one."""
 
     left: Any
     top: Any
@@ -30,8 +31,8 @@ class Boxes(NamedTuple):
 
     @property
     def area(self) -> Any:
-        """``[...]``; 0 where an edge is beyond the opposite one."""
-        return tf.nn.relu(self.width) * tf.nn.relu(self.height)
+        """``[...]``."""
+        return self.width * self.height
 
     @property
     def center(self) -> tuple[Any, Any]:
@@ -51,37 +52,33 @@ def checked_format(box_format: str) -> str:
 
 
 def edges(boxes: TensorLike, box_format: str) -> Boxes:
-    """Boxes ``[..., 4]`` by their edges.
+    """Boxes ``[..., 4]`` by their edges, within a range where areas and slopes are numbers.
+
+    One of negative size is empty: its right edge is its left one, its bottom its top.
 
     Raises:
       ValueError: not four numbers a box, or an unknown format.
     """
     boxes = _four_numbers(boxes)
-    one, two, three, four = tf.unstack(boxes, num=4, axis=-1)
-    match checked_format(box_format).removeprefix("rel_"):
-        case "xyxy":
-            return Boxes(one, two, three, four)
-        case "yxyx":
-            return Boxes(two, one, four, three)
-        case "xywh":
-            return Boxes(one, two, one + three, two + four)
-        case "center_xywh":
-            return Boxes(one - three / 2, two - four / 2, one + three / 2, two + four / 2)
-        case _:
-            return Boxes(two - four / 2, one - three / 2, two + four / 2, one + three / 2)
+    # So that the area of a hull is a number.
+    limit = boxes.dtype.max**0.4
+    left, top, right, bottom = _edges(tf.clip_by_value(boxes, -limit, limit), box_format)
+    return Boxes(left, top, tf.maximum(right, left), tf.maximum(bottom, top))
 
 
-def center_and_size(boxes: Tensor, box_format: str) -> tuple[Any, Any, Any, Any]:
+def center_and_size(boxes: TensorLike, box_format: str) -> tuple[Any, Any, Any, Any]:
     """Center x, center y, width and height of boxes ``[..., 4]``, each ``[...]``: what DETR takes the L1 distance of."""
-    one, two, three, four = tf.unstack(_four_numbers(boxes), num=4, axis=-1)
-    match checked_format(box_format).removeprefix("rel_"):
-        case "center_xywh":
-            return one, two, three, four
-        case "center_yxhw":
-            return two, one, four, three
-        case _:
-            by_edges = edges(boxes, box_format)
-            return *by_edges.center, by_edges.width, by_edges.height
+    boxes = _four_numbers(boxes)
+    one, two, three, four = tf.unstack(boxes, num=4, axis=-1)
+    order = checked_format(box_format).removeprefix("rel_")
+    if order == "center_xywh":
+        return one, two, three, four
+    if order == "center_yxhw":
+        return two, one, four, three
+    if order == "xywh":
+        return one + three / 2, two + four / 2, three, four
+    left, top, right, bottom = _edges(boxes, box_format)
+    return (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
 
 
 def box_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") -> Tensor:
@@ -94,7 +91,8 @@ def box_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") ->
         of these after ``"rel_"``. Both in the same unit.
 
     Returns:
-      ``[...]`` in [0, 1]; 0 where the union is empty. Its gradient is finite for empty, touching and equal boxes.
+      ``[...]`` in [0, 1]; 0 where the union is empty. Boxes of negative size are empty. Value and gradient are finite for all boxes of
+      finite numbers. Half-precision and whole numbers are computed in float32.
 
     Raises:
       ValueError: an unknown format, or not four numbers a box.
@@ -113,7 +111,7 @@ def generalized_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_x
       box_format: As in :func:`box_iou`.
 
     Returns:
-      ``[...]`` in (−1, 1]: 1 for equal boxes, toward −1 for distant ones. Its gradient is finite everywhere.
+      ``[...]`` in [−1, 1]: 1 for equal boxes, toward −1 for distant ones; otherwise as :func:`box_iou`.
 
     Raises:
       ValueError: as :func:`box_iou`.
@@ -130,7 +128,7 @@ def distance_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh
       box_format: As in :func:`box_iou`.
 
     Returns:
-      ``[...]`` in (−1, 1]. Its gradient is finite everywhere.
+      ``[...]`` in [−1, 1]; otherwise as :func:`box_iou`.
 
     Raises:
       ValueError: as :func:`box_iou`.
@@ -150,7 +148,7 @@ def complete_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh
       box_format: As in :func:`box_iou`.
 
     Returns:
-      ``[...]`` in (−2, 1]. Its gradient is finite everywhere.
+      ``[...]`` in [−2, 1]; otherwise as :func:`box_iou`.
 
     Raises:
       ValueError: as :func:`box_iou`.
@@ -170,15 +168,15 @@ def iou_of(a: Boxes, b: Boxes) -> Any:
 def giou_of(a: Boxes, b: Boxes) -> Any:
     """Generalized IoU ``[...]``."""
     intersection, union = _intersection_and_union(a, b)
-    hull = _hull(a, b).area
+    hull = _not_tiny(_hull(a, b).area)
     return tf.math.divide_no_nan(intersection, union) - tf.math.divide_no_nan(hull - union, hull)
 
 
 def diou_of(a: Boxes, b: Boxes) -> Any:
     """Distance IoU ``[...]``."""
     hull = _hull(a, b)
-    diagonal = tf.square(hull.width) + tf.square(hull.height)
-    apart = sum(tf.math.squared_difference(one, other) for one, other in zip(a.center, b.center, strict=True))
+    diagonal = _not_tiny(tf.square(hull.width) + tf.square(hull.height))
+    apart = tf.add_n([tf.math.squared_difference(one, other) for one, other in zip(a.center, b.center, strict=True)])
     return iou_of(a, b) - tf.math.divide_no_nan(apart, diagonal)
 
 
@@ -193,15 +191,32 @@ def ciou_of(a: Boxes, b: Boxes) -> Any:
 IOU_OF = {"giou": giou_of, "diou": diou_of, "ciou": ciou_of}
 
 
+def checked_iou(iou: str) -> str:
+    """The name itself.
+
+    Raises:
+      ValueError: not one of ``IOU_OF``.
+    """
+    if not isinstance(iou, str) or iou not in IOU_OF:
+        raise ValueError(f"iou must be one of {', '.join(IOU_OF)}, got {iou!r}")
+    return iou
+
+
 def _intersection_and_union(a: Boxes, b: Boxes) -> tuple[Any, Any]:
-    shared = Boxes(
-        tf.maximum(a.left, b.left),
-        tf.maximum(a.top, b.top),
-        tf.minimum(a.right, b.right),
-        tf.minimum(a.bottom, b.bottom),
-    )
-    intersection = shared.area
-    return intersection, a.area + b.area - intersection
+    width = tf.minimum(a.right, b.right) - tf.maximum(a.left, b.left)
+    height = tf.minimum(a.bottom, b.bottom) - tf.maximum(a.top, b.top)
+    intersection = tf.nn.relu(width) * tf.nn.relu(height)
+    return intersection, _not_tiny(a.area + b.area - intersection)
+
+
+def _not_tiny(area: Any) -> Any:
+    """The same, but 0 where it is so small that one divided by it, which slopes are made of, is no number."""
+    return tf.nn.relu(area - _tiny(area))
+
+
+def _tiny(like: Any) -> float:
+    """What is lost in any other number."""
+    return float(np.finfo(like.dtype.as_numpy_dtype).tiny) * 1e8
 
 
 def _hull(a: Boxes, b: Boxes) -> Boxes:
@@ -216,16 +231,32 @@ def _hull(a: Boxes, b: Boxes) -> Boxes:
 
 def _proportion(boxes: Boxes) -> Any:
     """arctan(width/height), 0 for a point."""
-    width, height = tf.nn.relu(boxes.width), tf.nn.relu(boxes.height)
     # Divided by the longer one: the gradient of atan2 divides by the sum of their squares, which could be too small.
-    longer = tf.stop_gradient(tf.maximum(width, height))
-    is_point = tf.equal(longer, 0)
+    longer = tf.stop_gradient(tf.maximum(boxes.width, boxes.height))
+    is_point = longer < _tiny(longer)
     longer = tf.where(is_point, tf.ones_like(longer), longer)
-    return tf.atan2(width / longer, tf.where(is_point, tf.ones_like(height), height / longer))
+    width, height = boxes.width / longer, boxes.height / longer
+    return tf.atan2(width, tf.where(is_point, tf.ones_like(height), height))
+
+
+def _edges(boxes: Any, box_format: str) -> tuple[Any, Any, Any, Any]:
+    """Left, top, right and bottom, as they are."""
+    one, two, three, four = tf.unstack(boxes, num=4, axis=-1)
+    # No match statement: AutoGraph would warn of it.
+    order = checked_format(box_format).removeprefix("rel_")
+    if order == "xyxy":
+        return one, two, three, four
+    if order == "yxyx":
+        return two, one, four, three
+    if order == "xywh":
+        return one, two, one + three, two + four
+    if order == "center_xywh":
+        return one - three / 2, two - four / 2, one + three / 2, two + four / 2
+    return two - four / 2, one - three / 2, two + four / 2, one + three / 2
 
 
 def _four_numbers(boxes: TensorLike) -> Any:
     boxes = tf.convert_to_tensor(boxes)
     if boxes.shape.rank is not None and (boxes.shape.rank == 0 or boxes.shape[-1] not in (None, 4)):
         raise ValueError(f"boxes must be [..., 4], got shape {boxes.shape}")
-    return boxes
+    return boxes if boxes.dtype in (tf.float32, tf.float64) else tf.cast(boxes, tf.float32)
