@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from hungarian_loss.detection._costs import focal_class_cost, power, softmax_class_cost
+from hungarian_loss.detection._costs import focal_class_cost, sigmoid_power, softmax_class_cost
 
 
 class Settings(NamedTuple):
@@ -62,7 +62,7 @@ def _focal_loss(logits: Any, labels: Any, iou: Any, settings: Settings) -> Any:
     wrong = tf.where(is_class, -logits, logits)
     alpha = tf.constant(settings.focal_alpha, logits.dtype)
     weight = tf.where(is_class, alpha, 1 - alpha)
-    return tf.reduce_sum(weight * power(tf.sigmoid(wrong), settings.focal_gamma) * tf.nn.softplus(wrong), axis=-1)
+    return tf.reduce_sum(weight * sigmoid_power(wrong, settings.focal_gamma) * tf.nn.softplus(wrong), axis=-1)
 
 
 def _varifocal_loss(logits: Any, labels: Any, iou: Any, settings: Settings) -> Any:
@@ -72,7 +72,7 @@ def _varifocal_loss(logits: Any, labels: Any, iou: Any, settings: Settings) -> A
     """
     is_class = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
     target = tf.where(is_class, tf.stop_gradient(iou)[..., tf.newaxis], tf.zeros([], logits.dtype))
-    easy = (1 - settings.focal_alpha) * power(tf.stop_gradient(tf.sigmoid(logits)), settings.focal_gamma)
+    easy = (1 - settings.focal_alpha) * sigmoid_power(tf.stop_gradient(logits), settings.focal_gamma)
     weight = tf.where(is_class, target, easy)
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits)
     return tf.reduce_sum(weight * entropy, axis=-1)

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from hungarian_loss._types import Tensor, TensorLike
-from hungarian_loss.detection._boxes import IOU_OF, Boxes, center_and_size, edges
+from hungarian_loss.detection._boxes import IOU_OF, Boxes, center_and_size, checked_iou, edges
 
 
 def softmax_class_cost(labels: TensorLike, logits: TensorLike) -> Tensor:
@@ -39,8 +39,8 @@ def focal_class_cost(labels: TensorLike, logits: TensorLike, *, alpha: float = 0
     labels = tf.convert_to_tensor(labels)
 
     def cost(logits: Any) -> Any:
-        positive = alpha * power(tf.sigmoid(-logits), gamma) * tf.nn.softplus(-logits)
-        return positive - (1 - alpha) * power(tf.sigmoid(logits), gamma) * tf.nn.softplus(logits)
+        positive = alpha * sigmoid_power(-logits, gamma) * tf.nn.softplus(-logits)
+        return positive - (1 - alpha) * sigmoid_power(logits, gamma) * tf.nn.softplus(logits)
 
     # Whichever is fewer: classes, or objects to look at.
     objects, classes = labels.shape[-1], logits.shape[-1]
@@ -77,14 +77,15 @@ def giou_cost(true: TensorLike, pred: TensorLike, *, box_format: str = "center_x
       iou: ``"giou"``, ``"diou"`` or ``"ciou"``.
 
     Returns:
-      ``[..., n, m]`` in [−1, 1), for ``"ciou"`` in [−1, 2).
+      ``[..., n, m]`` in [−1, 1], for ``"ciou"`` in [−1, 2].
 
     Raises:
-      ValueError: as :func:`box_iou`.
+      ValueError: as :func:`box_iou`, or an unknown ``iou``.
     """
+    iou_of = IOU_OF[checked_iou(iou)]
     rows = Boxes(*(edge[..., :, tf.newaxis] for edge in edges(true, box_format)))
     cols = Boxes(*(edge[..., tf.newaxis, :] for edge in edges(pred, box_format)))
-    return -IOU_OF[iou](rows, cols)
+    return -iou_of(rows, cols)
 
 
 def dice_cost(true: TensorLike, logits: TensorLike) -> Tensor:
@@ -121,17 +122,18 @@ def mask_cost(true: TensorLike, logits: TensorLike, *, alpha: float | None = Non
     true = tf.cast(true, logits.dtype)
     inside, outside = tf.nn.softplus(-logits), tf.nn.softplus(logits)
     if alpha is not None:
-        inside *= alpha * power(tf.sigmoid(-logits), gamma)
-        outside *= (1 - alpha) * power(tf.sigmoid(logits), gamma)
+        inside *= alpha * sigmoid_power(-logits, gamma)
+        outside *= (1 - alpha) * sigmoid_power(logits, gamma)
     points = tf.cast(tf.maximum(tf.shape(logits)[-1], 1), logits.dtype)
     # Σ t·inside + (1 − t)·outside, for all pairs at once.
     outside_everywhere = tf.reduce_sum(outside, axis=-1)[..., tf.newaxis, :]
     return (tf.matmul(true, inside - outside, transpose_b=True) + outside_everywhere) / points
 
 
-def power(base: Any, exponent: float) -> Any:
-    """``base ** exponent``; the square, which nearly everybody asks for, is cheaper as such."""
-    return tf.square(base) if exponent == 2 else tf.pow(base, tf.constant(exponent, base.dtype))
+def sigmoid_power(logits: Any, exponent: float) -> Any:
+    """``sigmoid(logits) ** exponent``, with a finite slope where the sigmoid is 0, whatever the exponent."""
+    # The square, which nearly everybody asks for, is cheaper as such.
+    return tf.square(tf.sigmoid(logits)) if exponent == 2 else tf.exp(-exponent * tf.nn.softplus(-logits))
 
 
 def _of_class(values: Any, labels: TensorLike) -> Any:
