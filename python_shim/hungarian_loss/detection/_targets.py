@@ -15,7 +15,7 @@ class Targets(NamedTuple):
     """Who is to show what, in sets of predictions: ``R`` of them, those of an image one after the other.
 
     Attributes:
-      boxes: ``[R, n, 4]``, of the objects.
+      boxes: ``[R, n, 4]``, of the objects; what stands behind them is arbitrary.
       labels: int64 ``[R, n + 1]``, of the objects; behind them the number of classes, which means "no object".
       object_of: int64 ``[R, m]``: the object of each prediction; n for none.
       pairs: The same as a list of pairs, ``[R, p]``.
@@ -66,6 +66,8 @@ def of_denoising(denoising: Denoising, truth: Truth, num_classes: int) -> Target
     target = tf.where(matched, target, number)
     first = tf.where(matched, target, tf.zeros_like(target))
     pairs = MatchedPairs(first, None, matched, tf.reduce_sum(tf.cast(matched, boxes.dtype), axis=1))
+    # One more box, so that there is one to look at where there is no object.
+    boxes = tf.pad(boxes, [[0, 0], [0, 1], [0, 0]])
     return Targets(boxes, labels, target, pairs)
 
 
