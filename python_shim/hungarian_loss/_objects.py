@@ -166,16 +166,26 @@ def _split_off_mask(name: str, objects: Any) -> tuple[Any, Any]:
     return objects, mask
 
 
+def with_equal_features(ragged: Any) -> Any:
+    """The same ``[batch, (objects), features]`` or ``[batch, (objects)]``, ragged along objects only.
+
+    Raises:
+      tf.errors.InvalidArgumentError: objects of different numbers of features.
+    """
+    if ragged.ragged_rank < 2:
+        return ragged
+    # The reshape fails if they are not equal.
+    with tf.name_scope("every_object_must_have_equally_many_features"):
+        rows = ragged.values
+        values = tf.reshape(rows.flat_values, [rows.nrows(), rows.bounding_shape(axis=1)])
+    return ragged.with_values(values)
+
+
 def _padded(ragged: Any) -> MaskedObjects:
     """A RaggedTensor ``[batch, (objects), features]`` as a tensor, and where there was something."""
     if ragged.shape.rank != 3:
         raise ValueError(f"a RaggedTensor must be [batch, (objects), features], got shape {ragged.shape}")
-    if ragged.ragged_rank == 2:
-        # Features are as many everywhere; the reshape fails if they are not.
-        with tf.name_scope("every_object_must_have_equally_many_features"):
-            rows = ragged.values
-            values = tf.reshape(rows.flat_values, [rows.nrows(), rows.bounding_shape(axis=1)])
-        ragged = ragged.with_values(values)
+    ragged = with_equal_features(ragged)
     lengths = ragged.row_lengths()
     # Where XLA refuses it, the error shows this name.
     with tf.name_scope("XLA_cannot_pad_a_RaggedTensor_use_padded_batch_and_a_mask"):

@@ -56,7 +56,8 @@ def known_size(dimension: Dimension) -> int | None:
     if isinstance(dimension, int):
         return dimension
     tensor, axis = dimension
-    return None if tensor.shape.rank is None else tensor.shape[axis]
+    # One of too low a rank will not fit, whatever this is.
+    return None if tensor.shape.rank is None or axis >= tensor.shape.rank else tensor.shape[axis]
 
 
 def _size(dimension: Dimension) -> Any:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from hungarian_loss._objects import with_equal_features
 from hungarian_loss._shapes import Dimension, with_shape
 
 _PADDING = "XLA_cannot_pad_a_RaggedTensor_use_padded_batch_with_minus_1"
@@ -92,19 +93,19 @@ def read_truth(y_true: Any, dtype: Any) -> Truth:
         boxes, labels = (_padded(_entry("y_true", y_true, key)) for key in ("boxes", "labels"))
     else:
         packed = _padded(y_true)
-        if packed.shape.rank != 3 or packed.shape[-1] not in (5, None):
-            raise ValueError(
-                "y_true must be a dict of boxes [B, n, 4] and labels [B, n], or packed [B, n, 5], a box and its label; "
-                f"got shape {packed.shape}"
-            )
+        sentence = (
+            "y_true must be a dict of boxes [B, n, 4] and labels [B, n], or packed [B, n, 5], a box and its label"
+        )
+        packed = with_shape(packed, [(packed, 0), (packed, 1), 5], sentence)
         boxes, labels = packed[..., :4], packed[..., 4]
     if labels.shape.rank == 3 and labels.shape[-1] == 1:
         labels = labels[..., 0]
     boxes = with_shape(boxes, [(boxes, 0), (boxes, 1), 4], "y_true's boxes must be [B, n, 4]")
     labels = with_shape(labels, [(boxes, 0), (boxes, 1)], "y_true's labels must be [B, n], one for each box")
     if labels.dtype.is_floating:
-        # What is no number means no object either, and has no whole number.
-        labels = tf.where(labels >= 0, labels, -tf.ones_like(labels))
+        labels = tf.cast(labels, dtype)
+        # What is no number means no object either. An infinity has no whole number; this one is too large for a class.
+        labels = tf.where(labels >= 0, tf.minimum(labels, 1e9), -tf.ones_like(labels))
     return Truth(tf.stop_gradient(tf.cast(boxes, dtype)), tf.cast(labels, tf.int64))
 
 
@@ -122,21 +123,19 @@ def read_predictions(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> tu
     auxiliary = y_pred.get("auxiliary", ())
     if isinstance(auxiliary, Mapping) or not isinstance(auxiliary, Sequence):
         raise TypeError(
-            f"y_pred's auxiliary must be a list of dicts of boxes and logits, got {type(auxiliary).__name__}"
+            f"y_pred['auxiliary'] must be a list of dicts of boxes and logits, got {type(auxiliary).__name__}"
         )
-    layers = [(f"auxiliary[{place}]'s ", layer) for place, layer in enumerate(auxiliary)] + [("", y_pred)]
+    layers = [(f"y_pred['auxiliary'][{place}]", layer) for place, layer in enumerate(auxiliary)]
+    layers.append(("y_pred", y_pred))
     predictions = _stacked(layers, truth, channels, dtype)
     if "denoising" not in y_pred:
         return predictions, None
-    noised = [
-        (f"{name}denoising ", _entry(f"y_pred{name and ' '}{name}", layer, "denoising")) for name, layer in layers
-    ]
-    target = tf.convert_to_tensor(_entry("y_pred's denoising", y_pred["denoising"], "target"))
+    noised = [(f"{name}['denoising']", _entry(name, layer, "denoising")) for name, layer in layers]
+    target = tf.convert_to_tensor(_entry("y_pred['denoising']", y_pred["denoising"], "target"))
     denoised = _stacked(noised, truth, channels, dtype)
     like = denoised.boxes[:, 0]
-    target = with_shape(
-        target, [(like, 0), (like, 1)], "the denoising target must be [B, d], a slot of y_true for each box"
-    )
+    sentence = "y_pred['denoising']['target'] must be [B, d], a slot of y_true for each box"
+    target = with_shape(target, [(like, 0), (like, 1)], sentence)
     return predictions, Denoising(denoised, tf.cast(target, tf.int64))
 
 
@@ -144,12 +143,12 @@ def _stacked(layers: Sequence[tuple[str, Any]], truth: Truth, channels: int, dty
     boxes: list[Any] = []
     logits: list[Any] = []
     for name, layer in layers:
-        one = tf.convert_to_tensor(_entry(f"y_pred {name}".strip(), layer, "boxes"))
+        one = tf.convert_to_tensor(_entry(name, layer, "boxes"))
         first = boxes[0] if boxes else one
-        sentence = f"y_pred's {name}boxes must be [B, m, 4], as many in every layer, for y_true's images"
+        sentence = f"{name}['boxes'] must be [B, m, 4] for the images of y_true, as many in every layer"
         boxes.append(with_shape(one, [(truth.boxes, 0), (first, 1), 4], sentence))
-        other = tf.convert_to_tensor(_entry(f"y_pred {name}".strip(), layer, "logits"))
-        sentence = f"y_pred's {name}logits must be [B, m, {channels}] with this classification and num_classes"
+        other = tf.convert_to_tensor(_entry(name, layer, "logits"))
+        sentence = f"{name}['logits'] must be [B, m, {channels}] with this classification and num_classes"
         logits.append(with_shape(other, [(truth.boxes, 0), (first, 1), channels], sentence))
     return Predictions(*(tf.stack([tf.cast(one, dtype) for one in ones], axis=1) for ones in (boxes, logits)))
 
@@ -189,6 +188,9 @@ def _padded(values: Any) -> Any:
     """A RaggedTensor as a tensor, with −1 where there was nothing."""
     if not isinstance(values, tf.RaggedTensor):
         return tf.convert_to_tensor(values)
+    if values.dtype.is_unsigned:
+        values = tf.cast(values, tf.int64)  # There is no -1.
+    values = with_equal_features(values)
     width = values.shape[-1] if values.shape.rank == 3 else None
     # Where XLA refuses it, the error shows this name.
     with tf.name_scope(_PADDING):
