@@ -13,7 +13,7 @@ from hungarian_loss._assignment import Assignment, linear_assignment
 from hungarian_loss._matching import GradientGate, Matching, is_solved
 from hungarian_loss._objects import per_sample_weight
 from hungarian_loss._types import Tensor, TensorLike
-from hungarian_loss.detection._boxes import IOU_OF, center_and_size, checked_format
+from hungarian_loss.detection._boxes import center_and_size, checked_format, checked_iou
 from hungarian_loss.detection._classification import CLASSIFICATIONS, Classification, Settings
 from hungarian_loss.detection._costs import giou_cost, l1_cost
 from hungarian_loss.detection._normalization import Divisors
@@ -130,7 +130,7 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         self.no_object_weight = _number("no_object_weight", no_object_weight)
         self.focal_alpha = _number("focal_alpha", focal_alpha, most=1.0)
         self.focal_gamma = _number("focal_gamma", focal_gamma)
-        self.iou = _one_of("iou", iou, IOU_OF)
+        self.iou = checked_iou(iou)
         self.box_format = checked_format(box_format)
         self.normalization = _one_of("normalization", normalization, _NORMALIZATIONS)
         self.auxiliary_weight = _number("auxiliary_weight", auxiliary_weight)
@@ -282,7 +282,8 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """Everything that ``from_config`` needs."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        # Of a subclass too, which may have arguments of its own, these.
+        return {name: getattr(self, name) for name in inspect.signature(DetrLoss).parameters}
 
 
 class _Reduction(keras.losses.Loss):  # type: ignore[misc]
@@ -300,13 +301,15 @@ def _whole(argument: str, value: Any) -> int:
 
 def _number(argument: str, value: Any, most: float = math.inf) -> float:
     """A number that is not negative."""
-    if isinstance(value, (str, bool)) or not 0 <= (number := float(value)) <= most or math.isinf(number):
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    number = float(value) if is_number else math.nan
+    if not 0 <= number <= most or math.isinf(number):
         expected = "a finite number, 0 or more" if math.isinf(most) else f"a number in [0, {most:g}]"
         raise ValueError(f"{argument} must be {expected}, got {value!r}")
     return number
 
 
 def _one_of(argument: str, value: Any, choices: Collection[str]) -> str:
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{argument} must be one of {', '.join(choices)}, got {value!r}")
-    return str(value)
+    return value
