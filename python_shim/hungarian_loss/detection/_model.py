@@ -1,5 +1,6 @@
 """``SetPredictionModel``: a Keras model whose loss sees all outputs and targets at once."""
 
+import functools
 from typing import Any
 
 import keras
@@ -22,8 +23,15 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
     entries counts.
 
     Raises:
-      ValueError: when fitted with ``jit_compile`` and ragged targets, which XLA cannot pad.
+      ValueError: compiled with ``loss_weights`` beside a loss for all, which has weights of its own; fitted with ``jit_compile`` and
+        ragged targets, which XLA cannot pad.
     """
+
+    def __new__(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        """``cls``, or where inputs and outputs are given a subclass of it that Keras knows as functional."""
+        # Keras would make cls itself functional, and with it every class that is derived from it in another way.
+        is_functional = not issubclass(cls, _functional()) and _are_inputs_and_outputs(args, kwargs)
+        return super().__new__(_functional_subclass(cls) if is_functional else cls, *args, **kwargs)
 
     @property
     def metrics(self) -> list[Any]:
@@ -33,14 +41,22 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
     @property
     def _terms(self) -> dict[str, Any]:
         # Not an attribute that Keras tracks: a built model takes no more of these, and only a loss that is called knows its terms.
-        return self.__dict__.setdefault("_means_of_terms", _Untracked()).means  # type: ignore[no-any-return]
+        terms, loss = self.__dict__.get("_means_of_terms"), getattr(self, "loss", None)
+        if terms is None or terms.loss is not loss:
+            terms = self.__dict__["_means_of_terms"] = _Terms(loss)
+        return terms.means
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         """The loss of a batch, a scalar, with what layers add; Keras calls it in ``fit`` and ``evaluate``."""
-        if not isinstance(self.loss, keras.losses.Loss):
+        if not isinstance(getattr(self, "loss", None), keras.losses.Loss):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
+        factors = getattr(self._compile_loss, "_user_loss_weights", None)
+        if factors is not None:
+            raise ValueError(
+                f"a loss for all outputs takes no loss_weights, got {factors!r}; {type(self.loss).__name__} may have weights itself"
+            )
         if self.jit_compile and any(isinstance(one, tf.RaggedTensor) for one in tf.nest.flatten(y)):
             raise ValueError(
                 "got ragged targets with jit_compile, and XLA cannot pad a RaggedTensor; pad them, "
@@ -50,7 +66,8 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
         weight = weights[0] if weights else None
         if isinstance(self.loss, DetrLoss):
             total, terms = self.loss.with_components(y, y_pred, weight)
-            self._track(terms, tf.shape(tf.nest.flatten(x)[0])[0])
+            # As Keras counts them for the mean of the loss.
+            self._track(terms, tf.shape(next(one for one in tf.nest.flatten(x) if one is not None))[0])
         else:
             total = self.loss(y, y_pred, weight)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -66,8 +83,33 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
             self._terms[name].update_state(tf.stop_gradient(value) * replicas, sample_weight=samples)
 
 
-class _Untracked:
-    """Holds what Keras is not to track."""
+def _are_inputs_and_outputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    given = [*args, *(kwargs[name] for name in ("inputs", "outputs") if name in kwargs)]
+    return len(given) >= 2 and all(isinstance(one, keras.KerasTensor) for one in keras.tree.flatten(given[:2]))
 
-    def __init__(self) -> None:
+
+@functools.cache
+def _functional() -> Any:
+    """Keras's class of models made of inputs and outputs, which has no public name."""
+    inputs = keras.Input([1], name="inputs")
+    return type(keras.Model(inputs, inputs, name="model"))
+
+
+@functools.cache
+def _functional_subclass(cls: Any) -> Any:
+    """``cls`` made of inputs and outputs, saved as ``cls``."""
+    names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
+    subclass = type(cls.__name__, (cls, _functional()), names)
+    package, _, name = keras.saving.get_registered_name(cls).rpartition(">")
+    if package:
+        for one in (subclass, cls):  # The last is the one that is found by this name.
+            keras.saving.register_keras_serializable(package, name)(one)
+    return subclass
+
+
+class _Terms:
+    """Means of the terms of a loss. Keras does not look into it."""
+
+    def __init__(self, loss: Any) -> None:
+        self.loss = loss
         self.means: dict[str, Any] = {}
