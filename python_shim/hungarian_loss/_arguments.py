@@ -103,7 +103,7 @@ def per_pair(argument: str, function: Any, size: tuple[int, int]) -> Callable[..
             f"{argument} must return one value for each pair, got {type(function).__name__} with reduction="
             f"{function.reduction!r}; write {type(function).__name__}(reduction=None)"
         )
-    if would_broadcast(*size) and _compares_features(function):
+    if would_broadcast(*size) and compares_features(function):
         raise ValueError(
             f"{argument}, {getattr(function, '__name__', function)!r}, compares feature with feature, got slices of {size[0]} "
             f"features of y_true and {size[1]} of y_pred, which would broadcast; give a function of your own for this slice"
@@ -122,16 +122,22 @@ def plain_function(argument: str, function: Any) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
+def compares_features(function: Any) -> bool:
+    """Whether it is a loss of Keras that compares feature with feature, as all do but for one."""
+    return (
+        is_of_keras(function) and getattr(function, "fn", function) is not keras.losses.sparse_categorical_crossentropy
+    )
+
+
+def is_of_keras(function: Any) -> bool:
+    """Whether it is a loss of Keras: a function or an object."""
+    module = getattr(getattr(function, "fn", function), "__module__", None) or ""
+    return module.startswith("keras.")
+
+
 def would_broadcast(true_size: int, pred_size: int) -> bool:
     """Whether slices of these sizes can be compared feature with feature, and should not."""
     return true_size != pred_size and 1 in (true_size, pred_size)
-
-
-def _compares_features(function: Any) -> bool:
-    """Whether it is a loss of Keras, which all compare feature with feature, but for one."""
-    function = getattr(function, "fn", function)
-    module = getattr(function, "__module__", None) or ""
-    return module.startswith("keras.") and function is not keras.losses.sparse_categorical_crossentropy
 
 
 def _is_list(values: Any) -> bool:

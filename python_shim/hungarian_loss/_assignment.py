@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from hungarian_loss._inputs import as_cost, as_limit, as_mask, count_as_mask, nan_unless, whole_as_real
+from hungarian_loss._inputs import as_limit, as_problems, nan_unless
 from hungarian_loss._library import ops
 from hungarian_loss._types import Tensor, TensorLike
 from hungarian_loss._vectorize import register_converter
@@ -91,25 +91,14 @@ def linear_assignment(
 
     Source: Jonker & Volgenant, Computing 38 (1987); Crouse, IEEE TAES 52 (2016).
     """
-    cost = as_cost(cost, cost_limit)
-    masks, in_range = [], []
-    for side, mask, count in (("row", row_mask, num_rows), ("col", col_mask, num_cols)):
-        if mask is not None and count is not None:
-            raise ValueError(f"got both {side}_mask and num_{side}s, expected one of them")
-        if count is None:
-            masks.append(as_mask(side, mask, cost))
-        else:
-            by_count = count_as_mask(side, count, cost, validate)
-            masks.append(by_count.mask)
-            in_range.append(by_count.in_range)
-    cost = whole_as_real(cost, masks[0], masks[1], cost_limit)
-    limit = as_limit(cost_limit, cost)
-    for each in in_range:
+    given = as_problems(cost, (row_mask, num_rows), (col_mask, num_cols), cost_limit, validate)
+    limit = as_limit(cost_limit, given.cost)
+    for each in given.in_range:
         limit = nan_unless(each, limit)
     outputs = ops.hungarian_assignment(
-        cost=cost,
-        row_mask=masks[0],
-        col_mask=masks[1],
+        cost=given.cost,
+        row_mask=given.row_mask,
+        col_mask=given.col_mask,
         cost_limit=limit,
         maximize=maximize,
         validate=validate,

@@ -55,10 +55,10 @@ class Caller:
 # Autograph cannot return from within a try.
 @tf.autograph.experimental.do_not_convert
 def _try_another_batch(sentence: str, function: Function, inputs: Sequence[Any], like: Sequence[Dimension]) -> None:
-    # Sizes that nothing here has; objects and features only where they are open.
+    # Sizes that nothing here has; behind the batch only where they are open, there by axis.
     batch = 2 + max((size for x in inputs for size in x.shape if size is not None), default=0)
-    sizes = [[batch, x.shape[1] or batch + 1, x.shape[2] or batch + 2] for x in inputs]
-    expected = [batch, *(known_size(dimension) or batch + 1 for dimension in like[1:])]
+    sizes = [[batch, *(size or batch + axis for axis, size in enumerate(x.shape[1:], 1))] for x in inputs]
+    expected = [batch, *(known_size(dimension) or batch + dimension[1] for dimension in like[1:])]  # type: ignore[index]
     specs = [tf.TensorSpec(shape, x.dtype) for shape, x in zip(sizes, inputs, strict=True)]
     try:
         shape = tf.function(function, autograph=False).get_concrete_function(*specs).structured_outputs.shape
@@ -113,9 +113,7 @@ def loaded(argument: str, config: Any) -> Any:
         return keras.saving.deserialize_keras_object(config)
     except (TypeError, ValueError) as error:
         name = config["config"] if isinstance(config["config"], str) else argument
-        raise ValueError(
-            f"{argument} of a HungarianLoss was not found: {_ways_out(name)}. Keras says: {error}"
-        ) from error
+        raise ValueError(f"{argument} was not found: {_ways_out(name)}. Keras says: {error}") from error
 
 
 def _found(config: Any) -> Any:

@@ -173,8 +173,47 @@ def count_as_mask(side: str, count: TensorLike, cost: Tensor, validate: bool) ->
         return CountMask(tf.sequence_mask(count, size), in_range)
 
 
-def as_limit(limit: TensorLike | None, cost: Tensor) -> Tensor:
-    """U, a scalar or ``[...]``; infinite where there is none."""
+class Given(NamedTuple):
+    """A batch of problems as the op takes it.
+
+    Attributes:
+      cost: ``[..., rows, cols]``, of one of the op's types.
+      row_mask: bool, a scalar or ``[..., rows]``.
+      col_mask: bool, a scalar or ``[..., cols]``.
+      in_range: For each count that is to be validated, whether it lies in [0, size].
+    """
+
+    cost: Tensor
+    row_mask: Tensor
+    col_mask: Tensor
+    in_range: list[Tensor]
+
+
+def as_problems(
+    cost: TensorLike,
+    rows: tuple[TensorLike | None, TensorLike | None],
+    cols: tuple[TensorLike | None, TensorLike | None],
+    limit: TensorLike | None,
+    validate: bool,
+) -> Given:
+    """Costs, and which rows and columns exist: of each a mask or a count, at most one of the two."""
+    cost = as_cost(cost, limit)
+    masks, in_range = [], []
+    for side, (mask, count) in (("row", rows), ("col", cols)):
+        if mask is not None and count is not None:
+            raise ValueError(f"got both {side}_mask and num_{side}s, expected one of them")
+        if count is None:
+            masks.append(as_mask(side, mask, cost))
+        else:
+            by_count = count_as_mask(side, count, cost, validate)
+            masks.append(by_count.mask)
+            if by_count.in_range is not None:
+                in_range.append(by_count.in_range)
+    return Given(whole_as_real(cost, masks[0], masks[1], limit), masks[0], masks[1], in_range)
+
+
+def as_limit(limit: TensorLike | None, cost: Tensor, name: str = "cost_limit") -> Tensor:
+    """U, a scalar or ``[...]``; infinite where there is none. ``name`` is that of the argument, for errors."""
     real = tf.float64 if cost.dtype == tf.float64 else tf.float32
     if limit is None:
         return constant(np.inf, real)
@@ -183,24 +222,24 @@ def as_limit(limit: TensorLike | None, cost: Tensor) -> Tensor:
         if limit.dtype.is_integer:
             limit = tf.cast(limit, real)
         if limit.dtype != real:
-            raise TypeError(f"cost_limit must be {real.name} here, got {limit.dtype.name}")
+            raise TypeError(f"{name} must be {real.name} here, got {limit.dtype.name}")
     else:
         given = np.asarray(limit)
         most = float(real.max)
         if given.dtype.kind == "O" and all(isinstance(number, int) for number in given.flat):
             given = np.asarray(np.clip(given, int(-most), int(most)), np.float64)
         if given.dtype.kind not in "biuf":
-            raise TypeError(f"cost_limit must be a number, got {limit!r}")
+            raise TypeError(f"{name} must be a number, got {limit!r}")
         given = given.astype(np.float64)
         # A finite number beyond the type must not become an infinity, which is no limit at all.
         held = np.where(np.isinf(given), given, np.clip(given, -most, most)).astype(real.as_numpy_dtype)
         limit = constant(held, real)
-    return limit if limit.shape.rank == 0 else _broadcast("cost_limit", limit, cost, None)
+    return limit if limit.shape.rank == 0 else _broadcast(name, limit, cost, None)
 
 
-def nan_unless(in_range: Tensor | None, limit: Tensor) -> Tensor:
+def nan_unless(in_range: Tensor, limit: Tensor) -> Tensor:
     """The limit, or NaN where counts are out of range: XLA drops assertions, but not what the op says of a limit."""
-    if in_range is None or tf.executing_eagerly():
+    if tf.executing_eagerly():
         return limit
     return _unchecked("SelectV2", [in_range, limit, constant(np.nan, limit.dtype)], limit.dtype)
 
@@ -226,8 +265,8 @@ def _broadcast(name: str, tensor: Tensor, cost: Tensor, side: str | None) -> Ten
             if tf.executing_eagerly():
                 raise tf.errors.InvalidArgumentError(None, None, text)
             raise ValueError(text)
-        # A size that cannot be broadcast is compared with the cost's by the op, which knows masks and limits but no counts.
-        by_op = not name.startswith("num_")
+        # A size that cannot be broadcast is compared with the cost's by the op, which gets masks and limits as they are.
+        by_op = name in ("row_mask", "col_mask", "cost_limit")
         if same_rank and all(size is not None and (size == want or (by_op and size != 1)) for size, want in sizes):
             return tensor
         if got.is_fully_defined() and target.is_fully_defined():

@@ -41,11 +41,10 @@ from hungarian_loss._matching import (
 from hungarian_loss._objects import (
     Sets,
     as_sets,
-    both,
-    hide,
     per_sample_weight,
     raise_for_keras_mask,
     refuse_what_keras_would_multiply_in,
+    shown,
     with_equal_axis,
     with_mask,
 )
@@ -260,20 +259,9 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
     def _sets(self, y_true: Any, y_pred: Any) -> Sets:
         """Both sides, with something harmless in the places of objects that do not exist."""
         sets = as_sets(with_mask(y_true), with_mask(y_pred))
-        true, true_mask = self._shown("true_mask_fn", self.true_mask_fn, sets.true, sets.true_mask)
-        pred, pred_mask = self._shown("pred_mask_fn", self.pred_mask_fn, sets.pred, sets.pred_mask)
+        true, true_mask = shown(self._ask, "true_mask_fn", self.true_mask_fn, sets.true, sets.true_mask)
+        pred, pred_mask = shown(self._ask, "pred_mask_fn", self.pred_mask_fn, sets.pred, sets.pred_mask)
         return Sets(true, pred, true_mask, pred_mask)
-
-    def _shown(self, argument: str, function: Any, objects: Any, mask: Any) -> tuple[Any, Any]:
-        """Objects and mask of one side; ``mask`` is what is known without the function."""
-        objects = hide(objects, mask)
-        if function is None:
-            return objects, mask
-        contract = "[B, n] for inputs [B, n, f]"
-        found = self._ask(argument, contract, function, [objects], [(objects, 0), (objects, 1)])
-        if found.dtype != tf.bool:
-            raise ValueError(f"{argument} must return bool, got {found.dtype.name}")
-        return hide(objects, found), both(mask, found)
 
     def _match(self, sets: Sets) -> Matching:
         """Matches true objects (rows) with predicted ones (columns). The choice has no gradient."""

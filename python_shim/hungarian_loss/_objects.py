@@ -1,11 +1,13 @@
 """Sets of objects as tensors, and which of them exist: padding, masks, what stands in a hidden place."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
+from hungarian_loss._functions import Caller
 from hungarian_loss._shapes import with_shape, with_size
 
 
@@ -33,7 +35,7 @@ def with_mask(objects: Any) -> Any:
     if isinstance(objects, MaskedObjects):
         return objects
     if isinstance(objects, tf.RaggedTensor):
-        return _padded(objects)
+        return _padded_sets(objects)
     keras_mask = getattr(objects, "_keras_mask", None)
     # A copy without that attribute: Keras would multiply a mask of objects into the losses of samples.
     return objects if keras_mask is None else MaskedObjects(tf.identity(objects), tf.convert_to_tensor(keras_mask))
@@ -75,6 +77,34 @@ def hide(objects: Any, mask: Any) -> Any:
     candidates = tf.pad(candidates, [[1, 0], [0, 0]])
     first = tf.argmax(tf.pad(tf.cast(tf.reshape(usable, [-1]), tf.float32), [[1, 0]]))
     return tf.where(mask[..., tf.newaxis], objects, candidates[first])
+
+
+def shown(
+    ask: Caller, argument: str, function: Any, objects: Any, mask: Any, sizes: Sequence[Any] | None = None
+) -> Any:
+    """Objects ``[B, n, f]`` with the rest hidden, and which are left, ``[B, n]`` or None: what ``mask`` and ``function`` both show.
+
+    ``function`` gets objects with those ``sizes`` in place of features, where sizes are given.
+
+    Raises:
+      ValueError: ``function``, the one given as ``argument``, does not return a mask.
+    """
+    objects = hide(objects, mask)
+    if function is None:
+        return objects, mask
+    features = "f" if sizes is None else "..."
+    seen = objects if sizes is None else with_features(objects, sizes)
+    contract = f"[B, n] for inputs [B, n, {features}]"
+    found = ask(argument, contract, function, [seen], [(objects, 0), (objects, 1)])
+    if found.dtype != tf.bool:
+        raise ValueError(f"{argument} must return bool, got {found.dtype.name}")
+    return hide(objects, found), both(mask, found)
+
+
+def with_features(objects: Any, sizes: Sequence[Any]) -> Any:
+    """Objects ``[B, n, f]`` as ``[B, n, *sizes]``; a size is a number or a scalar tensor."""
+    lead = [tf.shape(objects)[axis] if known is None else known for axis, known in enumerate(objects.shape[:2])]
+    return tf.reshape(objects, [*lead, *sizes])
 
 
 def both(mask: Any, other: Any) -> Any:
@@ -181,11 +211,15 @@ def with_equal_features(ragged: Any) -> Any:
     return ragged.with_values(values)
 
 
-def _padded(ragged: Any) -> MaskedObjects:
+def _padded_sets(ragged: Any) -> MaskedObjects:
     """A RaggedTensor ``[batch, (objects), features]`` as a tensor, and where there was something."""
     if ragged.shape.rank != 3:
         raise ValueError(f"a RaggedTensor must be [batch, (objects), features], got shape {ragged.shape}")
-    ragged = with_equal_features(ragged)
+    return padded(with_equal_features(ragged))
+
+
+def padded(ragged: Any) -> MaskedObjects:
+    """The same of ``[batch, (objects), ...]`` that is ragged in objects only."""
     lengths = ragged.row_lengths()
     # Where XLA refuses it, the error shows this name.
     with tf.name_scope("XLA_cannot_pad_a_RaggedTensor_use_padded_batch_and_a_mask"):

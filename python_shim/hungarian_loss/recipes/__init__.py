@@ -1,0 +1,22 @@
+"""Small uses of the assignment: a loss that no order matters to, accuracy of clusters, pairs for a tracker."""
+
+from typing import NoReturn as _NoReturn
+
+from hungarian_loss import _keras
+from hungarian_loss.recipes._gated import gated_assignment
+
+__all__ = ["gated_assignment"]
+
+# As in the package above: where Keras cannot be used, what needs it says why when it is asked for.
+_reason = _keras.why_not()
+if _reason is None:
+    from hungarian_loss.recipes._clusters import ClusteringAccuracy
+    from hungarian_loss.recipes._permutations import PermutationInvariantLoss
+
+    __all__ += ["ClusteringAccuracy", "PermutationInvariantLoss"]
+else:
+
+    def __getattr__(name: str) -> _NoReturn:
+        if name in ("ClusteringAccuracy", "PermutationInvariantLoss"):
+            raise ImportError(_reason)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,151 @@
+"""How well clusters agree with classes when nobody has said which cluster is which class."""
+
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from hungarian_loss._assignment import Assignment, linear_assignment
+from hungarian_loss._shapes import with_shape
+from hungarian_loss._types import Tensor, TensorLike
+
+
+@keras.saving.register_keras_serializable(package="hungarian_loss")
+class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
+    """Share of samples whose cluster stands for their class, under the best choice of what each cluster stands for.
+
+    No cluster stands for two classes, and no class is shared by two clusters. The choice is made anew for all samples seen so far: what is
+    kept from batch to batch is how many samples of each class were in each cluster.
+
+    Example: an encoder with 10 outputs that was trained without labels::
+
+        model.compile(loss=..., metrics=[ClusteringAccuracy(10)])
+
+    Args:
+      num_classes: How many classes there are.
+      num_clusters: How many clusters there are; default: as many. Where there are more clusters than classes, the samples of those that are left
+        over count as wrong; likewise classes.
+      name: Name of the metric.
+      dtype: Type of the result; default: Keras's float type. Counts are kept in float64.
+
+    Raises:
+      ValueError: a number that is not a whole one of 1 or more; when called: shapes that do not belong together.
+      tf.errors.InvalidArgumentError: when run, a class of ``num_classes`` or more. XLA drops that check; there such a sample is wrong.
+
+    Source: ACC in Xie et al. 2016 (DEC), arXiv:1511.06335; the choice by Kuhn 1955.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        num_clusters: int | None = None,
+        name: str = "clustering_accuracy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self.num_classes = _checked("num_classes", num_classes)
+        self.num_clusters = self.num_classes if num_clusters is None else _checked("num_clusters", num_clusters)
+        # float32 stops counting at 2^24.
+        self.confusion = self.add_variable(
+            (self.num_classes, self.num_clusters), "zeros", dtype="float64", name="confusion"
+        )
+        self.seen = self.add_variable((), "zeros", dtype="float64", name="seen")
+
+    def update_state(self, y_true: TensorLike, y_pred: TensorLike, sample_weight: TensorLike | None = None) -> None:
+        """Counts a batch.
+
+        Args:
+          y_true: The classes, whole numbers ``[...]`` or ``[..., 1]``. Samples of a negative class are left out.
+          y_pred: The clusters, whole numbers of the same shape; or a score for each cluster, ``[..., num_clusters]``, of which
+            the greatest counts. A number outside [0, num_clusters), such as −1 for noise, is no cluster: the sample is wrong.
+          sample_weight: How much each sample counts: ``[...]``, or its leading dimensions, or a scalar. A mask that Keras
+            attached to ``y_pred`` leaves samples out.
+        """
+        mask = getattr(y_pred, "_keras_mask", None)
+        classes, clusters = self._labels(tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred))
+        counted = classes >= 0
+        if mask is not None:
+            counted &= _spread(tf.cast(mask, tf.bool), classes, "the mask of y_pred")
+        known = tf.reduce_all((classes < self.num_classes) | ~counted)
+        largest = tf.reduce_max(classes)
+        check = tf.debugging.Assert(known, [f"y_true must be less than num_classes={self.num_classes}, got", largest])
+        with tf.control_dependencies([] if check is None else [check]):
+            weight = tf.cast(counted, tf.float64)
+        if sample_weight is not None:
+            given = tf.cast(tf.convert_to_tensor(sample_weight), tf.float64)
+            weight = tf.where(counted, _spread(given, classes, "sample_weight"), tf.zeros_like(weight))
+        in_cluster = counted & (classes < self.num_classes) & (clusters >= 0) & (clusters < self.num_clusters)
+        # What is in no cluster gets a place of its own, behind all others.
+        cells = self.num_classes * self.num_clusters
+        cell = tf.where(in_cluster, classes * self.num_clusters + clusters, tf.constant(cells, tf.int64))
+        counts = tf.math.unsorted_segment_sum(tf.reshape(weight, [-1]), tf.reshape(cell, [-1]), cells + 1)
+        self.confusion.assign_add(tf.reshape(counts[:-1], [self.num_classes, self.num_clusters]))
+        self.seen.assign_add(tf.reduce_sum(weight))
+
+    def result(self) -> Tensor:
+        """A scalar in [0, 1]; 0 where nothing has been counted."""
+        return tf.cast(tf.math.divide_no_nan(self._best().total_cost, tf.convert_to_tensor(self.seen)), self.dtype)
+
+    def cluster_to_class(self) -> Tensor:
+        """int32 ``[num_clusters]``: the class that each cluster stands for, −1 = none."""
+        return self._best().col_to_row
+
+    def merge_state(self, metrics: Sequence["ClusteringAccuracy"]) -> None:
+        """Adds what other such metrics have counted, of other shards of the data, say.
+
+        Raises:
+          ValueError: one of them counts other numbers of classes or clusters.
+        """
+        for metric in metrics:
+            if metric.confusion.shape != self.confusion.shape:
+                raise ValueError(
+                    f"expected metrics of {self.num_classes} classes and {self.num_clusters} clusters, "
+                    f"got {metric.num_classes} and {metric.num_clusters}"
+                )
+        for metric in metrics:
+            self.confusion.assign_add(tf.convert_to_tensor(metric.confusion))
+            self.seen.assign_add(tf.convert_to_tensor(metric.seen))
+
+    def get_config(self) -> dict[str, Any]:
+        """Everything that ``from_config`` needs."""
+        return {**super().get_config(), "num_classes": self.num_classes, "num_clusters": self.num_clusters}
+
+    def _best(self) -> Assignment:
+        return linear_assignment(tf.convert_to_tensor(self.confusion), maximize=True)
+
+    def _labels(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+        """Classes and clusters as int64 of one shape."""
+        if y_true.shape.rank is None or y_pred.shape.rank is None:
+            raise ValueError(f"the ranks of y_true and y_pred must be known, got {y_true.shape} and {y_pred.shape}")
+        # Keras has [batch, 1] for [batch].
+        if y_true.shape.rank > 0 and y_true.shape[-1] == 1 and y_pred.shape.rank <= y_true.shape.rank:
+            y_true = tf.squeeze(y_true, -1)
+        if y_pred.shape.rank == y_true.shape.rank + 1:
+            if y_pred.shape[-1] == 1 and self.num_clusters != 1:
+                y_pred = tf.squeeze(y_pred, -1)
+            elif y_pred.shape[-1] in (None, self.num_clusters):
+                y_pred = tf.argmax(tf.ensure_shape(y_pred, [*y_pred.shape[:-1], self.num_clusters]), axis=-1)
+        sentence = f"y_pred must be clusters of the shape of y_true, or {self.num_clusters} scores for each sample"
+        y_pred = with_shape(y_pred, [(y_true, axis) for axis in range(y_true.shape.rank)], sentence)
+        return tf.cast(y_true, tf.int64), tf.cast(y_pred, tf.int64)
+
+
+def _spread(values: Any, classes: Any, name: str) -> Any:
+    """``values`` of leading dimensions of ``classes``, or ``[..., 1]``, in the shape of ``classes``."""
+    if values.shape.rank == classes.shape.rank + 1 and values.shape[-1] == 1:
+        values = tf.squeeze(values, -1)
+    if values.shape.rank is None or values.shape.rank > classes.shape.rank:
+        raise ValueError(
+            f"{name} must have at most the dimensions of the labels, got shapes {values.shape} and {classes.shape}"
+        )
+    for _ in range(classes.shape.rank - values.shape.rank if values.shape.rank > 0 else 0):
+        values = values[..., tf.newaxis]
+    return tf.broadcast_to(values, tf.shape(classes))
+
+
+def _checked(argument: str, number: Any) -> int:
+    if isinstance(number, bool) or not isinstance(number, numbers.Integral) or number < 1:
+        raise ValueError(f"{argument} must be a whole number, 1 or more, got {number!r}")
+    return int(number)
