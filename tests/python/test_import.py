@@ -10,6 +10,7 @@ import shutil
 import pytest
 
 import hungarian_loss
+import hungarian_loss.recipes
 import oracle
 
 PACKAGE = pathlib.Path(hungarian_loss.__file__).parent
@@ -27,12 +28,18 @@ DOCUMENTED = [
     "linear_assignment",
     "op_library_path",
 ]
+# The modules that users import from, and what they find there.
+MODULES = {
+    hungarian_loss: DOCUMENTED,
+    hungarian_loss.recipes: ["ClusteringAccuracy", "PermutationInvariantLoss", "gated_assignment"],
+}
 
 
-def test_exports_what_is_documented():
-    assert sorted(hungarian_loss.__all__) == DOCUMENTED
-    public = [name for name, value in vars(hungarian_loss).items() if not name.startswith("_")]
-    assert sorted(name for name in public if not inspect.ismodule(getattr(hungarian_loss, name))) == DOCUMENTED
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_exports_what_is_documented(module):
+    assert sorted(module.__all__) == MODULES[module]
+    public = [name for name, value in vars(module).items() if not name.startswith("_")]
+    assert sorted(name for name in public if not inspect.ismodule(getattr(module, name))) == MODULES[module]
 
 
 def test_no_module_imports_one_that_imports_it():
@@ -61,14 +68,15 @@ def test_says_that_it_is_typed():
 
 
 def public_callables():
-    yield "hungarian_loss", hungarian_loss
-    for name in DOCUMENTED:
-        value = getattr(hungarian_loss, name)
-        yield name, value
-        if inspect.isclass(value):
-            for attribute, member in vars(value).items():
-                if not attribute.startswith("_") and (inspect.isroutine(member) or isinstance(member, property)):
-                    yield f"{name}.{attribute}", getattr(value, attribute)
+    for module, names in MODULES.items():
+        yield module.__name__, module
+        for name in names:
+            value = getattr(module, name)
+            yield name, value
+            if inspect.isclass(value):
+                for attribute, member in vars(value).items():
+                    if not attribute.startswith("_") and (inspect.isroutine(member) or isinstance(member, property)):
+                        yield f"{name}.{attribute}", getattr(value, attribute)
 
 
 @pytest.mark.parametrize(
@@ -212,6 +220,7 @@ def test_the_assignment_needs_no_keras_and_the_losses_say_what_they_need(
         import tensorflow
         before = {name for name in sys.modules if "keras" in name}
         import hungarian_loss
+        from hungarian_loss import recipes
         losses = ["Explanation", "HungarianLoss", "compute_euclidean_distance", "explain", "hungarian_loss"]
         said = {}
         for name in losses:
@@ -219,26 +228,37 @@ def test_the_assignment_needs_no_keras_and_the_losses_say_what_they_need(
                 exec(f"from hungarian_loss import {name}")
             except BaseException as error:
                 said[name] = [type(error).__name__, str(error)]
+        for name in ["ClusteringAccuracy", "PermutationInvariantLoss"]:
+            try:
+                exec(f"from hungarian_loss.recipes import {name}")
+            except BaseException as error:
+                said[f"recipes.{name}"] = [type(error).__name__, str(error)]
         from hungarian_loss import *
+        from hungarian_loss.recipes import *
         solved = linear_assignment([[3, 1], [1, 5]], num_rows=2)
         pairs = assignment_pairs(solved.row_to_col).col_index.numpy().tolist()
         print(json.dumps({
             "said": said,
             "pairs": pairs,
+            "gated": gated_assignment([[3, 1], [1, 5]], 2).row_to_col.numpy().tolist(),
             "mask": assignment_mask(solved.row_to_col, 2).numpy().tolist(),
             "path": op_library_path(),
             "imported": sorted({name for name in sys.modules if "keras" in name} - before - {"hungarian_loss._keras"}),
             "shown": [name for name in [*dir(hungarian_loss), *hungarian_loss.__all__] if name in losses],
-            "other": hasattr(hungarian_loss, "no_such_name"),
+            "recipes": [name for name in dir(recipes) if not name.startswith("_")],
+            "other": hasattr(hungarian_loss, "no_such_name") or hasattr(recipes, "no_such_name"),
         }))
         """,
         hidden,
         env=environment,
     )
-    assert sorted(said["said"]) == [name for name in DOCUMENTED if name in said["said"]] and len(said["said"]) == 5
+    refused = [name for name in DOCUMENTED if name in said["said"]]
+    assert len(refused) == 5
+    assert sorted(said["said"]) == [*refused, "recipes.ClusteringAccuracy", "recipes.PermutationInvariantLoss"]
     for kind, text in said["said"].values():
         assert kind == "ImportError" and oracle.matches(message, text), text
     assert (said["pairs"], said["mask"]) == ([1, 0], [[False, True], [True, False]])
+    assert (said["gated"], said["recipes"]) == ([1, 0], ["gated_assignment"])
     assert said["path"] == hungarian_loss.op_library_path()
     assert (said["imported"], said["shown"], said["other"]) == ([], [], False)
 

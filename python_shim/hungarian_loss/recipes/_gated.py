@@ -34,7 +34,7 @@ def gated_assignment(
       That is ``cost_limit`` of lap and lapx (ByteTrack's ``thresh``). deep_sort's ``max_distance`` is the same but for
       the 1e-5 that it adds: it puts that number beyond the gate, matches all, and then drops what is beyond.
 
-    SORT does neither: it matches without a gate, and drops pairs afterwards. A pair beyond the gate can cost it two within.
+    SORT does neither: it matches without a gate, and drops pairs afterwards. A pair beyond the gate can displace better ones.
 
     Args:
       distances: ``[..., rows, cols]``, of any type that :func:`hungarian_loss.linear_assignment` takes, which also says what
@@ -68,6 +68,8 @@ def gated_assignment(
     """
     if prefer not in _PREFERENCES:
         raise ValueError(f"prefer must be one of {_PREFERENCES}, got {prefer!r}")
+    if gate is None:
+        raise TypeError("gate must be a number, got None; math.inf leaves only forbidden pairs apart")
     given = as_problems(distances, (row_mask, num_rows), (col_mask, num_cols), gate, validate)
     if given.cost.shape.rank is not None and given.cost.shape.rank < 2:
         raise ValueError(f"distances must be [..., rows, cols], got shape {given.cost.shape}")
