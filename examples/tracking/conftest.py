@@ -1,0 +1,8 @@
+"""Lets the tests import the example's modules by the names that the example itself imports them by."""
+
+import os
+import pathlib
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
