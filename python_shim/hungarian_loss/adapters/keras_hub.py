@@ -1,0 +1,169 @@
+"""Exact matching for KerasHub's D-FINE::
+
+    from hungarian_loss.adapters import keras_hub as exact
+
+    exact.switch_on()          # before the first fit, evaluate or compile
+    detector.fit(images, {"boxes": boxes, "labels": labels})
+
+What this puts right in KerasHub 0.32, file by file of ``keras_hub/src/models/d_fine``:
+
+* ``hungarian_matcher`` (d_fine_loss.py) pads the costs to a square with 1e9, and ``hungarian_assignment`` (d_fine_utils.py)
+  subtracts each row's minimum from its row. In float32 numbers near 1e9 are 64 apart, so 1e9 minus a cost is 1e9 again:
+  a row's minimum is taken from its real columns and not from the padded ones. What is solved then is another problem.
+* Its indices count within an image, and the losses look them up in the targets of all images, laid end to end: ``compute_vfl_loss``,
+  ``compute_box_losses`` and ``compute_local_losses`` (d_fine_loss.py) add no offset, so every image after the first is
+  trained on the first one's objects. The indices returned here have the offset in them.
+* Places without a pair all point at the first image's first query, and ``compute_vfl_loss`` writes "no object" over its class
+  even where it is matched. Here there is a place for each object, not for each query, so none is left over unless a
+  label is negative or there are more objects than queries.
+
+What it cannot put right: the losses divide by the number of all slots, empty ones too (``DFineObjectDetector.compute_loss``).
+"""
+
+import contextlib
+import importlib
+import importlib.metadata
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from hungarian_loss import _keras
+from hungarian_loss._assignment import linear_assignment
+from hungarian_loss._types import Tensor, TensorLike
+
+__all__ = ["exact_matching", "hungarian_matcher", "switch_off", "switch_on"]
+
+_SUPPORTED = "0.32"
+
+
+def switch_on() -> None:
+    """Has D-FINE match exactly, in one call of the op for all images of a batch. To call it again changes nothing.
+
+    Keras traces a step once: a model that has been fitted keeps its matcher until ``compile`` or
+    ``make_train_function(force=True)`` is called.
+
+    Raises:
+      ImportError: KerasHub is not installed or not version 0.32, or Keras's backend is not TensorFlow.
+    """
+    _d_fine("object_detector").hungarian_matcher = hungarian_matcher
+
+
+def switch_off() -> None:
+    """Gives D-FINE its own matcher back. Models traced in the meantime keep the exact one, as :func:`switch_on` says.
+
+    Raises:
+      ImportError: as :func:`switch_on`.
+    """
+    _d_fine("object_detector").hungarian_matcher = _d_fine("loss").hungarian_matcher
+
+
+@contextlib.contextmanager
+def exact_matching() -> Iterator[None]:
+    """Exact matching for what is traced within ``with exact_matching():``; afterwards whichever matcher was there before.
+
+    Raises:
+      ImportError: as :func:`switch_on`.
+    """
+    detector = _d_fine("object_detector")
+    before = detector.hungarian_matcher
+    switch_on()
+    try:
+        yield
+    finally:
+        detector.hungarian_matcher = before
+
+
+def hungarian_matcher(
+    outputs: Mapping[str, TensorLike],
+    targets: Sequence[Mapping[str, TensorLike]],
+    num_targets_per_image: TensorLike,
+    use_focal_loss: bool,
+    matcher_alpha: float,
+    matcher_gamma: float,
+    matcher_bbox_cost: float,
+    matcher_class_cost: float,
+    matcher_ciou_cost: float,
+    backbone: Any = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What KerasHub's function of this name is for, with its arguments and its costs, for a ``compute_loss`` of your own.
+
+    Args:
+      outputs: ``"logits"`` ``[B, queries, classes]`` and ``"pred_boxes"`` ``[B, queries, 4]``, center_xywh.
+      targets: one dict, of all images' objects laid end to end: ``"labels"`` integers ``[objects]``, of which negative
+        ones mark empty slots, as Keras pads; ``"boxes"`` ``[objects, 4]``.
+      num_targets_per_image: integers ``[B]``, how many of them belong to each image. Under jit they must be known while
+        compiling, as they are in D-FINE's own ``compute_loss``.
+      use_focal_loss: whether the class cost is focal, of sigmoids, with ``matcher_alpha`` and ``matcher_gamma``; else it is
+        the negative softmax.
+      matcher_alpha: see ``use_focal_loss``.
+      matcher_gamma: see ``use_focal_loss``.
+      matcher_bbox_cost: weight of the L1 distance of boxes.
+      matcher_class_cost: weight of the class cost.
+      matcher_ciou_cost: weight of the negative complete IoU.
+      backbone: not used.
+
+    Returns:
+      ``row_indices, col_indices, valid_masks``, int32, int32 and bool ``[B, n]``, n the most objects of an image: a place for
+      each object, with the query it is matched with, its index into ``targets``, and whether it is matched at all. An image
+      with a NaN among its costs has no matched pair.
+
+    Raises:
+      ImportError: as :func:`switch_on`, but whatever KerasHub is installed.
+
+    Source: Peng et al. 2024, arXiv:2410.13842 (D-FINE); Carion et al. 2020, arXiv:2005.12872 (the matching).
+    """
+    _require_keras()
+    import keras
+
+    counts = tf.cast(num_targets_per_image, tf.int32)
+    place = tf.range(tf.reduce_max(counts))
+    exists = place < counts[:, tf.newaxis]
+    target = tf.where(exists, tf.cumsum(counts, exclusive=True)[:, tf.newaxis] + place, 0)
+    labels = tf.gather(tf.cast(targets[0]["labels"], tf.int32), target)
+    exists &= labels >= 0
+
+    # All of it [B, queries, n].
+    logits = tf.cast(outputs["logits"], tf.float32)
+    boxes = tf.cast(outputs["pred_boxes"], tf.float32)[:, :, tf.newaxis]
+    true_boxes = tf.gather(tf.cast(targets[0]["boxes"], tf.float32), target)[:, tf.newaxis]
+    probability = tf.sigmoid(logits) if use_focal_loss else tf.nn.softmax(logits)
+    of_true_class = tf.gather(probability, tf.maximum(labels, 0), axis=2, batch_dims=1)
+    if use_focal_loss:
+        class_cost = _focal_cost(of_true_class, matcher_alpha, matcher_gamma)
+    else:
+        class_cost = -of_true_class
+    l1 = tf.reduce_sum(tf.abs(boxes - true_boxes), axis=-1)
+    ciou = keras.utils.bounding_boxes.compute_ciou(boxes, true_boxes, bounding_box_format="center_xywh")
+    cost = matcher_bbox_cost * l1 + matcher_class_cost * class_cost - matcher_ciou_cost * ciou
+
+    query = linear_assignment(cost, col_mask=exists).col_to_row
+    return tf.maximum(query, 0), target, query >= 0
+
+
+def _focal_cost(p: Tensor, alpha: float, gamma: float) -> Tensor:
+    """Focal loss as a positive less that as a negative. The constant keeps logarithms finite; KerasHub's is the same."""
+    positive = -alpha * (1 - p) ** gamma * tf.math.log(p + 1e-8)
+    negative = -(1 - alpha) * p**gamma * tf.math.log(1 - p + 1e-8)
+    return positive - negative
+
+
+def _require_keras() -> None:
+    reason = _keras.why_not()
+    if reason is not None:
+        raise ImportError(reason)
+
+
+def _d_fine(name: str) -> Any:
+    """KerasHub's module ``d_fine_<name>``, which nobody should need unless they use D-FINE."""
+    _require_keras()
+    try:
+        version = importlib.metadata.version("keras-hub")
+    except importlib.metadata.PackageNotFoundError:
+        version = None
+    if version is None or version.split(".")[:2] != _SUPPORTED.split("."):
+        raise ImportError(
+            f"hungarian_loss.adapters.keras_hub is for KerasHub {_SUPPORTED}, got {version or 'none'}; "
+            f"run `pip install keras-hub=={_SUPPORTED}.*`"
+        )
+    return importlib.import_module(f"keras_hub.src.models.d_fine.d_fine_{name}")
