@@ -204,6 +204,9 @@ def test_gates_and_distances_out_of_the_ordinary(prefer):
         return answer.status.numpy().tolist(), answer.row_to_col.numpy().tolist()
 
     assert columns(distances, INF) == (0, [1, 0])
+    # What is forbidden has no part in what the duals prove.
+    answer = gated_assignment(distances, INF, prefer=prefer)
+    oracle.check_batch(distances, type(answer)(*(x.numpy() for x in answer)), limit=limit_of(distances, INF, prefer))
     assert columns(distances, 1e308) == (0, [1, 0])
     assert columns(distances, -INF) == (0, [-1, -1])
     assert columns(distances, 0.5) == (0, [-1, -1])

@@ -31,8 +31,8 @@ def gated_assignment(
     * ``prefer="pairs"``: as many pairs as the gate allows, and of all such choices the one with the least total.
       motmetrics chooses so: it puts NaN beyond the gate, and a number that outweighs all others in its place.
     * ``prefer="cost"``: a pair at distance d is worth gate − d, and the sum of what the pairs are worth is greatest.
-      That is ``cost_limit`` of lap and lapx (ByteTrack's ``thresh``). deep_sort's ``max_distance`` is the same but for
-      the 1e-5 that it adds: it puts that number beyond the gate, matches all, and then drops what is beyond.
+      That is ``cost_limit`` of lap and lapx (ByteTrack's ``thresh``). deep_sort puts ``max_distance`` + 1e-5 beyond the gate,
+      matches all, and then drops what is beyond: the same, but for the 1e-5.
 
     SORT does neither: it matches without a gate, and drops pairs afterwards. A pair beyond the gate can displace better ones.
 
@@ -53,8 +53,9 @@ def gated_assignment(
     Returns:
       An :class:`hungarian_loss.Assignment`: ``row_to_col`` and ``col_to_row`` are −1 where there is no partner, and
       ``total_cost``, the sum of the matched distances, has a gradient. Status is 0, or 2 where an existing distance or the gate
-      is NaN, or a distance is −inf; it is never 1. The duals prove the answer for a ``cost_limit``: of the gate, or, where pairs
-      are preferred, of 2(n + 1)·d, or 1 if d is 0, with n = min(rows, cols) and d the greatest magnitude within the gate.
+      is NaN, or a distance is −inf; it is never 1. The duals prove the answer for a ``cost_limit``: of the gate; or, where pairs
+      are preferred or the gate is infinite, of 2(n + 1)·d, with n = min(rows, cols) and d the greatest magnitude within the gate, and of 1
+      if d is 0.
 
     Raises:
       ValueError: ``prefer`` is neither; ``distances`` have fewer than two dimensions; whatever ``linear_assignment`` raises.
@@ -63,6 +64,8 @@ def gated_assignment(
 
     The number of pairs is exact as long as 2(n + 1)·d is finite in the type of ``total_cost``. The total is exactly least, or
     within rows·(n + 1)·2^−49·d of that, under the conditions that README.md names for a limit.
+
+    Beyond the gate stands +inf inside, which ``tf.debugging.enable_check_numerics`` reports.
 
     Source: Bernardin & Stiefelhagen, EURASIP JIVP 2008 (pairs); Wojke et al. 2017, arXiv:1703.07402 (cost).
     """
