@@ -635,6 +635,15 @@ def test_a_sample_that_cannot_be_paired_is_infinite(sign, normalization):
         assert not slope[1].any() and slope[0].any() and slope[2].any() and np.isfinite(slope).all()
 
 
+def test_a_total_beyond_the_type_has_no_gradient():
+    y_true, y_pred = np.zeros((2, 2, 3), np.float32), np.ones((2, 2, 3), np.float32)
+    y_pred[1] = 3e38
+    loss = PermutationInvariantLoss(largest_difference).call
+    assert loss(y_true, y_pred).numpy().tolist() == [2, INF]
+    for slope in slopes(loss, y_true, y_pred):
+        assert slope[0].any() and not slope[1].any()
+
+
 def existing(sets):
     """Objects exist whose first number is not negative."""
     return tf.reshape(sets, tf.concat([tf.shape(sets)[:2], [-1]], axis=0))[..., 0] >= 0
