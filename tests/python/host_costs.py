@@ -32,8 +32,9 @@ def d_fine(logits, boxes, labels, true_boxes, options):
     boxes, true_boxes = np.asarray(boxes, np.float64)[:, np.newaxis], np.asarray(true_boxes, np.float64)
     if options["use_focal_loss"]:
         alpha, gamma = options["matcher_alpha"], options["matcher_gamma"]
-        p = 1 / (1 + np.exp(-logits[:, labels]))
-        class_cost = -alpha * (1 - p) ** gamma * np.log(p) + (1 - alpha) * p**gamma * np.log(1 - p)
+        x = logits[:, labels]
+        p, not_p = 1 / (1 + np.exp(-x)), 1 / (1 + np.exp(x))
+        class_cost = alpha * not_p**gamma * np.logaddexp(0, -x) - (1 - alpha) * p**gamma * np.logaddexp(0, x)
     else:
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         class_cost = -(odds / odds.sum(axis=1, keepdims=True))[:, labels]

@@ -13,6 +13,8 @@ What this puts right in KerasHub 0.32, file by file of ``keras_hub/src/models/d_
 * Its indices count within an image, and the losses look them up in the targets of all images, laid end to end: ``compute_vfl_loss``,
   ``compute_box_losses`` and ``compute_local_losses`` (d_fine_loss.py) add no offset, so every image after the first is
   trained on the first one's objects. The indices returned here have the offset in them.
+* ``hungarian_matcher`` takes the logarithm of 1 - p + 1e-8 with p = sigmoid(logit). XLA computes that as 1.00000001 - p, which is 0 in
+  float32 where p is 1: under jit a prediction in no doubt has an infinite cost, and one object is given to several queries.
 * Places without a pair all point at the first image's first query, and ``compute_vfl_loss`` writes "no object" over its class
   even where it is matched. Here there is a place for each object, not for each query, so none is left over unless a
   label is negative or there are more objects than queries.
@@ -28,9 +30,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from hungarian_loss import _keras
 from hungarian_loss._assignment import linear_assignment
 from hungarian_loss._types import Tensor, TensorLike
+from hungarian_loss.detection import focal_class_cost, giou_cost, l1_cost, softmax_class_cost
 
 __all__ = ["exact_matching", "hungarian_matcher", "switch_off", "switch_on"]
 
@@ -44,7 +46,7 @@ def switch_on() -> None:
     ``make_train_function(force=True)`` is called.
 
     Raises:
-      ImportError: KerasHub is not installed or not version 0.32, or Keras's backend is not TensorFlow.
+      ImportError: KerasHub is not installed, or not version 0.32.
     """
     _d_fine("object_detector").hungarian_matcher = hungarian_matcher
 
@@ -108,55 +110,31 @@ def hungarian_matcher(
       each object, with the query it is matched with, its index into ``targets``, and whether it is matched at all. An image
       with a NaN among its costs has no matched pair.
 
-    Raises:
-      ImportError: as :func:`switch_on`, but whatever KerasHub is installed.
-
     Source: Peng et al. 2024, arXiv:2410.13842 (D-FINE); Carion et al. 2020, arXiv:2005.12872 (the matching).
     """
-    _require_keras()
-    import keras
-
     counts = tf.cast(num_targets_per_image, tf.int32)
     place = tf.range(tf.reduce_max(counts))
     exists = place < counts[:, tf.newaxis]
     target = tf.where(exists, tf.cumsum(counts, exclusive=True)[:, tf.newaxis] + place, 0)
     labels = tf.gather(tf.cast(targets[0]["labels"], tf.int32), target)
-    exists &= labels >= 0
+    true_boxes = tf.gather(tf.cast(targets[0]["boxes"], tf.float32), target)
+    logits, boxes = tf.cast(outputs["logits"], tf.float32), tf.cast(outputs["pred_boxes"], tf.float32)
 
-    # All of it [B, queries, n].
-    logits = tf.cast(outputs["logits"], tf.float32)
-    boxes = tf.cast(outputs["pred_boxes"], tf.float32)[:, :, tf.newaxis]
-    true_boxes = tf.gather(tf.cast(targets[0]["boxes"], tf.float32), target)[:, tf.newaxis]
-    probability = tf.sigmoid(logits) if use_focal_loss else tf.nn.softmax(logits)
-    of_true_class = tf.gather(probability, tf.maximum(labels, 0), axis=2, batch_dims=1)
     if use_focal_loss:
-        class_cost = _focal_cost(of_true_class, matcher_alpha, matcher_gamma)
+        class_cost = focal_class_cost(labels, logits, alpha=matcher_alpha, gamma=matcher_gamma)
     else:
-        class_cost = -of_true_class
-    l1 = tf.reduce_sum(tf.abs(boxes - true_boxes), axis=-1)
-    ciou = keras.utils.bounding_boxes.compute_ciou(boxes, true_boxes, bounding_box_format="center_xywh")
-    cost = matcher_bbox_cost * l1 + matcher_class_cost * class_cost - matcher_ciou_cost * ciou
-
-    query = linear_assignment(cost, col_mask=exists).col_to_row
+        class_cost = softmax_class_cost(labels, logits)
+    cost = (
+        matcher_bbox_cost * l1_cost(true_boxes, boxes)
+        + matcher_class_cost * class_cost
+        + matcher_ciou_cost * giou_cost(true_boxes, boxes, iou="ciou")
+    )
+    query = linear_assignment(cost, row_mask=exists & (labels >= 0)).row_to_col
     return tf.maximum(query, 0), target, query >= 0
-
-
-def _focal_cost(p: Tensor, alpha: float, gamma: float) -> Tensor:
-    """Focal loss as a positive less that as a negative. The constant keeps logarithms finite; KerasHub's is the same."""
-    positive = -alpha * (1 - p) ** gamma * tf.math.log(p + 1e-8)
-    negative = -(1 - alpha) * p**gamma * tf.math.log(1 - p + 1e-8)
-    return positive - negative
-
-
-def _require_keras() -> None:
-    reason = _keras.why_not()
-    if reason is not None:
-        raise ImportError(reason)
 
 
 def _d_fine(name: str) -> Any:
     """KerasHub's module ``d_fine_<name>``, which nobody should need unless they use D-FINE."""
-    _require_keras()
     try:
         version = importlib.metadata.version("keras-hub")
     except importlib.metadata.PackageNotFoundError:

@@ -1,0 +1,190 @@
+"""Criteria of detectors, ours beside others': ratios from one interleaved run, and how many matchings each host gets wrong.
+
+A step is loss and gradient in a tf.function, or a training step of a model where the row says so. "theirs / ours" is the median over
+interleaved rounds, with its quartiles; "same" is ours against itself in the same rounds. "wrong" counts matchings of random padded
+problems of the row's shape, by the host's own matcher with the host's own costs, that cost more than SciPy's or are none.
+
+Hosts come from the folder given with --hosts (`make bench` fills it).
+"""
+
+import argparse
+import contextlib
+import pathlib
+import sys
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+from scipy.optimize import linear_sum_assignment
+from timing import interleave
+
+from hungarian_loss.adapters import keras_hub as exact
+from hungarian_loss.detection import DetrLoss
+
+TESTS = pathlib.Path(__file__).resolve().parents[1] / "tests"
+IMAGES, QUERIES, OBJECTS = 4, 100, 10
+# Problems to count wrong matchings on.
+PROBLEMS = 34
+HEADER = "| step | ours, ms | theirs / ours | quartiles | same | wrong |"
+
+Step = Callable[[], object]
+
+
+def use_hosts(folder: pathlib.Path) -> None:
+    """Makes the hosts, and the problems that the tests draw, importable."""
+    sys.path += [str(TESTS / "python"), str(TESTS / "hosts"), str(folder), str(TESTS / "hosts/stand_ins")]
+
+
+def line(name: str, ours: Step, theirs: Step, wrong: str, rounds: int) -> str:
+    """One line of the table."""
+    base, ratios = interleave(ours, {"theirs": theirs}, rounds)
+    ratio, same = ratios["theirs"], ratios["same"]
+    return f"| {name} | {base * 1e3:.2f} | {ratio} | {ratio.spread()} | {same} ({same.spread()}) | {wrong} |"
+
+
+def count_wrong(costs: np.ndarray, pairs: list[tuple[np.ndarray, np.ndarray]]) -> str:
+    """Of problems ``[k, rows, cols]``, those whose pairs are no matching or cost more than SciPy's."""
+    wrong = 0
+    for cost, (rows, cols) in zip(np.asarray(costs, np.float64), pairs, strict=True):
+        is_matching = len(set(rows)) == len(rows) == len(set(cols)) == min(cost.shape)
+        wrong += not is_matching or cost[rows, cols].sum() > cost[linear_sum_assignment(cost)].sum() + 1e-4
+    return f"{wrong} of {len(costs)}"
+
+
+# TF Models' DETR.
+
+
+def tf_models_criterion(rounds: int) -> Iterator[str]:
+    """One decoder layer: cost, matching, loss and gradient. Each gets the objects as it wants them: theirs a slot for each query."""
+    from official.projects.detr.configs import detr
+    from official.projects.detr.ops import matchers
+    from official.projects.detr.tasks import detection
+
+    import detr_problems
+
+    task = detection.DetectionTask(detr.DetrTask())
+    loss = DetrLoss(detr_problems.CLASSES, box_format="center_yxhw")
+    problems = detr_problems.draw([OBJECTS] * IMAGES, QUERIES)
+    compact = problems.compact()
+
+    def theirs(given: detr_problems.Problems) -> tf.Tensor:
+        return task.build_losses(*given.for_tf_models())[0]
+
+    def ours(given: detr_problems.Problems) -> tf.Tensor:
+        return loss(*given.for_detr_loss())
+
+    np.testing.assert_allclose(ours(compact), theirs(problems), rtol=1e-5)
+    many = detr_problems.draw([OBJECTS] * PROBLEMS, QUERIES)
+    outputs, labels = many.for_tf_models()
+    costs = task._compute_cost(*outputs.values(), *labels.values())
+    wrong = count_wrong(costs.numpy(), [np.nonzero(mask) for mask in matchers.hungarian_matching(costs)[1].numpy()])
+    shape = f"{IMAGES} × {QUERIES}, {OBJECTS} objects"
+    yield line(
+        f"TF Models' criterion, one layer, {shape}",
+        criterion_step(ours, compact),
+        criterion_step(theirs, problems),
+        wrong,
+        rounds,
+    )
+
+
+def criterion_step(criterion: Callable, problems: tuple) -> Step:
+    """Loss and gradient by logits and boxes, traced."""
+
+    @tf.function(autograph=False)
+    def step(*arguments: tf.Tensor) -> object:
+        given = problems._make(arguments)
+        with tf.GradientTape() as tape:
+            tape.watch([given.logits, given.boxes])
+            value = criterion(given)
+        return value, tape.gradient(value, [given.logits, given.boxes])
+
+    return lambda: step(*problems)
+
+
+# KerasHub's D-FINE.
+
+
+def d_fine_step(rounds: int) -> Iterator[str]:
+    """A training step of a tiny D-FINE with its own matcher, and with ours."""
+    wrong = wrong_of_d_fine()
+    for jit_compile in (False, True):
+        ours, theirs = (d_fine_training_step(matching, jit_compile) for matching in (exact.exact_matching, as_it_is))
+        with_jit = "with jit" if jit_compile else "without jit"
+        shape = f"{IMAGES} × {QUERIES}, {OBJECTS} objects"
+        yield line(f"KerasHub's D-FINE, training step {with_jit}, {shape}", ours, theirs, wrong, rounds)
+
+
+@contextlib.contextmanager
+def as_it_is() -> Iterator[None]:
+    """KerasHub untouched."""
+    yield
+
+
+def d_fine_training_step(matching: Callable, jit_compile: bool) -> Step:
+    """Traced with that matcher, which it keeps."""
+    import keras
+
+    import tiny_d_fine
+
+    size = 160
+    detector = tiny_d_fine.build(QUERIES, size)
+    pixels, truth = tiny_d_fine.batch(IMAGES, OBJECTS, size)
+    # Nothing is learned, so that every step meets the same problems.
+    detector.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=jit_compile)
+    with matching():
+        detector.train_on_batch(pixels, truth)
+    return lambda: detector.train_on_batch(pixels, truth)
+
+
+def wrong_of_d_fine() -> str:
+    """Random predictions and objects, padded by D-FINE itself to a square."""
+    from keras_hub.src.models.d_fine import d_fine_loss
+
+    import host_costs
+
+    logits, boxes, labels, true_boxes = host_costs.random_images([OBJECTS] * PROBLEMS, QUERIES)
+
+    class Backbone:
+        num_queries = QUERIES
+
+    @tf.function(jit_compile=True)
+    def match(logits: tf.Tensor, boxes: tf.Tensor, labels: tf.Tensor, true_boxes: tf.Tensor) -> object:
+        outputs, targets = {"logits": logits, "pred_boxes": boxes}, [{"labels": labels, "boxes": true_boxes}]
+        counts = tf.constant([OBJECTS] * PROBLEMS)
+        return d_fine_loss.hungarian_matcher(outputs, targets, counts, **host_costs.D_FINE, backbone=Backbone())
+
+    rows, cols, valid = (part.numpy() for part in match(logits, boxes, labels, true_boxes))
+    costs = [
+        host_costs.d_fine(*image, host_costs.D_FINE)
+        for image in zip(
+            logits,
+            boxes,
+            labels.reshape(PROBLEMS, OBJECTS),
+            true_boxes.reshape(PROBLEMS, OBJECTS, 4),
+            strict=True,
+        )
+    ]
+    return count_wrong(np.stack(costs), [(rows[i][valid[i]], cols[i][valid[i]]) for i in range(PROBLEMS)])
+
+
+# Each yields lines of the table.
+TF_MODELS = [tf_models_criterion]
+KERAS_HUB = [d_fine_step]
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hosts", type=pathlib.Path, required=True, help="folder with KerasHub and TF Models")
+    parser.add_argument("--rounds", type=int, default=21)
+    options = parser.parse_args()
+    use_hosts(options.hosts)
+    print(f"\n{HEADER}\n|{'---|' * 6}")
+    for rows in [*TF_MODELS, *KERAS_HUB]:
+        for row in rows(options.rounds):
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
