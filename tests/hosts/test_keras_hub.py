@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras_hub.src.models.d_fine import d_fine_loss, d_fine_object_detector
+from keras_hub.src.models.d_fine import d_fine_layers, d_fine_loss, d_fine_object_detector
 from scipy.optimize import linear_sum_assignment
 
 import host_costs
@@ -137,10 +137,25 @@ def test_own_class_loss_overwrites_the_first_query_of_the_first_image():
 def test_own_matcher_gives_an_object_to_several_queries_under_jit():
     """Where a prediction is in no doubt, its cost is infinite."""
     images = perfect(first_query=3)
-    rows, cols, valid = run(d_fine_loss.hungarian_matcher, images, [2, 2])
+    _, _, valid = run(d_fine_loss.hungarian_matcher, images, [2, 2])
     assert (valid.sum(axis=1) > 2).all()
     rows, _, valid = run(exact.hungarian_matcher, images, [2, 2])
     assert valid.all() and rows.tolist() == [[3, 4]] * 2
+
+
+def test_own_denoising_takes_places_among_queries_for_objects():
+    """No matter for the adapter: denoising queries are not matched. Two groups of two objects, each first well, then badly
+    noised: queries 0, 1, 4 and 5 are to find objects 0, 1, 0 and 1."""
+    group = d_fine_layers.DFineContrastiveDenoisingGroupGenerator(
+        num_labels=3, num_denoising=4, label_noise_ratio=0.0, box_noise_scale=0.0, seed=0
+    )
+    boxes, labels = np.random.default_rng(0).uniform(0.3, 0.6, (2, 4)).astype(np.float32), np.array([2, 1], np.int32)
+    classes, _, _, meta = group([{"boxes": boxes, "labels": labels}], num_queries=QUERIES)
+    rows, cols, valid = (np.array(part)[0] for part in d_fine_loss.get_cdn_matched_indices(meta))
+    assert np.array(classes)[0].tolist() == [2, 1] * 4
+    assert valid.all()
+    assert cols.tolist() == [0, 1, 4, 5]
+    assert rows.tolist() == [0, 1, 2, 3]
 
 
 def test_switching():

@@ -5,21 +5,10 @@
     exact.switch_on()          # before the first fit, evaluate or compile
     detector.fit(images, {"boxes": boxes, "labels": labels})
 
-What this puts right in KerasHub 0.32, file by file of ``keras_hub/src/models/d_fine``:
-
-* ``hungarian_matcher`` (d_fine_loss.py) pads the costs to a square with 1e9, and ``hungarian_assignment`` (d_fine_utils.py)
-  subtracts each row's minimum from its row. In float32 numbers near 1e9 are 64 apart, so 1e9 minus a cost is 1e9 again:
-  a row's minimum is taken from its real columns and not from the padded ones. What is solved then is another problem.
-* Its indices count within an image, and the losses look them up in the targets of all images, laid end to end: ``compute_vfl_loss``,
-  ``compute_box_losses`` and ``compute_local_losses`` (d_fine_loss.py) add no offset, so every image after the first is
-  trained on the first one's objects. The indices returned here have the offset in them.
-* ``hungarian_matcher`` takes the logarithm of 1 - p + 1e-8 with p = sigmoid(logit). XLA computes that as 1.00000001 - p, which is 0 in
-  float32 where p is 1: under jit a prediction in no doubt has an infinite cost, and one object is given to several queries.
-* Places without a pair all point at the first image's first query, and ``compute_vfl_loss`` writes "no object" over its class
-  even where it is matched. Here there is a place for each object, not for each query, so none is left over unless a
-  label is negative or there are more objects than queries.
-
-What it cannot put right: the losses divide by the number of all slots, empty ones too (``DFineObjectDetector.compute_loss``).
+What that puts right in KerasHub 0.32, and what it cannot, stands in docs/hosts.md file by file. In short: D-FINE's own matcher pads with
+1e9, which in float32 swallows the costs that it is added to, so that it solves another problem; its losses look indices within an image
+up among the targets of all images, so that images after the first learn the first one's objects. The indices returned here are exact,
+and count through all images.
 """
 
 import contextlib
