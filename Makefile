@@ -40,12 +40,13 @@ test: lint-quick build $(LINKING)/tensorflow.pc ## run all tests, after lint-qui
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # How much faster than others: ratios from one interleaved run. Then what matching adds to a training step, on one thread and on
-# TensorFlow's own choice; types, masks and threads.
-bench: build $(PEERS)/.complete ## compare the speed with other solvers; a quarter of an hour
+# TensorFlow's own choice; types, masks and threads; criteria of detectors.
+bench: build $(PEERS)/.complete $(HOSTS)/.complete ## compare the speed with other solvers; a quarter of an hour
 	$(BIN)/python bench/against_peers.py --peers $(PEERS) --picture build/bench.png
 	$(BIN)/python bench/training_step.py --threads 1
 	$(BIN)/python bench/training_step.py
 	$(BIN)/python bench/variants.py
+	$(BIN)/python bench/detection.py --hosts $(HOSTS)
 
 lint: lint-quick build $(LINKING)/tensorflow.pc ## run lint-quick, then clippy, links between docs, and clang-tidy; CI runs this
 	cargo clippy --locked --workspace --all-targets -- -D warnings

@@ -6,7 +6,7 @@
     detector.fit(images, {"boxes": boxes, "labels": labels})
 
 What that puts right in KerasHub 0.32, and what it cannot, stands in docs/hosts.md file by file. In short: D-FINE's own matcher pads with
-1e9, which in float32 swallows the costs that it is added to, so that it solves another problem; its losses look indices within an image
+1e9, which loses in float32 what is subtracted from it, so that it solves another problem; its losses look indices within an image
 up among the targets of all images, so that images after the first learn the first one's objects. The indices returned here are exact,
 and count through all images.
 """
