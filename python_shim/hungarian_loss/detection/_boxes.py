@@ -60,9 +60,10 @@ def edges(boxes: TensorLike, box_format: str) -> Boxes:
       ValueError: not four numbers a box, or an unknown format.
     """
     boxes = _four_numbers(boxes)
-    # So that the area of a hull is a number.
+    # So that the area of a hull is a number. An infinity stays one, and shows.
     limit = boxes.dtype.max**0.4
-    left, top, right, bottom = _edges(tf.clip_by_value(boxes, -limit, limit), box_format)
+    boxes = tf.where(tf.math.is_finite(boxes), tf.clip_by_value(boxes, -limit, limit), boxes)
+    left, top, right, bottom = _edges(boxes, box_format)
     return Boxes(left, top, tf.maximum(right, left), tf.maximum(bottom, top))
 
 

@@ -45,7 +45,8 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
     * giou: Σ (1 − IoU of the chosen kind) / objects.
 
     Under a ``tf.distribute`` strategy objects and weights are counted over all replicas, so that losses and gradients are those of
-    one device with the whole batch. A sample with a NaN has loss NaN and zero gradient; the matching of its neighbours is untouched.
+    one device with the whole batch. A sample whose loss is no number shows it, NaN or +inf, and has zero
+    gradient; the matching of its neighbours is untouched.
 
     **y_true**: ``{"boxes": [B, n, 4], "labels": [B, n]}`` with a negative label in empty slots, or packed ``[B, n, 5]``, a box and its
     label. Both may be ragged along n.
