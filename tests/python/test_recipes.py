@@ -365,8 +365,10 @@ def test_accuracy_with_weights_and_what_is_left_out():
     assert ClusteringAccuracy(4)(true, beyond, sample_weight=weight).numpy() == pytest.approx(want, rel=1e-6)
     # A weight of each sequence for all its labels; Keras's mask for some.
     true, pred = (each.reshape(20, 10) for each in labels(4, 4))
+    true[:5, :5] = -1
     each, shown = rng.uniform(size=20), rng.uniform(size=(20, 10)) < 0.6
-    want = clustering_accuracy(true.ravel(), pred.ravel(), (each[:, np.newaxis] * shown).ravel())
+    weight = np.where(true >= 0, each[:, np.newaxis] * shown, 0)
+    want = clustering_accuracy(true.ravel(), pred.ravel(), weight.ravel())
     masked = tf.constant(pred)
     masked._keras_mask = tf.constant(shown)
     assert ClusteringAccuracy(4)(true, masked, sample_weight=each).numpy() == pytest.approx(want, rel=1e-6)
