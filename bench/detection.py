@@ -132,7 +132,8 @@ def d_fine_training_step(matching: Callable, jit_compile: bool) -> Step:
     data = tf.nest.map_structure(tf.constant, tiny_d_fine.batch(IMAGES, OBJECTS, size))
     # Nothing is learned, so that every step meets the same problems.
     detector.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=jit_compile)
-    step = detector.make_train_function()
+    detector.make_train_function()
+    step = detector.train_function
     with matching():
         step(iter([data]))
     # Of what it returns a number is taken, which is there when the step is over.
