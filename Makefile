@@ -37,6 +37,7 @@ test: lint-quick build $(LINKING)/tensorflow.pc ## run all tests, after lint-qui
 	$(MAKE) test-ptx
 	$(MAKE) test-twin
 	$(MAKE) test-gpu-path
+	$(MAKE) test-tracking
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # How much faster than others: ratios from one interleaved run. Then what matching adds to a training step, on one thread and on
