@@ -11,6 +11,8 @@ import tensorflow as tf
 from hungarian_loss._explain import explain
 from hungarian_loss._matching import Matcher
 
+__all__ = ["AssignmentMonitor"]
+
 
 class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     """After each epoch, how a fixed batch is matched, and how much of that has changed since the epoch before.

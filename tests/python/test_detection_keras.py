@@ -143,7 +143,7 @@ def test_jit_and_eager_train_alike():
 
 
 def test_weights_of_images():
-    """As an array, of which Keras makes a dict, as a Dataset's third, as a dict, for one term by hand."""
+    """As an array, of which Keras makes a dict, as a Dataset's third, as a dict."""
     x, y = data()
     weight = np.random.default_rng(SEED).uniform(0, 2, IMAGES).astype(np.float32)
     model = detector()
@@ -156,7 +156,7 @@ def test_weights_of_images():
     same(model.evaluate(triples, verbose=0, return_dict=True), want)
     assert model.fit(triples, verbose=0).history["loss"][0] == pytest.approx(want["loss"], rel=1e-4)
     with pytest.raises(ValueError, match="sample_weight must be a scalar"):
-        model.evaluate(x, y, sample_weight=np.ones((IMAGES, OBJECTS)), verbose=0)
+        model.evaluate(tf.data.Dataset.from_tensor_slices((x, y, np.ones((IMAGES, OBJECTS)))).batch(8), verbose=0)
 
 
 def test_regularization_is_added():

@@ -1,0 +1,155 @@
+"""`DetrLoss` under tf.distribute: objects and weights are counted over all replicas, so that it is as with one device.
+
+Replicas and workers are settled when a process starts, so each way has processes of its own.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import oracle
+from test_strategies import free_ports
+
+# Images of a batch have ever more objects: the replicas have not equally many.
+TRAINING = """
+import json
+import numpy as np
+
+rng = np.random.default_rng(20250714)
+IMAGES, QUERIES, CLASSES = 31, 5, 3
+X = rng.normal(size=(IMAGES, 8)).astype(np.float32)
+BOXES = rng.uniform(0.2, 0.6, (IMAGES, 4, 4)).astype(np.float32)
+COUNTS = np.sort(rng.integers(0, 5, IMAGES))
+LABELS = np.where(np.arange(4) < COUNTS[:, None], rng.integers(0, CLASSES, (IMAGES, 4)), -1)
+Y = np.concatenate([BOXES, LABELS[..., None]], axis=-1).astype(np.float32)
+START = {
+    channels: rng.normal(size=(8, 2 * QUERIES * (4 + channels))).astype(np.float32) for channels in (CLASSES, CLASSES + 1)
+}
+
+def loop_losses(strategy, classification, **options):
+    # Losses of each step, and the weights behind the last: they stand for the gradients.
+    import tensorflow as tf
+    from hungarian_loss.detection import DetrLoss
+    channels = CLASSES + (classification == "softmax")
+    loss_of = DetrLoss(CLASSES, classification=classification, **options)
+    with strategy.scope():
+        weights = tf.Variable(START[channels])
+    whole = tf.data.Dataset.from_tensor_slices((X, Y)).batch(16)
+    sharded = tf.data.Options()
+    sharded.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    data = strategy.experimental_distribute_dataset(whole.with_options(sharded))
+
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            pred = tf.reshape(tf.sigmoid(x @ weights), [-1, 2, QUERIES, 4 + channels])
+            loss = loss_of(y, pred)
+        gradient = tape.gradient(loss, weights)
+        gradient = tf.distribute.get_replica_context().all_reduce("sum", gradient)
+        weights.assign_sub(0.5 * gradient)
+        return loss
+
+    @tf.function
+    def run(x, y):
+        return strategy.reduce("sum", strategy.run(step, args=(x, y)), axis=None)
+
+    losses = [float(run(x, y)) for _ in range(2) for x, y in data]
+    return losses + weights.numpy().ravel()[::7].tolist()
+
+def all_losses(strategy):
+    return {
+        "softmax": loop_losses(strategy, "softmax"),
+        "focal": loop_losses(strategy, "focal", repeats=2, iou="ciou"),
+    }
+
+def fit_history():
+    import keras
+    from hungarian_loss.detection import DetrLoss, SetPredictionModel
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input([8])
+    def head():
+        dense = keras.layers.Dense(QUERIES * 8, activation="sigmoid", kernel_regularizer=keras.regularizers.L2(0.01))
+        both = keras.layers.Reshape([QUERIES, 8])(dense(inputs))
+        return {"boxes": both[..., :4], "logits": both[..., 4:]}
+    model = SetPredictionModel(inputs, {**head(), "auxiliary": [head()]})
+    model.compile(optimizer=keras.optimizers.SGD(0.05), loss=DetrLoss(CLASSES))
+    y = {"boxes": BOXES[:30], "labels": LABELS[:30]}
+    return model.fit(X[:30], y, batch_size=10, epochs=3, shuffle=False, verbose=0, validation_data=(X[:20], {
+        name: value[:20] for name, value in y.items()
+    })).history
+"""
+
+
+@pytest.fixture(scope="module")
+def on_one_device():
+    """Losses and weights of loops, and the history of fit, with no strategy."""
+    code = (
+        TRAINING
+        + """
+import tensorflow as tf
+print(json.dumps([all_losses(tf.distribute.get_strategy()), fit_history()]))
+"""
+    )
+    loops, fit = oracle.run_json(code)
+    assert fit["loss"][-1] < fit["loss"][0] and len(fit) == 14
+    for losses in loops.values():
+        assert losses[2] < losses[0], losses[:4]
+    return loops, fit
+
+
+def test_two_replicas(on_one_device):
+    code = (
+        TRAINING
+        + """
+import tensorflow as tf
+[cpu] = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+assert strategy.num_replicas_in_sync == 2
+with strategy.scope():
+    fit = fit_history()
+print(json.dumps([all_losses(strategy), fit]))
+"""
+    )
+    (loops, fit), (want_loops, want_fit) = oracle.run_json(code), on_one_device
+    for name in loops:
+        np.testing.assert_allclose(loops[name], want_loops[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    assert list(fit) == list(want_fit)
+    for name, values in fit.items():
+        np.testing.assert_allclose(values, want_fit[name], rtol=1e-4, err_msg=name)
+
+
+def test_two_workers(on_one_device):
+    """A loop of one's own; Keras 3's fit fails there with any loss."""
+    code = (
+        TRAINING
+        + """
+import tensorflow as tf
+# Before any op runs.
+strategy = tf.distribute.MultiWorkerMirroredStrategy()
+assert strategy.num_replicas_in_sync == 2
+print(json.dumps(all_losses(strategy)))
+"""
+    )
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
+    workers = []
+    for index in range(2):
+        task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+        environment = {**os.environ, "TF_CONFIG": json.dumps(task), "CUDA_VISIBLE_DEVICES": "-1"}
+        command = [sys.executable, "-c", code]
+        workers.append(
+            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
+    try:
+        ended = [worker.communicate(timeout=600) for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    for worker, (out, err) in zip(workers, ended, strict=True):
+        assert worker.returncode == 0, err[-5000:]
+        loops = json.loads(out.splitlines()[-1])
+        for name in loops:
+            np.testing.assert_allclose(loops[name], on_one_device[0][name], rtol=1e-4, atol=1e-5, err_msg=name)
