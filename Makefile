@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-include make/names.mk make/build.mk make/bench.mk make/tracking.mk make/hosts.mk make/hygiene.mk make/cuda.mk make/wheel.mk
+include make/names.mk make/build.mk make/bench.mk make/nuclei.mk make/tracking.mk make/hosts.mk make/hygiene.mk make/cuda.mk make/wheel.mk
 
 ##@ Every day
 
@@ -18,14 +18,14 @@ build: $(VENV)/.complete $(OP) ## make .venv with TensorFlow, install the packag
 
 # oneDNN saves about a third of the training time; elsewhere it would only add a note to the output.
 demo: export TF_ENABLE_ONEDNN_OPTS := 1
-demo: build $(LINKING)/tensorflow.pc ## train on scanned digits, draw, export, and serve the model from Rust
-	$(BIN)/python examples/digits/demo.py --output $(DEMO)
+demo: build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc ## learn to find and count cell nuclei, draw, export, and serve the model from Rust
+	$(BIN)/python examples/nuclei/demo.py --output $(DEMO)
 	cargo run --quiet --locked --package hungarian-serving --bin serve -- --library $(OP) \
-	  --model $(DEMO)/saved_model --canvases $(DEMO)/canvases.npy --objects $(DEMO)/objects.npy
+	  --model $(DEMO)/saved_model --tiles $(DEMO)/tiles.npy --objects $(DEMO)/objects.npy
 
 # Quick tests first: style; the solver, which needs no TensorFlow, and what it costs; then the boundary, sanitizers and a short search
 # for crashes; then the op through the C API; then Python, whose closing line is the last.
-test: lint-quick build $(LINKING)/tensorflow.pc ## run all tests, after lint-quick; CI runs this
+test: lint-quick build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc ## run all tests, after lint-quick; CI runs this
 	cargo test --locked
 	$(MAKE) test-instructions
 	$(MAKE) test-boundary

@@ -1,5 +1,5 @@
-//! Serves a set-prediction model from Rust: what it sees on each canvas, and how the HungarianAssignment
-//! op inside it matches the true objects with the predicted ones.
+//! Serves a set-prediction model from Rust: how many nuclei it counts on each tile and where, and how the
+//! HungarianAssignment op inside it matches the true ones with the predicted ones.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,12 +9,13 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use hungarian_serving::{OpLibrary, SavedModel, Tensor, read_float32};
 
-/// Center x, center y, width and height of an object, in fractions of the canvas.
+/// Center x, center y, width and height of an object, in fractions of the tile.
 const BOX_NUMBERS: usize = 4;
-/// The digits an object can show.
-const CLASSES: usize = 10;
+/// A box and a label, which is negative where there is no object.
+const OBJECT_NUMBERS: usize = BOX_NUMBERS + 1;
 
-/// Finds the digits on canvases with a SavedModel and the op library it needs, without Python.
+/// Finds and counts the nuclei on tiles of a micrograph with a SavedModel and the op library it needs, without
+/// Python.
 #[derive(Parser)]
 struct Arguments {
     /// The shared object with the op HungarianAssignment (_hungarian.so)
@@ -23,11 +24,11 @@ struct Arguments {
     /// The directory of the SavedModel, with signatures `predict` and `match`
     #[arg(long)]
     model: PathBuf,
-    /// The canvases: a .npy file, float32 [canvases, height, width, 1]
+    /// The tiles: a .npy file, float32 [tiles, height, width, 1]
     #[arg(long)]
-    canvases: PathBuf,
-    /// The true objects: a .npy file, float32 [canvases, objects, 14], four box numbers and a one-hot
-    /// class each; all-zero rows fill up canvases with fewer objects
+    tiles: PathBuf,
+    /// The true objects: a .npy file, float32 [tiles, objects, 5], four box numbers and a label each; rows
+    /// with a negative label fill up tiles with fewer objects
     #[arg(long)]
     objects: PathBuf,
 }
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: &Arguments) -> Result<()> {
-    let canvases = read_float32(&arguments.canvases)?;
+    let tiles = read_float32(&arguments.tiles)?;
     let objects = read_float32(&arguments.objects)?;
     let library = OpLibrary::load(&arguments.library)?;
     let model = SavedModel::load(&arguments.model)?;
@@ -51,12 +52,12 @@ fn serve(arguments: &Arguments) -> Result<()> {
     println!("Ops from the library: {}", library.op_names().join(", "));
     print_signatures(&model);
 
-    let outputs = model.run("predict", &[("canvases", &canvases)])?;
-    let predictions = Predictions::new(output(&outputs, "boxes")?, output(&outputs, "classes")?)
+    let outputs = model.run("predict", &[("tiles", &tiles)])?;
+    let predictions = Predictions::new(output(&outputs, "boxes")?, output(&outputs, "scores")?)
         .context("signature `predict`")?;
     predictions.print();
 
-    let outputs = model.run("match", &[("canvases", &canvases), ("objects", &objects)])?;
+    let outputs = model.run("match", &[("tiles", &tiles), ("objects", &objects)])?;
     let matches = Matches::new(
         &objects,
         output(&outputs, "row_to_col")?,
@@ -96,72 +97,55 @@ fn print_signatures(model: &SavedModel) {
     }
 }
 
-/// The largest of some class scores: which, and how large. The first of equal ones.
-fn best_class(scores: &[f32]) -> (usize, f32) {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (class, &score) in scores.iter().enumerate() {
-        if score > best.1 {
-            best = (class, score);
-        }
-    }
-    best
-}
-
-/// One predicted object.
-struct Prediction<'a> {
-    class: usize,
-    probability: f32,
-    bounds: &'a [f32],
-}
-
-/// The predicted objects of every canvas.
+/// The predicted objects of every tile.
 struct Predictions<'a> {
-    canvases: usize,
-    per_canvas: usize,
+    tiles: usize,
+    per_tile: usize,
     boxes: &'a [f32],
-    classes: &'a [f32],
+    scores: &'a [f32],
 }
 
 impl<'a> Predictions<'a> {
-    /// From `boxes` [canvases, predictions, 4] and `classes` [canvases, predictions, 10].
-    fn new(boxes: &'a Tensor, classes: &'a Tensor) -> Result<Self> {
-        let &[canvases, per_canvas, _] = boxes.shape() else {
+    /// From `boxes` [tiles, predictions, 4] and `scores` [tiles, predictions].
+    fn new(boxes: &'a Tensor, scores: &'a Tensor) -> Result<Self> {
+        let &[tiles, per_tile, _] = boxes.shape() else {
             let got = boxes.shape();
-            bail!("`boxes` got shape {got:?}, expected [canvases, predictions, 4]");
+            bail!("`boxes` got shape {got:?}, expected [tiles, predictions, 4]");
         };
-        expect_shape("boxes", boxes, &[canvases, per_canvas, BOX_NUMBERS])?;
-        expect_shape("classes", classes, &[canvases, per_canvas, CLASSES])?;
+        expect_shape("boxes", boxes, &[tiles, per_tile, BOX_NUMBERS])?;
+        expect_shape("scores", scores, &[tiles, per_tile])?;
         Ok(Self {
-            canvases,
-            per_canvas,
+            tiles,
+            per_tile,
             boxes: boxes.as_float32()?,
-            classes: classes.as_float32()?,
+            scores: scores.as_float32()?,
         })
     }
 
-    fn get(&self, canvas: usize, index: usize) -> Prediction<'a> {
-        let row = canvas * self.per_canvas + index;
-        let (class, probability) = best_class(&self.classes[row * CLASSES..][..CLASSES]);
-        Prediction {
-            class,
-            probability,
-            bounds: &self.boxes[row * BOX_NUMBERS..][..BOX_NUMBERS],
-        }
+    fn scores(&self, tile: usize) -> &'a [f32] {
+        &self.scores[tile * self.per_tile..][..self.per_tile]
+    }
+
+    fn bounds(&self, tile: usize, index: usize) -> &'a [f32] {
+        &self.boxes[(tile * self.per_tile + index) * BOX_NUMBERS..][..BOX_NUMBERS]
     }
 
     fn print(&self) {
-        for canvas in 0..self.canvases {
+        for tile in 0..self.tiles {
+            let scores = self.scores(tile);
+            let count: f32 = scores.iter().sum();
             println!();
-            println!("Canvas {canvas}: predicted objects");
-            println!("  prediction  digit  probability  center x  center y  width  height");
-            for index in 0..self.per_canvas {
-                let Prediction {
-                    class,
-                    probability,
-                    bounds,
-                } = self.get(canvas, index);
+            println!(
+                "Tile {tile}: {count:.1} nuclei, the sum of all scores; the most probable ones"
+            );
+            println!("  prediction  score  center x  center y  width  height");
+            let mut order: Vec<usize> = (0..scores.len()).collect();
+            order.sort_by(|&one, &other| scores[other].total_cmp(&scores[one]));
+            // As many as were counted. Saturates, and is 0 for NaN.
+            for &index in order.iter().take(count.round() as usize) {
+                let (score, bounds) = (scores[index], self.bounds(tile, index));
                 println!(
-                    "  {index:>10}  {class:>5}  {probability:>11.3}  {:>8.3}  {:>8.3}  {:>5.3}  {:>6.3}",
+                    "  {index:>10}  {score:>5.3}  {:>8.3}  {:>8.3}  {:>5.3}  {:>6.3}",
                     bounds[0], bounds[1], bounds[2], bounds[3],
                 );
             }
@@ -169,10 +153,10 @@ impl<'a> Predictions<'a> {
     }
 }
 
-/// The true objects of every canvas and what the op matched them with.
+/// The true objects of every tile and what the op matched them with.
 struct Matches<'a> {
-    canvases: usize,
-    per_canvas: usize,
+    tiles: usize,
+    per_tile: usize,
     objects: &'a [f32],
     row_to_col: &'a [i32],
     costs: &'a [f32],
@@ -180,29 +164,24 @@ struct Matches<'a> {
 }
 
 impl<'a> Matches<'a> {
-    /// From `objects` [canvases, objects, 14], `row_to_col` and `cost` [canvases, objects] and `loss`
-    /// [canvases].
+    /// From `objects` [tiles, objects, 5], `row_to_col` and `cost` [tiles, objects] and `loss` [tiles].
     fn new(
         objects: &'a Tensor,
         row_to_col: &'a Tensor,
         cost: &'a Tensor,
         loss: &'a Tensor,
     ) -> Result<Self> {
-        let &[canvases, per_canvas, _] = objects.shape() else {
+        let &[tiles, per_tile, _] = objects.shape() else {
             let got = objects.shape();
-            bail!("`objects` got shape {got:?}, expected [canvases, objects, 14]");
+            bail!("`objects` got shape {got:?}, expected [tiles, objects, 5]");
         };
-        expect_shape(
-            "objects",
-            objects,
-            &[canvases, per_canvas, BOX_NUMBERS + CLASSES],
-        )?;
-        expect_shape("row_to_col", row_to_col, &[canvases, per_canvas])?;
-        expect_shape("cost", cost, &[canvases, per_canvas])?;
-        expect_shape("loss", loss, &[canvases])?;
+        expect_shape("objects", objects, &[tiles, per_tile, OBJECT_NUMBERS])?;
+        expect_shape("row_to_col", row_to_col, &[tiles, per_tile])?;
+        expect_shape("cost", cost, &[tiles, per_tile])?;
+        expect_shape("loss", loss, &[tiles])?;
         Ok(Self {
-            canvases,
-            per_canvas,
+            tiles,
+            per_tile,
             objects: objects.as_float32()?,
             row_to_col: row_to_col.as_int32()?,
             costs: cost.as_float32()?,
@@ -212,22 +191,20 @@ impl<'a> Matches<'a> {
 
     fn print(&self, predictions: &Predictions<'_>) -> Result<()> {
         ensure!(
-            predictions.canvases == self.canvases,
-            "got objects of {} canvases, expected {}",
-            self.canvases,
-            predictions.canvases
+            predictions.tiles == self.tiles,
+            "got objects of {} tiles, expected {}",
+            self.tiles,
+            predictions.tiles
         );
-        for canvas in 0..self.canvases {
+        for tile in 0..self.tiles {
             println!();
             println!(
-                "Canvas {canvas}: true objects and their matches, loss {:.4}",
-                self.losses[canvas]
+                "Tile {tile}: true nuclei and their matches, loss {:.4}",
+                self.losses[tile]
             );
-            println!(
-                "  object  digit  center x  center y     prediction  digit  probability    cost"
-            );
-            for object in 0..self.per_canvas {
-                self.print_object(canvas, object, predictions)?;
+            println!("  object  center x  center y     prediction  score    cost");
+            for object in 0..self.per_tile {
+                self.print_object(tile, object, predictions)?;
             }
         }
         Ok(())
@@ -235,19 +212,17 @@ impl<'a> Matches<'a> {
 
     fn print_object(
         &self,
-        canvas: usize,
+        tile: usize,
         object: usize,
         predictions: &Predictions<'_>,
     ) -> Result<()> {
-        const NUMBERS: usize = BOX_NUMBERS + CLASSES;
-        let row = canvas * self.per_canvas + object;
-        let numbers = &self.objects[row * NUMBERS..][..NUMBERS];
-        if numbers.iter().all(|&number| number == 0.0) {
+        let row = tile * self.per_tile + object;
+        let numbers = &self.objects[row * OBJECT_NUMBERS..][..OBJECT_NUMBERS];
+        if numbers[BOX_NUMBERS] < 0.0 {
             return Ok(());
         }
-        let (class, _) = best_class(&numbers[BOX_NUMBERS..]);
         print!(
-            "  {object:>6}  {class:>5}  {:>8.3}  {:>8.3}  -> ",
+            "  {object:>6}  {:>8.3}  {:>8.3}  -> ",
             numbers[0], numbers[1]
         );
         let matched = self.row_to_col[row];
@@ -257,16 +232,13 @@ impl<'a> Matches<'a> {
         }
         let index = usize::try_from(matched)
             .ok()
-            .filter(|&index| index < predictions.per_canvas);
+            .filter(|&index| index < predictions.per_tile);
         let index = index.with_context(|| {
-            let last = predictions.per_canvas;
+            let last = predictions.per_tile;
             format!("`row_to_col` got {matched}, expected -1 or a prediction below {last}")
         })?;
-        let Prediction {
-            class, probability, ..
-        } = predictions.get(canvas, index);
-        let cost = self.costs[row];
-        println!("{index:>10}  {class:>5}  {probability:>11.3}  {cost:>6.4}");
+        let (score, cost) = (predictions.scores(tile)[index], self.costs[row]);
+        println!("{index:>10}  {score:>5.3}  {cost:>6.4}");
         Ok(())
     }
 }

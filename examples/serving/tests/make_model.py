@@ -18,8 +18,7 @@ FEATURES = 3
 OBJECTS = 5
 LEARNING_RATE = 0.1
 
-BOX_NUMBERS = 4
-CLASSES = 10
+OBJECT_NUMBERS = 5  # A box and a label.
 
 
 def objects(name: str, count: int | None, features: int) -> tf.TensorSpec:
@@ -43,21 +42,19 @@ def train_step(weights: tf.Variable, x: tf.Tensor, y_true: tf.Tensor) -> dict[st
     return {"loss": loss}
 
 
-def predict(canvases: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The same three objects for every canvas: digits 3, 1 and 4 from left to right."""
-    boxes = tf.constant([[[0.2, 0.5, 0.1, 0.2], [0.5, 0.5, 0.1, 0.2], [0.8, 0.5, 0.1, 0.2]]])
-    classes = 0.9 * tf.one_hot([[3, 1, 4]], CLASSES) + 0.01
-    batch = tf.shape(canvases)[0]
-    return {"boxes": tf.repeat(boxes, batch, axis=0), "classes": tf.repeat(classes, batch, axis=0)}
+def predict(tiles: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The same four predictions for every tile: three probable ones from left to right, and one that is not."""
+    boxes = tf.constant([[[0.2, 0.5, 0.1, 0.2], [0.5, 0.5, 0.1, 0.2], [0.8, 0.5, 0.1, 0.2], [0.5, 0.9, 0.1, 0.2]]])
+    scores = tf.constant([[0.9, 1.0, 0.95, 0.125]])
+    batch = tf.shape(tiles)[0]
+    return {"boxes": tf.repeat(boxes, batch, axis=0), "scores": tf.repeat(scores, batch, axis=0)}
 
 
-def match(canvases: tf.Tensor, true_objects: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Matches true objects with the predicted ones; an all-zero row is no object."""
-    predicted = predict(canvases)
-    predictions = tf.concat([predicted["boxes"], predicted["classes"]], axis=-1)
-    cost = hungarian_loss.compute_euclidean_distance(true_objects, predictions)
-    is_object = tf.reduce_any(true_objects != 0.0, axis=-1)
-    assignment = hungarian_loss.linear_assignment(cost, row_mask=is_object)
+def match(tiles: tf.Tensor, true_objects: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Matches true objects with the predicted ones by their boxes; a negative label means that there is no object."""
+    boxes, labels = tf.split(true_objects, [OBJECT_NUMBERS - 1, 1], axis=-1)
+    cost = hungarian_loss.compute_euclidean_distance(boxes, predict(tiles)["boxes"])
+    assignment = hungarian_loss.linear_assignment(cost, row_mask=labels[..., 0] >= 0)
     matched = hungarian_loss.assignment_mask(assignment.row_to_col, tf.shape(cost)[-1])
     return {
         "row_to_col": assignment.row_to_col,
@@ -72,7 +69,7 @@ def main() -> None:
         sys.exit("usage: make_model.py DIRECTORY")
     model = tf.Module()
     model.weights = tf.Variable(0.3 * tf.eye(FEATURES), name="weights")
-    canvases = tf.TensorSpec([None, 8, 8, 1], tf.float32, name="canvases")
+    tiles = tf.TensorSpec([None, 8, 8, 1], tf.float32, name="tiles")
     signatures = {
         "infer": tf.function(infer).get_concrete_function(
             y_true=objects("y_true", None, FEATURES), y_pred=objects("y_pred", None, FEATURES)
@@ -81,8 +78,8 @@ def main() -> None:
         "train_step": tf.function(partial(train_step, model.weights)).get_concrete_function(
             x=objects("x", OBJECTS, FEATURES), y_true=objects("y_true", OBJECTS, FEATURES)
         ),
-        "predict": tf.function(predict).get_concrete_function(canvases),
-        "match": tf.function(match).get_concrete_function(canvases, objects("objects", None, BOX_NUMBERS + CLASSES)),
+        "predict": tf.function(predict).get_concrete_function(tiles),
+        "match": tf.function(match).get_concrete_function(tiles, objects("objects", None, OBJECT_NUMBERS)),
     }
     tf.saved_model.save(model, sys.argv[1], signatures=signatures)
 

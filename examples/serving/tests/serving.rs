@@ -382,33 +382,31 @@ fn serve(arguments: &BTreeMap<&str, PathBuf>) -> Output {
     program.output().unwrap()
 }
 
-/// One object as the program reads it: the box and the one-hot digit.
-fn object(center_x: f32, digit: usize) -> Vec<f32> {
-    let mut numbers = vec![center_x, 0.5, 0.1, 0.2];
-    numbers.extend((0..10).map(|class| if class == digit { 1.0 } else { 0.0 }));
-    numbers
+/// One object as the program reads it: the box and the label.
+fn object(center_x: f32, label: f32) -> [f32; 5] {
+    [center_x, 0.5, 0.1, 0.2, label]
 }
 
 #[test]
 fn the_program_prints_predictions_and_matches() {
-    // The model always sees digits 3, 1 and 4, from left to right; the second canvas has one object less.
+    // Of what the model sees three are probable, from left to right; the second tile has one object less.
     let objects = [
-        object(0.8, 4),
-        object(0.2, 3),
-        object(0.5, 1),
-        vec![0.0; 14],
+        object(0.75, 0.0),
+        object(0.2, 0.0),
+        object(0.5, 0.0),
+        object(0.5, -1.0),
     ]
     .concat();
     let arguments = BTreeMap::from([
         ("--library", library_path()),
         ("--model", model_path()),
         (
-            "--canvases",
-            write_array("canvases.npy", &[2, 8, 8, 1], &[0.0; 128]),
+            "--tiles",
+            write_array("tiles.npy", &[2, 8, 8, 1], &[0.0; 128]),
         ),
         (
             "--objects",
-            write_array("objects.npy", &[2, 2, 14], &objects),
+            write_array("objects.npy", &[2, 2, 5], &objects),
         ),
     ]);
     let output = serve(&arguments);
@@ -419,48 +417,45 @@ fn the_program_prints_predictions_and_matches() {
     assert!(output.status.success(), "{errors}");
     assert_contains(
         &text,
-        &[
-            "HungarianAssignment",
-            "takes canvases: float32 [?, 8, 8, 1]",
-        ],
+        &["HungarianAssignment", "takes tiles: float32 [?, 8, 8, 1]"],
     );
-    // The signatures take up the top; the tables are what the two canvases give.
+    // The signatures take up the top; the tables are what the two tiles give.
     let tables: Vec<&str> = text
         .lines()
-        .skip_while(|line| !line.starts_with("Canvas"))
+        .skip_while(|line| !line.starts_with("Tile"))
         .collect();
     let expected = "\
-Canvas 0: predicted objects
-  prediction  digit  probability  center x  center y  width  height
-           0      3        0.910     0.200     0.500  0.100   0.200
-           1      1        0.910     0.500     0.500  0.100   0.200
-           2      4        0.910     0.800     0.500  0.100   0.200
+Tile 0: 3.0 nuclei, the sum of all scores; the most probable ones
+  prediction  score  center x  center y  width  height
+           1  1.000     0.500     0.500  0.100   0.200
+           2  0.950     0.800     0.500  0.100   0.200
+           0  0.900     0.200     0.500  0.100   0.200
 
-Canvas 1: predicted objects
-  prediction  digit  probability  center x  center y  width  height
-           0      3        0.910     0.200     0.500  0.100   0.200
-           1      1        0.910     0.500     0.500  0.100   0.200
-           2      4        0.910     0.800     0.500  0.100   0.200
+Tile 1: 3.0 nuclei, the sum of all scores; the most probable ones
+  prediction  score  center x  center y  width  height
+           1  1.000     0.500     0.500  0.100   0.200
+           2  0.950     0.800     0.500  0.100   0.200
+           0  0.900     0.200     0.500  0.100   0.200
 
-Canvas 0: true objects and their matches, loss 0.1897
-  object  digit  center x  center y     prediction  digit  probability    cost
-       0      4     0.800     0.500  ->          2      4        0.910  0.0949
-       1      3     0.200     0.500  ->          0      3        0.910  0.0949
+Tile 0: true nuclei and their matches, loss 0.0500
+  object  center x  center y     prediction  score    cost
+       0     0.750     0.500  ->          2  0.950  0.0500
+       1     0.200     0.500  ->          0  0.900  0.0000
 
-Canvas 1: true objects and their matches, loss 0.0949
-  object  digit  center x  center y     prediction  digit  probability    cost
-       0      1     0.500     0.500  ->          1      1        0.910  0.0949";
+Tile 1: true nuclei and their matches, loss 0.0000
+  object  center x  center y     prediction  score    cost
+       0     0.500     0.500  ->          1  1.000  0.0000";
     assert_eq!(tables.join("\n"), expected);
 }
 
 #[test]
 fn the_program_fails_with_one_sentence() {
-    let canvases = write_array("one_canvas.npy", &[1, 8, 8, 1], &[0.0; 64]);
-    let objects = write_array("one_object.npy", &[1, 1, 14], &object(0.5, 1));
+    let tiles = write_array("one_tile.npy", &[1, 8, 8, 1], &[0.0; 64]);
+    let objects = write_array("one_object.npy", &[1, 1, 5], &object(0.5, 0.0));
     let good = BTreeMap::from([
         ("--library", library_path()),
         ("--model", model_path()),
-        ("--canvases", canvases.clone()),
+        ("--tiles", tiles.clone()),
         ("--objects", objects),
     ]);
     for (argument, value, expected) in [
@@ -475,14 +470,14 @@ fn the_program_fails_with_one_sentence() {
             "serve: could not load the SavedModel in missing",
         ),
         (
-            "--canvases",
+            "--tiles",
             PathBuf::from("missing.npy"),
             "serve: could not read the array in missing.npy",
         ),
         (
             "--objects",
-            canvases,
-            "input `objects`: got shape [1, 8, 8, 1], expected [?, ?, 14]",
+            tiles,
+            "input `objects`: got shape [1, 8, 8, 1], expected [?, ?, 5]",
         ),
     ] {
         let mut arguments = good.clone();
