@@ -1,6 +1,6 @@
-"""Other ways to say which prediction is to show which nucleus, and a DetrLoss that learns by them.
+"""Assignments other than the matching, and a DetrLoss that learns by them.
 
-A way is a function of the truth and the predictions, as DetrLoss takes them, that gives [batch, queries]: the slot of the
+Each is a function of the truth and the predictions, as DetrLoss takes them, that gives [batch, queries]: the slot of the
 nucleus that a prediction is to show, −1 for none.
 """
 
@@ -15,34 +15,34 @@ from model import cell_centers
 MIDDLE = 0.25
 """How far from a nucleus's center its middle reaches, as a share of width and height."""
 
-Way = Callable[[Mapping[str, Any], Mapping[str, Any]], tf.Tensor]
+Assign = Callable[[Mapping[str, Any], Mapping[str, Any]], tf.Tensor]
 
 
-class LossByWay(DetrLoss):
-    """DetrLoss, its matching replaced by another way.
+class AssignedLoss(DetrLoss):
+    """DetrLoss with another assignment in the place of its matching.
 
     Predictions that know their object pass by the matcher: DetrLoss has this for the denoising queries of DN-DETR. Here all pass.
     So terms, weights and what they are divided by are those of DetrLoss itself.
     """
 
-    def __init__(self, way: Way, **settings: Any) -> None:
+    def __init__(self, assign: Assign, **settings: Any) -> None:
         super().__init__(**settings)
-        self._way = way
+        self._assign = assign
 
     def call(self, y_true: Mapping[str, Any], y_pred: Mapping[str, Any]) -> tf.Tensor:
         """Loss of each tile, [batch]."""
-        return super().call(y_true, self._assigned(y_true, y_pred))
+        return super().call(y_true, self._with_targets(y_true, y_pred))
 
     def with_components(
         self, y_true: Mapping[str, Any], y_pred: Mapping[str, Any], sample_weight: Any = None
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """The loss and its terms, by the names that they have when matched."""
-        loss, terms = super().with_components(y_true, self._assigned(y_true, y_pred), sample_weight)
+        loss, terms = super().with_components(y_true, self._with_targets(y_true, y_pred), sample_weight)
         return loss, {name: terms[f"denoising_{name}"] for name in ("class", "box", "giou")}
 
-    def _assigned(self, y_true: Mapping[str, Any], y_pred: Mapping[str, Any]) -> dict[str, Any]:
+    def _with_targets(self, y_true: Mapping[str, Any], y_pred: Mapping[str, Any]) -> dict[str, Any]:
         none_to_match = {name: values[:, :0] for name, values in y_pred.items()}
-        target = self._way(y_true, tf.nest.map_structure(tf.stop_gradient, dict(y_pred)))
+        target = self._assign(y_true, tf.nest.map_structure(tf.stop_gradient, dict(y_pred)))
         return {**none_to_match, "denoising": {**y_pred, "target": target}}
 
 

@@ -20,6 +20,7 @@ from export import packed
 from hungarian_loss.detection import DetrLoss
 from measure import Detections, quality, suppressed
 from model import GRID, cell_centers, make_model
+from train import SETTINGS
 
 TRAIN_STEPS = 10
 
@@ -117,8 +118,8 @@ def random_case(seed: int) -> tuple[dict[str, np.ndarray], dict[str, tf.Tensor]]
 def test_by_the_matching_itself_the_loss_is_that_of_detr() -> None:
     """So rivals differ in who shows what, and in nothing else."""
     truth, predictions = random_case(0)
-    matched = DetrLoss(**demo.SETTINGS)
-    given = rivals.LossByWay(lambda *both: matched.match(*both).assignment.col_to_row, **demo.SETTINGS)
+    matched = DetrLoss(**SETTINGS)
+    given = rivals.AssignedLoss(lambda *both: matched.match(*both).assignment.col_to_row, **SETTINGS)
     np.testing.assert_allclose(given.call(truth, predictions), matched.call(truth, predictions), rtol=1e-5)
     terms, expected = given.with_components(truth, predictions)[1], matched.components(truth, predictions)
     assert terms.keys() == expected.keys()
@@ -217,7 +218,7 @@ def test_the_whole_demo_and_what_it_exports(
         "boxes": tf.constant(outputs["boxes"], tf.float32),
         "logits": tf.constant(np.log(np.stack([scores, 1 - scores], axis=-1)), tf.float32),
     }
-    costs = DetrLoss(**demo.SETTINGS).match(tiles.objects, predictions).cost.numpy()
+    costs = DetrLoss(**SETTINGS).match(tiles.objects, predictions).cost.numpy()
     for tile, count in enumerate(tiles.counts):
         rows, columns = linear_sum_assignment(costs[tile, :count])
         assert outputs["row_to_col"][tile] == [*columns, *[-1] * (SLOTS - count)]
