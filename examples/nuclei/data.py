@@ -68,6 +68,8 @@ def load_halves(folder: Path = IMAGES) -> tuple[Scene, Scene]:
       FileNotFoundError: `make build/nuclei/.complete` has not been run.
     """
     image, mask = (np.asarray(Image.open(folder / name)) for name in ("img2d.tif", "mask2d.tif"))
+    # The whole at once: it is one exposure.
+    image = _brightened(image)
     middle = image.shape[1] // 2
     columns = np.arange(image.shape[1])
     halves = []
@@ -76,7 +78,7 @@ def load_halves(folder: Path = IMAGES) -> tuple[Scene, Scene]:
         whole, part = np.bincount(mask.ravel()), np.bincount(here.ravel(), minlength=mask.max() + 1)
         nuclei = [nucleus for nucleus in range(1, len(whole)) if 0 < whole[nucleus] <= 2 * part[nucleus]]
         boxes = np.array([_bounds(here == nucleus) for nucleus in nuclei], np.float32)
-        halves.append(Scene(_brightened(image[:, inside]), boxes))
+        halves.append(Scene(image[:, inside], boxes))
     return halves[0], halves[1]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from data import Scene, Tiles, load_halves, test_tiles
 from export import export
@@ -96,23 +97,25 @@ def print_table(seed: int, results: dict[str, list[Result]]) -> None:
 
 
 def failures(results: dict[str, list[Result]]) -> list[str]:
-    """A sentence for each promise that is not held."""
-    broken = []
-    for fold, _, _, plain, _ in results[MATCHED]:
-        if plain.ap50 < LEAST_AP50:
-            broken.append(f"matched, trained on the {fold.name} half: AP50 {plain.ap50:.1f} is below {LEAST_AP50:g}")
-        if not plain.counting_error <= MOST_MISCOUNTED:  # NaN is no promise held.
-            broken.append(
-                f"matched, trained on the {fold.name} half: counts are off by {plain.counting_error:.2f} a tile, "
-                f"more than {MOST_MISCOUNTED:g}"
-            )
-    for fold, _, _, plain, _ in results.get(DENSE, []):
-        if plain.counting_error < LEAST_MISCOUNTED_BY_DENSE:
-            broken.append(
-                f"dense, trained on the {fold.name} half: counts are off by {plain.counting_error:.2f} a tile only, "
-                f"less than {LEAST_MISCOUNTED_BY_DENSE:g}"
-            )
-    return broken
+    """A sentence for each promise that is not held. All are about the mean over both halves, without suppression."""
+
+    def mean(name: str) -> Quality:
+        return Quality(*(float(value) for value in np.mean([one.plain for one in results[name]], axis=0)))
+
+    matched = mean(MATCHED)
+    # Written so that NaN holds no promise.
+    promises = [
+        (matched.ap50 >= LEAST_AP50, f"{MATCHED}: AP50 {matched.ap50:.1f} is below {LEAST_AP50:g}"),
+        (
+            matched.counting_error <= MOST_MISCOUNTED,
+            f"{MATCHED}: counts are off by {matched.counting_error:.2f} a tile, more than {MOST_MISCOUNTED:g}",
+        ),
+    ]
+    if DENSE in results:
+        by_dense = mean(DENSE).counting_error
+        sentence = f"{DENSE}: counts are off by {by_dense:.2f} a tile only, less than {LEAST_MISCOUNTED_BY_DENSE:g}"
+        promises.append((by_dense >= LEAST_MISCOUNTED_BY_DENSE, sentence))
+    return [sentence for is_held, sentence in promises if not is_held]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
