@@ -109,7 +109,7 @@ def test_everything_public_is_documented(name, value):
     if inspect.isfunction(value):
         for parameter in inspect.signature(value).parameters.values():
             assert parameter.name == "self" or parameter.annotation is not parameter.empty, f"{name}: {parameter}"
-        assert value.__annotations__.get("return") is not None, f"{name}: what it returns"
+        assert "return" in value.__annotations__, f"{name}: what it returns"
 
 
 def test_the_version_is_that_of_the_project():
