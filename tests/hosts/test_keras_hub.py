@@ -219,12 +219,15 @@ def test_fit_with_jit_and_without():
     with exact.exact_matching():
         for jit_compile in (False, True):
             detector = tiny_d_fine.build(QUERIES)
-            before = [np.array(weight) for weight in detector.trainable_weights]
+            before = [weight.numpy() for weight in detector.trainable_weights]
             if not losses:
                 losses.append(float(detector.compute_loss(pixels, truth, detector(pixels, training=True), None)))
                 detector = tiny_d_fine.build(QUERIES)
             detector.compile(optimizer=keras.optimizers.SGD(1e-3), jit_compile=jit_compile)
             losses += detector.fit(pixels, truth, batch_size=3, verbose=0).history["loss"]
-            moved = [not np.array_equal(old, new) for old, new in zip(before, detector.trainable_weights, strict=True)]
+            moved = [
+                not np.array_equal(old, new.numpy())
+                for old, new in zip(before, detector.trainable_weights, strict=True)
+            ]
             assert np.mean(moved) > 0.5
     np.testing.assert_allclose(losses, losses[0], rtol=1e-4)
