@@ -100,7 +100,7 @@ def _legend() -> list[Line2D]:
 
 
 def _save(path: Path) -> None:
-    """In 64 colors, a third of the size."""
+    """In few colors, a third of the size."""
     drawn = io.BytesIO()
     plt.savefig(drawn, dpi=DOTS_PER_INCH)
-    Image.open(drawn).convert("RGB").quantize(64).save(path, optimize=True)
+    Image.open(drawn).convert("RGB").quantize(24).save(path, optimize=True)
