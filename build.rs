@@ -11,13 +11,14 @@ use anyhow::{Context, ensure};
 /// Names the Python whose TensorFlow the shim is built for.
 const PYTHON: &str = "HUNGARIAN_PYTHON";
 
-const SHIM_SOURCES: [&str; 6] = [
+const SHIM_SOURCES: [&str; 7] = [
     "op.cc",
     "shape_rule.cc",
     "call.cc",
     "cpu/host_batch.cc",
     "cpu/kernel.cc",
     "gradient.cc",
+    "old_systems.cc",
 ];
 const CUDA_SOURCE: &str = "gpu/kernel.cc";
 const XLA_SOURCES: [&str; 3] = ["xla/kernel.cc", "xla/call.cc", "xla/host_call.cc"];
