@@ -59,7 +59,7 @@ lint-quick: $(VENV)/.complete ## check formatting, ruff's rules and types; secon
 	$(BIN)/clang-format --dry-run --Werror $(CPP_SOURCES)
 	$(BIN)/ruff check $(PYTHON_SOURCES)
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
-	cd python_shim && ../$(BIN)/mypy hungarian_loss
+	$(BIN)/mypy python_shim/hungarian_loss
 
 format: ## let the formatters rewrite the sources
 	cargo fmt --all

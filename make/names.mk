@@ -8,12 +8,13 @@ OP := $(PACKAGE)/_hungarian.so
 # A folder of its own: a plain `cargo build --release` makes an archive of the same name without the op.
 TARGET := target/op
 ARCHIVE = $(TARGET)/release/libhungarian_loss.a
+# Those of tf_op/build_op.py.
 FEATURES := tensorflow-op,cuda
 LINKING := build/tensorflow
 DEMO := build/demo
 SERVING_MODEL := build/serving_model
 REQUIREMENTS := python_shim/requirements.txt
-INSTALL_PACKAGE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable python_shim
+INSTALL_PACKAGE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --config-settings op=later --editable .
 
 RUST_SOURCES := $(sort $(shell find src -name '*.rs'))
 OP_SOURCES := $(sort $(shell find tf_op -name '*.cc' -o -name '*.h'))

@@ -15,11 +15,10 @@ WHEEL_STAGE := $(WHEEL)/stage
 
 wheel: $(WHEEL_BUILDS) $(WHEEL_TOOLS)/.complete ## build one wheel in build/wheel/dist, with an op for each supported TensorFlow
 	rm -rf $(WHEEL_STAGE) $(WHEEL)/unrepaired $(WHEEL)/dist
-	mkdir -p $(WHEEL_STAGE)/hungarian_loss/_builds
-	cp LICENSE python_shim/pyproject.toml python_shim/setup.py $(WHEEL_STAGE)
-	cd python_shim && find hungarian_loss -name '*.py' -exec cp --parents -t $(abspath $(WHEEL_STAGE)) {} +
-	cp $(PACKAGE)/py.typed $(WHEEL_STAGE)/hungarian_loss
-	cp -r $(WHEEL_TENSORFLOWS:%=$(WHEEL)/builds/%) $(WHEEL_STAGE)/hungarian_loss/_builds
+	mkdir -p $(WHEEL_STAGE)/$(PACKAGE)/_builds
+	cp --parents -t $(WHEEL_STAGE) LICENSE README.md pyproject.toml setup.py tf_op/backend.py tf_op/build_op.py \
+	  $$(find $(PACKAGE) -name '*.py' -o -name py.typed)
+	cp -r $(WHEEL_TENSORFLOWS:%=$(WHEEL)/builds/%) $(WHEEL_STAGE)/$(PACKAGE)/_builds
 	$(WHEEL_TOOLS)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --wheel-dir $(WHEEL)/unrepaired $(WHEEL_STAGE)
 	PATH=$(abspath $(WHEEL_TOOLS)/bin):$$PATH auditwheel repair --strip --exclude 'libtensorflow*' \

@@ -7,6 +7,9 @@ from typing import Any
 # A build is a folder with these two: the shared object, and the version of the TensorFlow it was built for.
 _LIBRARY = "_hungarian.so"
 _BUILT_FOR = "_tensorflow_version.txt"
+_INSTALL_HERE = (
+    "`pip install --no-build-isolation --no-binary hungarian-loss hungarian-loss`, which needs cargo and g++"
+)
 _FOLDER = pathlib.Path(__file__).resolve().parent
 
 
@@ -44,14 +47,17 @@ def _library() -> pathlib.Path:
     """The shared object for the TensorFlow that is installed. An ImportError where there is none."""
     builds = _builds()
     if not builds:
-        raise ImportError(f"hungarian_loss has not been built: {_LIBRARY} is missing; run `make build`")
+        raise ImportError(
+            f"hungarian_loss has not been built: {_LIBRARY} is missing; run `make build` in its repository, or {_INSTALL_HERE}"
+        )
     import tensorflow as tf
 
     library = builds.get(_minor(tf.__version__))
     if library is None:
         raise ImportError(
             f"hungarian_loss was built for TensorFlow {' and '.join(builds)} and this is TensorFlow {tf.__version__}; "
-            "C++ ops work with the minor version they were built for: install such a TensorFlow, or build again with `make build`"
+            "C++ ops work with the minor version they were built for: install such a TensorFlow, or build the op for this one with "
+            f"{_INSTALL_HERE}"
         )
     return library
 

@@ -1,4 +1,4 @@
-"""The version: what pyproject.toml says where the package stands beside it, else what was installed."""
+"""The version: what pyproject.toml says where the package stands in its repository, else what was installed."""
 
 import importlib.metadata
 import pathlib
@@ -7,7 +7,7 @@ import re
 
 def _version() -> str:
     try:
-        project = (pathlib.Path(__file__).resolve().parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+        project = (pathlib.Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8")
     except OSError:
         project = ""
     if re.search(r'^name = "hungarian-loss"$', project, re.MULTILINE):

@@ -114,7 +114,7 @@ def test_everything_public_is_documented(name, value):
 
 def test_the_version_is_that_of_the_project():
     version, root = hungarian_loss.__version__, PACKAGE.parents[1]
-    assert f'\nversion = "{version}"\n' in (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'\nversion = "{version}"\n' in (root / "pyproject.toml").read_text(encoding="utf-8")
     assert f'\nversion = "{version}"\n' in (root / "Cargo.toml").read_text(encoding="utf-8")
     assert f"\nversion: {version}\n" in (root / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\n## [{version}]" in (root / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -1,0 +1,59 @@
+"""How pip builds the package: setuptools', after the op is built. A wheel without an op is never made.
+
+`make wheel` puts an op for each TensorFlow into ``_builds`` beforehand; what is there is taken. Otherwise the op is built for the TensorFlow of
+the environment, which pip hides from a build unless it is told ``--no-build-isolation``.
+"""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+from setuptools import build_meta
+from setuptools.build_meta import (  # noqa: F401 - pip asks this module for them
+    build_sdist,
+    get_requires_for_build_editable,
+    get_requires_for_build_sdist,
+    get_requires_for_build_wheel,
+    prepare_metadata_for_build_editable,
+    prepare_metadata_for_build_wheel,
+)
+
+import build_op
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "python_shim" / "hungarian_loss"
+BUILDS = PACKAGE / "_builds"
+
+
+def build_wheel(
+    wheel_directory: str, config_settings: dict[str, Any] | None = None, metadata_directory: str | None = None
+) -> str:
+    """A wheel with the ops that ``_builds`` holds, or with one for the TensorFlow that is here."""
+    if BUILDS.exists():
+        return str(build_meta.build_wheel(wheel_directory, config_settings, metadata_directory))
+    try:
+        _build_op(BUILDS / "here")
+        return str(build_meta.build_wheel(wheel_directory, config_settings, metadata_directory))
+    finally:
+        # So that the next wheel, perhaps beside another TensorFlow, gets its own.
+        shutil.rmtree(BUILDS, ignore_errors=True)
+
+
+def build_editable(
+    wheel_directory: str, config_settings: dict[str, Any] | None = None, metadata_directory: str | None = None
+) -> str:
+    """The package in place, with an op for the TensorFlow that is here; with the setting ``op=later`` `make build` builds that."""
+    if (config_settings or {}).get("op") != "later":
+        _build_op(PACKAGE)
+    return str(build_meta.build_editable(wheel_directory, config_settings, metadata_directory))
+
+
+def _build_op(folder: pathlib.Path) -> None:
+    try:
+        build_op.build(folder)
+    except build_op.CannotBuildError as error:
+        sys.exit(f"error: {error}")
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"error: {error.cmd[0]} failed, as it says above")

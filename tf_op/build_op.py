@@ -1,0 +1,80 @@
+"""Builds the op for the TensorFlow of the Python that runs this: cargo compiles a static library, which is linked to TensorFlow.
+
+Usage: python tf_op/build_op.py FOLDER [--target-dir FOLDER]
+
+Into FOLDER go the shared object and the version of TensorFlow that it is for. `make build` calls this, and so does pip where it builds the
+package from source (backend.py).
+"""
+
+import argparse
+import importlib.util
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+LIBRARY, BUILT_FOR = "_hungarian.so", "_tensorflow_version.txt"
+FEATURES = "tensorflow-op,cuda"
+INSTALL_HERE = "`pip install --no-build-isolation` again, in an environment with TensorFlow"
+
+
+class CannotBuildError(Exception):
+    """What is missing, as a sentence."""
+
+
+def build(folder: pathlib.Path, target: pathlib.Path = ROOT / "target" / "op") -> None:
+    """Leaves the op, and what it was built for, in ``folder``. What cargo compiles is kept in ``target``.
+
+    Raises:
+      CannotBuildError: a tool, TensorFlow or its headers are not there.
+      subprocess.CalledProcessError: a compiler failed; it has said why.
+    """
+    compiler = os.environ.get("CXX", "g++")
+    for tool, source in (("cargo", "Rust 1.89 or newer brings it"), (compiler, "GCC 9 or newer brings it")):
+        if shutil.which(tool) is None:
+            raise CannotBuildError(f"building the op needs {tool}, which is not on PATH; {source}")
+    if importlib.util.find_spec("tensorflow") is None:
+        raise CannotBuildError(
+            f"the op is built for the TensorFlow that it will run with, and {sys.executable} has none; run {INSTALL_HERE}"
+        )
+    import tensorflow as tf
+
+    header = pathlib.Path(tf.sysconfig.get_include()) / "tensorflow/core/framework/op.h"
+    if not header.is_file():
+        raise CannotBuildError(f"TensorFlow {tf.__version__} comes without its headers: {header} is not there")
+
+    # Asked of the build script, which compiles the shim with the flags of this Python's TensorFlow.
+    environment = {**os.environ, "HUNGARIAN_PYTHON": sys.executable, "CARGO_TARGET_DIR": str(target)}
+    cargo = ["cargo", "build", "--release", "--locked", "--features", FEATURES]
+    subprocess.run(cargo, cwd=ROOT, env=environment, check=True)
+
+    archive = target / "release" / "libhungarian_loss.a"
+    folder.mkdir(parents=True, exist_ok=True)
+    # TensorFlow brings its two libraries when it loads the op; all else must be inside (-z defs).
+    link = [compiler, "-shared", "-o", str(folder / LIBRARY)]
+    link += ["-Wl,--whole-archive", str(archive), "-Wl,--no-whole-archive"]
+    link += [f"-L{tf.sysconfig.get_lib()}", "-l:libtensorflow_framework.so.2", "-l:libtensorflow_cc.so.2"]
+    link += ["-Wl,-z,defs", "-Wl,--gc-sections", f"-Wl,--version-script={ROOT / 'tf_op' / 'exports.map'}"]
+    link += [f"@{ROOT / 'tf_op' / 'old_systems.txt'}"]
+    subprocess.run(link, check=True)
+    (folder / BUILT_FOR).write_text(f"{tf.__version__}\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Builds as the command line says."""
+    parser = argparse.ArgumentParser(description="Builds the op for the TensorFlow of this Python.")
+    parser.add_argument("folder", type=pathlib.Path, help="where the shared object goes")
+    parser.add_argument("--target-dir", type=pathlib.Path, default=ROOT / "target" / "op", help="cargo's folder")
+    arguments = parser.parse_args()
+    try:
+        build(arguments.folder.resolve(), arguments.target_dir.resolve())
+    except CannotBuildError as error:
+        sys.exit(f"error: {error}")
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"error: {error.cmd[0]} failed, as it says above")
+
+
+if __name__ == "__main__":
+    main()
