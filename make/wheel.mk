@@ -2,34 +2,34 @@
 
 # A C++ op works with the minor version of TensorFlow that it was built for, so the wheel holds a build for each, and
 # the package takes the one that fits.
-WHEEL_TENSORFLOWS := 2.20.0 2.21.0
+TENSORFLOWS := 2.16.2 2.17.1 2.18.1 2.19.1 2.20.0 2.21.0 2.22.0rc0
 # One that the wheel has no build for, to see what it says there.
-OTHER_TENSORFLOW := 2.19.1
+OTHER_TENSORFLOW := 2.15.1
 WHEEL := build/wheel
-WHEEL_BUILDS := $(WHEEL_TENSORFLOWS:%=wheel-build-%)
-WHEEL_TESTS := $(WHEEL_TENSORFLOWS:%=wheel-test-%)
+WHEEL_BUILDS := $(TENSORFLOWS:%=wheel-build-%)
 WHEEL_TOOLS := $(WHEEL)/tools
 WHEEL_STAGE := $(WHEEL)/stage
 
-.PHONY: wheel wheel-test wheel-test-other $(WHEEL_BUILDS) $(WHEEL_TESTS)
+.PHONY: wheel wheel-test $(WHEEL_BUILDS)
 
-wheel: $(WHEEL_BUILDS) $(WHEEL_TOOLS)/.complete ## build one wheel in build/wheel/dist, with an op for each supported TensorFlow
+wheel: $(WHEEL_BUILDS) $(WHEEL_TOOLS)/.complete ## build one wheel in build/wheel/dist, with an op for each of TENSORFLOWS
 	rm -rf $(WHEEL_STAGE) $(WHEEL)/unrepaired $(WHEEL)/dist
 	mkdir -p $(WHEEL_STAGE)/$(PACKAGE)/_builds
 	cp --parents -t $(WHEEL_STAGE) LICENSE README.md pyproject.toml setup.py tf_op/backend.py tf_op/build_op.py \
 	  $$(find $(PACKAGE) -name '*.py' -o -name py.typed)
-	cp -r $(WHEEL_TENSORFLOWS:%=$(WHEEL)/builds/%) $(WHEEL_STAGE)/$(PACKAGE)/_builds
+	cp -r $(TENSORFLOWS:%=$(WHEEL)/builds/%) $(WHEEL_STAGE)/$(PACKAGE)/_builds
 	$(WHEEL_TOOLS)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --wheel-dir $(WHEEL)/unrepaired $(WHEEL_STAGE)
 	PATH=$(abspath $(WHEEL_TOOLS)/bin):$$PATH auditwheel repair --strip --exclude 'libtensorflow*' \
 	  --wheel-dir $(WHEEL)/dist $(WHEEL)/unrepaired/*.whl
 	$(WHEEL_TOOLS)/bin/python tests/wheel/report.py $(WHEEL)/dist/*.whl
 
-# By the rules of build.mk: from an environment with that TensorFlow and no more, in folders of its own.
+# By the rules of build.mk, from an environment with that TensorFlow and no more. They share cargo's folder, one at a time, so that what
+# does not depend on TensorFlow is compiled once.
 $(WHEEL_BUILDS): wheel-build-%: $(WHEEL)/tensorflow-%.txt ## build the op for one TensorFlow, such as wheel-build-2.21.0
 	mkdir -p $(WHEEL)/builds/$*
-	$(MAKE) VENV=$(WHEEL)/tensorflow-$* REQUIREMENTS=$(WHEEL)/tensorflow-$*.txt INSTALL_PACKAGE= \
-	  TARGET=$(WHEEL)/target-$* PACKAGE=$(WHEEL)/builds/$* OP=$(WHEEL)/builds/$*/_hungarian.so $(WHEEL)/builds/$*/_hungarian.so
+	flock $(WHEEL)/lock $(MAKE) VENV=$(WHEEL)/tensorflow-$* REQUIREMENTS=$(WHEEL)/tensorflow-$*.txt INSTALL_PACKAGE= \
+	  TARGET=$(WHEEL)/target PACKAGE=$(WHEEL)/builds/$* OP=$(WHEEL)/builds/$*/_hungarian.so $(WHEEL)/builds/$*/_hungarian.so
 
 .PRECIOUS: $(WHEEL)/tensorflow-%.txt
 $(WHEEL)/tensorflow-%.txt:
@@ -41,19 +41,10 @@ $(WHEEL_TOOLS)/.complete: python_shim/wheel_requirements.txt
 	$(WHEEL_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
-wheel-test: wheel $(WHEEL_TESTS) wheel-test-other ## install the wheel beside each TensorFlow and try it; runs the targets below
+# A bare environment for each TensorFlow and each Python; so many at a time.
+WHEEL_TEST_JOBS ?= 2
 
-$(WHEEL_TESTS): wheel-test-%: wheel $(LINKING)/tensorflow.pc ## do so beside one TensorFlow, such as wheel-test-2.21.0
+wheel-test: wheel $(LINKING)/tensorflow.pc ## install the wheel beside each TensorFlow and on each Python, try it, and print a table
 	cargo build --quiet --locked --package hungarian-fit-points
-	$(call INSTALL_WHEEL,$*)
-	$(WHEEL)/test-$*/bin/python -I tests/wheel/smoke.py $* target/debug/fit_points
-
-wheel-test-other: wheel ## check what the wheel says beside a TensorFlow that it does not support
-	$(call INSTALL_WHEEL,$(OTHER_TENSORFLOW))
-	$(WHEEL)/test-$(OTHER_TENSORFLOW)/bin/python -I tests/wheel/refusal.py $(OTHER_TENSORFLOW) $(WHEEL_TENSORFLOWS)
-
-define INSTALL_WHEEL
-rm -rf $(WHEEL)/test-$(1)
-$(PYTHON) -m venv $(WHEEL)/test-$(1)
-$(WHEEL)/test-$(1)/bin/python -m pip install --quiet --disable-pip-version-check tensorflow-cpu==$(1) $(WHEEL)/dist/*.whl
-endef
+	$(BIN)/python tests/wheel/matrix.py $(WHEEL)/dist/*.whl target/debug/fit_points $(WHEEL)/test $(TENSORFLOWS) \
+	  --other $(OTHER_TENSORFLOW) --jobs $(WHEEL_TEST_JOBS)

@@ -24,7 +24,8 @@ def main() -> None:
         sys.exit(f"{hungarian_loss.__file__} was imported beside TensorFlow {version}")
     minors = [name.rpartition(".")[0] for name in known]
     assert f"built for TensorFlow {' and '.join(minors)} and this is TensorFlow {version}" in said, said
-    print(f"wheel beside TensorFlow {version}: refused with one ImportError: OK\n  {said}")
+    assert "pip install --no-build-isolation" in said, said
+    print("refused with one ImportError, which says how to build the op there")
 
 
 if __name__ == "__main__":

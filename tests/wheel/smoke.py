@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 import hungarian_loss
+from hungarian_loss import detection
 
 
 def check_what_is_installed(version: str) -> None:
@@ -70,6 +71,65 @@ def check_training_and_saving() -> None:
     np.testing.assert_allclose(again.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-6)
 
 
+def has_xla() -> bool:
+    """Whether this build of the op has a kernel for XLA: from TensorFlow 2.20 on."""
+    return tuple(map(int, tf.__version__.split(".")[:2])) >= (2, 20)
+
+
+def check_a_detector() -> None:
+    """DetrLoss in `fit`, with jit_compile as it may be; the terms of the loss show; what was matched can be explained."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(16, 6)).astype(np.float32)
+    y = {
+        "boxes": rng.uniform(0.2, 0.8, (16, 3, 4)).astype(np.float32),
+        "labels": rng.integers(-1, 2, (16, 3)).astype(np.int32),
+    }
+    losses = []
+    for jit in [False, "auto", True] if has_xla() else [False, "auto"]:
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input([6])
+        hidden = keras.layers.Dense(16, activation="relu")(inputs)
+        outputs = {
+            "boxes": keras.layers.Reshape([5, 4])(keras.layers.Dense(20, activation="sigmoid")(hidden)),
+            "logits": keras.layers.Reshape([5, 3])(keras.layers.Dense(15)(hidden)),
+        }
+        model = detection.SetPredictionModel(inputs, outputs)
+        model.compile(optimizer=keras.optimizers.Adam(0.01), loss=detection.DetrLoss(2), jit_compile=jit)
+        history = model.fit(x, y, epochs=3, verbose=0, shuffle=False).history
+        assert {"class", "box", "giou", "loss"} <= set(history), sorted(history)
+        losses.append(history["loss"])
+    np.testing.assert_allclose(losses, [losses[0]] * len(losses), rtol=1e-4)
+    assert losses[0][-1] < losses[0][0], losses
+    assert "optimal" in str(hungarian_loss.explain(y, model(x), loss=model.loss))
+
+
+SERVE = """
+import sys
+import numpy as np
+import tensorflow as tf
+tf.load_op_library(sys.argv[1])
+answer = tf.saved_model.load(sys.argv[2]).signatures["serving_default"](cost=tf.constant([[[4.0, 1.0], [2.0, 0.0]]]))
+assert answer["row_to_col"].numpy().tolist() == [[1, 0]], answer
+assert "hungarian_loss" not in sys.modules
+"""
+
+
+def check_a_saved_model() -> None:
+    """Exported, then served by a fresh process that knows the op's library only."""
+
+    class Matcher(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, None, None], tf.float32, name="cost")])
+        def serve(self, cost: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"row_to_col": hungarian_loss.linear_assignment(cost).row_to_col}
+
+    matcher = Matcher()
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(matcher, folder, signatures=matcher.serve)
+        command = [sys.executable, "-I", "-c", SERVE, hungarian_loss.op_library_path(), folder]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
 def check_gradient_in_cpp(program: str) -> None:
     """With no Python: TensorFlow's own C++ differentiates through the op, and the loss falls."""
     libraries = str(pathlib.Path(tf.__file__).resolve().parent)
@@ -90,10 +150,11 @@ def main() -> None:
     check_losses()
     check_assignments()
     check_training_and_saving()
+    check_a_detector()
+    check_a_saved_model()
     check_gradient_in_cpp(sys.argv[2])
-    print(
-        f"wheel beside TensorFlow {tf.__version__}: installed, matched, differentiated, trained, saved, run by C++: OK"
-    )
+    jit = "with and without jit_compile" if has_xla() else "without jit_compile, which needs 2.20"
+    print(f"matched, differentiated, trained {jit}, saved, served, run by C++")
 
 
 if __name__ == "__main__":
