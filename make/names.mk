@@ -20,7 +20,7 @@ RUST_SOURCES := $(sort $(shell find src -name '*.rs'))
 OP_SOURCES := $(sort $(shell find tf_op -name '*.cc' -o -name '*.h'))
 # What formatters and linters read.
 CPP_SOURCES := $(OP_SOURCES) tests/cpp/*.cc tests/gpu/*.cc cuda/*.cu cuda/*.h cuda/twin/*.cc cuda/twin/*.h
-PYTHON_SOURCES := python_shim tf_op tests examples bench cuda
+PYTHON_SOURCES := python_shim docs/site setup.py tf_op tests examples bench cuda
 
 export HUNGARIAN_PYTHON := $(abspath $(BIN)/python)
 export PKG_CONFIG := $(abspath $(BIN)/pkgconf)
