@@ -1,6 +1,9 @@
 """Criteria of detectors, ours beside others': ratios from one interleaved run, and how many matchings each host gets wrong.
 
-A step is loss and gradient in a tf.function, or a training step of a model where the row says so. "theirs / ours" is the median over
+First DetrLoss by itself: what matching adds to the criterion of six decoder layers. In the base step the matching is given, with its costs
+computed all the same; "whole" is the step with the op, "no costs" the base without them.
+
+Then beside others. A step is loss and gradient in a tf.function, or a training step of a model where the row says so. "theirs / ours" is the median over
 interleaved rounds, with its quartiles; "same" is ours against itself in the same rounds. "wrong" counts matchings of random padded
 problems of the row's shape, by the host's own matcher with the host's own costs, that cost more than SciPy's or are none.
 
@@ -18,6 +21,7 @@ import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
 from timing import interleave
 
+from hungarian_loss import Assignment
 from hungarian_loss.adapters import keras_hub as exact
 from hungarian_loss.detection import DetrLoss
 
@@ -25,6 +29,7 @@ TESTS = pathlib.Path(__file__).resolve().parents[1] / "tests"
 IMAGES, QUERIES, OBJECTS = 4, 100, 10
 # Problems to count wrong matchings on.
 PROBLEMS = 34
+OWN_HEADER = "| DetrLoss | given, ms | whole | no costs | same |"
 HEADER = "| step | ours, ms | theirs / ours | quartiles | same | wrong |"
 
 Step = Callable[[], object]
@@ -49,6 +54,69 @@ def count_wrong(costs: np.ndarray, pairs: list[tuple[np.ndarray, np.ndarray]]) -
         is_matching = len(set(rows)) == len(rows) == len(set(cols)) == min(cost.shape)
         wrong += not is_matching or cost[rows, cols].sum() > cost[linear_sum_assignment(cost)].sum() + 1e-4
     return f"{wrong} of {len(costs)}"
+
+
+# DetrLoss by itself.
+
+
+class GivenMatching(DetrLoss):
+    """The same loss with a matching that is given, and with its costs or without."""
+
+    def __init__(self, given: Assignment, with_costs: bool, *arguments: object, **options: object) -> None:
+        super().__init__(*arguments, **options)
+        self.given, self.with_costs = given, with_costs
+
+    def _match(self, truth: object, predictions: object) -> tuple[object, Assignment]:
+        if not self.with_costs:
+            return None, self.given
+        # So that TensorFlow does not leave them out.
+        first = 0.0 * self._costs(truth, predictions)[:, :, 0, 0]
+        return None, self.given._replace(total_cost=self.given.total_cost + first)
+
+
+def detr_steps(rounds: int) -> Iterator[str]:
+    """Eight images of 20 objects, six layers: cost, matching, loss and gradient."""
+    images, objects, layers, classes = 8, 20, 6, 80
+    random = np.random.default_rng(0)
+    for classification in ("softmax", "focal"):
+        for queries in (100, 300):
+            channels = classes + (classification == "softmax")
+            y_true = {
+                "boxes": tf.constant(random.uniform(0.2, 0.8, (images, objects, 4)), tf.float32),
+                "labels": tf.constant(random.integers(0, classes, (images, objects))),
+            }
+            boxes = random.uniform(0.1, 0.9, (images, layers, queries, 4))
+            y_pred = tf.constant(
+                np.concatenate([boxes, random.normal(size=(*boxes.shape[:3], channels))], -1), tf.float32
+            )
+            whole = DetrLoss(classes, classification=classification)
+            truth, predictions, _ = whole._read(y_true, y_pred)
+            matching = Assignment(*map(tf.identity, whole._match(truth, predictions)[1]))
+            given, no_costs = (
+                GivenMatching(matching, with_costs, classes, classification=classification)
+                for with_costs in (True, False)
+            )
+            base, ratios = interleave(
+                packed_step(given, y_true, y_pred),
+                {"whole": packed_step(whole, y_true, y_pred), "no costs": packed_step(no_costs, y_true, y_pred)},
+                rounds,
+            )
+            row = [f"{classification}, {images} × {layers} × {queries}, {objects} objects", f"{base * 1e3:.1f}"]
+            row += [f"{ratios[name]} ({ratios[name].spread()})" for name in ("whole", "no costs", "same")]
+            yield f"| {' | '.join(row)} |"
+
+
+def packed_step(loss: DetrLoss, y_true: dict, y_pred: tf.Tensor) -> Step:
+    """Loss and gradient by the predictions, traced."""
+
+    @tf.function(autograph=False)
+    def step(boxes: tf.Tensor, labels: tf.Tensor, y_pred: tf.Tensor) -> object:
+        with tf.GradientTape() as tape:
+            tape.watch(y_pred)
+            value = loss({"boxes": boxes, "labels": labels}, y_pred)
+        return value, tape.gradient(value, y_pred)
+
+    return lambda: step(y_true["boxes"], y_true["labels"], y_pred)
 
 
 # TF Models' DETR.
@@ -183,6 +251,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=21)
     options = parser.parse_args()
     use_hosts(options.hosts)
+    print(f"\n{OWN_HEADER}\n|{'---|' * 5}")
+    for row in detr_steps(options.rounds):
+        print(row, flush=True)
     print(f"\n{HEADER}\n|{'---|' * 6}")
     for rows in [*TF_MODELS, *KERAS_HUB]:
         for row in rows(options.rounds):

@@ -220,6 +220,10 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
 
     def _match(self, truth: Truth, predictions: Predictions) -> tuple[Any, Assignment]:
         """Costs ``[B, layers, n, m]`` and the assignments of each layer. The choice has no gradient."""
+        cost = self._costs(truth, predictions)
+        return cost, linear_assignment(cost, row_mask=truth.exists[:, tf.newaxis])
+
+    def _costs(self, truth: Truth, predictions: Predictions) -> Any:
         boxes, logits = (tf.stop_gradient(one) for one in predictions)
         true_boxes, labels = truth.boxes[:, tf.newaxis], truth.labels[:, tf.newaxis]
         terms = []
@@ -229,8 +233,7 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
             terms.append(self.box_cost * l1_cost(true_boxes, boxes, box_format=self.box_format))
         if self.giou_cost:
             terms.append(self.giou_cost * giou_cost(true_boxes, boxes, box_format=self.box_format, iou=self.iou))
-        cost = tf.add_n(terms)
-        return cost, linear_assignment(cost, row_mask=truth.exists[:, tf.newaxis])
+        return tf.add_n(terms)
 
     def _values(self, y_true: Any, y_pred: Any) -> dict[str, Any]:
         """The terms of each image's loss, ``[B]`` each, by their names."""
