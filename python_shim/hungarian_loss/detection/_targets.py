@@ -86,7 +86,7 @@ def sums_of(
     labels = tf.gather(targets.labels, targets.object_of, batch_dims=1)
     overlap = None
     if classification.needs_iou:
-        overlap = _overlap(tf.stop_gradient(boxes), targets, box_format)
+        overlap = _overlap(boxes, targets, box_format)
     class_losses = classification.loss(logits, labels, overlap, settings)
     weights = None
     if classification.weight is not None:
