@@ -61,7 +61,8 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
       auxiliary dict has ``"denoising"`` too, without a target. Their terms are divided by the number of those with an object.
 
     Other keys are ignored. Keras itself calls a loss once for each output of a model, so dicts need a :class:`SetPredictionModel`;
-    packed tensors go with any model. Half-precision inputs are computed in float32.
+    packed tensors go with any model. Half-precision inputs are computed in float32. A mask that Keras attaches to predictions is not
+    looked at: each of them counts.
 
     Args:
       num_classes: Number of classes C; labels are 0 to C − 1.
