@@ -66,19 +66,19 @@ struct ProofMemory {
 template <typename R, class TeamType, typename Entry>
 __device__ __noinline__ bool SolveFromNothing(
     TeamType team, Frame frame, Costs<Entry> costs, State<R> state,
-    typename ColumnsInMemory<R>::Place place) {
+    typename ColumnsInMemory<R>::Storage storage) {
   return Solver<R, TeamType, Entry, ColumnsInMemory<R>>(team, frame, costs,
                                                         state)
-      .Solve(place);
+      .Solve(storage);
 }
 
 template <typename R, class TeamType, typename Entry>
-__device__ __noinline__ bool GoOn(TeamType team, Frame frame,
-                                  Costs<Entry> costs, State<R> state,
-                                  typename ColumnsInMemory<R>::Place place) {
+__device__ __noinline__ bool GoOn(
+    TeamType team, Frame frame, Costs<Entry> costs, State<R> state,
+    typename ColumnsInMemory<R>::Storage storage) {
   return Solver<R, TeamType, Entry, ColumnsInMemory<R>>(team, frame, costs,
                                                         state)
-      .AugmentOpenRows(place);
+      .AugmentOpenRows(storage);
 }
 
 template <typename T, class TeamType>

@@ -88,13 +88,13 @@ template <typename R, int kMostSlots>
 struct ColumnsInRegisters {
   static constexpr int kSlots = kMostSlots;
   static constexpr int kUnroll = kMostSlots;
-  // Where they are to be.
-  struct Place {};
+  // What they are held in.
+  struct Storage {};
 
   R distances[kSlots];
   R duals[kSlots];
 
-  __device__ explicit ColumnsInRegisters(Place) {}
+  __device__ explicit ColumnsInRegisters(Storage) {}
   __device__ R& Distance(int slot, int /*col*/) { return distances[slot]; }
   __device__ R& Dual(int slot, int /*col*/) { return duals[slot]; }
 };
@@ -104,16 +104,18 @@ template <typename R>
 struct ColumnsInMemory {
   static constexpr int kSlots = 32;
   static constexpr int kUnroll = 1;
-  struct Place {
+  struct Storage {
     R* distances;
     R* duals;
   };
 
-  Place place;
+  Storage storage;
 
-  __device__ explicit ColumnsInMemory(Place place) : place(place) {}
-  __device__ R& Distance(int /*slot*/, int col) { return place.distances[col]; }
-  __device__ R& Dual(int /*slot*/, int col) { return place.duals[col]; }
+  __device__ explicit ColumnsInMemory(Storage storage) : storage(storage) {}
+  __device__ R& Distance(int /*slot*/, int col) {
+    return storage.distances[col];
+  }
+  __device__ R& Dual(int /*slot*/, int col) { return storage.duals[col]; }
 };
 
 // The open rows among 32 from `first` on, a bit for each. All lanes of a warp
@@ -132,12 +134,12 @@ class Augmentation {
  public:
   __device__ Augmentation(const TeamType& team, const Costs<Entry>& costs,
                           const State<R>& state,
-                          const typename Columns::Place& place, int rows,
+                          const typename Columns::Storage& storage, int rows,
                           int cols, R row_ceiling)
       : team_(team),
         costs_(costs),
         state_(state),
-        columns_(place),
+        columns_(storage),
         rows_(rows),
         cols_(cols),
         row_ceiling_(row_ceiling) {}
@@ -339,9 +341,9 @@ class Augmentation {
 template <typename R, class TeamType, typename Entry, class Columns>
 __device__ __noinline__ bool Augment(TeamType team, Costs<Entry> costs,
                                      State<R> state,
-                                     typename Columns::Place place, int rows,
-                                     int cols, R row_ceiling) {
-  return Augmentation<R, TeamType, Entry, Columns>(team, costs, state, place,
+                                     typename Columns::Storage storage,
+                                     int rows, int cols, R row_ceiling) {
+  return Augmentation<R, TeamType, Entry, Columns>(team, costs, state, storage,
                                                    rows, cols, row_ceiling)
       .Run();
 }
@@ -367,7 +369,7 @@ class Solver {
         col_ceiling_(Number<R>::From(frame.ColumnCeiling())) {}
 
   // Solves from nothing. False: the allowed pairs cannot match all rows.
-  __device__ bool Solve(const typename Columns::Place& place) {
+  __device__ bool Solve(const typename Columns::Storage& storage) {
     Begin();
     const unsigned rounds =
         team_.warps() == 1 && frame_.IsBalanced()
@@ -386,13 +388,13 @@ class Solver {
         break;
       }
     }
-    return AugmentOpenRows(place);
+    return AugmentOpenRows(storage);
   }
 
   // Matches the rows that are open. (1) and (2) must hold of the others.
-  __device__ bool AugmentOpenRows(const typename Columns::Place& place) {
+  __device__ bool AugmentOpenRows(const typename Columns::Storage& storage) {
     return Augment<R, TeamType, Entry, Columns>(
-        team_, costs_, state_, place, frame_.rows, frame_.cols, row_ceiling_);
+        team_, costs_, state_, storage, frame_.rows, frame_.cols, row_ceiling_);
   }
 
  private:
