@@ -4,6 +4,25 @@
 #ifndef CUDA_PARAMETERS_H_
 #define CUDA_PARAMETERS_H_
 
+// What the plan (src/cuda/plan.rs) must know of the kernels. It reads the
+// numbers from these lines.
+
+constexpr int kWarp = 32;
+// Threads of a block, at most.
+constexpr int kMostSearchThreads = 512;
+constexpr int kMostProofThreads = 256;
+// Columns that a thread can hold: in a search by a warp, in one by a block, and
+// where a proof has to search.
+constexpr int kColumnsOfWarpThread = 4;
+constexpr int kColumnsOfBlockThread = 8;
+constexpr int kColumnsOfProofThread = 32;
+// Bytes: of what the warps of a block exchange values in (Team), and of a Node
+// of float, of double and of DoubleDouble.
+constexpr int kExchangeBytes = 2048;
+constexpr int kSingleNodeBytes = 20;
+constexpr int kDoubleNodeBytes = 32;
+constexpr int kWideNodeBytes = 48;
+
 // A batch in device memory: the op's inputs and outputs. T is the type of
 // costs; U is double where T is, else float.
 struct DeviceBatch {

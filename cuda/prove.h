@@ -37,9 +37,6 @@ __device__ inline double ScaleFor(double largest) {
   return largest > 0.0 && largest < 1.0 / most ? 1.0 / down : 1.0;
 }
 
-// Threads of a block, at most.
-constexpr int kMostProofThreads = 256;
-
 // Rounds of raising. Each is one pass over all costs.
 constexpr int kRaiseRounds = 32;
 
@@ -590,7 +587,7 @@ __device__ void Prove(const Parameters& parameters) {
   const DeviceBatch& batch = parameters.batch;
   const int size = LongerSide(batch);
   Arena arena(parameters);
-  Team<true> team(arena.Take<unsigned char>(kTeamBytes));
+  Team<true> team(arena.Take<unsigned char>(kExchangeBytes));
   const ProofMemory memory(arena, size);
   typename TypesOf<T>::Exact* copy = nullptr;
   if (MayNeedCopy<T, typename TypesOf<T>::Exact>(batch)) {

@@ -12,11 +12,6 @@ __device__ inline bool IsSafeInSingle(double largest) {
   return largest == 0.0 || (largest > 1e-30 && largest < 1e30);
 }
 
-// Columns that a thread holds, at most: 128 in all for a warp, 4096 for a block
-// (of kMostThreads).
-constexpr int kSlotsOfWarp = 4;
-constexpr int kSlotsOfBlock = 8;
-
 // Is a copy of the costs needed? That one: the kernel reads Entry. Where masks
 // decide, it may be.
 template <typename T, typename Entry>
@@ -55,8 +50,9 @@ __device__ void SearchProblem(TeamType& team, const DeviceBatch& batch,
   frame.CapLimit(survey.largest);
   bool is_searched = false;
   if (IsSafeInSingle(frame.Largest(survey.largest))) {
-    using Columns = ColumnsInRegisters<
-        float, TeamType::kMostThreads == kWarp ? kSlotsOfWarp : kSlotsOfBlock>;
+    using Columns = ColumnsInRegisters<float, TeamType::kMostThreads == kWarp
+                                                  ? kColumnsOfWarpThread
+                                                  : kColumnsOfBlockThread>;
     Solver<float, TeamType, float, Columns> solver(team, frame, costs, state);
     if (!solver.Solve({})) {
       WriteBad(team, frame, Answer<Real>(batch, frame), kInfeasible,
@@ -87,7 +83,7 @@ template <typename T, bool kIsBlock>
 __device__ void Search(const Parameters& parameters) {
   const DeviceBatch& batch = parameters.batch;
   Arena arena(parameters);
-  Team<kIsBlock> team(kIsBlock ? arena.Take<unsigned char>(kTeamBytes)
+  Team<kIsBlock> team(kIsBlock ? arena.Take<unsigned char>(kExchangeBytes)
                                : nullptr);
   const State<float> state(arena, LongerSide(batch));
   const long long count = PackedCount(batch);

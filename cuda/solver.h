@@ -51,10 +51,9 @@ struct Node {
   short predecessor;
 };
 
-// The plan, src/cuda/plan.rs, has the same numbers.
-static_assert(sizeof(Node<float>) == 20, "a node");
-static_assert(sizeof(Node<double>) == 32, "a node");
-static_assert(sizeof(Node<DoubleDouble>) == 48, "a node");
+static_assert(sizeof(Node<float>) == kSingleNodeBytes, "a node");
+static_assert(sizeof(Node<double>) == kDoubleNodeBytes, "a node");
+static_assert(sizeof(Node<DoubleDouble>) == kWideNodeBytes, "a node");
 
 // A node for each index up to the longer side, in shared memory or in
 // workspace.
@@ -102,7 +101,7 @@ struct ColumnsInRegisters {
 // Here in memory, where it may be many.
 template <typename R>
 struct ColumnsInMemory {
-  static constexpr int kSlots = 32;
+  static constexpr int kSlots = kColumnsOfProofThread;
   static constexpr int kUnroll = 1;
   struct Storage {
     R* distances;
@@ -332,6 +331,7 @@ class Augmentation {
   const int cols_;
   const R row_ceiling_;
   // One bit for each slot of this thread.
+  static_assert(Columns::kSlots <= 32, "a bit for each slot");
   unsigned is_matched_ = 0;
   unsigned is_settled_ = 0;
 };

@@ -4,14 +4,14 @@
 #define CUDA_TEAM_H_
 
 #include "number.h"
+#include "parameters.h"
 
-constexpr int kWarp = 32;
 constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr int kMostWarps = 32;
 // Of a value that Team::Reduce passes from warp to warp.
 constexpr int kSlotBytes = 32;
-// What a team needs in shared memory: two slots for each warp.
-constexpr int kTeamBytes = 2 * kMostWarps * kSlotBytes;
+// Two slots for each warp.
+static_assert(kExchangeBytes == 2 * kMostWarps * kSlotBytes, "exchange");
 
 // A column that a search may go to next.
 template <typename R>
@@ -129,7 +129,7 @@ __device__ inline TwoNearest<R> LeastTwoOfWarp(const TwoNearest<R>& mine) {
 template <bool kIsBlock>
 class Team {
  public:
-  static constexpr int kMostThreads = kIsBlock ? 512 : kWarp;
+  static constexpr int kMostThreads = kIsBlock ? kMostSearchThreads : kWarp;
 
   __device__ explicit Team(unsigned char* slots) : slots_(slots) {}
 

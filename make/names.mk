@@ -16,7 +16,8 @@ SERVING_MODEL := build/serving_model
 REQUIREMENTS := python_shim/requirements.txt
 INSTALL_PACKAGE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --config-settings op=later --editable .
 
-RUST_SOURCES := $(sort $(shell find src -name '*.rs'))
+# What cargo's builds read; src/cuda/parameters.rs takes constants from the header.
+RUST_SOURCES := $(sort $(shell find src -name '*.rs')) cuda/parameters.h
 OP_SOURCES := $(sort $(shell find tf_op -name '*.cc' -o -name '*.h'))
 # What formatters and linters read.
 CPP_SOURCES := $(OP_SOURCES) tests/cpp/*.cc tests/gpu/*.cc cuda/*.cu cuda/*.h cuda/twin/*.cc cuda/twin/*.h

@@ -1,6 +1,72 @@
 //! What every kernel is given: one structure, by value. The device's half is `Parameters` in `cuda/parameters.h`; a test
 //! holds the two to the same layout.
 
+const HEADER: &[u8] = include_bytes!("../../cuda/parameters.h");
+
+/// Threads of a warp.
+pub const WARP: u64 = constant(b"kWarp");
+/// Threads of a block that searches, at most.
+pub const MOST_SEARCH_THREADS: u64 = constant(b"kMostSearchThreads");
+/// Threads of a block that proves, at most.
+pub const MOST_PROOF_THREADS: u64 = constant(b"kMostProofThreads");
+/// Columns that a thread can hold in a search by a warp.
+pub const COLUMNS_OF_WARP_THREAD: u64 = constant(b"kColumnsOfWarpThread");
+/// Columns that a thread can hold in a search by a block.
+pub const COLUMNS_OF_BLOCK_THREAD: u64 = constant(b"kColumnsOfBlockThread");
+/// Columns that a thread can hold where a proof has to search.
+pub const COLUMNS_OF_PROOF_THREAD: u64 = constant(b"kColumnsOfProofThread");
+/// Bytes of what the warps of a block exchange values in.
+pub const EXCHANGE_BYTES: u64 = constant(b"kExchangeBytes");
+/// Bytes of a node whose numbers are f32.
+pub const SINGLE_NODE_BYTES: u64 = constant(b"kSingleNodeBytes");
+/// Bytes of a node whose numbers are f64.
+pub const DOUBLE_NODE_BYTES: u64 = constant(b"kDoubleNodeBytes");
+/// Bytes of a node whose numbers are two f64 each.
+pub const WIDE_NODE_BYTES: u64 = constant(b"kWideNodeBytes");
+
+/// The number in the line `constexpr int NAME = NUMBER;` of the header. The compiler reads it: a constant that is not there is
+/// an error of compilation.
+const fn constant(name: &[u8]) -> u64 {
+    let mut text = HEADER;
+    loop {
+        if let Some(line) = strip(text, b"constexpr int ")
+            && let Some(line) = strip(line, name)
+            && let Some(line) = strip(line, b" = ")
+        {
+            return number(line);
+        }
+        text = match text {
+            [_, rest @ ..] => rest,
+            [] => panic!("cuda/parameters.h has no such constant"),
+        };
+    }
+}
+
+/// What follows `prefix`, if the text begins with that.
+const fn strip<'a>(mut text: &'a [u8], mut prefix: &[u8]) -> Option<&'a [u8]> {
+    while let [wanted, rest_of_prefix @ ..] = prefix {
+        match text {
+            [first, rest @ ..] if *first == *wanted => (text, prefix) = (rest, rest_of_prefix),
+            _ => return None,
+        }
+    }
+    Some(text)
+}
+
+/// The decimal number that ends with a semicolon.
+const fn number(mut text: &[u8]) -> u64 {
+    let mut number = 0;
+    while let [digit @ b'0'..=b'9', rest @ ..] = text {
+        number = 10 * number + (*digit - b'0') as u64;
+        text = rest;
+    }
+    assert!(
+        matches!(text, [b';', ..]),
+        "the constant is more than a number"
+    );
+    number
+}
+
 /// An address in the device's memory.
 pub type DeviceAddress = u64;
 

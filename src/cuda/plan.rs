@@ -1,6 +1,9 @@
 //! Which kernels solve a batch, and how they are launched.
 
-use crate::cuda::parameters::{DeviceAddress, DeviceBatch, Parameters};
+use crate::cuda::parameters::{
+    COLUMNS_OF_BLOCK_THREAD, COLUMNS_OF_WARP_THREAD, DOUBLE_NODE_BYTES, DeviceAddress, DeviceBatch,
+    EXCHANGE_BYTES, MOST_SEARCH_THREADS, Parameters, SINGLE_NODE_BYTES, WARP, WIDE_NODE_BYTES,
+};
 
 /// The type of costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,19 +84,17 @@ pub enum PlanError {
     TooOld(u32),
 }
 
-/// Rows and columns, at most: 512 threads hold eight columns each.
-pub const LONGEST: i64 = 4096;
+/// Rows and columns, at most: the threads of the largest block hold as many.
+pub const LONGEST: i64 = (MOST_SEARCH_THREADS * COLUMNS_OF_BLOCK_THREAD) as i64;
 
 /// The oldest devices that the kernels are made for.
 pub const OLDEST_CAPABILITY: u32 = 70;
 
 /// Columns up to which a warp solves a problem by itself.
-const WIDEST_FOR_WARP: u64 = 128;
+const WIDEST_FOR_WARP: u64 = WARP * COLUMNS_OF_WARP_THREAD;
 
 /// Workspace that the plan does not exceed unless one block needs more: it makes the grid smaller.
 const MOST_WORKSPACE: u64 = 512 << 20;
-
-const WARP: u64 = 32;
 
 /// How a batch is solved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,14 +227,6 @@ fn aligned(bytes: u64) -> u64 {
     bytes.next_multiple_of(16)
 }
 
-/// Bytes that a team needs to exchange values: `kTeamBytes`.
-const TEAM: u64 = 2 * 32 * 32;
-
-/// Bytes of a `Node` whose numbers are f32, f64, and two f64.
-const NODE: u64 = 20;
-const NODE_IN_DOUBLE: u64 = 32;
-const NODE_IN_DOUBLE_DOUBLE: u64 = 48;
-
 /// The longer side of the problems.
 fn size(batch: &DeviceBatch) -> u64 {
     batch.rows.max(batch.cols) as u64
@@ -272,14 +265,18 @@ impl Kernel {
             (true, CostType::Float) => "search_by_block_float",
             (true, CostType::Double) => "search_by_block_double",
         };
-        // Few warps wait less for each other; registers hold up to eight columns for each thread.
-        let columns_per_thread = if size <= 1024 { 2 } else { 8 };
+        // Few warps wait less for each other.
+        let columns_per_thread = if size <= 2 * MOST_SEARCH_THREADS {
+            2
+        } else {
+            COLUMNS_OF_BLOCK_THREAD
+        };
         let threads = match is_block {
             false => WARP,
             true => size.div_ceil(columns_per_thread).next_multiple_of(WARP),
         };
-        let team = if is_block { TEAM } else { 0 };
-        let sizes = [team, NODE * size];
+        let team = if is_block { EXCHANGE_BYTES } else { 0 };
+        let sizes = [team, SINGLE_NODE_BYTES * size];
         let copy = 4 * packed(batch);
         let most = u64::from(device.shared_bytes_per_block_optin);
         let kernel = |shared: u64| {
@@ -333,8 +330,8 @@ impl Kernel {
             _ => 256,
         };
         let sizes = [
-            TEAM,
-            NODE_IN_DOUBLE * size,
+            EXCHANGE_BYTES,
+            DOUBLE_NODE_BYTES * size,
             8 * size,
             8 * size,
             4 * size,
@@ -347,7 +344,7 @@ impl Kernel {
         } else {
             0
         };
-        let wide = [NODE_IN_DOUBLE_DOUBLE * size, 16 * size, 16 * size];
+        let wide = [WIDE_NODE_BYTES * size, 16 * size, 16 * size];
         let all = [sizes.as_slice(), &[copy], &wide].concat();
         Kernel {
             symbol,
@@ -378,6 +375,7 @@ impl Kernel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cuda::parameters::{COLUMNS_OF_PROOF_THREAD, MOST_PROOF_THREADS};
 
     fn device(compute_capability: u32, kib: u32) -> Device {
         Device {
@@ -459,7 +457,18 @@ mod tests {
                             ..
                         } = *launch;
                         assert!(grid >= 1 && i64::from(grid) <= problems, "{launch:?}");
-                        assert!(threads % 32 == 0 && (32..=512).contains(&threads));
+                        let (threads, size) = (u64::from(threads), rows.max(cols) as u64);
+                        let (most, columns) = match launch.kernel {
+                            name if name.starts_with("search_by_warp") => {
+                                (WARP, COLUMNS_OF_WARP_THREAD)
+                            }
+                            name if name.starts_with("search_by_block") => {
+                                (MOST_SEARCH_THREADS, COLUMNS_OF_BLOCK_THREAD)
+                            }
+                            _ => (MOST_PROOF_THREADS, COLUMNS_OF_PROOF_THREAD),
+                        };
+                        assert!(threads % WARP == 0 && (WARP..=most).contains(&threads));
+                        assert!(size <= threads * columns, "{launch:?}");
                         assert!(shared_bytes <= device.shared_bytes_per_block_optin);
                         assert!(u64::from(grid) * per_block <= plan.workspace_bytes);
                     }
