@@ -46,14 +46,48 @@ struct DeviceBatch {
   int maximize;               // 1: as if costs and limits were negated
 };
 
+enum Memory : long long {
+  // The array is not needed.
+  kNowhere = 0,
+  kShared = 1,
+  kWorkspace = 2,
+};
+
+// Where an array of a block lies.
+struct Place {
+  Memory memory;
+  // From where the block's part of that memory begins: bytes, a multiple of 16.
+  unsigned long long offset;
+};
+
+// Each launch has its own.
 struct Parameters {
   DeviceBatch batch;
-  unsigned char* workspace;       // aligned to 256 bytes
-  long long workspace_per_block;  // a multiple of 256
+  unsigned char* workspace;                // aligned to 256 bytes
+  unsigned long long workspace_per_block;  // a multiple of 256
+  // From a row of a copy of costs to the next: where rows are the batch's,
+  // and where its columns are the rows.
+  long long copy_stride;
+  long long transposed_copy_stride;
+
+  // A block's arrays. n is the longer side of the problems.
+  Place exchange;  // kExchangeBytes; not in a search by a warp
+  Place nodes;     // Node<float> [n] in a search, Node<double> [n] in a proof
+  Place copy;      // of a problem's costs, if one may have to be made: float,
+                   // or double in a proof where T is
+  // These are of proofs only.
+  Place duals;              // double [n]
+  Place next_duals;         // double [n]
+  Place narrow_duals;       // float [n]
+  Place next_narrow_duals;  // float [n]
+  Place wide_nodes;         // Node<DoubleDouble> [n]
+  Place wide_distances;     // DoubleDouble [n]
+  Place wide_duals;         // DoubleDouble [n]
 };
 
 // The same numbers are in a test of src/cuda/parameters.rs.
 static_assert(sizeof(DeviceBatch) == 120, "DeviceBatch");
-static_assert(sizeof(Parameters) == 136, "Parameters");
+static_assert(sizeof(Place) == 16, "Place");
+static_assert(sizeof(Parameters) == 312, "Parameters");
 
 #endif  // CUDA_PARAMETERS_H_

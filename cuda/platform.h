@@ -11,12 +11,6 @@ __device__ inline unsigned char* SharedMemory() {
   return reinterpret_cast<unsigned char*>(dynamic_shared);
 }
 
-__device__ inline unsigned SharedMemorySize() {
-  unsigned size;
-  asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(size));
-  return size;
-}
-
 // Counts steps in the twin; here it is nothing.
 #define COUNT(kind)
 #define BEGIN_PROBLEM()

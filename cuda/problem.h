@@ -32,48 +32,18 @@ enum Partner : short {
   kOut = -2,
 };
 
-// Hands out memory: the block's shared memory as long as there is room, then
-// its part of the workspace. The plan (in src/cuda/plan.rs) makes the same
-// sums.
-class Arena {
- public:
-  __device__ explicit Arena(const Parameters& parameters)
-      : shared_(SharedMemory()),
-        shared_left_(SharedMemorySize()),
-        workspace_(parameters.workspace +
-                   blockIdx.x * parameters.workspace_per_block) {}
-
-  template <typename V>
-  __device__ V* Take(long long count) {
-    const long long bytes = BytesOf<V>(count);
-    unsigned char* taken;
-    if (bytes <= shared_left_) {
-      taken = shared_;
-      shared_ += bytes;
-      shared_left_ -= bytes;
-    } else {
-      taken = workspace_;
-      workspace_ += bytes;
-    }
-    return reinterpret_cast<V*>(taken);
+// An array of this block, where the plan has put it; nullptr if it is nowhere.
+template <typename V>
+__device__ inline V* Find(const Parameters& parameters, const Place& place) {
+  if (place.memory == kNowhere) {
+    return nullptr;
   }
-
-  // Will the next of this size be in shared memory?
-  template <typename V>
-  __device__ bool FitsShared(long long count) const {
-    return BytesOf<V>(count) <= shared_left_;
-  }
-
- private:
-  template <typename V>
-  __device__ static long long BytesOf(long long count) {
-    return (count * static_cast<long long>(sizeof(V)) + 15) / 16 * 16;
-  }
-
-  unsigned char* shared_;
-  long long shared_left_;
-  unsigned char* workspace_;
-};
+  unsigned char* const begin =
+      place.memory == kShared
+          ? SharedMemory()
+          : parameters.workspace + blockIdx.x * parameters.workspace_per_block;
+  return reinterpret_cast<V*>(begin + place.offset);
+}
 
 // Which rows (or columns) of a problem exist.
 struct Mask {
@@ -249,14 +219,11 @@ __device__ inline bool AreReadInPlace(const Frame& frame) {
   return IsSame<T, Entry>::value && !frame.is_transposed;
 }
 
-// A stride that is odd: then both rows and columns of a copy spread over all
-// banks of shared memory.
-__device__ inline long long PackedStride(int cols) { return cols | 1; }
-
-__device__ inline long long PackedCount(const DeviceBatch& batch) {
-  const long long straight = batch.rows * (batch.cols | 1);
-  const long long transposed = batch.cols * (batch.rows | 1);
-  return straight < transposed ? transposed : straight;
+// From a row of the problem's copy to the next.
+__device__ inline long long CopyStride(const Parameters& parameters,
+                                       const Frame& frame) {
+  return frame.is_transposed ? parameters.transposed_copy_stride
+                             : parameters.copy_stride;
 }
 
 // What a first look at the costs finds.
@@ -268,15 +235,14 @@ struct Survey {
 };
 
 // Looks at all existing costs, in the order in which they lie, and copies them,
-// times `factor`, if there is a place for that.
+// times `factor`, unless `copy` is null. `stride`: as of Costs.
 template <typename T, typename Entry, class TeamType>
 __device__ Survey Look(TeamType& team, const Frame& frame, const T* user,
-                       double factor, Entry* copy) {
+                       double factor, Entry* copy, long long stride) {
   const int rows = frame.is_transposed ? frame.cols : frame.rows;
   const int cols = frame.is_transposed ? frame.rows : frame.cols;
   const Mask row_mask = frame.is_transposed ? frame.col_mask : frame.row_mask;
   const Mask col_mask = frame.is_transposed ? frame.row_mask : frame.col_mask;
-  const long long stride = PackedStride(frame.cols);
   const long long row_step = frame.is_transposed ? 1 : stride;
   const long long col_step = frame.is_transposed ? stride : 1;
   constexpr int kAtOnce = 4;

@@ -51,12 +51,12 @@ struct ProofMemory {
   float* narrow;
   float* next_narrow;
 
-  __device__ ProofMemory(Arena& arena, int size)
-      : state(arena, size),
-        duals(arena.Take<double>(size)),
-        next(arena.Take<double>(size)),
-        narrow(arena.Take<float>(size)),
-        next_narrow(arena.Take<float>(size)) {}
+  __device__ explicit ProofMemory(const Parameters& parameters)
+      : state(parameters, parameters.nodes),
+        duals(Find<double>(parameters, parameters.duals)),
+        next(Find<double>(parameters, parameters.next_duals)),
+        narrow(Find<float>(parameters, parameters.narrow_duals)),
+        next_narrow(Find<float>(parameters, parameters.next_narrow_duals)) {}
 };
 
 // Functions of their own: seldom called, and with registers of their own.
@@ -529,13 +529,10 @@ class Prover {
 };
 
 template <typename T, class TeamType>
-__device__ void ProveProblem(TeamType& team, const DeviceBatch& batch,
-                             long long problem, const ProofMemory& memory,
-                             typename TypesOf<T>::Exact* copy,
-                             const State<DoubleDouble>& wide,
-                             DoubleDouble* wide_distances,
-                             DoubleDouble* wide_duals) {
+__device__ void ProveProblem(TeamType& team, const Parameters& parameters,
+                             long long problem) {
   using Real = typename TypesOf<T>::Real;
+  const DeviceBatch& batch = parameters.batch;
   const int status = batch.status[problem];
   if (status >= 0) {
     return;
@@ -553,13 +550,16 @@ __device__ void ProveProblem(TeamType& team, const DeviceBatch& batch,
       static_cast<const T*>(batch.cost) + problem * batch.rows * batch.cols;
   const bool copies =
       !AreReadInPlace<T, Entry>(frame) && frame.existing_rows > 0;
+  Entry* const copy =
+      copies ? Find<Entry>(parameters, parameters.copy) : nullptr;
   if (copies) {
-    Look(team, frame, user, factor, copy);
+    Look(team, frame, user, factor, copy, CopyStride(parameters, frame));
   }
   const Costs<Entry> costs =
-      copies ? Costs<Entry>{copy, PackedStride(frame.cols), 1}
+      copies ? Costs<Entry>{copy, CopyStride(parameters, frame), 1}
              : Costs<Entry>{reinterpret_cast<const Entry*>(user), batch.cols,
                             static_cast<Entry>(factor)};
+  const ProofMemory memory(parameters);
   Prover<T, TeamType> prover(team, frame, costs, user, factor, memory,
                              largest_cost * scale, largest * scale);
   bool is_feasible = status == kSearched && prover.Adopt(answer);
@@ -570,10 +570,13 @@ __device__ void ProveProblem(TeamType& team, const DeviceBatch& batch,
     prover.Write(memory.state, answer);
     return;
   }
+  const State<DoubleDouble> wide(parameters, parameters.wide_nodes);
   if (is_feasible) {
     COUNT(kSolvedInDoubleDouble);
-    is_feasible = SolveFromNothing<DoubleDouble>(team, frame, costs, wide,
-                                                 {wide_distances, wide_duals});
+    is_feasible = SolveFromNothing<DoubleDouble>(
+        team, frame, costs, wide,
+        {Find<DoubleDouble>(parameters, parameters.wide_distances),
+         Find<DoubleDouble>(parameters, parameters.wide_duals)});
   }
   if (is_feasible) {
     prover.Write(wide, answer);
@@ -585,22 +588,11 @@ __device__ void ProveProblem(TeamType& team, const DeviceBatch& batch,
 template <typename T>
 __device__ void Prove(const Parameters& parameters) {
   const DeviceBatch& batch = parameters.batch;
-  const int size = LongerSide(batch);
-  Arena arena(parameters);
-  Team<true> team(arena.Take<unsigned char>(kExchangeBytes));
-  const ProofMemory memory(arena, size);
-  typename TypesOf<T>::Exact* copy = nullptr;
-  if (MayNeedCopy<T, typename TypesOf<T>::Exact>(batch)) {
-    copy = arena.Take<typename TypesOf<T>::Exact>(PackedCount(batch));
-  }
-  const State<DoubleDouble> wide(arena, size);
-  DoubleDouble* const wide_distances = arena.Take<DoubleDouble>(size);
-  DoubleDouble* const wide_duals = arena.Take<DoubleDouble>(size);
+  Team<true> team(Find<unsigned char>(parameters, parameters.exchange));
   for (long long problem = blockIdx.x; problem < batch.problems;
        problem += gridDim.x) {
     BEGIN_PROBLEM();
-    ProveProblem<T>(team, batch, problem, memory, copy, wide, wide_distances,
-                    wide_duals);
+    ProveProblem<T>(team, parameters, problem);
     team.Sync();
   }
 }

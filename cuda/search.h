@@ -12,34 +12,27 @@ __device__ inline bool IsSafeInSingle(double largest) {
   return largest == 0.0 || (largest > 1e-30 && largest < 1e30);
 }
 
-// Is a copy of the costs needed? That one: the kernel reads Entry. Where masks
-// decide, it may be.
-template <typename T, typename Entry>
-__device__ inline bool MayNeedCopy(const DeviceBatch& batch) {
-  return !IsSame<T, Entry>::value || batch.rows > batch.cols ||
-         batch.row_mask_is_uniform == 0 || batch.col_mask_is_uniform == 0;
-}
-
-__device__ inline int LongerSide(const DeviceBatch& batch) {
-  return static_cast<int>(batch.rows < batch.cols ? batch.cols : batch.rows);
-}
-
 template <typename T, class TeamType>
-__device__ void SearchProblem(TeamType& team, const DeviceBatch& batch,
-                              long long problem, const State<float>& state,
-                              float* copy, bool copies_all) {
+__device__ void SearchProblem(TeamType& team, const Parameters& parameters,
+                              long long problem, const State<float>& state) {
   using Real = typename TypesOf<T>::Real;
+  const DeviceBatch& batch = parameters.batch;
   Frame frame = FrameOf<Real>(team, batch, problem);
   const double sign = batch.maximize != 0 ? -1.0 : 1.0;
   const T* const user =
       static_cast<const T*>(batch.cost) + problem * batch.rows * batch.cols;
-  // Where nothing exists there may be no place for a copy, and there is nothing
-  // to read.
-  const bool copies = (copies_all || !AreReadInPlace<T, float>(frame)) &&
-                      frame.existing_rows > 0;
-  const Survey survey = Look(team, frame, user, sign, copies ? copy : nullptr);
+  // In shared memory costs are nearer; elsewhere a copy is made only for its
+  // order. Where nothing exists there may be no place for one, and there is
+  // nothing to read.
+  const bool copies =
+      (parameters.copy.memory == kShared || !AreReadInPlace<T, float>(frame)) &&
+      frame.existing_rows > 0;
+  float* const copy =
+      copies ? Find<float>(parameters, parameters.copy) : nullptr;
+  const Survey survey =
+      Look(team, frame, user, sign, copy, CopyStride(parameters, frame));
   const Costs<float> costs =
-      copies ? Costs<float>{copy, PackedStride(frame.cols), 1.0f}
+      copies ? Costs<float>{copy, CopyStride(parameters, frame), 1.0f}
              : Costs<float>{reinterpret_cast<const float*>(user), batch.cols,
                             static_cast<float>(sign)};
   if (!survey.is_valid || !(frame.limit == frame.limit)) {
@@ -82,19 +75,12 @@ __device__ void SearchProblem(TeamType& team, const DeviceBatch& batch,
 template <typename T, bool kIsBlock>
 __device__ void Search(const Parameters& parameters) {
   const DeviceBatch& batch = parameters.batch;
-  Arena arena(parameters);
-  Team<kIsBlock> team(kIsBlock ? arena.Take<unsigned char>(kExchangeBytes)
-                               : nullptr);
-  const State<float> state(arena, LongerSide(batch));
-  const long long count = PackedCount(batch);
-  // In shared memory costs are nearer; elsewhere a copy is made only for its
-  // order.
-  const bool copies_all = arena.FitsShared<float>(count);
-  float* const copy = arena.Take<float>(count);
+  Team<kIsBlock> team(Find<unsigned char>(parameters, parameters.exchange));
+  const State<float> state(parameters, parameters.nodes);
   for (long long problem = blockIdx.x; problem < batch.problems;
        problem += gridDim.x) {
     BEGIN_PROBLEM();
-    SearchProblem<T>(team, batch, problem, state, copy, copies_all);
+    SearchProblem<T>(team, parameters, problem, state);
     team.Sync();
   }
 }

@@ -55,13 +55,12 @@ static_assert(sizeof(Node<float>) == kSingleNodeBytes, "a node");
 static_assert(sizeof(Node<double>) == kDoubleNodeBytes, "a node");
 static_assert(sizeof(Node<DoubleDouble>) == kWideNodeBytes, "a node");
 
-// A node for each index up to the longer side, in shared memory or in
-// workspace.
+// A node for each index up to the longer side.
 template <typename R>
 class State {
  public:
-  __device__ State(Arena& arena, int size)
-      : nodes_(arena.Take<Node<R>>(size)) {}
+  __device__ State(const Parameters& parameters, const Place& place)
+      : nodes_(Find<Node<R>>(parameters, place)) {}
 
   __device__ R& ColDual(int col) const { return nodes_[col].col_dual; }
   __device__ R& RowDualByCol(int col) const { return nodes_[col].row_dual; }

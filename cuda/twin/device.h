@@ -44,7 +44,6 @@ struct TwinThread {
   unsigned threads;
   unsigned blocks;
   unsigned char* shared;
-  unsigned shared_bytes;
 };
 extern const TwinThread* twin_current;
 
@@ -70,7 +69,6 @@ struct TwinIndex {
 #define gridDim (TwinIndex{twin_current->blocks})
 
 inline unsigned char* SharedMemory() { return twin_current->shared; }
-inline unsigned SharedMemorySize() { return twin_current->shared_bytes; }
 
 // ---- Bits ----
 

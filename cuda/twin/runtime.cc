@@ -244,12 +244,8 @@ bool RunBlock(unsigned block, unsigned grid, unsigned shared_bytes) {
   Release(&machine.launch_order);
   for (unsigned thread = 0; thread < machine.threads; ++thread) {
     Fiber& fiber = *machine.fibers[thread];
-    fiber.thread = {thread,
-                    block,
-                    machine.threads,
-                    grid,
-                    static_cast<unsigned char*>(shared),
-                    shared_bytes};
+    fiber.thread = {thread, block, machine.threads, grid,
+                    static_cast<unsigned char*>(shared)};
     fiber.exchanges = 0;
     machine.Wake(thread);
   }

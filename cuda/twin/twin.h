@@ -15,7 +15,10 @@
 // have no offsetof without headers.)
 static_assert(offsetof(DeviceBatch, problems) == 80, "problems");
 static_assert(offsetof(DeviceBatch, maximize) == 116, "maximize");
+static_assert(offsetof(Place, offset) == 8, "offset");
 static_assert(offsetof(Parameters, workspace) == 120, "workspace");
+static_assert(offsetof(Parameters, copy_stride) == 136, "copy_stride");
+static_assert(offsetof(Parameters, exchange) == 152, "exchange");
 
 extern "C" {
 

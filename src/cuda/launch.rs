@@ -13,7 +13,9 @@ use crate::cuda::driver::{
     Context, Driver, DriverError, Extent, Function, Module, Ordinal, Stream,
 };
 use crate::cuda::parameters::{DeviceAddress, DeviceBatch};
-use crate::cuda::plan::{CostType, Device, OLDEST_CAPABILITY, Plan, PlanError};
+use crate::cuda::plan::{
+    CostType, Device, OLDEST_CAPABILITY, Plan, PlanError, WORKSPACE_ALIGNMENT,
+};
 
 /// PTX, and the compute capability (10·major + minor) from which on it can be had; the best one first.
 pub const IMAGES: [(u32, &str); 2] = [
@@ -22,9 +24,6 @@ pub const IMAGES: [(u32, &str); 2] = [
 ];
 
 const _: () = assert!(IMAGES[IMAGES.len() - 1].0 == OLDEST_CAPABILITY);
-
-/// The workspace begins at a multiple of this.
-const WORKSPACE_ALIGNMENT: u64 = 256;
 
 /// Dynamic shared memory that a kernel may have without asking.
 const SHARED_BYTES_UNASKED: u32 = 48 * 1024;
@@ -116,10 +115,7 @@ pub unsafe fn launch(
             expected,
         });
     }
-    let parameters = plan.parameters(
-        batch,
-        workspace.address.next_multiple_of(WORKSPACE_ALIGNMENT),
-    );
+    let aligned = workspace.address.next_multiple_of(WORKSPACE_ALIGNMENT);
     driver.within(context, || {
         for launch in &plan.launches {
             let function = prepared.function(driver, launch.kernel, launch.shared_bytes)?;
@@ -128,6 +124,7 @@ pub unsafe fn launch(
                 threads: launch.threads,
                 shared_bytes: launch.shared_bytes,
             };
+            let parameters = launch.parameters(batch, aligned);
             // SAFETY: the kernels take `Parameters`; the batch is the caller's promise, and the workspace has the bytes
             // that the plan asks for, behind its first aligned address too: see above.
             unsafe { driver.launch(function, extent, stream, &parameters)? };

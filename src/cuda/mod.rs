@@ -1,7 +1,7 @@
 //! The solver on CUDA devices.
 //!
 //! The kernels are `cuda/assignment.cu`. [`parameters`] is what they are given, [`plan`] which of them are launched, with how
-//! many threads and how much memory; neither needs a driver. With the feature `cuda`, `driver` has the calls of the driver,
+//! many threads and how much memory, and where in it their arrays lie; neither needs a driver. With the feature `cuda`, `driver` has the calls of the driver,
 //! `launch` puts a batch on a stream, and `bridge` is how C++ asks for that.
 
 #[cfg(feature = "cuda")]

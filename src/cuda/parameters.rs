@@ -1,5 +1,7 @@
-//! What every kernel is given: one structure, by value. The device's half is `Parameters` in `cuda/parameters.h`; a test
-//! holds the two to the same layout.
+//! What every kernel is given: one structure, by value. The device's half is `cuda/parameters.h`; a test holds the two to the
+//! same layout.
+//!
+//! An array of the kernels is a [`Place`] in [`Parameters`], here and there; the plan gives it one.
 
 const HEADER: &[u8] = include_bytes!("../../cuda/parameters.h");
 
@@ -110,7 +112,30 @@ pub struct DeviceBatch {
     pub maximize: i32,
 }
 
-/// What a kernel is given: the batch, and where to work. The plan fills in the latter.
+/// A memory that a block has a part of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(i64)]
+pub enum Memory {
+    /// The array is not needed.
+    #[default]
+    Nowhere = 0,
+    /// The block's shared memory.
+    Shared = 1,
+    /// Its part of the workspace.
+    Workspace = 2,
+}
+
+/// Where an array of a block lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Place {
+    /// In which memory.
+    pub memory: Memory,
+    /// From where the block's part of that memory begins: bytes, a multiple of 16.
+    pub offset: u64,
+}
+
+/// What a kernel is given: the batch, and where to work. Each launch has its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Parameters {
@@ -118,8 +143,33 @@ pub struct Parameters {
     pub batch: DeviceBatch,
     /// The workspace, aligned to 256 bytes.
     pub workspace: DeviceAddress,
-    /// Bytes of it for each block.
-    pub workspace_per_block: i64,
+    /// Bytes of it for each block, a multiple of 256.
+    pub workspace_per_block: u64,
+    /// From a row of a copy of costs to the next, where rows are the batch's.
+    pub copy_stride: i64,
+    /// The same where the batch's columns are the rows.
+    pub transposed_copy_stride: i64,
+
+    /// In which the warps of a block exchange values. Of a search by a block and of a proof.
+    pub exchange: Place,
+    /// A node for each index of the longer side: in f32 in a search, in f64 in a proof.
+    pub nodes: Place,
+    /// A copy of one problem's costs, where one may have to be made: f32, or f64 in a proof where costs are that.
+    pub copy: Place,
+    /// Of a proof: f64 for each index of the longer side, as all that follow.
+    pub duals: Place,
+    /// Of a proof.
+    pub next_duals: Place,
+    /// Of a proof: f32.
+    pub narrow_duals: Place,
+    /// Of a proof: f32.
+    pub next_narrow_duals: Place,
+    /// Of a proof: nodes in twice the precision of f64.
+    pub wide_nodes: Place,
+    /// Of a proof: in twice the precision of f64.
+    pub wide_distances: Place,
+    /// Of a proof: in twice the precision of f64.
+    pub wide_duals: Place,
 }
 
 #[cfg(test)]
@@ -127,13 +177,17 @@ mod tests {
     use super::*;
     use std::mem::offset_of;
 
-    /// The same numbers are asserted in `cuda/parameters.h`.
+    /// The same numbers are asserted in `cuda/parameters.h` and `cuda/twin/twin.h`.
     #[test]
     fn kernels_see_the_same_layout() {
         assert_eq!(size_of::<DeviceBatch>(), 120);
-        assert_eq!(size_of::<Parameters>(), 136);
+        assert_eq!(size_of::<Place>(), 16);
+        assert_eq!(size_of::<Parameters>(), 312);
         assert_eq!(offset_of!(DeviceBatch, problems), 80);
         assert_eq!(offset_of!(DeviceBatch, maximize), 116);
+        assert_eq!(offset_of!(Place, offset), 8);
         assert_eq!(offset_of!(Parameters, workspace), 120);
+        assert_eq!(offset_of!(Parameters, copy_stride), 136);
+        assert_eq!(offset_of!(Parameters, exchange), 152);
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::cuda::parameters::{
     COLUMNS_OF_BLOCK_THREAD, COLUMNS_OF_WARP_THREAD, DOUBLE_NODE_BYTES, DeviceAddress, DeviceBatch,
-    EXCHANGE_BYTES, MOST_SEARCH_THREADS, Parameters, SINGLE_NODE_BYTES, WARP, WIDE_NODE_BYTES,
+    EXCHANGE_BYTES, MOST_SEARCH_THREADS, Memory, Parameters, Place, SINGLE_NODE_BYTES, WARP,
+    WIDE_NODE_BYTES,
 };
 
 /// The type of costs.
@@ -48,6 +49,19 @@ pub struct Launch {
     pub threads: u32,
     /// Bytes of dynamic shared memory of a block. Beyond 48 KiB the function's attribute must be raised to it.
     pub shared_bytes: u32,
+    /// All but the addresses.
+    parameters: Parameters,
+}
+
+impl Launch {
+    /// What the kernel is given: the batch that was planned for, with its addresses, and [`Plan::workspace_bytes`] of workspace.
+    pub fn parameters(&self, batch: DeviceBatch, workspace: DeviceAddress) -> Parameters {
+        Parameters {
+            batch,
+            workspace,
+            ..self.parameters
+        }
+    }
 }
 
 /// Why there is no plan.
@@ -96,6 +110,9 @@ const WIDEST_FOR_WARP: u64 = WARP * COLUMNS_OF_WARP_THREAD;
 /// Workspace that the plan does not exceed unless one block needs more: it makes the grid smaller.
 const MOST_WORKSPACE: u64 = 512 << 20;
 
+/// The workspace, and each block's part of it, begins at a multiple of this.
+pub const WORKSPACE_ALIGNMENT: u64 = 256;
+
 /// How a batch is solved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -103,7 +120,6 @@ pub struct Plan {
     pub workspace_bytes: u64,
     /// What to launch, in this order.
     pub launches: Vec<Launch>,
-    workspace_per_block: i64,
 }
 
 impl Plan {
@@ -128,117 +144,128 @@ impl Plan {
         if rows.max(cols) > LONGEST {
             return Err(PlanError::TooLarge { rows, cols });
         }
+        let too_many = PlanError::TooMany {
+            problems,
+            rows,
+            cols,
+        };
         if problems.checked_mul(LONGEST * LONGEST).is_none()
             && problems > (1 << 60) / (rows * cols).max(1)
         {
-            return Err(PlanError::TooMany {
-                problems,
-                rows,
-                cols,
-            });
+            return Err(too_many);
         }
         if problems == 0 {
             return Ok(Plan {
                 workspace_bytes: 0,
                 launches: Vec::new(),
-                workspace_per_block: 0,
             });
         }
+        Self::of_launches(device, costs, batch).ok_or(too_many)
+    }
+
+    /// None: there are more bytes than an address can count.
+    fn of_launches(device: &Device, costs: CostType, batch: &DeviceBatch) -> Option<Self> {
         let kernels = [
-            Kernel::search(device, costs, batch),
-            Kernel::prove(device, costs, batch),
+            Kernel::search(device, costs, batch)?,
+            Kernel::prove(device, costs, batch)?,
         ];
-        let per_block = kernels.iter().map(|kernel| kernel.workspace).max();
-        let per_block = per_block.unwrap_or(0).next_multiple_of(256);
-        let affordable = MOST_WORKSPACE.checked_div(per_block).unwrap_or(u64::MAX);
-        let launches = kernels.map(|kernel| {
-            let resident =
-                u64::from(device.multiprocessors) * kernel.blocks_per_multiprocessor(device);
-            let grid = resident
-                .min(problems as u64)
-                .min(affordable)
-                .min(u64::from(device.grid_limit));
-            Launch {
-                kernel: kernel.symbol,
-                grid: grid.max(1) as u32,
-                threads: kernel.threads as u32,
-                shared_bytes: kernel.shared as u32,
-            }
-        });
-        let largest_grid = launches.iter().map(|launch| u64::from(launch.grid)).max();
-        Ok(Plan {
-            workspace_bytes: per_block * largest_grid.unwrap_or(0),
-            launches: launches.to_vec(),
-            workspace_per_block: per_block as i64,
-        })
-    }
-
-    /// What each of the launches is given.
-    pub fn parameters(&self, batch: DeviceBatch, workspace: DeviceAddress) -> Parameters {
-        Parameters {
-            batch,
-            workspace,
-            workspace_per_block: self.workspace_per_block,
+        let mut plan = Plan {
+            workspace_bytes: 0,
+            launches: Vec::new(),
+        };
+        for kernel in kernels {
+            let launch = kernel.launch(device, batch)?;
+            let per_block = launch.parameters.workspace_per_block;
+            let bytes = per_block.checked_mul(launch.grid.into())?;
+            plan.workspace_bytes = plan.workspace_bytes.max(bytes);
+            plan.launches.push(launch);
         }
+        Some(plan)
     }
 }
 
-/// A kernel and what a block of it takes.
+/// Gives a block's arrays their places, one behind the other in each memory.
 #[derive(Clone, Copy, Debug)]
-struct Kernel {
-    symbol: &'static str,
-    threads: u64,
+struct Arena {
+    /// Bytes of shared memory that a block may have.
+    most_shared: u64,
+    /// Bytes of it that are taken.
     shared: u64,
+    /// Bytes of workspace that are taken.
     workspace: u64,
-    /// Registers that a thread may have at most, by the kernel's launch bounds.
-    registers: u64,
 }
 
-/// Makes the same sums as `Arena` in `cuda/problem.h`: shared memory while there is room, then workspace.
-struct Arena {
-    shared_left: u64,
-    workspace: u64,
-}
+/// Places begin at multiples of this.
+const ALIGNMENT: u64 = 16;
 
 impl Arena {
-    fn new(shared: u64) -> Self {
+    fn new(most_shared: u32) -> Self {
         Arena {
-            shared_left: shared,
+            most_shared: most_shared.into(),
+            shared: 0,
             workspace: 0,
         }
     }
 
-    fn take(&mut self, bytes: u64) {
-        let bytes = aligned(bytes);
-        if bytes <= self.shared_left {
-            self.shared_left -= bytes;
-        } else {
-            self.workspace += bytes;
+    /// A place in shared memory while there is room, else in workspace. None: an offset that is out of range.
+    fn near(&mut self, count: u64, bytes_each: u64) -> Option<Place> {
+        let place = Place {
+            memory: Memory::Shared,
+            offset: self.shared,
+        };
+        let end = end_of(place, count, bytes_each)?;
+        if end > self.most_shared {
+            return self.far(count, bytes_each);
         }
+        self.shared = end;
+        Some(place)
     }
 
-    fn take_all(mut self, sizes: &[u64]) -> u64 {
-        sizes.iter().for_each(|&bytes| self.take(bytes));
-        self.workspace
+    /// A place in workspace.
+    fn far(&mut self, count: u64, bytes_each: u64) -> Option<Place> {
+        let place = Place {
+            memory: Memory::Workspace,
+            offset: self.workspace,
+        };
+        self.workspace = end_of(place, count, bytes_each)?;
+        Some(place)
     }
 }
 
-fn aligned(bytes: u64) -> u64 {
-    bytes.next_multiple_of(16)
+/// Where the next array may begin.
+fn end_of(place: Place, count: u64, bytes_each: u64) -> Option<u64> {
+    let bytes = count.checked_mul(bytes_each)?;
+    place
+        .offset
+        .checked_add(bytes)?
+        .checked_next_multiple_of(ALIGNMENT)
 }
+
+const F32: u64 = size_of::<f32>() as u64;
+const F64: u64 = size_of::<f64>() as u64;
+const TWO_F64: u64 = 2 * F64;
 
 /// The longer side of the problems.
 fn size(batch: &DeviceBatch) -> u64 {
     batch.rows.max(batch.cols) as u64
 }
 
-/// Entries of a copy of one problem's costs: `PackedCount`.
-fn packed(batch: &DeviceBatch) -> u64 {
-    let (rows, cols) = (batch.rows as u64, batch.cols as u64);
-    (rows * (cols | 1)).max(cols * (rows | 1))
+/// From a row of a copy of costs to the next, where rows are the batch's, and where its columns are the rows. Both are odd:
+/// then rows and columns of a copy spread over all banks of shared memory.
+fn copy_strides(batch: &DeviceBatch) -> [i64; 2] {
+    [batch.cols | 1, batch.rows | 1]
 }
 
-/// May costs have to be copied? `MayNeedCopy`. `in_place`: the kernel reads costs of that type.
+/// Entries of a copy of one problem's costs, whichever way it lies.
+fn copy_entries(batch: &DeviceBatch) -> Option<u64> {
+    let [stride, transposed_stride] = copy_strides(batch);
+    let straight = batch.rows.checked_mul(stride)?;
+    let transposed = batch.cols.checked_mul(transposed_stride)?;
+    u64::try_from(straight.max(transposed)).ok()
+}
+
+/// May costs have to be copied? `in_place`: the kernel reads costs of that type. They are copied too where more rows exist than
+/// columns, which masks decide.
 fn may_need_copy(batch: &DeviceBatch, in_place: bool) -> bool {
     !in_place
         || batch.rows > batch.cols
@@ -246,13 +273,47 @@ fn may_need_copy(batch: &DeviceBatch, in_place: bool) -> bool {
         || batch.col_mask_is_uniform == 0
 }
 
-fn sum(sizes: &[u64]) -> u64 {
-    sizes.iter().copied().map(aligned).sum()
+/// A kernel and what a block of it takes.
+#[derive(Clone, Copy, Debug)]
+struct Kernel {
+    symbol: &'static str,
+    threads: u64,
+    /// Registers of a thread, at most, by `cuda/resources.md`.
+    registers: u64,
+    /// What is taken of a block's memory.
+    arena: Arena,
+    /// The places of the arrays, no more.
+    parameters: Parameters,
 }
 
 impl Kernel {
     /// The kernel that searches in f32.
-    fn search(device: &Device, costs: CostType, batch: &DeviceBatch) -> Self {
+    fn search(device: &Device, costs: CostType, batch: &DeviceBatch) -> Option<Self> {
+        let with = Self::search_in(Memory::Shared, device, costs, batch)?;
+        let without = Self::search_in(Memory::Workspace, device, costs, batch)?;
+        if with.parameters.copy.memory != Memory::Shared {
+            return Some(without);
+        }
+        // Costs in shared memory make steps about twice as fast, but leave room for fewer blocks.
+        let needed = (batch.problems as u64).div_ceil(u64::from(device.multiprocessors.max(1)));
+        let (few, many) = (
+            with.blocks_per_multiprocessor(device),
+            without.blocks_per_multiprocessor(device),
+        );
+        Some(if 2 * few >= many.min(needed) {
+            with
+        } else {
+            without
+        })
+    }
+
+    /// The same with a copy of costs in that memory: in shared memory if they fit; in workspace only if one may have to be made.
+    fn search_in(
+        memory_of_copy: Memory,
+        device: &Device,
+        costs: CostType,
+        batch: &DeviceBatch,
+    ) -> Option<Self> {
         let size = size(batch);
         let is_block = size > WIDEST_FOR_WARP;
         let symbol = match (is_block, costs) {
@@ -275,52 +336,39 @@ impl Kernel {
             false => WARP,
             true => size.div_ceil(columns_per_thread).next_multiple_of(WARP),
         };
-        let team = if is_block { EXCHANGE_BYTES } else { 0 };
-        let sizes = [team, SINGLE_NODE_BYTES * size];
-        let copy = 4 * packed(batch);
-        let most = u64::from(device.shared_bytes_per_block_optin);
-        let kernel = |shared: u64| {
-            let mut arena = Arena::new(shared);
-            sizes.iter().for_each(|&bytes| arena.take(bytes));
-            if arena.shared_left >= aligned(copy) || may_need_copy(batch, costs == CostType::Float)
-            {
-                arena.take(copy);
-            }
-            Kernel {
-                symbol,
-                threads,
-                shared,
-                workspace: arena.workspace,
-                registers: 112,
-            }
+        let entries = copy_entries(batch)?;
+        let in_place = costs == CostType::Float;
+        let mut arena = Arena::new(device.shared_bytes_per_block_optin);
+        let parameters = Parameters {
+            exchange: match is_block {
+                true => arena.near(EXCHANGE_BYTES, 1)?,
+                false => Place::default(),
+            },
+            nodes: arena.near(size, SINGLE_NODE_BYTES)?,
+            copy: match memory_of_copy {
+                Memory::Shared => arena.near(entries, F32)?,
+                _ if may_need_copy(batch, in_place) => arena.far(entries, F32)?,
+                _ => Place::default(),
+            },
+            ..Parameters::default()
         };
-        let without = kernel(sum(&sizes).min(most));
-        let shared = sum(&sizes) + aligned(copy);
-        if shared > most {
-            return without;
-        }
-        // Costs in shared memory make steps about twice as fast, but leave room for fewer blocks.
-        let with = kernel(shared);
-        let needed = (batch.problems as u64).div_ceil(u64::from(device.multiprocessors.max(1)));
-        let (few, many) = (
-            with.blocks_per_multiprocessor(device),
-            without.blocks_per_multiprocessor(device),
-        );
-        if 2 * few >= many.min(needed) {
-            with
-        } else {
-            without
-        }
+        Some(Kernel {
+            symbol,
+            threads,
+            registers: 112,
+            arena,
+            parameters,
+        })
     }
 
     /// The kernel that proves in f64.
-    fn prove(device: &Device, costs: CostType, batch: &DeviceBatch) -> Self {
+    fn prove(device: &Device, costs: CostType, batch: &DeviceBatch) -> Option<Self> {
         let size = size(batch);
-        let (symbol, exact) = match costs {
-            CostType::Half => ("prove_half", 4),
-            CostType::Bfloat16 => ("prove_bfloat16", 4),
-            CostType::Float => ("prove_float", 4),
-            CostType::Double => ("prove_double", 8),
+        let (symbol, entry) = match costs {
+            CostType::Half => ("prove_half", F32),
+            CostType::Bfloat16 => ("prove_bfloat16", F32),
+            CostType::Float => ("prove_float", F32),
+            CostType::Double => ("prove_double", F64),
         };
         // Its passes over all costs gain by more threads than a search's steps do.
         let threads = match size {
@@ -329,30 +377,56 @@ impl Kernel {
             65..=512 => 128,
             _ => 256,
         };
-        let sizes = [
-            EXCHANGE_BYTES,
-            DOUBLE_NODE_BYTES * size,
-            8 * size,
-            8 * size,
-            4 * size,
-            4 * size,
-        ];
-        let shared = sum(&sizes).min(u64::from(device.shared_bytes_per_block_optin));
         let in_place = matches!(costs, CostType::Float | CostType::Double);
-        let copy = if may_need_copy(batch, in_place) {
-            exact * packed(batch)
-        } else {
-            0
+        let mut arena = Arena::new(device.shared_bytes_per_block_optin);
+        let parameters = Parameters {
+            exchange: arena.near(EXCHANGE_BYTES, 1)?,
+            nodes: arena.near(size, DOUBLE_NODE_BYTES)?,
+            duals: arena.near(size, F64)?,
+            next_duals: arena.near(size, F64)?,
+            narrow_duals: arena.near(size, F32)?,
+            next_narrow_duals: arena.near(size, F32)?,
+            copy: match may_need_copy(batch, in_place) {
+                true => arena.far(copy_entries(batch)?, entry)?,
+                false => Place::default(),
+            },
+            wide_nodes: arena.far(size, WIDE_NODE_BYTES)?,
+            wide_distances: arena.far(size, TWO_F64)?,
+            wide_duals: arena.far(size, TWO_F64)?,
+            ..Parameters::default()
         };
-        let wide = [WIDE_NODE_BYTES * size, 16 * size, 16 * size];
-        let all = [sizes.as_slice(), &[copy], &wide].concat();
-        Kernel {
+        Some(Kernel {
             symbol,
             threads,
-            shared,
-            workspace: Arena::new(shared).take_all(&all),
             registers: 160,
-        }
+            arena,
+            parameters,
+        })
+    }
+
+    /// With as many blocks as there is work, room and memory for.
+    fn launch(&self, device: &Device, batch: &DeviceBatch) -> Option<Launch> {
+        let per_block = self.arena.workspace;
+        let per_block = per_block.checked_next_multiple_of(WORKSPACE_ALIGNMENT)?;
+        let resident = u64::from(device.multiprocessors) * self.blocks_per_multiprocessor(device);
+        let affordable = MOST_WORKSPACE.checked_div(per_block).unwrap_or(u64::MAX);
+        let grid = resident
+            .min(batch.problems as u64)
+            .min(affordable)
+            .min(u64::from(device.grid_limit));
+        let [copy_stride, transposed_copy_stride] = copy_strides(batch);
+        Some(Launch {
+            kernel: self.symbol,
+            grid: grid.max(1) as u32,
+            threads: self.threads as u32,
+            shared_bytes: self.arena.shared as u32,
+            parameters: Parameters {
+                workspace_per_block: per_block,
+                copy_stride,
+                transposed_copy_stride,
+                ..self.parameters
+            },
+        })
     }
 
     fn blocks_per_multiprocessor(&self, device: &Device) -> u64 {
@@ -365,7 +439,7 @@ impl Kernel {
         // What the system takes of each block's share from 8.0 on.
         const RESERVED: u64 = 1024;
         let by_shared =
-            u64::from(device.shared_bytes_per_multiprocessor) / (self.shared + RESERVED);
+            u64::from(device.shared_bytes_per_multiprocessor) / (self.arena.shared + RESERVED);
         let by_threads = u64::from(device.threads_per_multiprocessor) / self.threads;
         let by_registers = REGISTERS / (self.registers * self.threads);
         by_shared.min(by_threads).min(by_registers).clamp(1, most)
@@ -447,9 +521,9 @@ mod tests {
                 for (costs, problems) in types.into_iter().zip([1, 7, 1000, 1 << 33]) {
                     let batch = batch(problems, rows, cols);
                     let plan = Plan::new(&device, costs, &batch).expect("a plan");
-                    let per_block = plan.parameters(batch, 0).workspace_per_block as u64;
                     assert_eq!(plan.launches.len(), 2);
                     for launch in &plan.launches {
+                        let per_block = launch.parameters.workspace_per_block;
                         let Launch {
                             grid,
                             threads,
@@ -457,6 +531,9 @@ mod tests {
                             ..
                         } = *launch;
                         assert!(grid >= 1 && i64::from(grid) <= problems, "{launch:?}");
+                        assert!(shared_bytes <= device.shared_bytes_per_block_optin);
+                        assert!(u64::from(grid) * per_block <= plan.workspace_bytes);
+                        assert!(u64::from(grid) * per_block <= MOST_WORKSPACE.max(per_block));
                         let (threads, size) = (u64::from(threads), rows.max(cols) as u64);
                         let (most, columns) = match launch.kernel {
                             name if name.starts_with("search_by_warp") => {
@@ -469,10 +546,7 @@ mod tests {
                         };
                         assert!(threads % WARP == 0 && (WARP..=most).contains(&threads));
                         assert!(size <= threads * columns, "{launch:?}");
-                        assert!(shared_bytes <= device.shared_bytes_per_block_optin);
-                        assert!(u64::from(grid) * per_block <= plan.workspace_bytes);
                     }
-                    assert!(plan.workspace_bytes <= MOST_WORKSPACE.max(per_block));
                 }
             }
         }
@@ -502,6 +576,57 @@ mod tests {
             [("search_by_block_float", 512), ("prove_float", 256)]
         );
         assert_eq!(kernels(0, 3, 3), []);
+    }
+
+    /// Arrays lie one behind the other, in shared memory while there is room.
+    #[test]
+    fn an_array_begins_where_the_one_before_ends() {
+        let mut arena = Arena::new(100);
+        let place = |memory, offset| Some(Place { memory, offset });
+        assert_eq!(arena.near(3, 20), place(Memory::Shared, 0));
+        assert_eq!(arena.near(2, 20), place(Memory::Workspace, 0));
+        assert_eq!(arena.far(1, 4), place(Memory::Workspace, 48));
+        assert_eq!(arena.near(4, 8), place(Memory::Shared, 64));
+        assert_eq!(arena.far(0, 8), place(Memory::Workspace, 64));
+        assert_eq!((arena.shared, arena.workspace), (96, 64));
+    }
+
+    #[test]
+    fn no_sum_of_sizes_wraps() {
+        let mut arena = Arena::new(1 << 16);
+        assert_eq!(arena.near(u64::MAX / 8, 9), None);
+        assert_eq!(arena.far(u64::MAX, 1), None);
+        arena.workspace = u64::MAX - 15;
+        assert_eq!(arena.far(1, 16), None);
+        assert_eq!(copy_entries(&batch(1, i64::MAX / 2, 3)), None);
+    }
+
+    /// Costs that a kernel can read where they lie are not copied unless that brings them nearer.
+    #[test]
+    fn a_copy_has_a_place_where_one_may_be_made() {
+        let device = device(80, 164);
+        let memories = |costs, batch: DeviceBatch| {
+            let plan = Plan::new(&device, costs, &batch).expect("a plan");
+            [0, 1].map(|index: usize| plan.launches[index].parameters.copy.memory)
+        };
+        let wide = batch(1, 500, 600);
+        let masked = DeviceBatch {
+            col_mask_is_uniform: 0,
+            ..wide
+        };
+        use Memory::{Nowhere, Shared, Workspace};
+        assert_eq!(memories(CostType::Float, wide), [Nowhere, Nowhere]);
+        assert_eq!(memories(CostType::Double, wide), [Workspace, Nowhere]);
+        assert_eq!(memories(CostType::Half, wide), [Workspace, Workspace]);
+        assert_eq!(memories(CostType::Float, masked), [Workspace, Workspace]);
+        assert_eq!(
+            memories(CostType::Float, batch(1, 600, 500)),
+            [Workspace, Workspace]
+        );
+        assert_eq!(
+            memories(CostType::Float, batch(1, 50, 60)),
+            [Shared, Nowhere]
+        );
     }
 
     /// Few problems have their costs in shared memory. Where that would leave room for few blocks only, many have not.

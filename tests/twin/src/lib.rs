@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use half::{bf16, f16};
 use hungarian_loss::batch::{Inputs, Outputs, Shape, Solvable, solve};
 use hungarian_loss::cuda::parameters::{DeviceBatch, Parameters};
-use hungarian_loss::cuda::plan::{CostType, Device, Plan};
+use hungarian_loss::cuda::plan::{CostType, Device, Plan, WORKSPACE_ALIGNMENT};
 use hungarian_loss::problem::given::{Mask, Options, Problem};
 use hungarian_loss::prove::certificate::Answer;
 use hungarian_loss::simd::cost::Real;
@@ -112,7 +112,7 @@ impl Twin {
             cols,
         } = batch.shape;
         let address = |pointer: *const c_void| pointer as u64;
-        let parameters = DeviceBatch {
+        let device_batch = DeviceBatch {
             cost: address(batch.cost.as_ptr().cast()),
             row_mask: address(batch.row_mask.as_ptr().cast()),
             col_mask: address(batch.col_mask.as_ptr().cast()),
@@ -131,19 +131,21 @@ impl Twin {
             cost_limit_is_uniform: i32::from(batch.cost_limit_is_uniform),
             maximize: i32::from(batch.maximize),
         };
-        let plan = Plan::new(device, T::COST_TYPE, &parameters)?;
+        let plan = Plan::new(device, T::COST_TYPE, &device_batch)?;
         // Aligned as on a device, and not a byte longer.
-        let layout =
-            std::alloc::Layout::from_size_align(plan.workspace_bytes.max(1) as usize, 256)?;
+        let layout = std::alloc::Layout::from_size_align(
+            plan.workspace_bytes.max(1) as usize,
+            WORKSPACE_ALIGNMENT as usize,
+        )?;
         // SAFETY: the size is not 0; the memory is freed below, with the same layout.
         let workspace = unsafe { std::alloc::alloc(layout) };
         ensure!(!workspace.is_null(), "no memory for the workspace");
         // SAFETY: that many bytes have just been allocated.
         unsafe { workspace.write_bytes(0xa5, plan.workspace_bytes as usize) };
-        let parameters = plan.parameters(parameters, workspace as u64);
         let mut outcome = Ok(());
         for (index, launch) in plan.launches.iter().enumerate() {
             let kernel = CString::new(launch.kernel)?;
+            let parameters = launch.parameters(device_batch, workspace as u64);
             // SAFETY: all addresses are those of buffers of the sizes that the parameters state, and alive.
             let code = unsafe {
                 (self.launch)(
