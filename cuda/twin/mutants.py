@@ -45,6 +45,7 @@ MUTANTS = [
     Mutant(WARP, "address", "problem.h", "4.0 * (existing_rows + 1.0)", "0.25 * (existing_rows + 1.0)"),
     Mutant(PROOF, "address", "problem.h", "(limit - capped) / 2.0", "(limit - capped)"),
     Mutant(PROOF, "address", "prove.h", ">= cols_from ? -by : 0.0", ">= cols_from ? 0.0 : 0.0"),
+    Mutant(WARP, "address", "problem.h", "begin + place.offset", "begin + place.offset + 16"),
     Mutant(WARP, "address", "solver.h", "state.ColOfRow(row) == kUnmatched", "state.ColOfRow(row + 1) == kUnmatched"),
     Mutant(BLOCK, "address", "solver.h", "if (col < cols_)", "if (col <= cols_)"),
     Mutant(BLOCK, "address", "team.h", "set + warp() * kSlotBytes", "set + (warp() - 1) * kSlotBytes"),
