@@ -31,7 +31,7 @@ DEVICES = {
     120: (65536, 1536, 24),
 }
 # Threads of a block for which occupancy is computed, as planned for a side of 100, 300 and 300.
-THREADS = {"search_by_warp": 32, "search_by_block": 160, "prove": 256}
+THREADS = {"search_by_warp": 32, "search_by_block": 160, "prove": 128}
 
 
 class Nvrtc:
@@ -130,7 +130,7 @@ def tabulate(tools: pathlib.Path) -> str:
         "",
         "Made by `make ptx` from the checked-in PTX: registers of a thread, and how many of a multiprocessor's threads they",
         "leave room for, by ptxas 12.9.86. A driver compiles the PTX again, with its own version. Occupancy is for 32, 160 and",
-        "256 threads a block (searches by warp, by block, proofs); the shared memory that a launch asks for can lower it.",
+        "128 threads a block (searches by warp, by block, proofs); the shared memory that a launch asks for can lower it.",
         "",
         "| kernel | " + " | ".join(f"sm_{device}" for device in DEVICES) + " |",
         "|---|" + "---|" * len(DEVICES),
