@@ -8,7 +8,6 @@ OP := $(PACKAGE)/_hungarian.so
 # A folder of its own: a plain `cargo build --release` makes an archive of the same name without the op.
 TARGET := target/op
 ARCHIVE = $(TARGET)/release/libhungarian_loss.a
-# Those of tf_op/build_op.py.
 FEATURES := tensorflow-op,cuda
 LINKING := build/tensorflow
 DEMO := build/demo

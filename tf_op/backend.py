@@ -52,7 +52,7 @@ def build_editable(
 
 def _build_op(folder: pathlib.Path) -> None:
     try:
-        build_op.build(folder)
+        build_op.build(folder / "_hungarian.so")
     except build_op.CannotBuildError as error:
         sys.exit(f"error: {error}")
     except subprocess.CalledProcessError as error:

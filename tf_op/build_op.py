@@ -1,9 +1,9 @@
 """Builds the op for the TensorFlow of the Python that runs this: cargo compiles a static library, which is linked to TensorFlow.
 
-Usage: python tf_op/build_op.py FOLDER [--target-dir FOLDER]
+Usage: python tf_op/build_op.py LIBRARY [--target-dir FOLDER] [--features LIST]
 
-Into FOLDER go the shared object and the version of TensorFlow that it is for. `make build` calls this, and so does pip where it builds the
-package from source (backend.py).
+LIBRARY is the shared object to be; beside it goes the version of TensorFlow that it is for. `make build` calls this, and so does pip where it
+builds the package from source (backend.py).
 """
 
 import argparse
@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-LIBRARY, BUILT_FOR = "_hungarian.so", "_tensorflow_version.txt"
+BUILT_FOR = "_tensorflow_version.txt"
 FEATURES = "tensorflow-op,cuda"
 INSTALL_HERE = "`pip install --no-build-isolation` again, in an environment with TensorFlow"
 
@@ -24,8 +24,8 @@ class CannotBuildError(Exception):
     """What is missing, as a sentence."""
 
 
-def build(folder: pathlib.Path, target: pathlib.Path = ROOT / "target" / "op") -> None:
-    """Leaves the op, and what it was built for, in ``folder``. What cargo compiles is kept in ``target``.
+def build(library: pathlib.Path, target: pathlib.Path = ROOT / "target" / "op", features: str = FEATURES) -> None:
+    """Makes ``library``, and leaves what it was built for beside it. What cargo compiles is kept in ``target``.
 
     Raises:
       CannotBuildError: a tool, TensorFlow or its headers are not there.
@@ -47,29 +47,30 @@ def build(folder: pathlib.Path, target: pathlib.Path = ROOT / "target" / "op") -
 
     # Asked of the build script, which compiles the shim with the flags of this Python's TensorFlow.
     environment = {**os.environ, "HUNGARIAN_PYTHON": sys.executable, "CARGO_TARGET_DIR": str(target)}
-    cargo = ["cargo", "build", "--release", "--locked", "--features", FEATURES]
+    cargo = ["cargo", "build", "--release", "--locked", "--features", features]
     subprocess.run(cargo, cwd=ROOT, env=environment, check=True)
 
     archive = target / "release" / "libhungarian_loss.a"
-    folder.mkdir(parents=True, exist_ok=True)
+    library.parent.mkdir(parents=True, exist_ok=True)
     # TensorFlow brings its two libraries when it loads the op; all else must be inside (-z defs).
-    link = [compiler, "-shared", "-o", str(folder / LIBRARY)]
+    link = [compiler, "-shared", "-o", str(library)]
     link += ["-Wl,--whole-archive", str(archive), "-Wl,--no-whole-archive"]
     link += [f"-L{tf.sysconfig.get_lib()}", "-l:libtensorflow_framework.so.2", "-l:libtensorflow_cc.so.2"]
     link += ["-Wl,-z,defs", "-Wl,--gc-sections", f"-Wl,--version-script={ROOT / 'tf_op' / 'exports.map'}"]
     link += [f"@{ROOT / 'tf_op' / 'old_systems.txt'}"]
     subprocess.run(link, check=True)
-    (folder / BUILT_FOR).write_text(f"{tf.__version__}\n", encoding="utf-8")
+    (library.parent / BUILT_FOR).write_text(f"{tf.__version__}\n", encoding="utf-8")
 
 
 def main() -> None:
     """Builds as the command line says."""
     parser = argparse.ArgumentParser(description="Builds the op for the TensorFlow of this Python.")
-    parser.add_argument("folder", type=pathlib.Path, help="where the shared object goes")
+    parser.add_argument("library", type=pathlib.Path, help="the shared object to be")
     parser.add_argument("--target-dir", type=pathlib.Path, default=ROOT / "target" / "op", help="cargo's folder")
+    parser.add_argument("--features", default=FEATURES, help="of the crate, such as %(default)s")
     arguments = parser.parse_args()
     try:
-        build(arguments.folder.resolve(), arguments.target_dir.resolve())
+        build(arguments.library.resolve(), arguments.target_dir.resolve(), arguments.features)
     except CannotBuildError as error:
         sys.exit(f"error: {error}")
     except subprocess.CalledProcessError as error:
