@@ -243,8 +243,10 @@ __device__ Survey Look(TeamType& team, const Frame& frame, const T* user,
   const int cols = frame.is_transposed ? frame.rows : frame.cols;
   const Mask row_mask = frame.is_transposed ? frame.col_mask : frame.row_mask;
   const Mask col_mask = frame.is_transposed ? frame.row_mask : frame.col_mask;
-  const long long row_step = frame.is_transposed ? 1 : stride;
-  const long long col_step = frame.is_transposed ? stride : 1;
+  // 32 bits hold it, and are multiplied in one instruction.
+  const int step = static_cast<int>(stride);
+  const long long row_step = frame.is_transposed ? 1 : step;
+  const long long col_step = frame.is_transposed ? step : 1;
   constexpr int kAtOnce = 4;
   // f64 only where costs are: it is slow on most cards.
   using Wide = typename TypesOf<T>::Exact;
