@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from hungarian_loss._arguments import one_of
 from hungarian_loss._types import Tensor, TensorLike
 
 # By KerasHub's names, without "rel_": what overlaps with what is the same in pixels and in parts of the image.
@@ -45,9 +46,7 @@ def checked_format(box_format: str) -> str:
     Raises:
       ValueError: not one of ``BOX_FORMATS``.
     """
-    if box_format not in BOX_FORMATS:
-        raise ValueError(f"box_format must be one of {', '.join(BOX_FORMATS)}, got {box_format!r}")
-    return box_format
+    return one_of("box_format", box_format, BOX_FORMATS)
 
 
 def edges(boxes: TensorLike, box_format: str) -> Boxes:
@@ -197,9 +196,7 @@ def checked_iou(iou: str) -> str:
     Raises:
       ValueError: not one of ``IOU_OF``.
     """
-    if not isinstance(iou, str) or iou not in IOU_OF:
-        raise ValueError(f"iou must be one of {', '.join(IOU_OF)}, got {iou!r}")
-    return iou
+    return one_of("iou", iou, IOU_OF)
 
 
 def _intersection_and_union(a: Boxes, b: Boxes) -> tuple[Any, Any]:

@@ -3,12 +3,12 @@
 import inspect
 import math
 import numbers
-from collections.abc import Collection
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from hungarian_loss._arguments import one_of, whole_number
 from hungarian_loss._assignment import Assignment, linear_assignment
 from hungarian_loss._matching import GradientGate, Matching, is_solved
 from hungarian_loss._objects import per_sample_weight
@@ -121,8 +121,8 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         dtype: str | keras.DTypePolicy | None = None,
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.num_classes = _whole("num_classes", num_classes)
-        self.classification = _one_of("classification", classification, CLASSIFICATIONS)
+        self.num_classes = whole_number("num_classes", num_classes)
+        self.classification = one_of("classification", classification, CLASSIFICATIONS)
         self.class_cost = _number("class_cost", class_cost)
         self.box_cost = _number("box_cost", box_cost)
         self.giou_cost = _number("giou_cost", giou_cost)
@@ -134,17 +134,18 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         self.focal_gamma = _number("focal_gamma", focal_gamma)
         self.iou = checked_iou(iou)
         self.box_format = checked_format(box_format)
-        self.normalization = _one_of("normalization", normalization, _NORMALIZATIONS)
+        self.normalization = one_of("normalization", normalization, _NORMALIZATIONS)
         self.auxiliary_weight = _number("auxiliary_weight", auxiliary_weight)
-        self.repeats = _whole("repeats", repeats)
-        self.groups = _whole("groups", groups)
+        self.repeats = whole_number("repeats", repeats)
+        self.groups = whole_number("groups", groups)
         if self.class_cost == self.box_cost == self.giou_cost == 0:
             raise ValueError("one of class_cost, box_cost and giou_cost must be above 0: nothing else is matched by")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: TensorLike | None = None) -> Tensor:
         """Loss reduced over the batch, like every Keras loss; ``sample_weight`` is a scalar, ``[B]`` or ``[B, 1]``."""
         with tf.name_scope(self.name):
-            return self._reduced(self.call(y_true, y_pred), sample_weight, self.reduction)
+            losses = self.call(y_true, y_pred)
+            return self._reduced(losses, _checked_weight(sample_weight, losses), self.reduction)
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
         """Loss of each image, ``[B]``."""
@@ -170,9 +171,11 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         """The loss and its :meth:`components`, with one matching for both."""
         with tf.name_scope(self.name):
             values = self._values(y_true, y_pred)
-            total = self._reduced(tf.add_n(list(values.values())), sample_weight, self.reduction)
+            losses = tf.add_n(list(values.values()))
+            weight = _checked_weight(sample_weight, losses)
             reduction = self.reduction or "sum_over_batch_size"
-            return total, {name: self._reduced(value, sample_weight, reduction) for name, value in values.items()}
+            terms = {name: self._reduced(value, weight, reduction) for name, value in values.items()}
+            return self._reduced(losses, weight, self.reduction), terms
 
     def match(self, y_true: Any, y_pred: Any) -> Matching:
         """What the last layer is matched by: costs ``[B, n, m]``, who exists, and the assignment.
@@ -190,10 +193,8 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         )
         return Matching(cost[:, 0], objects.exists, None, Assignment(*(output[:, 0] for output in assignment)), boxes)
 
-    def _reduced(self, values: Any, sample_weight: Any, reduction: str | None) -> Any:
-        if sample_weight is not None:
-            sample_weight = per_sample_weight(sample_weight, values)
-        return _Reduction(reduction=reduction, dtype=self.dtype)(values, values, sample_weight)
+    def _reduced(self, values: Any, weight: Any, reduction: str | None) -> Any:
+        return _Reduction(reduction=reduction, dtype=self.dtype)(values, values, weight)
 
     def _read(self, y_true: Any, y_pred: Any) -> tuple[Truth, Predictions, Denoising | None]:
         dtype = tf.float64 if self.dtype == "float64" else tf.float32
@@ -298,10 +299,8 @@ class _Reduction(keras.losses.Loss):  # type: ignore[misc]
         return y_pred
 
 
-def _whole(argument: str, value: Any) -> int:
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{argument} must be a whole number, 1 or more, got {value!r}")
-    return int(value)
+def _checked_weight(sample_weight: TensorLike | None, losses: Any) -> Any:
+    return None if sample_weight is None else per_sample_weight(sample_weight, losses)
 
 
 def _number(argument: str, value: Any, most: float = math.inf) -> float:
@@ -312,9 +311,3 @@ def _number(argument: str, value: Any, most: float = math.inf) -> float:
         expected = "a finite number, 0 or more" if math.isinf(most) else f"a number in [0, {most:g}]"
         raise ValueError(f"{argument} must be {expected}, got {value!r}")
     return number
-
-
-def _one_of(argument: str, value: Any, choices: Collection[str]) -> str:
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{argument} must be one of {', '.join(choices)}, got {value!r}")
-    return value

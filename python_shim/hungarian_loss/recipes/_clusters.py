@@ -1,12 +1,12 @@
 """How well clusters agree with classes when nobody has said which cluster is which class."""
 
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from hungarian_loss._arguments import whole_number
 from hungarian_loss._assignment import Assignment, linear_assignment
 from hungarian_loss._shapes import with_shape
 from hungarian_loss._types import Tensor, TensorLike
@@ -45,8 +45,8 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
         dtype: str | keras.DTypePolicy | None = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.num_classes = _checked("num_classes", num_classes)
-        self.num_clusters = self.num_classes if num_clusters is None else _checked("num_clusters", num_clusters)
+        self.num_classes = whole_number("num_classes", num_classes)
+        self.num_clusters = self.num_classes if num_clusters is None else whole_number("num_clusters", num_clusters)
         # float32 stops counting at 2^24.
         self.confusion = self.add_variable(
             (self.num_classes, self.num_clusters), "zeros", dtype="float64", name="confusion"
@@ -143,9 +143,3 @@ def _spread(values: Any, classes: Any, name: str) -> Any:
     for _ in range(classes.shape.rank - values.shape.rank if values.shape.rank > 0 else 0):
         values = values[..., tf.newaxis]
     return tf.broadcast_to(values, tf.shape(classes))
-
-
-def _checked(argument: str, number: Any) -> int:
-    if isinstance(number, bool) or not isinstance(number, numbers.Integral) or number < 1:
-        raise ValueError(f"{argument} must be a whole number, 1 or more, got {number!r}")
-    return int(number)
