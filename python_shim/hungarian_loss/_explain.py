@@ -3,7 +3,6 @@
 import base64
 import dataclasses
 import importlib.util
-import io
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,6 +11,7 @@ import tensorflow as tf
 
 from hungarian_loss._assignment import linear_assignment
 from hungarian_loss._distance import compute_euclidean_distance
+from hungarian_loss._figure import draw, png
 from hungarian_loss._losses import HungarianLoss
 from hungarian_loss._matching import Matcher
 
@@ -82,9 +82,7 @@ class Explanation:
             lines.append("</table>")
             lines += [f"<p>{line}</p>" for line in self._unmatched()]
         if importlib.util.find_spec("matplotlib") is not None:
-            picture = io.BytesIO()
-            self.figure().savefig(picture, format="png")
-            encoded = base64.b64encode(picture.getvalue()).decode()
+            encoded = base64.b64encode(png(self.figure())).decode()
             lines.append(f'<img alt="costs and matched pairs" src="data:image/png;base64,{encoded}">')
         return "\n".join(lines)
 
@@ -108,8 +106,6 @@ class Explanation:
         Raises:
           ImportError: matplotlib is not installed.
         """
-        from hungarian_loss._figure import draw
-
         pairs = list(zip(self.true_index.tolist(), self.pred_index.tolist(), strict=True))
         exists = (
             sorted({*self.true_index.tolist(), *self.unmatched_true.tolist()}),

@@ -1,5 +1,6 @@
 """The picture of an explanation. Needs matplotlib."""
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,13 @@ def draw(
     if boxes is not None:
         _draw_boxes(axes[1], *boxes, exists, pairs)
     return figure
+
+
+def png(figure: Any) -> bytes:
+    """A matplotlib figure as a PNG file."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png")
+    return stream.getvalue()
 
 
 def _draw_costs(axes: Any, cost: npt.NDArray[Any], pairs: Sequence[tuple[int, int]], title: str) -> None:

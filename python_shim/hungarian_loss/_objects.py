@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from hungarian_loss._functions import Caller
-from hungarian_loss._shapes import with_shape, with_size
+from hungarian_loss._shapes import sizes_of, with_shape, with_size
 
 
 class MaskedObjects(NamedTuple):
@@ -103,8 +103,7 @@ def shown(
 
 def with_features(objects: Any, sizes: Sequence[Any]) -> Any:
     """Objects ``[B, n, f]`` as ``[B, n, *sizes]``; a size is a number or a scalar tensor."""
-    lead = [tf.shape(objects)[axis] if known is None else known for axis, known in enumerate(objects.shape[:2])]
-    return tf.reshape(objects, [*lead, *sizes])
+    return tf.reshape(objects, [*sizes_of(objects)[:2], *sizes])
 
 
 def both(mask: Any, other: Any) -> Any:

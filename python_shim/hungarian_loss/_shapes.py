@@ -46,9 +46,14 @@ def with_shape(tensor: Any, dimensions: Sequence[Dimension], sentence: str, cure
 
 def with_size(tensor: Any, axis: int, size: Any) -> Any:
     """``tensor``, of a known rank, certain to be of ``size`` along ``axis``."""
-    shape = [tf.shape(tensor)[place] if known is None else known for place, known in enumerate(tensor.shape)]
+    shape = sizes_of(tensor)
     shape[axis] = size
     return tf.reshape(tensor, shape)
+
+
+def sizes_of(tensor: Any) -> list[Any]:
+    """The size along each axis of a tensor of a known rank: a number where it is known, else a scalar tensor."""
+    return [tf.shape(tensor)[axis] if known is None else known for axis, known in enumerate(tensor.shape)]
 
 
 def known_size(dimension: Dimension) -> int | None:

@@ -1,7 +1,6 @@
 """A Keras callback that watches the matching settle while a model is trained."""
 
 import importlib.util
-import io
 from typing import Any
 
 import keras
@@ -9,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from hungarian_loss._explain import explain
+from hungarian_loss._figure import png
 from hungarian_loss._matching import Matcher
 
 __all__ = ["AssignmentMonitor"]
@@ -63,7 +63,7 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
                 "give it as `loss`"
             )
         self._matcher: Any = loss
-        self._before = self._partners(self._matching()[1])
+        self._before, _ = self._partners(self._matching()[1])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Matches again, and logs what came out."""
@@ -72,11 +72,11 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         is_matched = partners >= 0
         costs = np.take_along_axis(np.asarray(matching.cost), np.maximum(partners, 0)[..., np.newaxis], axis=-1)[..., 0]
         found = {
-            "assignment_changed": _mean((partners != self._before[0])[exists]),
+            "assignment_changed": _mean((partners != self._before)[exists]),
             "assignment_cost": _mean(costs[is_matched]),
             "assignment_unmatched": float(np.sum(exists & ~is_matched)),
         }
-        self._before = partners, exists
+        self._before = partners
         if logs is not None:
             logs.update(found)
         if self._writer is not None:
@@ -100,9 +100,8 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             for name, value in found.items():
                 tf.summary.scalar(name, value)
             for sample in range(self._images):
-                picture = io.BytesIO()
-                explain(self._y, y_pred, sample, loss=self._matcher).figure().savefig(picture, format="png")
-                pixels = tf.io.decode_png(picture.getvalue(), channels=4)
+                picture = png(explain(self._y, y_pred, sample, loss=self._matcher).figure())
+                pixels = tf.io.decode_png(picture, channels=4)
                 tf.summary.image(f"assignment_{sample}", pixels[tf.newaxis])
         self._writer.flush()
 

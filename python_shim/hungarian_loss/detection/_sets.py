@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from hungarian_loss._objects import with_equal_features
-from hungarian_loss._shapes import Dimension, with_shape
+from hungarian_loss._shapes import Dimension, sizes_of, with_shape
 
 _PADDING = "XLA_cannot_pad_a_RaggedTensor_use_padded_batch_with_minus_1"
 
@@ -172,9 +172,8 @@ def _unpacked(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> Predictio
 
 def merged(tensor: Any) -> Any:
     """``[a, b, ...]`` as ``[a · b, ...]``; no size is left to be inferred, which zeros would not allow."""
-    shape = tf.shape(tensor)
-    sizes = [shape[axis] if size is None else size for axis, size in enumerate(tensor.shape)]
-    return tf.reshape(tensor, [sizes[0] * sizes[1], *sizes[2:]])
+    first, second, *others = sizes_of(tensor)
+    return tf.reshape(tensor, [first * second, *others])
 
 
 def _entry(name: str, values: Any, key: str) -> Any:

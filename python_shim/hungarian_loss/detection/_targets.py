@@ -15,7 +15,7 @@ class Targets(NamedTuple):
     """Who is to show what, in sets of predictions: ``R`` of them, those of an image one after the other.
 
     Attributes:
-      boxes: ``[R, n, 4]``, of the objects; what stands behind them is arbitrary.
+      boxes: ``[R, n + 1, 4]``, of the objects; behind them zeros, for who has none.
       labels: int64 ``[R, n + 1]``, of the objects; behind them the number of classes, which means "no object".
       object_of: int64 ``[R, m]``: the object of each prediction; n for none.
       pairs: The same as a list of pairs, ``[R, p]``.
@@ -47,27 +47,21 @@ def of_assignment(assignment: Assignment, truth: Truth, num_classes: int) -> Tar
     """As matched: rows are the objects, columns the predictions of ``[B, sets]`` problems."""
     flat = assignment._replace(row_to_col=merged(assignment.row_to_col), col_to_row=merged(assignment.col_to_row))
     boxes, labels = _for_each_set(truth, assignment.row_to_col.shape[1], num_classes)
-    number = tf.shape(boxes, out_type=tf.int64)[1]
     object_of = tf.cast(flat.col_to_row, tf.int64)
-    object_of = tf.where(object_of < 0, number, object_of)
+    object_of = tf.where(object_of < 0, _none(truth), object_of)
     return Targets(boxes, labels, object_of, matched_pairs(flat, boxes.dtype))
 
 
 def of_denoising(denoising: Denoising, truth: Truth, num_classes: int) -> Targets:
     """As given. A target that is no object of the image means none."""
     layers = denoising.predictions.layers
-    number = tf.shape(truth.labels, out_type=tf.int64)[1]
+    none = _none(truth)
     boxes, labels = _for_each_set(truth, layers, num_classes)
     target = merged(_repeated(denoising.target, layers))
-    # Behind the last slot stands the number of classes: so what is no object can be looked up too.
-    target = tf.where((target >= 0) & (target < number), target, number)
-    label = tf.gather(labels, target, batch_dims=1)
-    matched = (label >= 0) & (target < number)
-    target = tf.where(matched, target, number)
-    first = tf.where(matched, target, tf.zeros_like(target))
-    pairs = MatchedPairs(first, None, matched, tf.reduce_sum(tf.cast(matched, boxes.dtype), axis=1))
-    # One more box, so that there is one to look at where there is no object.
-    boxes = tf.pad(boxes, [[0, 0], [0, 1], [0, 0]])
+    target = tf.where((target >= 0) & (target < none), target, none)
+    matched = (tf.gather(labels, target, batch_dims=1) >= 0) & (target < none)
+    target = tf.where(matched, target, none)
+    pairs = MatchedPairs(target, None, matched, tf.reduce_sum(tf.cast(matched, boxes.dtype), axis=1))
     return Targets(boxes, labels, target, pairs)
 
 
@@ -93,7 +87,9 @@ def sums_of(
         weights = classification.weight(labels, logits, settings)
 
     pairs = targets.pairs
-    true = take(targets.boxes, pairs.true_index, pairs.matched)
+    # Without an index these are all objects, in their order.
+    objects = targets.boxes[:, :-1] if pairs.true_index is None else targets.boxes
+    true = take(objects, pairs.true_index, pairs.matched)
     pred = take(boxes, pairs.pred_index, pairs.matched)
     coordinates = zip(center_and_size(true, box_format), center_and_size(pred, box_format), strict=True)
     distances = tf.add_n([tf.abs(one - other) for one, other in coordinates])
@@ -113,15 +109,20 @@ def sums_of(
 
 def _overlap(boxes: Any, targets: Targets, box_format: str) -> Any:
     """IoU of each prediction with its object, ``[R, m]``; something finite for none."""
-    objects = tf.pad(targets.boxes, [[0, 0], [0, 1], [0, 0]])
-    true = tf.gather(objects, targets.object_of, batch_dims=1)
+    true = tf.gather(targets.boxes, targets.object_of, batch_dims=1)
     return iou_of(edges(true, box_format), edges(boxes, box_format))
 
 
 def _for_each_set(truth: Truth, sets: int, num_classes: int) -> tuple[Any, Any]:
-    labels = tf.minimum(truth.labels, num_classes)
-    labels = tf.pad(labels, [[0, 0], [0, 1]], constant_values=num_classes)
-    return merged(_repeated(truth.boxes, sets)), merged(_repeated(labels, sets))
+    """Boxes and labels as in :class:`Targets`."""
+    boxes = tf.pad(truth.boxes, [[0, 0], [0, 1], [0, 0]])
+    labels = tf.pad(tf.minimum(truth.labels, num_classes), [[0, 0], [0, 1]], constant_values=num_classes)
+    return merged(_repeated(boxes, sets)), merged(_repeated(labels, sets))
+
+
+def _none(truth: Truth) -> Any:
+    """n, the place behind all objects, which stands for none of them."""
+    return tf.shape(truth.labels, out_type=tf.int64)[1]
 
 
 def _repeated(tensor: Any, times: int) -> Any:

@@ -21,7 +21,7 @@ from hungarian_loss._objects import (
     with_features,
     with_mask,
 )
-from hungarian_loss._shapes import with_shape
+from hungarian_loss._shapes import sizes_of, with_shape
 from hungarian_loss._types import Tensor, TensorLike
 
 _NORMALIZATIONS = ("total", "pairs")
@@ -207,7 +207,7 @@ def _flat(name: str, objects: Any) -> tuple[Any, list[Any]]:
     objects = tf.convert_to_tensor(objects)
     if objects.shape.rank is None or objects.shape.rank < 2:
         raise ValueError(f"{name} must be [batch, objects, ...], got shape {objects.shape}")
-    sizes = [tf.shape(objects)[axis] if known is None else known for axis, known in enumerate(objects.shape)]
+    sizes = sizes_of(objects)
     features = 1
     for size in sizes[2:]:
         features = features * size
@@ -228,6 +228,6 @@ def _with_equal_features(true: Any, pred: Any) -> Any:
 
 def _repeated(objects: Any, axis: int, like: Any) -> Any:
     """``objects``, of which there is one along ``axis``, as many times as ``like`` has there."""
-    shape = [tf.shape(objects)[place] if known is None else known for place, known in enumerate(objects.shape)]
-    shape[axis] = tf.shape(like)[axis] if like.shape[axis] is None else like.shape[axis]
+    shape = sizes_of(objects)
+    shape[axis] = sizes_of(like)[axis]
     return tf.broadcast_to(objects, shape)
