@@ -8,7 +8,8 @@ OP := $(PACKAGE)/_hungarian.so
 # A folder of its own: a plain `cargo build --release` makes an archive of the same name without the op.
 TARGET := target/op
 ARCHIVE = $(TARGET)/release/libhungarian_loss.a
-FEATURES := tensorflow-op,cuda
+# Stands in the script that pip builds with, too.
+FEATURES := $(shell sed -n 's/^FEATURES = "\(.*\)"/\1/p' tf_op/build_op.py)
 LINKING := build/tensorflow
 DEMO := build/demo
 SERVING_MODEL := build/serving_model

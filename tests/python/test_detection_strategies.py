@@ -3,16 +3,11 @@
 Replicas and workers are settled when a process starts, so each way has processes of its own.
 """
 
-import json
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 import oracle
-from test_strategies import free_ports
+import replicas
 
 # Images of a batch have ever more objects: the replicas have not equally many.
 TRAINING = """
@@ -102,13 +97,9 @@ print(json.dumps([all_losses(tf.distribute.get_strategy()), fit_history()]))
 
 def test_two_replicas(on_one_device):
     code = (
-        TRAINING
+        replicas.TWO_DEVICES
+        + TRAINING
         + """
-import tensorflow as tf
-[cpu] = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
-assert strategy.num_replicas_in_sync == 2
 with strategy.scope():
     fit = fit_history()
 print(json.dumps([all_losses(strategy), fit]))
@@ -124,32 +115,6 @@ print(json.dumps([all_losses(strategy), fit]))
 
 def test_two_workers(on_one_device):
     """A loop of one's own; Keras 3's fit fails there with any loss."""
-    code = (
-        TRAINING
-        + """
-import tensorflow as tf
-# Before any op runs.
-strategy = tf.distribute.MultiWorkerMirroredStrategy()
-assert strategy.num_replicas_in_sync == 2
-print(json.dumps(all_losses(strategy)))
-"""
-    )
-    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
-    workers = []
-    for index in range(2):
-        task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
-        environment = {**os.environ, "TF_CONFIG": json.dumps(task), "CUDA_VISIBLE_DEVICES": "-1"}
-        command = [sys.executable, "-c", code]
-        workers.append(
-            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        )
-    try:
-        ended = [worker.communicate(timeout=600) for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
-    for worker, (out, err) in zip(workers, ended, strict=True):
-        assert worker.returncode == 0, err[-5000:]
-        loops = json.loads(out.splitlines()[-1])
+    for loops in replicas.run_two_workers(TRAINING + "print(json.dumps(all_losses(strategy)))", timeout=600):
         for name in loops:
             np.testing.assert_allclose(loops[name], on_one_device[0][name], rtol=1e-4, atol=1e-5, err_msg=name)

@@ -3,19 +3,11 @@
 Each is settled when a process starts, so each has processes of its own, with one that trains plainly to compare with.
 """
 
-import json
-import os
-import pathlib
-import socket
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 import oracle
-
-FOLDER = pathlib.Path(__file__).parent
+import replicas
 
 # A model, data, and losses of a few steps: by Keras's fit, and by a loop of one's own.
 TRAINING = """
@@ -84,13 +76,9 @@ print(json.dumps([fit_losses(), loop_losses(tf.distribute.get_strategy())]))
 
 def test_two_replicas(on_one_device):
     code = (
-        TRAINING
+        replicas.TWO_DEVICES
+        + TRAINING
         + """
-import tensorflow as tf
-[cpu] = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
-assert strategy.num_replicas_in_sync == 2
 with strategy.scope():
     fit = fit_losses()
 print(json.dumps([fit, loop_losses(strategy)]))
@@ -100,44 +88,10 @@ print(json.dumps([fit, loop_losses(strategy)]))
         np.testing.assert_allclose(got, want, rtol=1e-5)
 
 
-def free_ports(count):
-    """Ports of the loopback that nobody listened at a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 def test_two_workers(on_one_device):
     """A loop of one's own; Keras 3's fit fails there with any loss."""
-    code = (
-        TRAINING
-        + """
-import tensorflow as tf
-# Before any op runs.
-strategy = tf.distribute.MultiWorkerMirroredStrategy()
-assert strategy.num_replicas_in_sync == 2
-print(json.dumps(loop_losses(strategy)))
-"""
-    )
-    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
-    workers = []
-    for index in range(2):
-        task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
-        environment = {**os.environ, "TF_CONFIG": json.dumps(task), "CUDA_VISIBLE_DEVICES": "-1"}
-        command = [sys.executable, "-c", code]
-        workers.append(
-            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        )
-    try:
-        ended = [worker.communicate(timeout=240) for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
-    for worker, (out, err) in zip(workers, ended, strict=True):
-        assert worker.returncode == 0, err[-5000:]
-        np.testing.assert_allclose(json.loads(out.splitlines()[-1]), on_one_device[1], rtol=1e-5)
+    for losses in replicas.run_two_workers(TRAINING + "print(json.dumps(loop_losses(strategy)))", timeout=240):
+        np.testing.assert_allclose(losses, on_one_device[1], rtol=1e-5)
 
 
 def test_clusters_that_xla_compiles_by_itself(on_one_device, tmp_path):
