@@ -177,6 +177,7 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
             terms = {name: self._reduced(value, weight, reduction) for name, value in values.items()}
             return self._reduced(losses, weight, self.reduction), terms
 
+    @tf.autograph.experimental.do_not_convert
     def match(self, y_true: Any, y_pred: Any) -> Matching:
         """What the last layer is matched by: costs ``[B, n, m]``, who exists, and the assignment.
 
@@ -237,6 +238,8 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
             terms.append(self.giou_cost * giou_cost(true_boxes, boxes, box_format=self.box_format, iou=self.iou))
         return tf.add_n(terms)
 
+    # Nothing here needs autograph, which would take seconds to read it.
+    @tf.autograph.experimental.do_not_convert
     def _values(self, y_true: Any, y_pred: Any) -> dict[str, Any]:
         """The terms of each image's loss, ``[B]`` each, by their names."""
         truth, predictions, denoising = self._read(y_true, y_pred)
