@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from hungarian_loss._inputs import as_limit, as_problems, nan_unless
 from hungarian_loss._library import ops
+from hungarian_loss._placement import able_device
 from hungarian_loss._types import Tensor, TensorLike
 from hungarian_loss._vectorize import register_converter
 
@@ -75,8 +76,9 @@ def linear_assignment(
         or a column may stay unmatched at L/2 each, decided jointly with the matching, so that no pair above L is worth
         having. None or an infinity: as many pairs are required as the shorter side has.
       validate: Raise on the first problem whose status is not 0, and on counts outside [0, rows] or [0, cols]; under
-        XLA the error takes such counts for a limit that is NaN. Not available on GPU. In a ``tf.function`` that uses
-        none of the outputs TensorFlow prunes the op, and so the check: use one, such as ``status``.
+        XLA the error takes such counts for a limit that is NaN. Solved on the CPU also where there is a GPU; XLA has it
+        on the CPU only. In a ``tf.function`` that uses none of the outputs TensorFlow prunes the op, and so the check:
+        use one, such as ``status``.
 
     Returns:
       An :class:`Assignment`. Values never raise without ``validate``: a bad problem shows in its status and leaves
@@ -95,14 +97,15 @@ def linear_assignment(
     limit = as_limit(cost_limit, given.cost)
     for each in given.in_range:
         limit = nan_unless(each, limit)
-    outputs = ops.hungarian_assignment(
-        cost=given.cost,
-        row_mask=given.row_mask,
-        col_mask=given.col_mask,
-        cost_limit=limit,
-        maximize=maximize,
-        validate=validate,
-    )
+    with able_device(given.cost, validate):
+        outputs = ops.hungarian_assignment(
+            cost=given.cost,
+            row_mask=given.row_mask,
+            col_mask=given.col_mask,
+            cost_limit=limit,
+            maximize=maximize,
+            validate=validate,
+        )
     return Assignment(*outputs)
 
 

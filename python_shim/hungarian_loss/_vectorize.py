@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from hungarian_loss._library import ops
+from hungarian_loss._placement import able_device
 from hungarian_loss._types import Tensor
 
 
@@ -44,12 +45,14 @@ def _convert(pfor_input: Any) -> list[Any]:
             tensor = tf.reshape(tensor, tf.concat([own[:1], missing, own[1:]], axis=0))
         return tf.broadcast_to(tensor, target)
 
-    outputs = ops.hungarian_assignment(
-        cost=cost,
-        row_mask=stacked(1, shape[-2:-1]),
-        col_mask=stacked(2, shape[-1:]),
-        cost_limit=stacked(3),
-        maximize=pfor_input.get_attr("maximize"),
-        validate=pfor_input.get_attr("validate"),
-    )
+    validate = pfor_input.get_attr("validate")
+    with able_device(cost, validate):
+        outputs = ops.hungarian_assignment(
+            cost=cost,
+            row_mask=stacked(1, shape[-2:-1]),
+            col_mask=stacked(2, shape[-1:]),
+            cost_limit=stacked(3),
+            maximize=pfor_input.get_attr("maximize"),
+            validate=validate,
+        )
     return [wrap(output, True) for output in outputs]

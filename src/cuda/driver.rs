@@ -15,6 +15,9 @@ use crate::cuda::parameters::Parameters;
 /// The oldest driver that takes our PTX, as `cuDriverGetVersion` has it.
 const OLDEST: c_int = 12000;
 
+/// Of what the driver's compiler has to say.
+const LOG_BYTES: usize = 4096;
+
 /// Why the driver did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DriverError {
@@ -165,7 +168,9 @@ calls! {
     cuCtxPopCurrent_v2(*mut sys::CUcontext);
     cuCtxGetDevice(*mut sys::CUdevice);
     cuDeviceGetAttribute(*mut c_int, sys::CUdevice_attribute, sys::CUdevice);
-    cuModuleLoadData(*mut sys::CUmodule, *const c_void);
+    cuModuleLoadDataEx(
+        *mut sys::CUmodule, *const c_void, c_uint, *mut sys::CUjit_option, *mut *mut c_void
+    );
     cuModuleGetFunction(*mut sys::CUfunction, sys::CUmodule, *const c_char);
     cuFuncSetAttribute(sys::CUfunction, sys::CUfunction_attribute, c_int);
     cuLaunchKernel(
@@ -343,13 +348,30 @@ impl Driver {
     /// Compiles PTX for the current context.
     pub fn load(&self, ptx: &CStr) -> Result<Module, DriverError> {
         let mut module = null_mut();
-        // SAFETY: PTX is read up to the zero that ends it; the other pointer is to a local.
-        unsafe {
+        let mut log = [0u8; LOG_BYTES];
+        let mut options = [
+            sys::CUjit_option::CU_JIT_ERROR_LOG_BUFFER,
+            sys::CUjit_option::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES,
+        ];
+        // A number travels as a pointer.
+        let mut values = [
+            log.as_mut_ptr().cast(),
+            ptr::without_provenance_mut(LOG_BYTES),
+        ];
+        // SAFETY: PTX is read up to the zero that ends it; all other pointers are to locals, and the log's size is said.
+        let loaded = unsafe {
             call!(
                 self.calls,
-                cuModuleLoadData(&mut module, ptx.as_ptr().cast())
-            )?
+                cuModuleLoadDataEx(
+                    &mut module,
+                    ptx.as_ptr().cast(),
+                    options.len() as c_uint,
+                    options.as_mut_ptr(),
+                    values.as_mut_ptr()
+                )
+            )
         };
+        loaded.map_err(|error| with_log(error, &log))?;
         Ok(Module(module))
     }
 
@@ -440,6 +462,20 @@ impl Drop for Pushed<'_> {
     fn drop(&mut self) {
         // Only while a panic unwinds, which says more than this could.
         let _ = self.pop_current();
+    }
+}
+
+/// The compiler's own words behind the driver's.
+fn with_log(error: DriverError, log: &[u8]) -> DriverError {
+    let written = log.split(|&byte| byte == 0).next().unwrap_or_default();
+    let words = String::from_utf8_lossy(written);
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    match error {
+        DriverError::Refused(refusal) if !words.is_empty() => DriverError::Refused(Refusal {
+            meaning: format!("{}: {words}", refusal.meaning),
+            ..refusal
+        }),
+        error => error,
     }
 }
 

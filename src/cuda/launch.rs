@@ -1,17 +1,18 @@
 //! From a batch in device memory to launches on its stream: which device, which plan, which kernels.
 //!
-//! A module is loaded once per context, which the driver takes a moment for: it compiles PTX. Nothing here waits for the
-//! device.
+//! A module is loaded once per context, which the driver takes seconds for: it compiles PTX. Nothing here waits for the
+//! device, nor for another context's module.
 
 use std::collections::HashMap;
 use std::ffi::CString;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use cudarc::driver::sys::CUdevice_attribute as Attribute;
 
 use crate::cuda::driver::{
     Context, Driver, DriverError, Extent, Function, Module, Ordinal, Stream,
 };
+use crate::cuda::once::{OncePerKey, lock};
 use crate::cuda::parameters::{DeviceAddress, DeviceBatch};
 use crate::cuda::plan::{
     CostType, Device, OLDEST_CAPABILITY, Plan, PlanError, WORKSPACE_ALIGNMENT,
@@ -155,17 +156,12 @@ struct Kernel {
     shared_bytes: u32,
 }
 
-/// The context's module, loaded if it is not yet. Threads that ask for the same one at the same time wait for one load.
+/// The context's module, loaded if it is not yet.
 fn prepared(driver: &Driver, context: Context) -> Result<Arc<Prepared>, LaunchError> {
-    static PREPARED: OnceLock<Mutex<HashMap<u64, Arc<Prepared>>>> = OnceLock::new();
-    let id = driver.id_of(context)?;
-    let mut known = lock(PREPARED.get_or_init(Mutex::default));
-    if let Some(prepared) = known.get(&id) {
-        return Ok(Arc::clone(prepared));
-    }
-    let prepared = Arc::new(driver.within(context, || Prepared::new(driver))?);
-    known.insert(id, Arc::clone(&prepared));
-    Ok(prepared)
+    static PREPARED: LazyLock<OncePerKey<u64, Prepared>> = LazyLock::new(OncePerKey::default);
+    PREPARED.get(driver.id_of(context)?, || {
+        driver.within(context, || Prepared::new(driver))
+    })
 }
 
 impl Prepared {
@@ -235,9 +231,4 @@ fn describe(driver: &Driver, device: Ordinal) -> Result<Device, DriverError> {
 /// As C has it.
 fn c_string(text: &str) -> CString {
     CString::new(text).expect("neither PTX nor a kernel's symbol has a zero byte")
-}
-
-/// What a panic left behind under a lock is whole: entries are inserted when they are complete.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@
 // "hungarian-loss stand-in (no GPU)", and has a version that no driver of
 // NVIDIA's has. It is built into build/ and is part of no package.
 //
-//   STAND_IN_CUDA_FAIL="cuModuleLoadData=218,cuInit=100"
+//   STAND_IN_CUDA_FAIL="cuModuleLoadDataEx=218,cuInit=100"
 //                               what these calls return instead of being done
 //   STAND_IN_CUDA_LOG=path      a line for each call, with its result; launches
 //                               name their kernel
@@ -15,7 +15,8 @@
 //
 // Where the driver would refuse a call, so does this: no context, a kernel that
 // is not in the PTX, more shared memory than was asked for. Everything is done
-// when a call returns, as under CUDA_LAUNCH_BLOCKING.
+// when a call returns, as under CUDA_LAUNCH_BLOCKING; but launches of a thread
+// that records, as a capturing stream does, are done when they are replayed.
 
 #include <xmmintrin.h>
 
@@ -26,6 +27,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -48,6 +50,7 @@ enum Result : int {
   kInvalidHandle = 400,
   kNotFound = 500,
   kLaunchFailed = 719,
+  kCaptureUnsupported = 900,
 };
 
 struct Named {
@@ -84,6 +87,8 @@ constexpr Named kNames[] = {
     {719, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
     {803, "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
      "system has unsupported display driver / cuda driver combination"},
+    {900, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
+     "operation not permitted when stream is capturing"},
 };
 
 const Named* Find(int code) {
@@ -209,6 +214,10 @@ int Attribute(int attribute, int* value) {
   return kSuccess;
 }
 
+// What this thread has recorded, while it does.
+thread_local bool recording = false;
+thread_local std::vector<std::function<int()>> recorded;
+
 std::atomic<long long> launches{0};
 
 int Launch(const Function& function, unsigned grid, unsigned threads,
@@ -239,6 +248,25 @@ int Launch(const Function& function, unsigned grid, unsigned threads,
 
 // Kernels run so far, for tests to look at.
 EXPORT long long stand_in_cuda_launches() { return launches; }
+
+// From here on launches of this thread are recorded.
+EXPORT void stand_in_cuda_record() {
+  recording = true;
+  recorded.clear();
+}
+
+// Ends that; how many were.
+EXPORT long long stand_in_cuda_recorded() {
+  recording = false;
+  return static_cast<long long>(recorded.size());
+}
+
+EXPORT int stand_in_cuda_replay() {
+  for (const auto& launch : recorded) {
+    if (const int result = launch(); result != kSuccess) return result;
+  }
+  return kSuccess;
+}
 
 EXPORT int cuInit(unsigned flags) {
   int result = Ordered("cuInit");
@@ -353,8 +381,23 @@ EXPORT int cuCtxSynchronize() {
 
 // Modules and kernels.
 
-EXPORT int cuModuleLoadData(Module** module, const void* image) {
-  return Do("cuModuleLoadData", true, [&] {
+EXPORT int cuModuleLoadDataEx(Module** module, const void* image,
+                              unsigned count, int* options, void** values) {
+  char* log = nullptr;
+  size_t log_bytes = 0;
+  for (unsigned index = 0; index < count; ++index) {
+    if (options[index] == 5) {  // ERROR_LOG_BUFFER
+      log = static_cast<char*>(values[index]);
+    } else if (options[index] == 6) {  // ERROR_LOG_BUFFER_SIZE_BYTES
+      log_bytes = reinterpret_cast<size_t>(values[index]);
+    }
+  }
+  if (Ordered("cuModuleLoadDataEx") == kInvalidPtx && log != nullptr) {
+    std::snprintf(log, log_bytes,
+                  "ptxas fatal :\n  Unresolved extern function 'f'\n");
+  }
+  return Do("cuModuleLoadDataEx", true, [&] {
+    if (recording) return kCaptureUnsupported;
     const char* const text = static_cast<const char*>(image);
     if (std::strstr(text, ".version ") == nullptr) return kInvalidPtx;
     *module = new Module{text};  // The process keeps it.
@@ -365,6 +408,7 @@ EXPORT int cuModuleLoadData(Module** module, const void* image) {
 EXPORT int cuModuleGetFunction(Function** function, Module* module,
                                const char* symbol) {
   return Do("cuModuleGetFunction", true, [&] {
+    if (recording) return kCaptureUnsupported;
     const std::string entry = std::string(".entry ") + symbol + "(";
     if (module->ptx.find(entry) == std::string::npos) return kNotFound;
     *function = new Function{symbol};  // The process keeps it.
@@ -392,8 +436,14 @@ EXPORT int cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y,
         if (grid_y != 1 || grid_z != 1 || threads_y != 1 || threads_z != 1) {
           return static_cast<int>(kInvalidValue);
         }
-        return Launch(*function, grid_x, threads_x, shared_bytes,
-                      static_cast<const Parameters*>(arguments[0]));
+        const auto launch = [=, &function = *function,
+                             parameters = *static_cast<const Parameters*>(
+                                 arguments[0])] {
+          return Launch(function, grid_x, threads_x, shared_bytes, &parameters);
+        };
+        if (!recording) return launch();
+        recorded.emplace_back(launch);
+        return static_cast<int>(kSuccess);
       },
       ' ' + function->symbol);
 }

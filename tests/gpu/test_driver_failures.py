@@ -88,15 +88,15 @@ FAILURES = {
     "cuDeviceGetAttribute=1": f"InternalError|cuDeviceGetAttribute failed: {INVALID}; {REPORT}",
     f"{CAPABILITY}=61": "FailedPreconditionError|got a GPU of compute capability 6.1, expected 7.0 (Volta) or later; place "
     "the op on the CPU",
-    "cuModuleLoadData=209": "FailedPreconditionError|cuModuleLoadData failed: CUDA_ERROR_NO_BINARY_FOR_GPU (209), no kernel "
-    f"image is available for execution on the device; {IMAGE}",
-    "cuModuleLoadData=218": "FailedPreconditionError|cuModuleLoadData failed: CUDA_ERROR_INVALID_PTX (218), a PTX JIT "
-    f"compilation failed; {IMAGE}",
-    "cuModuleLoadData=221": "FailedPreconditionError|cuModuleLoadData failed: CUDA_ERROR_JIT_COMPILER_NOT_FOUND (221), PTX "
-    f"JIT compiler not found; {IMAGE}",
-    "cuModuleLoadData=222": "FailedPreconditionError|cuModuleLoadData failed: CUDA_ERROR_UNSUPPORTED_PTX_VERSION (222), the "
-    f"provided PTX was compiled with an unsupported toolchain; {IMAGE}",
-    "cuModuleLoadData=2": f"ResourceExhaustedError|cuModuleLoadData failed: {FULL}; {MEMORY}",
+    "cuModuleLoadDataEx=209": "FailedPreconditionError|cuModuleLoadDataEx failed: CUDA_ERROR_NO_BINARY_FOR_GPU (209), no "
+    f"kernel image is available for execution on the device; {IMAGE}",
+    "cuModuleLoadDataEx=218": "FailedPreconditionError|cuModuleLoadDataEx failed: CUDA_ERROR_INVALID_PTX (218), a PTX JIT "
+    f"compilation failed: ptxas fatal : Unresolved extern function 'f'; {IMAGE}",
+    "cuModuleLoadDataEx=221": "FailedPreconditionError|cuModuleLoadDataEx failed: CUDA_ERROR_JIT_COMPILER_NOT_FOUND (221), "
+    f"PTX JIT compiler not found; {IMAGE}",
+    "cuModuleLoadDataEx=222": "FailedPreconditionError|cuModuleLoadDataEx failed: CUDA_ERROR_UNSUPPORTED_PTX_VERSION (222), "
+    f"the provided PTX was compiled with an unsupported toolchain; {IMAGE}",
+    "cuModuleLoadDataEx=2": f"ResourceExhaustedError|cuModuleLoadDataEx failed: {FULL}; {MEMORY}",
     "cuCtxPopCurrent_v2=201": "InternalError|cuCtxPopCurrent_v2 failed: CUDA_ERROR_INVALID_CONTEXT (201), invalid device "
     f"context; {REPORT}",
     "cuModuleGetFunction=500": "InternalError|cuModuleGetFunction failed: CUDA_ERROR_NOT_FOUND (500), named symbol not "

@@ -17,9 +17,11 @@ from on_devices import INF, fetch, solve
 from tensorflow.python.framework import kernels
 
 import bad_input_cases
+import oracle
 import test_bad_input
 from bad_input_cases import Refused
-from hungarian_loss import HungarianLoss, hungarian_loss, linear_assignment
+from hungarian_loss import Assignment, HungarianLoss, hungarian_loss, linear_assignment
+from hungarian_loss._placement import MOST_ON_GPU
 
 NAN = np.nan
 SEED = 20240611
@@ -58,7 +60,7 @@ assert all(call.result().status.numpy() == 0 for call in calls)
     types = ["half", "bfloat16", "float", "double"]
     assert launched == {f"{kernel}_{T}" for kernel in ["search_by_warp", "search_by_block", "prove"] for T in types}
     # Loaded once, each kernel looked up once, contexts given back, and nobody waited for the device.
-    assert names.count("cuModuleLoadData") == 1
+    assert names.count("cuModuleLoadDataEx") == 1
     assert names.count("cuModuleGetFunction") == len(launched)
     assert names.count("cuCtxPushCurrent_v2") == names.count("cuCtxPopCurrent_v2") > 0
     assert not [name for name in names if re.search("Synchronize|Memcpy|Destroy|Release|SetCurrent", name)]
@@ -104,8 +106,8 @@ def test_bad_input_has_the_cpus_verdict(case):
         )
     on_cpu, on_gpu = verdicts[CPU], verdicts[GPU]
     *batch, rows, cols = [1, 1, *case.inputs["cost"].shape]
-    if "error" not in on_cpu and 0 not in batch and max(rows, cols) > 4096:
-        assert re.search("expected at most 4096 rows and columns on a GPU", on_gpu["message"])
+    if "error" not in on_cpu and 0 not in batch and max(rows, cols) > MOST_ON_GPU:
+        assert re.search(f"expected at most {MOST_ON_GPU} rows and columns on a GPU", on_gpu["message"])
         return
     assert ("error" in on_gpu) == ("error" in on_cpu), verdicts
     if isinstance(case.expected, Refused):
@@ -138,6 +140,34 @@ def test_validate_says_what_to_do_instead():
     with pytest.raises(tf.errors.UnimplementedError, match="validate=True is not available on GPU.*output status.*CPU"):
         solve(GPU, np.ones((2, 2), np.float32), validate=True)
     assert solve(CPU, np.ones((2, 2), np.float32), validate=True).status.numpy() == 0
+
+
+# What a GPU cannot do, `linear_assignment` does on the CPU, wherever it is placed.
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, tf.function], ids=["eager", "graph"])
+@pytest.mark.parametrize(
+    ("shape", "options"), [((2, 3, 4), {"validate": True}), ((2, 1, MOST_ON_GPU + 1), {})], ids=["validate", "large"]
+)
+def test_a_program_of_the_cpu_runs_where_there_is_a_gpu(shape, options, wrap, launches):
+    cost = np.random.default_rng(SEED).uniform(size=shape).astype(np.float32)
+
+    @wrap
+    def solved(cost):
+        with tf.device(GPU):
+            return tuple(linear_assignment(cost, **options))
+
+    before = launches()
+    answer = solved(cost)
+    assert launches() == before
+    oracle.check_batch(cost, Assignment(*answer))
+
+
+def test_all_else_runs_on_the_gpu(launches):
+    before = launches()
+    with tf.device(GPU):
+        linear_assignment(np.ones((1, 1, MOST_ON_GPU), np.float32))
+    assert launches() == before + 2
 
 
 # Nothing is copied, nobody waits.

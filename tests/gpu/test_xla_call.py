@@ -44,6 +44,14 @@ def arrays(values):
 def runtime():
     library = ctypes.CDLL(str(FOLDER / "xla_runtime.so"))
     library.runtime_may_record.restype = ctypes.c_bool
+    library.runtime_wrote_to_freed_scratch.restype = ctypes.c_bool
+    return library
+
+
+@pytest.fixture(scope="module")
+def driver():
+    library = ctypes.CDLL("libcuda.so.1")
+    library.stand_in_cuda_recorded.restype = ctypes.c_longlong
     return library
 
 
@@ -82,9 +90,54 @@ def inputs_of(cost, row_mask=True, col_mask=True, cost_limit=np.inf):
     return [cost, np.array(row_mask), np.array(col_mask), np.array(cost_limit, real)]
 
 
-def test_xla_may_record_it_into_a_command_buffer(runtime):
-    assert runtime.runtime_may_record(TARGET)
-    assert not runtime.runtime_may_record(b"something else")
+# Command buffers. XLA records a custom call once, where the handler's traits allow that, and replays what was launched.
+
+
+def recorded(runtime, driver, inputs, outputs=None):
+    """(code, message, outputs) of a call that was recorded, launches recorded, result of replaying them."""
+    driver.stand_in_cuda_record()
+    try:
+        answer = call(runtime, inputs, outputs=outputs)
+    finally:
+        count = driver.stand_in_cuda_recorded()
+    return answer, count, driver.stand_in_cuda_replay()
+
+
+def test_xla_may_not_record_it_into_a_command_buffer(runtime):
+    assert runtime.runtime_take_name(b"recordable", b"CUDA", True)
+    assert runtime.runtime_may_record(b"recordable")
+    assert not runtime.runtime_may_record(TARGET)
+
+
+def test_why_it_may_not_be_recorded(runtime, driver):
+    """What XLA would replay: launches that write to scratch memory that was given back; nothing, for an empty batch."""
+    cost = np.random.default_rng(SEED).uniform(size=(2, 300, 300))
+    (code, *_), launched, replayed = recorded(runtime, driver, inputs_of(cost))
+    assert (code, launched, replayed) == (0, 2, 0)
+    assert runtime.runtime_wrote_to_freed_scratch()
+    (code, *_), launched, replayed = recorded(runtime, driver, inputs_of(cost[:0]))
+    assert (code, launched, replayed) == (0, 0, 0)
+    # As XLA calls it: all is done on scratch memory that is the call's own.
+    assert call(runtime, inputs_of(cost))[:2] == (0, "")
+    assert not runtime.runtime_wrote_to_freed_scratch()
+
+
+def test_why_the_first_call_may_not_be_recorded():
+    """It loads the module, which a driver refuses to a thread that records."""
+    code = """
+    import ctypes, json, sys
+    sys.path[:0] = sys.argv[1:]
+    import numpy as np
+    import test_xla_call as tests
+    runtime, driver = tests.runtime.__wrapped__(), tests.driver.__wrapped__()
+    inputs = tests.inputs_of(np.ones((2, 3, 4), np.float32))
+    (code, message, _), launched, _ = tests.recorded(runtime, driver, inputs)
+    print(json.dumps([code, message, launched, tests.call(runtime, inputs)[0]]))
+    """
+    folders = [pathlib.Path(__file__).parent, pathlib.Path(oracle.__file__).parent]
+    code, message, launched, later = oracle.run_json(code, *folders)
+    assert code != 0 and "cuModuleLoadDataEx" in message and "(900)" in message
+    assert (launched, later) == (0, 0)
 
 
 @pytest.mark.parametrize("maximize", [False, True], ids=["min", "max"])
@@ -162,7 +215,7 @@ def test_a_name_that_is_taken_is_told_at_first_use():
     import ctypes, json, sys
     import tensorflow as tf
     runtime = ctypes.CDLL(sys.argv[1])
-    assert runtime.runtime_take_name(b"HungarianAssignment", b"Host")
+    assert runtime.runtime_take_name(b"HungarianAssignment", b"Host", False)
     from hungarian_loss import linear_assignment
     cost = tf.constant([[4.0, 1.0], [2.0, 3.0]])
     assert linear_assignment(cost).row_to_col.numpy().tolist() == [1, 0]

@@ -3,6 +3,7 @@
 // with buffers of the caller's, a stream, and scratch memory that it counts.
 // For tests on machines with no GPU, where XLA itself compiles nothing for one.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -30,10 +31,19 @@ absl::Status TakeStatus(XLA_FFI_Error* error);
 
 namespace {
 
-// A call's scratch memory so far.
+// Scratch memory so far.
 int64_t allocations = 0;
 int64_t frees = 0;
 bool refuse = false;
+
+// What was given back: it may be somebody else's now. It stays allocated, and
+// full of one value, so that it shows who writes to it.
+struct Freed {
+  unsigned char* data;
+  size_t size;
+};
+std::vector<Freed> freed;
+constexpr unsigned char kSomebodyElses = 0xa5;
 
 XLA_FFI_Error* StreamGet(XLA_FFI_Stream_Get_Args* args) {
   args->stream = nullptr;  // The default stream.
@@ -53,7 +63,9 @@ XLA_FFI_Error* Allocate(XLA_FFI_DeviceMemory_Allocate_Args* args) {
 }
 
 XLA_FFI_Error* Free(XLA_FFI_DeviceMemory_Free_Args* args) {
-  std::free(args->data);
+  auto* const data = static_cast<unsigned char*>(args->data);
+  std::fill_n(data, args->size, kSomebodyElses);
+  freed.push_back({data, args->size});
   ++frees;
   return nullptr;
 }
@@ -96,10 +108,24 @@ EXPORT void runtime_counts(int64_t* allocated, int64_t* freed) {
   *freed = frees;
 }
 
+// Was scratch memory written to after it was given back? Forgets about it.
+EXPORT bool runtime_wrote_to_freed_scratch() {
+  bool wrote = false;
+  for (const auto& [data, size] : freed) {
+    wrote |= std::any_of(data, data + size, [](unsigned char byte) {
+      return byte != kSomebodyElses;
+    });
+    std::free(data);
+  }
+  freed.clear();
+  return wrote;
+}
+
 EXPORT void runtime_refuse_scratch(bool value) { refuse = value; }
 
 // Registers another handler by that name, which the op's then cannot have.
-EXPORT bool runtime_take_name(const char* target, const char* platform) {
+EXPORT bool runtime_take_name(const char* target, const char* platform,
+                              bool recordable) {
   const std::string_view name(target);
   const std::string_view on(platform);
   XLA_FFI_Handler_Register_Args args{};
@@ -107,6 +133,9 @@ EXPORT bool runtime_take_name(const char* target, const char* platform) {
   args.name = {name.data(), name.size()};
   args.platform = {on.data(), on.size()};
   args.bundle = {nullptr, nullptr, nullptr, DoNothing};
+  if (recordable) {
+    args.traits = XLA_FFI_HANDLER_TRAITS_COMMAND_BUFFER_COMPATIBLE;
+  }
   return xla::ffi::TakeStatus(
              xla::ffi::GetXlaFfiApi()->XLA_FFI_Handler_Register(&args))
       .ok();

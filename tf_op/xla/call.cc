@@ -68,13 +68,14 @@ absl::Status CheckBuffer(const AnyBuffer& buffer, const char* name,
 }  // namespace
 
 absl::Status RegisterXlaCall(absl::string_view platform,
-                             XLA_FFI_Handler_Bundle bundle,
-                             XLA_FFI_Handler_Traits traits) {
+                             XLA_FFI_Handler* execute) {
   const absl::Status registered =
       xla::ffi::TakeStatus(xla::ffi::Ffi::RegisterStaticHandler(
           xla::ffi::GetXlaFfiApi(),
           std::string_view(kXlaCallTarget.data(), kXlaCallTarget.size()),
-          std::string_view(platform.data(), platform.size()), bundle, traits));
+          std::string_view(platform.data(), platform.size()),
+          XLA_FFI_Handler_Bundle{nullptr, nullptr, nullptr, execute},
+          /*traits=*/0));
   if (registered.ok()) return registered;
   return absl::FailedPreconditionError(absl::StrCat(
       "HungarianAssignment cannot be compiled by XLA for ", platform,

@@ -27,9 +27,9 @@ const absl::Status& CudaCallRegistration() noexcept;
 
 // ---- For the handlers ----
 
+// For when the program runs; none of our handlers has traits.
 absl::Status RegisterXlaCall(absl::string_view platform,
-                             XLA_FFI_Handler_Bundle bundle,
-                             XLA_FFI_Handler_Traits traits);
+                             XLA_FFI_Handler* execute);
 
 xla::ffi::Error ToXlaError(const absl::Status& status);
 

@@ -2,8 +2,10 @@
 // same launch as the GPU kernel, on XLA's stream, with scratch memory of XLA's
 // allocator. Compiled without CUDA.
 //
-// Nothing here waits for the device, and the same call always launches the same
-// kernels, so XLA may record it into a command buffer (a CUDA graph).
+// XLA may not record it into a command buffer (a CUDA graph), so the handler
+// has no traits: a recording is replayed after scratch memory was given back,
+// the first call loads a module, and an empty batch would record nothing.
+// Nothing here waits for the device.
 
 #include <cstddef>
 #include <cstdint>
@@ -111,8 +113,7 @@ XLA_FFI_DEFINE_HANDLER(kHandler, Handle,
                            .RemainingArgs()
                            .RemainingRets()
                            .Attr<bool>("maximize")
-                           .Attr<bool>("validate"),
-                       {ffi::Traits::kCmdBufferCompatible});
+                           .Attr<bool>("validate"));
 
 // While the library is loaded.
 [[maybe_unused]] const absl::Status& registered = CudaCallRegistration();
@@ -120,11 +121,8 @@ XLA_FFI_DEFINE_HANDLER(kHandler, Handle,
 }  // namespace
 
 const absl::Status& CudaCallRegistration() noexcept {
-  static const absl::Status status = WithoutExceptions([] {
-    return RegisterXlaCall(
-        "CUDA", XLA_FFI_Handler_Bundle{nullptr, nullptr, nullptr, kHandler},
-        XLA_FFI_HANDLER_TRAITS_COMMAND_BUFFER_COMPATIBLE);
-  });
+  static const absl::Status status =
+      WithoutExceptions([] { return RegisterXlaCall("CUDA", kHandler); });
   return status;
 }
 

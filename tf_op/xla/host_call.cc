@@ -98,10 +98,8 @@ XLA_FFI_DEFINE_HANDLER(kHandler, Handle,
 }  // namespace
 
 const absl::Status& HostCallRegistration() noexcept {
-  static const absl::Status status = WithoutExceptions([] {
-    return RegisterXlaCall(
-        "Host", XLA_FFI_Handler_Bundle{nullptr, nullptr, nullptr, kHandler}, 0);
-  });
+  static const absl::Status status =
+      WithoutExceptions([] { return RegisterXlaCall("Host", kHandler); });
   return status;
 }
 

@@ -1,0 +1,17 @@
+"""Which device the op must run on. All else is TensorFlow's choice, or the user's."""
+
+import contextlib
+from typing import Any
+
+import tensorflow as tf
+
+# The longest side of a problem that the kernels for GPUs can solve.
+MOST_ON_GPU = 4096
+
+
+def able_device(cost: Any, validate: bool) -> contextlib.AbstractContextManager[Any]:
+    """Where a GPU cannot do what is asked for, the CPU; this costs a copy of ``cost``. Sides known only when run are not looked at."""
+    sides = [size for size in cost.shape[-2:] if size is not None] if cost.shape.rank is not None else []
+    if validate or max(sides, default=0) > MOST_ON_GPU:
+        return tf.device("/CPU:0")
+    return contextlib.nullcontext()
