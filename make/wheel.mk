@@ -10,7 +10,7 @@ WHEEL_BUILDS := $(TENSORFLOWS:%=wheel-build-%)
 WHEEL_TOOLS := $(WHEEL)/tools
 WHEEL_STAGE := $(WHEEL)/stage
 
-.PHONY: wheel wheel-test $(WHEEL_BUILDS)
+.PHONY: wheel sdist wheel-test release $(WHEEL_BUILDS)
 
 wheel: $(WHEEL_BUILDS) $(WHEEL_TOOLS)/.complete ## build one wheel in build/wheel/dist, with an op for each of TENSORFLOWS
 	rm -rf $(WHEEL_STAGE) $(WHEEL)/unrepaired $(WHEEL)/dist
@@ -23,6 +23,13 @@ wheel: $(WHEEL_BUILDS) $(WHEEL_TOOLS)/.complete ## build one wheel in build/whee
 	PATH=$(abspath $(WHEEL_TOOLS)/bin):$$PATH auditwheel repair --strip --exclude 'libtensorflow*' \
 	  --wheel-dir $(WHEEL)/dist $(WHEEL)/unrepaired/*.whl
 	$(WHEEL_TOOLS)/bin/python tests/wheel/report.py $(WHEEL)/dist/*.whl
+
+# For a TensorFlow that the wheel has no build for. Made of a clean copy: no leftovers, and nothing that git does not hold.
+sdist: $(WHEEL_TOOLS)/.complete ## make a source distribution in build/wheel/sdist, of what is committed
+	rm -rf $(WHEEL)/source $(WHEEL)/sdist
+	mkdir -p $(WHEEL)/source
+	git archive HEAD | tar -x -C $(WHEEL)/source
+	$(WHEEL_TOOLS)/bin/python -m build --sdist --no-isolation --outdir $(WHEEL)/sdist $(WHEEL)/source > $(WHEEL)/sdist.log
 
 # By the rules of build.mk, from an environment with that TensorFlow and no more. They share cargo's folder, one at a time, so that what
 # does not depend on TensorFlow is compiled once.
@@ -44,7 +51,10 @@ $(WHEEL_TOOLS)/.complete: python_shim/wheel_requirements.txt
 # A bare environment for each TensorFlow and each Python; so many at a time.
 WHEEL_TEST_JOBS ?= 2
 
-wheel-test: wheel $(LINKING)/tensorflow.pc ## install the wheel beside each TensorFlow and on each Python, try it, and print a table
+wheel-test: wheel sdist $(LINKING)/tensorflow.pc ## install the wheel beside each TensorFlow and on each Python, try it, and print a table
 	cargo build --quiet --locked --package hungarian-fit-points
 	$(BIN)/python tests/wheel/matrix.py $(WHEEL)/dist/*.whl target/debug/fit_points $(WHEEL)/test $(TENSORFLOWS) \
-	  --other $(OTHER_TENSORFLOW) --jobs $(WHEEL_TEST_JOBS)
+	  --other $(OTHER_TENSORFLOW) --sdist $(WHEEL)/sdist/*.tar.gz --jobs $(WHEEL_TEST_JOBS)
+
+release: wheel-test ## check that all versions agree, build and try everything, and print checksums; docs/releasing.md
+	$(WHEEL_TOOLS)/bin/python tests/wheel/release.py $(WHEEL)/dist/*.whl $(WHEEL)/sdist/*.tar.gz

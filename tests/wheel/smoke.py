@@ -1,4 +1,4 @@
-"""The installed wheel beside one TensorFlow: does everything that it is there for work at all?
+"""The installed package beside one TensorFlow: does everything that it is there for work at all?
 
 Usage: python -I smoke.py TENSORFLOW_VERSION FIT_POINTS
 
@@ -21,12 +21,13 @@ from hungarian_loss import detection
 
 
 def check_what_is_installed(version: str) -> None:
-    """It is the wheel that is tested, with the library for this TensorFlow."""
+    """It is the installed package that is tested, with the library for this TensorFlow."""
     assert tf.__version__ == version, f"TensorFlow is {tf.__version__}, expected {version}"
     package = pathlib.Path(hungarian_loss.__file__).resolve()
     assert package.is_relative_to(pathlib.Path(sys.prefix).resolve()), f"{package} is not from this environment"
     library = pathlib.Path(hungarian_loss.op_library_path())
-    assert library.parent.name == version, f"{library} is not the one for TensorFlow {version}"
+    built_for = (library.parent / "_tensorflow_version.txt").read_text(encoding="utf-8").strip()
+    assert built_for == version, f"{library} is for TensorFlow {built_for}, not {version}"
     # Above everything that was ever published under the name.
     assert int(importlib.metadata.version("hungarian-loss").split(".")[0]) >= 2
 
