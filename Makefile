@@ -38,7 +38,7 @@ test: lint-quick build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc ## run all t
 	$(MAKE) test-twin
 	$(MAKE) test-gpu-path
 	$(MAKE) test-tracking
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 # How much faster than others: ratios from one interleaved run. Then what matching adds to a training step, on one thread and on
 # TensorFlow's own choice; types, masks and threads; criteria of detectors.

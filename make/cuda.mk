@@ -1,6 +1,6 @@
 ##@ CUDA (only gpu-check needs a GPU)
 
-.PHONY: ptx test-ptx test-twin twin-steps test-gpu-path gpu-check
+.PHONY: ptx test-ptx test-twin twin-sample twin-parity twin-races twin-bounds twin-steps test-gpu-path gpu-check
 
 # A CUDA toolkit is not needed: NVRTC and ptxas come from PyPI when they are first asked for.
 CUDA_TOOLS := build/cuda-tools
@@ -28,13 +28,23 @@ BUILD_TWIN_PROGRAM = CARGO_TARGET_DIR=target cargo build --locked --quiet --prof
 UNDER = setarch -R env LD_PRELOAD=$$($(CXX) -print-file-name=lib$(1).so) TSAN_OPTIONS=halt_on_error=1 \
   ASAN_OPTIONS=detect_leaks=0
 
-test-twin: $(TWIN)/libtwin-70.so $(TWIN)/libtwin-80.so $(TWIN)/libtwin-tsan.so $(TWIN)/libtwin-asan.so ## run the CUDA kernels' source on the CPU: results, races, bounds, mutants
+# Each run has one thread.
+test-twin: ## run the CUDA kernels' source on the CPU: results, races, bounds, mutants
 	$(BUILD_TWIN_PROGRAM)
-	$(TWIN_PROGRAM) $(TWIN)/libtwin-70.so sample
-	$(TWIN_PROGRAM) $(TWIN)/libtwin-80.so parity
-	$(call UNDER,tsan) $(TWIN_PROGRAM) $(TWIN)/libtwin-tsan.so sample
-	$(call UNDER,asan) $(TWIN_PROGRAM) $(TWIN)/libtwin-asan.so sample
+	$(MAKE) --jobs 2 --output-sync=target twin-parity twin-sample twin-races twin-bounds
 	$(PYTHON) cuda/twin/mutants.py $(TWIN_PROGRAM)
+
+twin-sample: $(TWIN)/libtwin-70.so ## the part of test-twin that runs kernels as older devices do
+	$(TWIN_PROGRAM) $< sample
+
+twin-parity: $(TWIN)/libtwin-80.so ## the part that holds newer devices' answers to the CPU's
+	$(TWIN_PROGRAM) $< parity
+
+twin-races: $(TWIN)/libtwin-tsan.so ## the part under ThreadSanitizer
+	$(call UNDER,tsan) $(TWIN_PROGRAM) $< sample
+
+twin-bounds: $(TWIN)/libtwin-asan.so ## the part under AddressSanitizer
+	$(call UNDER,asan) $(TWIN_PROGRAM) $< sample
 
 twin-steps: $(TWIN)/libtwin-80.so ## count the steps that the kernels take for some shapes
 	$(BUILD_TWIN_PROGRAM)
@@ -64,7 +74,7 @@ COMPILE_STAND_IN = mkdir -p $(@D) && $(CXX) -std=c++17 -g -O2 -Wall -Wextra -Wer
 
 test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(XLA_RUNTIME) $(NO_DRIVER) $(OLD_DRIVER) $(GPU_CHECK) ## test the way from TensorFlow to the kernels, with a stand-in for the driver
 	LD_LIBRARY_PATH=$(abspath $(dir $(STAND_IN_DRIVER))) HUNGARIAN_STAND_IN_CUDA=1 HUNGARIAN_GPU_PATH=$(abspath $(GPU_PATH)) \
-	  HUNGARIAN_GPU_CHECK=$(abspath $(GPU_CHECK)) $(BIN)/python -m pytest tests/gpu
+	  HUNGARIAN_GPU_CHECK=$(abspath $(GPU_CHECK)) $(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/gpu
 
 $(STAND_IN_DRIVER): tests/gpu/stand_in_driver.cc $(DRIVER_TWIN)
 	$(COMPILE_STAND_IN) -I. $< -o $@ -Wl,-soname,libcuda.so.1 -Wl,-z,defs \
