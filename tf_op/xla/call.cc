@@ -69,12 +69,13 @@ absl::Status CheckBuffer(const AnyBuffer& buffer, const char* name,
 
 absl::Status RegisterXlaCall(absl::string_view platform,
                              XLA_FFI_Handler* execute) {
+  XLA_FFI_Handler_Bundle handlers{};
+  handlers.execute = execute;
   const absl::Status registered =
       xla::ffi::TakeStatus(xla::ffi::Ffi::RegisterStaticHandler(
           xla::ffi::GetXlaFfiApi(),
           std::string_view(kXlaCallTarget.data(), kXlaCallTarget.size()),
-          std::string_view(platform.data(), platform.size()),
-          XLA_FFI_Handler_Bundle{nullptr, nullptr, nullptr, execute},
+          std::string_view(platform.data(), platform.size()), handlers,
           /*traits=*/0));
   if (registered.ok()) return registered;
   return absl::FailedPreconditionError(absl::StrCat(
