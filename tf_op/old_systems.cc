@@ -12,7 +12,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <ios>
 #include <new>
+#include <sstream>
 
 // The first glibc of this processor.
 #if defined(__x86_64__)
@@ -100,6 +102,21 @@ void __wrap__ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE(
 // std::__throw_bad_array_new_length, new in GCC 11.
 [[noreturn]] void __wrap__ZSt28__throw_bad_array_new_lengthv() {
   throw std::bad_array_new_length();
+}
+
+// Constructors of streams over strings without an argument, new in GCC 9. `at`
+// is where the stream is to be.
+void __wrap__ZNSt7__cxx1118basic_stringstreamIcSt11char_traitsIcESaIcEEC1Ev(
+    void* at) {
+  new (at) std::stringstream(std::ios_base::in | std::ios_base::out);
+}
+void __wrap__ZNSt7__cxx1119basic_ostringstreamIcSt11char_traitsIcESaIcEEC1Ev(
+    void* at) {
+  new (at) std::ostringstream(std::ios_base::out);
+}
+void __wrap__ZNSt7__cxx1119basic_istringstreamIcSt11char_traitsIcESaIcEEC1Ev(
+    void* at) {
+  new (at) std::istringstream(std::ios_base::in);
 }
 
 }  // extern "C"
