@@ -11,6 +11,9 @@ use anyhow::{Context, ensure};
 /// Names the Python whose TensorFlow the shim is built for.
 const PYTHON: &str = "HUNGARIAN_PYTHON";
 
+/// Names the folder of that TensorFlow for another processor, which flags.py then takes the headers from.
+const TENSORFLOW: &str = "HUNGARIAN_TENSORFLOW";
+
 const SHIM_SOURCES: [&str; 7] = [
     "op.cc",
     "shape_rule.cc",
@@ -32,6 +35,7 @@ fn main() -> anyhow::Result<()> {
     println!("cargo::rerun-if-changed=src/cuda/bridge.rs");
     println!("cargo::rerun-if-changed=tf_op");
     println!("cargo::rerun-if-env-changed={PYTHON}");
+    println!("cargo::rerun-if-env-changed={TENSORFLOW}");
 
     let with_cuda = env::var_os("CARGO_FEATURE_CUDA").is_some();
     let bridges = ["src/op/bridge.rs", "src/cuda/bridge.rs"];
