@@ -13,7 +13,10 @@ from elftools.elf.elffile import ELFFile
 
 # TensorFlow brings its own; every Linux that the tag names has the others.
 TENSORFLOW = {"libtensorflow_framework.so.2", "libtensorflow_cc.so.2"}
-SYSTEM = {"ld-linux-x86-64.so.2", "libc.so.6", "libgcc_s.so.1", "libm.so.6", "libstdc++.so.6"}
+SYSTEM = {"libc.so.6", "libgcc_s.so.1", "libm.so.6", "libstdc++.so.6"}
+
+# By the processor in the wheel's name: what its shared objects say that they are for, and its loader.
+PROCESSORS = {"x86_64": ("EM_X86_64", "ld-linux-x86-64.so.2"), "aarch64": ("EM_AARCH64", "ld-linux-aarch64.so.1")}
 
 # What a system of 2018 has, RHEL 8: glibc 2.28 and the libraries of GCC 8. More would be refused there, whatever the wheel's name says.
 OLD_SYSTEM = {"GLIBC": (2, 28), "GLIBCXX": (3, 4, 25), "CXXABI": (1, 3, 11), "GCC": (7, 0, 0)}
@@ -53,6 +56,11 @@ def main() -> None:
     wheel = pathlib.Path(sys.argv[1])
     megabytes = wheel.stat().st_size / 1e6
     print(f"{wheel.name}: {megabytes:.2f} MB")
+    tag = re.search(r"-py3-none-manylinux_(\d+)_(\d+)_(x86_64|aarch64)\.whl$", wheel.name)
+    if tag is None:
+        sys.exit("error: its name does not say which glibc and which processor it needs")
+    named_glibc = int(tag[1]), int(tag[2])
+    machine, loader = PROCESSORS[tag[3]]
     glibc, wrong = [], []
     if megabytes > MOST_MEGABYTES:
         wrong.append(f"it has {megabytes:.1f} MB, expected at most {MOST_MEGABYTES}")
@@ -62,6 +70,8 @@ def main() -> None:
                 continue
             content = archive.read(name)
             library = ELFFile(io.BytesIO(content))
+            if library["e_machine"] != machine:
+                wrong.append(f"{name} is for {library['e_machine']}, expected {machine}")
             asked = floors(library)
             glibc.append(asked["GLIBC"])
             said = ", ".join(f"{family} {dotted(version)}" for family, version in sorted(asked.items()))
@@ -71,14 +81,12 @@ def main() -> None:
                 if version > most:
                     wrong.append(f"{name} asks for {family}_{dotted(version)}, more than {dotted(most) or 'none'}")
             wrong += [f"{name} exports {symbol}" for symbol in exports(library)]
-            wrong += [f"{name} needs {other}" for other in sorted(needs(library) - TENSORFLOW - SYSTEM)]
+            wrong += [f"{name} needs {other}" for other in sorted(needs(library) - TENSORFLOW - SYSTEM - {loader})]
             wrong += [f"{name} does not need {other}" for other in sorted(TENSORFLOW - needs(library))]
     if not glibc:
         wrong.append("it holds no shared object")
-    else:
-        tag = re.search(r"-py3-none-manylinux_(\d+)_(\d+)_x86_64\.whl$", wheel.name)
-        if tag is None or tuple(map(int, tag.groups())) < max(glibc):
-            wrong.append(f"its name does not say that it needs glibc {dotted(max(glibc))}")
+    elif named_glibc < max(glibc):
+        wrong.append(f"its name does not say that it needs glibc {dotted(max(glibc))}")
     if wrong:
         sys.exit("\n".join(f"error: {line}" for line in wrong))
     print(
