@@ -156,16 +156,37 @@ mod tests {
         );
     }
 
-    /// What hosts were seen to have: denormals flushed, another rounding, exceptions that trap.
+    /// What hosts were seen to have: denormals flushed, another rounding, exceptions that trap, flags that are up.
     #[cfg(target_arch = "x86_64")]
-    #[test]
-    fn any_host_gets_its_environment_back_and_nothing_of_it_is_felt() {
+    fn hosts(own: control::Environment) -> Vec<control::Environment> {
         const FLUSH: u32 = 1 << 15 | 1 << 6;
         const UPWARD: u32 = 2 << 13;
         const MASKS: u32 = 0x1f80;
+        vec![own | FLUSH, own | UPWARD, own & !MASKS, own | 0x3f]
+    }
+
+    /// The same in FPCR and FPSR, and that every NaN becomes the default one. Traps stay 0 on processors that have none.
+    #[cfg(target_arch = "aarch64")]
+    fn hosts((control, flags): control::Environment) -> Vec<control::Environment> {
+        const FLUSH: u64 = 1 << 24;
+        const UPWARD: u64 = 1 << 22;
+        const TRAPS: u64 = 0x1f << 8;
+        const DEFAULT_NAN: u64 = 1 << 25;
+        vec![
+            (control | FLUSH, flags),
+            (control | UPWARD, flags),
+            (control | TRAPS, flags),
+            (control | DEFAULT_NAN, flags),
+            (control, flags | 0x1f),
+        ]
+    }
+
+    #[test]
+    fn any_host_gets_its_environment_back_and_nothing_of_it_is_felt() {
         let own = control::read();
-        for host in [own | FLUSH, own | UPWARD, own & !MASKS, own | 0x3f] {
+        for host in hosts(own) {
             control::write(host);
+            let host = control::read();
             let (doubled, rounded, invalid) = {
                 let _guard = DefaultEnvironment::on_this_thread();
                 let doubled = black_box(f32::from_bits(3)) * black_box(2.0);
