@@ -1,6 +1,10 @@
-//! Each operation of the vectors, at each level of this processor, does to each lane what it does to plain arrays.
+//! Each operation of the vectors, at each level of this processor, does to each lane what it does to plain arrays, and raises the
+//! inexact flag where that does.
+
+use std::hint::black_box;
 
 use hungarian_loss::number::arithmetic::Arithmetic;
+use hungarian_loss::number::environment::Exactness;
 use hungarian_loss::simd::level::Level;
 use hungarian_loss::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, Work};
 use hungarian_loss::simd::portable::PortableVectors;
@@ -216,6 +220,180 @@ fn all_levels_do_the_same() {
             for (got, expected) in got.iter().zip(&expected) {
                 assert_eq!(got, expected, "{level:?}");
             }
+        }
+    }
+}
+
+/// Which operations rounded, in order, by name.
+#[derive(Default)]
+struct Roundings(Vec<(&'static str, bool)>);
+
+impl Roundings {
+    /// Does an operation on numbers that the compiler must not know before the flag is lowered.
+    #[inline(always)]
+    fn log<I, O>(&mut self, name: &'static str, mut input: I, operation: impl FnOnce(&I) -> O) {
+        let exactness = Exactness::watch();
+        let mut output = operation(black_box(&mut input));
+        self.0.push((name, !exactness.held(&mut output)));
+    }
+}
+
+/// A whole number most of the time, so that a vector of them often goes through an operation without rounding.
+fn draw_mostly_whole(random: &mut Random) -> f64 {
+    match random.one_in(20) {
+        true => draw(random),
+        false => random.index(100) as f64,
+    }
+}
+
+#[inline(always)]
+fn log_roundings_of_lanes<L: Lanes<W>, const W: usize>(
+    lanes: L,
+    random: &mut Random,
+    log: &mut Roundings,
+) {
+    for _ in 0..2000 {
+        let [x, y, z, w] =
+            std::array::from_fn(|_| draw_lanes::<L::Number, W>(random, draw_mostly_whole));
+        let inputs = [x, y, z, w];
+        macro_rules! log {
+            ($name:literal, |$a:ident, $b:ident| $operation:expr) => {
+                log.log(
+                    $name,
+                    inputs,
+                    #[inline(always)]
+                    |inputs| {
+                        let ($a, $b) = (lanes.load(&inputs[0]), lanes.load(&inputs[1]));
+                        $operation
+                    },
+                );
+            };
+        }
+        log!("subtract", |a, b| read(lanes, lanes.subtract(a, b)));
+        log!("smaller", |a, b| read(lanes, lanes.smaller(a, b)));
+        log!("larger", |a, b| read(lanes, lanes.larger(a, b)));
+        log!("larger_magnitude", |a, b| {
+            read(lanes, lanes.larger_magnitude(a, b))
+        });
+        log!("equal", |a, b| lanes.equal(a, b));
+        log!("below", |a, b| lanes.below(a, b));
+        log!("where_less", |a, b| {
+            read(lanes, lanes.where_less(a, b, b, a))
+        });
+        log!("least", |a, _b| lanes.least(a));
+        let chosen = random.below(1 << W);
+        log!("pack", |a, _b| read(lanes, lanes.pack(a, chosen)));
+        log.log(
+            "load_f32",
+            draw_lanes(random, draw_mostly_whole),
+            #[inline(always)]
+            |costs| read(lanes, lanes.load_f32(costs)),
+        );
+        let costs = draw_lanes(random, draw_mostly_whole);
+        log.log(
+            "load_f64",
+            costs,
+            #[inline(always)]
+            |costs| read(lanes, lanes.load_f64(costs)),
+        );
+        log.log(
+            "load_part_f64",
+            costs,
+            #[inline(always)]
+            |costs| read(lanes, lanes.load_part_f64(costs, 3)),
+        );
+    }
+}
+
+#[inline(always)]
+fn log_roundings_lane_wise<L: LaneWise>(lanes: L, random: &mut Random, log: &mut Roundings) {
+    for _ in 0..2000 {
+        let inputs: [[f64; DOUBLES]; 2] =
+            std::array::from_fn(|_| draw_lanes(random, draw_mostly_whole));
+        macro_rules! log {
+            ($name:literal, |$a:ident, $b:ident| $operation:expr) => {
+                log.log(
+                    $name,
+                    inputs,
+                    #[inline(always)]
+                    |inputs| {
+                        let ($a, $b) = (lanes.load(&inputs[0]), lanes.load(&inputs[1]));
+                        $operation
+                    },
+                );
+            };
+        }
+        log!("less", |a, b| lanes.bits(lanes.less(a, b)));
+        log!("at_most", |a, b| lanes.bits(lanes.at_most(a, b)));
+        log!("select", |a, b| read(
+            lanes,
+            lanes.select(lanes.less(a, b), a, b)
+        ));
+        log!("add", |a, b| read(lanes, lanes.add(a, b)));
+        log!("store_f32", |a, _b| {
+            let mut singles = [0.0; DOUBLES];
+            lanes.store_f32(a, &mut singles);
+            singles
+        });
+        let rows: [[f64; DOUBLES]; DOUBLES] = std::array::from_fn(|row| inputs[row % 2]);
+        log.log(
+            "transpose_to_f32",
+            rows,
+            #[inline(always)]
+            |rows| lanes.transpose_to_f32(std::array::from_fn(|row| lanes.load(&rows[row]))),
+        );
+        log.log(
+            "transpose_f64",
+            rows,
+            #[inline(always)]
+            |rows| {
+                lanes
+                    .transpose_f64(rows.each_ref())
+                    .map(|row| read(lanes, row))
+            },
+        );
+        let singles = rows.map(|row| row.map(|number| number as f32));
+        log.log(
+            "transpose_f32",
+            singles,
+            #[inline(always)]
+            |rows| {
+                lanes
+                    .transpose_f32(rows.each_ref())
+                    .map(|row| read(lanes, row))
+            },
+        );
+    }
+}
+
+/// Operations on vectors of both types, and whether they rounded.
+struct FlagsOfOperations;
+
+impl Work for FlagsOfOperations {
+    type Output = Roundings;
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) -> Roundings {
+        let (mut random, mut log) = (Random::new(3), Roundings::default());
+        log_roundings_of_lanes::<_, DOUBLES>(vectors.doubles(), &mut random, &mut log);
+        log_roundings_of_lanes::<_, SINGLES>(vectors.singles(), &mut random, &mut log);
+        log_roundings_lane_wise(vectors.doubles(), &mut random, &mut log);
+        log
+    }
+}
+
+#[test]
+fn all_levels_raise_the_inexact_flag_alike() {
+    let expected = FlagsOfOperations.run(PortableVectors).0;
+    for name in ["subtract", "add", "load_f64", "store_f32"] {
+        let rounded = |which| expected.contains(&(name, which));
+        assert!(rounded(true) && rounded(false), "{name} is tried both ways");
+    }
+    for level in Level::all() {
+        let got = level.run(FlagsOfOperations).0;
+        assert_eq!(got.len(), expected.len());
+        for (index, (got, expected)) in got.iter().zip(&expected).enumerate() {
+            assert_eq!(got, expected, "operation {index}, {level:?}");
         }
     }
 }
