@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use common::{Owned, solve_batch_at};
 use half::{bf16, f16};
 use hungarian_loss::batch::Solvable;
@@ -153,8 +155,12 @@ fn draw<T: Cost>(random: &mut Random, from: impl Fn(f64) -> T) -> Vec<Owned<T>> 
         .collect()
 }
 
-/// Holds the answers to a batch to the same bits at each level, alone and in another order; and to their certificates.
-fn hold<T: Solvable<Real = U> + Sync, U: Real + Into<f64>>(batch: &[Owned<T>], roundoff: f64) {
+/// Holds the answers to a batch to the same bits at each level, alone and in another order; and to their certificates. Returns
+/// them in bits.
+fn hold<T: Solvable<Real = U> + Sync, U: Real + Into<f64>>(
+    batch: &[Owned<T>],
+    roundoff: f64,
+) -> Vec<(Vec<u64>, Vec<i32>)> {
     let solve = |level, batch: &[Owned<T>]| -> Vec<_> {
         let (answers, _) = solve_batch_at::<T, U>(level, batch);
         answers.iter().map(bits).collect()
@@ -185,6 +191,21 @@ fn hold<T: Solvable<Real = U> + Sync, U: Real + Into<f64>>(batch: &[Owned<T>], r
         answers.reverse();
         assert_eq!(answers, expected, "backwards, {level:?}");
     }
+    expected
+}
+
+/// Of all answers of a test, to be compared with those of another kind of processor: `make test-arm64` does.
+#[derive(Default)]
+struct Digest(DefaultHasher);
+
+impl Digest {
+    fn add(&mut self, answers: &[(Vec<u64>, Vec<i32>)]) {
+        answers.hash(&mut self.0);
+    }
+
+    fn print(self, of: &str) {
+        println!("\ndigest of the answers, {of}: {:016x}", self.0.finish());
+    }
 }
 
 fn hold_many<T: Solvable<Real = U> + Sync, U: Real + Into<f64>>(
@@ -194,9 +215,11 @@ fn hold_many<T: Solvable<Real = U> + Sync, U: Real + Into<f64>>(
 ) {
     println!("levels of this processor: {:?}", Level::all());
     let mut random = Random::new(seed);
+    let mut digest = Digest::default();
     for _ in 0..200 {
-        hold::<T, U>(&draw(&mut random, from), roundoff);
+        digest.add(&hold::<T, U>(&draw(&mut random, from), roundoff));
     }
+    digest.print(std::any::type_name::<T>());
 }
 
 #[test]
@@ -220,6 +243,7 @@ fn halves_are_the_same_everywhere() {
 #[test]
 fn long_searches_in_wide_problems_are_the_same_everywhere() {
     let mut random = Random::new(0x2545_f491_4f6c_dd1d);
+    let mut digest = Digest::default();
     // The last is wide enough for f64, and has rows enough for f32 to lead.
     for (rows, cols) in [(24, 2049), (40, 2500), (33, 4100), (290, 2240)] {
         let far: Vec<_> = (0..2 * cols).map(|_| random.uniform()).collect();
@@ -234,13 +258,20 @@ fn long_searches_in_wide_problems_are_the_same_everywhere() {
                 whole[at] = step + random.index(2) as f64;
                 near_ties[at] = 1.0 + step / 8.0 + random.uniform() / (1u64 << 20) as f64;
                 let (a, b) = (&near[2 * row..][..2], &far[2 * col..][..2]);
-                euclidean[at] = (a[0] - b[0]).hypot(a[1] - b[1]);
+                let (x, y) = (a[0] - b[0], a[1] - b[1]);
+                // Not `hypot`, which libraries of mathematics round in different ways.
+                euclidean[at] = (x * x + y * y).sqrt();
             }
         }
         for cost in [whole, near_ties, euclidean] {
             let singles = cost.iter().map(|&cost| cost as f32).collect();
-            hold::<f32, f32>(&[Owned::new(rows, cols, singles)], F32_ROUNDOFF);
-            hold::<f64, f64>(&[Owned::new(rows, cols, cost)], F64_ROUNDOFF);
+            let singles = [Owned::new(rows, cols, singles)];
+            digest.add(&hold::<f32, f32>(&singles, F32_ROUNDOFF));
+            digest.add(&hold::<f64, f64>(
+                &[Owned::new(rows, cols, cost)],
+                F64_ROUNDOFF,
+            ));
         }
     }
+    digest.print("wide problems");
 }
