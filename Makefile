@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-include make/names.mk make/build.mk make/bench.mk make/nuclei.mk make/tracking.mk make/hosts.mk make/hygiene.mk make/cuda.mk make/wheel.mk make/docs.mk
+include make/names.mk make/build.mk make/bench.mk make/nuclei.mk make/tracking.mk make/hosts.mk make/hygiene.mk make/cuda.mk make/wheel.mk make/arm64.mk make/docs.mk
 
 ##@ Every day
 

@@ -10,7 +10,7 @@ $(VENV)/.complete: $(REQUIREMENTS) pyproject.toml
 # The shared object, and the static library that it is linked from: solver, bridge and TensorFlow shim.
 $(OP): Cargo.toml Cargo.lock build.rs $(RUST_SOURCES) $(wildcard cuda/*.ptx) $(OP_SOURCES) $(wildcard tf_op/*.map tf_op/*.txt) \
   tf_op/flags.py tf_op/build_op.py $(VENV)/.complete
-	$(BIN)/python tf_op/build_op.py $@ --target-dir $(TARGET) --features $(FEATURES)
+	$(BIN)/python tf_op/build_op.py $@ --target-dir $(TARGET) --features $(FEATURES) $(BUILD_OPTIONS)
 
 $(ARCHIVE): $(OP)
 

@@ -8,21 +8,26 @@ OTHER_TENSORFLOW := 2.15.1
 WHEEL := build/wheel
 WHEEL_BUILDS := $(TENSORFLOWS:%=wheel-build-%)
 WHEEL_TOOLS := $(WHEEL)/tools
-WHEEL_STAGE := $(WHEEL)/stage
 
 .PHONY: wheel sdist wheel-test release $(WHEEL_BUILDS)
 
 wheel: $(WHEEL_BUILDS) $(WHEEL_TOOLS)/.complete ## build one wheel in build/wheel/dist, with an op for each of TENSORFLOWS
-	rm -rf $(WHEEL_STAGE) $(WHEEL)/unrepaired $(WHEEL)/dist
-	mkdir -p $(WHEEL_STAGE)/$(PACKAGE)/_builds
-	cp --parents -t $(WHEEL_STAGE) LICENSE README.md pyproject.toml setup.py tf_op/backend.py tf_op/build_op.py \
-	  $$(find $(PACKAGE) -name '*.py' -o -name py.typed)
-	cp -r $(TENSORFLOWS:%=$(WHEEL)/builds/%) $(WHEEL_STAGE)/$(PACKAGE)/_builds
-	$(WHEEL_TOOLS)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-	  --wheel-dir $(WHEEL)/unrepaired $(WHEEL_STAGE)
-	PATH=$(abspath $(WHEEL_TOOLS)/bin):$$PATH auditwheel repair --strip --exclude 'libtensorflow*' \
-	  --wheel-dir $(WHEEL)/dist $(WHEEL)/unrepaired/*.whl
-	$(WHEEL_TOOLS)/bin/python tests/wheel/report.py $(WHEEL)/dist/*.whl
+	$(call PACK_WHEEL,$(WHEEL),,)
+
+# The ops in a folder's `builds` become a wheel in its `dist`. For another processor than this one there are variables for pip, and a folder
+# with that processor's `strip` and a colon.
+define PACK_WHEEL
+rm -rf $(1)/stage $(1)/unrepaired $(1)/dist
+mkdir -p $(1)/stage/$(PACKAGE)/_builds
+cp --parents -t $(1)/stage LICENSE README.md pyproject.toml setup.py tf_op/backend.py tf_op/build_op.py \
+  $$(find $(PACKAGE) -name '*.py' -o -name py.typed)
+cp -r $(TENSORFLOWS:%=$(1)/builds/%) $(1)/stage/$(PACKAGE)/_builds
+$(2) $(WHEEL_TOOLS)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+  --wheel-dir $(1)/unrepaired $(1)/stage
+PATH=$(abspath $(WHEEL_TOOLS)/bin):$(3)$$PATH auditwheel repair --strip --exclude 'libtensorflow*' \
+  --wheel-dir $(1)/dist $(1)/unrepaired/*.whl
+$(WHEEL_TOOLS)/bin/python tests/wheel/report.py $(1)/dist/*.whl
+endef
 
 # For a TensorFlow that the wheel has no build for. Made of a clean copy: no leftovers, and nothing that git does not hold.
 sdist: $(WHEEL_TOOLS)/.complete ## make a source distribution in build/wheel/sdist, of what is committed

@@ -33,7 +33,7 @@ def test_documents_name_targets_that_exist() -> None:
     text = "\n".join(document.read_text(encoding="utf-8") for document in documents)
     named = {
         target
-        for line in re.findall(r"(?:^|`)make((?: +[a-z][a-z-]*)+)", text, re.MULTILINE)
+        for line in re.findall(r"(?:^|`)make((?: +[a-z][a-z0-9-]*)+)", text, re.MULTILINE)
         for target in line.split()
     }
     assert "test" in named
