@@ -67,6 +67,7 @@ STAND_IN_DRIVER := $(GPU_PATH)/driver/libcuda.so.1
 HOST_DEVICE := $(GPU_PATH)/host_device.so
 XLA_RUNTIME := $(GPU_PATH)/xla_runtime.so
 GPU_CHECK := build/gpu_check/gpu-check
+GPU_BATCH := build/gpu_check/gpu-batch
 # A library of that name which is no driver, and a driver that knows next to nothing.
 NO_DRIVER := $(GPU_PATH)/no_driver/libcuda.so.1
 OLD_DRIVER := $(GPU_PATH)/old_driver/libcuda.so.1
@@ -105,3 +106,7 @@ $(GPU_CHECK): Cargo.toml Cargo.lock $(RUST_SOURCES) $(wildcard cuda/*.ptx bench/
 	CARGO_TARGET_DIR=target cargo build --locked --profile test --package hungarian-gpu-check
 	@mkdir -p $(@D)
 	objcopy --strip-debug target/debug/gpu-check $@
+
+# One batch on whichever GPU there is; the simulator's commands run it.
+$(GPU_BATCH): $(GPU_CHECK)
+	objcopy --strip-debug target/debug/gpu-batch $@
