@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-include make/names.mk make/build.mk make/bench.mk make/nuclei.mk make/tracking.mk make/hosts.mk make/hygiene.mk make/cuda.mk make/wheel.mk make/arm64.mk make/docs.mk
+include make/names.mk make/build.mk make/bench.mk make/nuclei.mk make/tracking.mk make/hosts.mk make/hygiene.mk make/cuda.mk make/sim.mk make/wheel.mk make/arm64.mk make/docs.mk
 
 ##@ Every day
 
@@ -37,6 +37,9 @@ test: lint-quick build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc ## run all t
 	$(MAKE) test-ptx
 	$(MAKE) test-twin
 	$(MAKE) test-gpu-path
+	$(MAKE) sim-check
+	$(MAKE) test-sim-cycles
+	$(MAKE) test-sim
 	$(MAKE) test-tracking
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 

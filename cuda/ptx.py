@@ -1,8 +1,9 @@
 """Compiles the kernels to PTX with NVRTC, and tabulates what they take of each device.
 
 ``ptx.py TOOLS`` writes cuda/assignment_70.ptx, cuda/assignment_80.ptx and cuda/resources.md; ``ptx.py TOOLS --check`` fails
-where the two checked-in files are not what the source gives. TOOLS is where the wheels of NVRTC and of ptxas have
-been installed (see the Makefile). Neither needs a GPU or a CUDA toolkit.
+where the two checked-in files are not what the source gives. ``ptx.py TOOLS --line-info FOLDER OUTPUT`` compiles the kernels in
+FOLDER, a copy of cuda/, for the newest devices, with line numbers, which change no instruction. TOOLS is where the wheels of NVRTC
+and of ptxas have been installed (see make/cuda.mk). Neither needs a GPU or a CUDA toolkit.
 """
 
 import argparse
@@ -44,9 +45,9 @@ class Nvrtc:
             ctypes.CDLL(str(builtins), mode=ctypes.RTLD_GLOBAL)
         self._library = ctypes.CDLL(str(library))
 
-    def compile(self, architecture: int) -> str:
-        source = FOLDER / "assignment.cu"
-        headers = sorted(FOLDER.glob("*.h"))
+    def compile(self, architecture: int, folder: pathlib.Path = FOLDER, more_options: tuple[str, ...] = ()) -> str:
+        source = folder / "assignment.cu"
+        headers = sorted(folder.glob("*.h"))
         contents = (ctypes.c_char_p * len(headers))(*[header.read_bytes() for header in headers])
         names = (ctypes.c_char_p * len(headers))(*[header.name.encode() for header in headers])
         program = ctypes.c_void_p()
@@ -55,7 +56,7 @@ class Nvrtc:
                 ctypes.byref(program), source.read_bytes(), source.name.encode(), len(headers), contents, names
             )
         )
-        options = [f"--gpu-architecture=compute_{architecture}", *OPTIONS]
+        options = [f"--gpu-architecture=compute_{architecture}", *OPTIONS, *more_options]
         c_options = (ctypes.c_char_p * len(options))(*[option.encode() for option in options])
         code = self._library.nvrtcCompileProgram(program, len(options), c_options)
         log = self._text(program, "ProgramLog")
@@ -155,8 +156,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tools", type=pathlib.Path)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--line-info", nargs=2, type=pathlib.Path, metavar=("FOLDER", "OUTPUT"))
     arguments = parser.parse_args()
     compiler = Nvrtc(arguments.tools)
+    if arguments.line_info:
+        folder, output = arguments.line_info
+        output.write_text(compiler.compile(max(ARCHITECTURES), folder, ("--generate-line-info",)))
+        return
     for architecture in ARCHITECTURES:
         ptx = without_blank_lines(compiler.compile(architecture))
         path = path_of(architecture)
