@@ -42,7 +42,7 @@ sim-profile: $(SIM_DRIVER) $(GPU_BATCH) ## print simulated cycles by function of
 
 test-sim: $(SIM_DRIVER) $(GPU_BATCH) $(VENV)/.complete ## test the simulator itself
 	$(SIM_FETCH_TOOLS)
-	$(BIN)/python -m pytest tests/sim
+	$(BIN)/python -m pytest -rs tests/sim
 
 test-sim-cycles: $(SIM_DRIVER) $(GPU_BATCH) ## compare simulated cycles with those on record
 	$(SIM_FETCH_TOOLS)

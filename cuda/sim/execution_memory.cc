@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "execution.h"
+#include "memory.h"
 
 namespace sim {
 
@@ -117,6 +118,25 @@ Done Execution::CopyToShared() {
   }
   w_.uncommitted_copies = std::max(w_.uncommitted_copies, done.time);
   return done;
+}
+
+void Execution::CommitCopies() {
+  w_.copies.push_back(std::max(w_.uncommitted_copies, t_));
+  w_.uncommitted_copies = 0;
+}
+
+void Execution::AwaitCopies() {
+  // SB0, n: until at most n commits are on their way.
+  if (in_.text.find("SB0") == string::npos)
+    Die("not done: %s", in_.text.c_str());
+  const size_t left = in_.o[1].immediate;
+  while (w_.copies.size() > left) {
+    if (w_.copies.front() > w_.next) {
+      w_.next = w_.copies.front();
+      w_.next_reason = kL2;
+    }
+    w_.copies.pop_front();
+  }
 }
 
 // [p,] d, [address], value; CAS: [p,] d, [address], compare, value. RED gives

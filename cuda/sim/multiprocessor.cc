@@ -177,7 +177,8 @@ void Multiprocessor::Step(Warp* w, u64 t) {
     default:
       g.pc = pc + 1;
       if (active != 0) {
-        done = Execution({kernel_, launch_, &memory, w, in, active, t}).Run();
+        done = Execution({kernel_, launch_, &memory, w, in, active, t, done})
+                   .Run();
       } else if (in.op == Op::kLoad || in.op == Op::kStore) {
         done.time = t + 2;
       }
