@@ -27,6 +27,7 @@ enum Result : int {
   kInvalidValue = 1,
   kOutOfMemory = 2,
   kInvalidContext = 201,
+  kNoBinary = 209,
   kInvalidPtx = 218,
   kNotFound = 500,
   kLaunchOutOfResources = 701,
@@ -43,6 +44,8 @@ constexpr Named kNames[] = {
     {kInvalidValue, "CUDA_ERROR_INVALID_VALUE", "invalid argument"},
     {kOutOfMemory, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
     {kInvalidContext, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
+    {kNoBinary, "CUDA_ERROR_NO_BINARY_FOR_GPU",
+     "no kernel image is available for execution on the device"},
     {kInvalidPtx, "CUDA_ERROR_INVALID_PTX", "a PTX JIT compilation failed"},
     {kNotFound, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
     {kLaunchOutOfResources, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES",
@@ -79,17 +82,22 @@ std::mutex launch_mutex;
 double device_milliseconds = 0;                // that the device has worked
 constexpr double kLaunchMilliseconds = 0.002;  // what each launch adds to that
 
-int Load(LoadedModule** loaded, const void* image, string* log) {
+int LoadModule(LoadedModule** loaded, const void* image, string* log) {
   if (context_stack.empty()) return kInvalidContext;
   auto module = std::make_unique<LoadedModule>();
   const string other = EnvText("SIM_PTX");
-  module->module.ptx =
-      other.empty() ? string(static_cast<const char*>(image)) : ReadFile(other);
-  const bool is_compiled = Compile(&module->module);
+  const Loaded outcome =
+      other.empty() ? Load(static_cast<const char*>(image), &module->module)
+                    : Load(ReadFile(other).c_str(), &module->module);
   *log = module->module.log;
-  if (!is_compiled) {
-    std::fprintf(stderr, "simulator: ptxas: %s", log->c_str());
-    return kInvalidPtx;
+  switch (outcome) {
+    case Loaded::kForAnotherGpu:
+      return kNoBinary;
+    case Loaded::kRefused:
+      std::fprintf(stderr, "simulator: ptxas: %s", log->c_str());
+      return kInvalidPtx;
+    case Loaded::kYes:
+      break;
   }
   *loaded = module.release();
   return kSuccess;
@@ -215,7 +223,7 @@ EXPORT int cuCtxSynchronize() { return kSuccess; }
 
 EXPORT int cuModuleLoadData(LoadedModule** module, const void* image) {
   string log;
-  return Load(module, image, &log);
+  return LoadModule(module, image, &log);
 }
 
 // The logs are ptxas's: what it tells where it succeeds, its complaints where
@@ -226,7 +234,7 @@ EXPORT int cuModuleLoadDataEx(LoadedModule** module, const void* image,
   constexpr int kInfoLog = 3, kInfoLogSize = 4, kErrorLog = 5,
                 kErrorLogSize = 6;
   string log;
-  const int result = Load(module, image, &log);
+  const int result = LoadModule(module, image, &log);
   const auto fill = [&](int buffer, int size, const string& text) {
     char* to = nullptr;
     void** length = nullptr;

@@ -1,16 +1,15 @@
-// Runs ptxas and nvdisasm, keeps what they made, and reads a kernel's needs
-// from the cubin (an ELF file) and from ptxas's words.
+// Runs ptxas and nvdisasm, keeps what they made, and puts a kernel together.
 
 #include "module.h"
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 
+#include "cubin.h"
 #include "listing.h"
 
 namespace sim {
@@ -37,6 +36,35 @@ void WriteFile(const string& path, const string& content) {
 
 string Quoted(const string& path) { return "'" + path + "'"; }
 
+// Where what is made of an image is kept, but for the ending.
+string CachePath(const string& image) {
+  u64 hash = 1469598103934665603ull;
+  for (char c : image) hash = (hash ^ static_cast<u8>(c)) * 1099511628211ull;
+  char stem[64];
+  std::snprintf(stem, sizeof stem, "/%016llx_%d",
+                static_cast<unsigned long long>(hash), TheGpu().cc);
+  const string folder = EnvText("SIM_CACHE", "sim_cache");
+  string ignored;
+  if (!RunTool("mkdir -p " + Quoted(folder), &ignored))
+    Die("cannot make %s", folder.c_str());
+  return folder + stem;
+}
+
+// Whether ptxas took it; `module->log` has what it said.
+bool Compile(const string& ptx, const string& path, bool has_lines,
+             Module* module) {
+  const string ptx_path = path + ".ptx";
+  const string temporary = module->cubin_path + "." + std::to_string(getpid());
+  WriteFile(ptx_path, ptx);
+  const string command = Quoted(EnvText("SIM_PTXAS", "ptxas")) +
+                         " -v -arch=sm_" + std::to_string(TheGpu().cc) +
+                         (has_lines ? " -lineinfo" : "") + " -o " +
+                         Quoted(temporary) + " " + Quoted(ptx_path);
+  if (!RunTool(command, &module->log)) return false;
+  std::rename(temporary.c_str(), module->cubin_path.c_str());
+  return true;
+}
+
 }  // namespace
 
 string ReadFile(const string& path) {
@@ -45,131 +73,55 @@ string ReadFile(const string& path) {
   return string(std::istreambuf_iterator<char>(file), {});
 }
 
-bool Compile(Module* module) {
-  const bool has_lines = module->ptx.find("\t.loc") != string::npos ||
-                         module->ptx.find("\n.loc") != string::npos;
-  string flags = " -arch=sm_" + std::to_string(TheGpu().cc);
-  if (has_lines) flags += " -lineinfo";
-  u64 hash = 1469598103934665603ull;
-  for (char c : module->ptx + flags)
-    hash = (hash ^ static_cast<u8>(c)) * 1099511628211ull;
-  char stem[64];
-  std::snprintf(stem, sizeof stem, "/%016llx_%d",
-                static_cast<unsigned long long>(hash), TheGpu().cc);
-  const string folder = EnvText("SIM_CACHE", "sim_cache");
-  const string path = folder + stem;
+Loaded Load(const char* image, Module* module) {
+  const string cubin = Cubin::Copy(image);
+  if (!cubin.empty() && Cubin(cubin).Architecture() != TheGpu().cc)
+    return Loaded::kForAnotherGpu;
+  const string content = cubin.empty() ? string(image) : cubin;
+  const string path = CachePath(content);
+  const string log_path = path + ".log";
   module->cubin_path = path + ".cubin";
   module->sass_path = path + ".sass";
-  const string log_path = path + ".log";
-  string ignored;
-  if (!RunTool("mkdir -p " + Quoted(folder), &ignored))
-    Die("cannot make %s", folder.c_str());
-  if (!std::ifstream(module->sass_path)) {
-    const string ptx_path = path + ".ptx";
-    const string temporary =
-        module->cubin_path + "." + std::to_string(getpid());
-    WriteFile(ptx_path, module->ptx);
-    const string ptxas = Quoted(EnvText("SIM_PTXAS", "ptxas")) + " -v" + flags;
-    if (!RunTool(ptxas + " -o " + Quoted(temporary) + " " + Quoted(ptx_path),
-                 &module->log))
-      return false;
-    std::rename(temporary.c_str(), module->cubin_path.c_str());
-    const string nvdisasm = Quoted(EnvText("SIM_NVDISASM", "nvdisasm")) +
-                            " -c -hex " + (has_lines ? "-gi " : "");
-    string sass;
-    if (!RunTool(nvdisasm + Quoted(module->cubin_path), &sass))
-      Die("nvdisasm: %s", sass.c_str());
-    WriteFile(log_path, module->log);
-    WriteFile(module->sass_path, sass);
-  } else {
+  if (std::ifstream(module->sass_path)) {
     module->log = ReadFile(log_path);
+    return Loaded::kYes;
   }
-  return true;
+  const bool has_lines = content.find("\t.loc") != string::npos ||
+                         content.find("\n.loc") != string::npos;
+  if (!cubin.empty()) {
+    WriteFile(module->cubin_path, cubin);
+  } else if (!Compile(content, path, has_lines, module)) {
+    return Loaded::kRefused;
+  }
+  string sass;
+  const string nvdisasm = Quoted(EnvText("SIM_NVDISASM", "nvdisasm")) +
+                          " -c -hex " + (has_lines ? "-gi " : "");
+  if (!RunTool(nvdisasm + Quoted(module->cubin_path), &sass))
+    Die("nvdisasm: %s", sass.c_str());
+  WriteFile(log_path, module->log);
+  WriteFile(module->sass_path, sass);
+  return Loaded::kYes;
 }
 
 namespace {
 
-// Of a cubin, an ELF file.
-struct Section {
-  u64 offset, size;
-  bool has_bytes;
-};
-
-struct Cubin {
-  string bytes;
-  std::map<string, Section> sections;
-
-  explicit Cubin(const string& path) : bytes(ReadFile(path)) {
-    const auto header = Read<u64>(0x28);
-    const auto entry_size = Read<u16>(0x3a), count = Read<u16>(0x3c),
-               names_at = Read<u16>(0x3e);
-    const auto names = Read<u64>(header + names_at * entry_size + 24);
-    for (u64 i = 0; i < count; ++i) {
-      const u64 at = header + i * entry_size;
-      const string name = &bytes[names + Read<u32>(at)];
-      constexpr u32 kNoBits = 8;
-      sections[name] = {Read<u64>(at + 24), Read<u64>(at + 32),
-                        Read<u32>(at + 4) != kNoBits};
-    }
-  }
-
-  template <typename T>
-  T Read(u64 at) const {
-    T value;
-    if (at + sizeof value > bytes.size())
-      Die("a cubin ends at %zu", bytes.size());
-    std::memcpy(&value, &bytes[at], sizeof value);
-    return value;
-  }
-
-  const Section* Find(const string& name) const {
-    const auto found = sections.find(name);
-    return found == sections.end() ? nullptr : &found->second;
-  }
-};
-
-// Of the section .nv.info.<kernel>: attributes, each of a format, a name, and a
-// size or a value.
+// Of the section .nv.info.<kernel>.
 void ReadAttributes(const Cubin& cubin, const Section& section,
                     Kernel* kernel) {
-  constexpr u8 kSized = 4, kMaxThreads = 0x05, kParameter = 0x17;
-  for (u64 at = section.offset; at + 4 <= section.offset + section.size;) {
-    const auto format = cubin.Read<u8>(at), name = cubin.Read<u8>(at + 1);
-    const u64 size = format == kSized ? cubin.Read<u16>(at + 2) : 0;
-    if (format == kSized && name == kMaxThreads) {
+  constexpr u8 kMaxThreads = 0x05, kParameter = 0x17;
+  cubin.ForEachAttribute(section, [&](u8 name, u64 at) {
+    if (name == kMaxThreads)
       kernel->max_threads =
-          static_cast<int>(cubin.Read<u32>(at + 4) * cubin.Read<u32>(at + 8) *
-                           cubin.Read<u32>(at + 12));
-    } else if (format == kSized && name == kParameter) {
-      const auto ordinal = cubin.Read<u16>(at + 8);
-      if (kernel->parameters.size() <= ordinal)
-        kernel->parameters.resize(ordinal + 1);
-      kernel->parameters[ordinal] = {
-          cubin.Read<u16>(at + 10),
-          static_cast<int>(cubin.Read<u32>(at + 12) >> 18)};
-    }
-    at += 4 + size;
-  }
-}
-
-// Of ptxas's log: registers and stack of a thread, both with the functions that
-// the kernel calls.
-void ReadLog(const string& log, Kernel* kernel) {
-  const string begin = "Compiling entry function '" + kernel->name + "'";
-  const size_t at = log.find(begin);
-  if (at == string::npos) Die("ptxas did not mention %s", kernel->name.c_str());
-  const string part =
-      log.substr(at, log.find("Compiling entry function", at + 1) - at);
-  const auto number_before = [&](const char* words) {
-    const size_t end = part.find(words);
-    return end == string::npos
-               ? 0
-               : std::atoi(part.c_str() +
-                           part.find_last_not_of("0123456789", end - 1) + 1);
-  };
-  kernel->registers = number_before(" registers");
-  kernel->local_bytes = std::max(number_before(" bytes stack frame"),
-                                 number_before(" bytes cumulative stack size"));
+          static_cast<int>(cubin.Read<u32>(at) * cubin.Read<u32>(at + 4) *
+                           cubin.Read<u32>(at + 8));
+    if (name != kParameter) return;
+    const auto ordinal = cubin.Read<u16>(at + 4);
+    if (kernel->parameters.size() <= ordinal)
+      kernel->parameters.resize(ordinal + 1);
+    kernel->parameters[ordinal] = {
+        cubin.Read<u16>(at + 6),
+        static_cast<int>(cubin.Read<u32>(at + 8) >> 18)};
+  });
 }
 
 }  // namespace
@@ -177,9 +129,11 @@ void ReadLog(const string& log, Kernel* kernel) {
 std::unique_ptr<Kernel> LoadKernel(const Module& module, const string& name) {
   auto kernel = std::make_unique<Kernel>();
   kernel->name = name;
-  const Cubin cubin(module.cubin_path);
+  const Cubin cubin(ReadFile(module.cubin_path));
   if (cubin.Find(".text." + name) == nullptr) return nullptr;
-  ReadLog(module.log, kernel.get());
+  const Resources resources = cubin.ResourcesOf(name);
+  kernel->registers = resources.registers;
+  kernel->local_bytes = resources.local_bytes;
   if (const Section* shared = cubin.Find(".nv.shared." + name))
     kernel->static_shared = static_cast<int>(shared->size - SharedBegin());
   if (const Section* info = cubin.Find(".nv.info." + name))

@@ -12,14 +12,16 @@
 
 namespace sim {
 
-// What ptxas and nvdisasm made of a module.
+// Machine code, and nvdisasm's listing of it.
 struct Module {
-  string ptx, cubin_path, sass_path;
+  string cubin_path, sass_path;
   string log;  // ptxas's words
 };
 
-// Whether ptxas took it. `module->log` has what it said.
-bool Compile(Module* module);
+enum class Loaded { kYes, kRefused, kForAnotherGpu };
+
+// `image`: PTX, which ptxas compiles, or a cubin.
+Loaded Load(const char* image, Module* module);
 
 struct Kernel {
   string name;

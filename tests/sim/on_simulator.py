@@ -1,4 +1,4 @@
-"""A program for test_simulator.py: ``on_simulator.py PTX THREADS WORDS`` runs the kernel `test` on one block, in a process of its own,
+"""A program for test_simulator.py: ``on_simulator.py IMAGE THREADS WORDS`` runs the kernel `test` on one block, in a process of its own,
 as the simulator ends the process where something is wrong.
 
 The kernel is given the address of WORDS 32-bit words, word i of which is i. What is there afterwards is printed as JSON, with what the
@@ -18,20 +18,20 @@ ERROR_LOG_BUFFER, ERROR_LOG_BUFFER_SIZE_BYTES = 5, 6
 ATTRIBUTES = {"max_threads": 0, "shared_bytes": 1, "local_bytes": 3, "registers": 4}
 
 
-def load(driver: ctypes.CDLL, ptx: bytes) -> ctypes.c_void_p:
-    """The module; a refusal ends the program with the driver's log."""
+def load(driver: ctypes.CDLL, image: bytes) -> ctypes.c_void_p:
+    """The module of PTX or a cubin; a refusal ends the program with the driver's log."""
     log = ctypes.create_string_buffer(4096)
     module = ctypes.c_void_p()
     options = (ctypes.c_int * 2)(ERROR_LOG_BUFFER, ERROR_LOG_BUFFER_SIZE_BYTES)
     values = (ctypes.c_void_p * 2)(ctypes.addressof(log), len(log))
-    code = driver.cuModuleLoadDataEx(ctypes.byref(module), ptx, 2, options, values)
+    code = driver.cuModuleLoadDataEx(ctypes.byref(module), image, 2, options, values)
     if code != SUCCESS:
         sys.exit(f"cuModuleLoadDataEx returned {code}, and {values[1] or 0} bytes: {log.value.decode()}")
     return module
 
 
 def main() -> None:
-    ptx, threads, words = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    image, threads, words = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     driver = ctypes.CDLL(os.environ["HUNGARIAN_SIM_DRIVER"])
 
     def call(name: str, *arguments: object) -> None:
@@ -43,7 +43,7 @@ def main() -> None:
     call("cuInit", 0)
     call("cuDevicePrimaryCtxRetain", ctypes.byref(context), 0)
     call("cuCtxSetCurrent", context)
-    module = load(driver, pathlib.Path(ptx).read_bytes())
+    module = load(driver, pathlib.Path(image).read_bytes())
     call("cuModuleGetFunction", ctypes.byref(function), module, b"test")
     memory = (ctypes.c_uint32 * words)(*range(words))
     size = ctypes.c_size_t(ctypes.sizeof(memory))

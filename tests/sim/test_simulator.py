@@ -40,13 +40,21 @@ KERNEL = """
 """
 
 
-def run(folder, body, threads=32, words=32, shared=4, **settings):
-    """The ended program, with what it printed; the lines about the launch are in its stderr."""
+def write(folder, body, shared=4):
     path = folder / "kernel.ptx"
     path.write_text(KERNEL.format(body=body, shared=shared), encoding="utf-8")
+    return path
+
+
+def launch(folder, image, threads=32, words=32, **settings):
+    """The ended program, with what it printed; the lines about the launch are in its stderr."""
     environment = {**simulator.environment("a100", settings), "SIM_CACHE": str(folder / "cache")}
-    command = [sys.executable, pathlib.Path(__file__).parent / "on_simulator.py", path, str(threads), str(words)]
+    command = [sys.executable, pathlib.Path(__file__).parent / "on_simulator.py", image, str(threads), str(words)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def run(folder, body, shared=4, **options):
+    return launch(folder, write(folder, body, shared), **options)
 
 
 def said(ended):
@@ -151,6 +159,20 @@ def test_what_ptxas_refuses_is_in_the_log(tmp_path):
     assert ended.returncode != 0
     # CUDA_ERROR_INVALID_PTX
     assert "cuModuleLoadDataEx returned 218" in ended.stderr and "known instruction" in ended.stderr.split("218", 1)[1]
+
+
+def test_a_cubin_runs_on_the_gpu_that_it_is_for(tmp_path):
+    body, expected = ARITHMETIC["carry"]
+    ptx = write(tmp_path, body + "st.global.u32 [%mine], %a0;")
+    answers = {}
+    for architecture in ("sm_80", "sm_90"):
+        cubin = tmp_path / f"{architecture}.cubin"
+        subprocess.run([os.environ["SIM_PTXAS"], f"-arch={architecture}", ptx, "-o", cubin], check=True)
+        answers[architecture] = launch(tmp_path, cubin)
+    assert said(answers["sm_80"]) == said(launch(tmp_path, ptx))
+    assert said(answers["sm_80"])["memory"] == [expected(t) for t in range(32)]
+    # CUDA_ERROR_NO_BINARY_FOR_GPU
+    assert "cuModuleLoadDataEx returned 209" in answers["sm_90"].stderr
 
 
 CHASE = (
