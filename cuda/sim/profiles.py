@@ -10,21 +10,6 @@ import dataclasses
 import pathlib
 import re
 
-REASONS = [
-    "issue+fixed",
-    "shared",
-    "L1",
-    "L2",
-    "DRAM",
-    "shuffle",
-    "redux",
-    "convert/mufu",
-    "barrier",
-    "branch",
-    "fetch",
-    "port",
-    "other",
-]
 HELPER_FILES = {"team.h", "number.h", "platform.h", "parameters.h"}
 # Functions of fewer lines count for their caller, and those that only loop.
 LINES = 5
@@ -43,11 +28,11 @@ class Function:
 
 @dataclasses.dataclass
 class Instruction:
-    """What a line of the profile says: executions, cycles, and cycles by reason."""
+    """What a line of the profile says."""
 
     count: int
     cycles: int
-    reasons: list[int]
+    by_reason: collections.Counter[str]
     function: str
 
 
@@ -99,8 +84,11 @@ def read(profile: str, source: Source) -> dict[str, list[Instruction]]:
         if line.startswith("#kernel "):
             instructions = launches.setdefault(line.removeprefix("#kernel "), [])
             continue
-        _, _, count, cycles, reasons, _, _, where = line.split("\t")
-        by_reason = [int(number) for number in reasons.split(",")]
+        if line.startswith("#reasons "):
+            reasons = line.removeprefix("#reasons ").split(",")
+            continue
+        _, _, count, cycles, numbers, _, _, where = line.split("\t")
+        by_reason = collections.Counter(dict(zip(reasons, map(int, numbers.split(",")), strict=True)))
         instructions.append(Instruction(int(count), int(cycles), by_reason, source.function_at(where)))
     return launches
 
@@ -117,9 +105,9 @@ def tabulate(profile: str, folder: pathlib.Path) -> None:
         for name, own in sorted(by_function.items(), key=lambda item: -cycles[item[0]]):
             if cycles[name] * 200 < total:
                 continue
-            reasons = [sum(column) for column in zip(*(i.reasons for i in own), strict=True)]
-            most = sorted(zip(reasons, REASONS, strict=True), reverse=True)[:5]
-            shown = ", ".join(f"{reason} {100 * n / cycles[name]:.0f}%" for n, reason in most if n * 50 > cycles[name])
+            by_reason = sum((i.by_reason for i in own), collections.Counter())
+            most = [(reason, n) for reason, n in by_reason.most_common(5) if n * 50 > cycles[name]]
+            shown = ", ".join(f"{reason} {100 * n / cycles[name]:.0f}%" for reason, n in most)
             print(
                 f"  {name:18}{cycles[name]:11} cycles {100 * cycles[name] / total:5.1f}%"
                 f"{sum(i.count for i in own):10} instructions   {shown}"

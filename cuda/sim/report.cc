@@ -48,9 +48,9 @@ void WriteStatistics(const Kernel& kernel, const Launch& launch, int resident,
   if (file != stderr) std::fclose(file);
 }
 
-// A line for each instruction that was executed, with tabs between: address,
-// times by all warps, times by the first warps of blocks, cycles before it in
-// these, the same by reason, stall count, text, place in the source.
+// Tabs between: address, times by all warps, times by the first warps of
+// blocks, cycles before it in these, the same by reason, stall count, text,
+// place in the source.
 void WriteProfile(const Kernel& kernel, const Launch& launch,
                   const Totals& totals) {
   const string path = EnvText("SIM_PROFILE");
@@ -61,6 +61,9 @@ void WriteProfile(const Kernel& kernel, const Launch& launch,
   std::fprintf(file, "#kernel %s grid %u threads %u shared %u cycles %llu\n",
                kernel.name.c_str(), launch.grid, launch.threads,
                launch.dynamic_shared, Long{totals.cycles});
+  for (int r = 0; r < kReasons; ++r)
+    std::fprintf(file, "%s%s%s", r == 0 ? "#reasons " : "", kReasonNames[r],
+                 r + 1 < kReasons ? "," : "\n");
   for (size_t i = 0; i < totals.counts.size(); ++i) {
     if (totals.counts[i] == 0) continue;
     const Instruction& in = kernel.code[i];
