@@ -186,6 +186,7 @@ void Execution::MultiplyAdd() {
     SetInt(0, [&](int l) { return a[l] * b[l] + c[l] + (carry >> l & 1); });
     return;
   }
+  if (in_.x) Die("not done: %s", in_.text.c_str());
   const Lanes low = Raw(addend);
   Lanes high;
   if (addend.kind == Kind::kImmediate) {
