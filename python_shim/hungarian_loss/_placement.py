@@ -13,5 +13,6 @@ def able_device(cost: Any, validate: bool) -> contextlib.AbstractContextManager[
     """Where a GPU cannot do what is asked for, the CPU; this costs a copy of ``cost``. Sides known only when run are not looked at."""
     sides = [size for size in cost.shape[-2:] if size is not None] if cost.shape.rank is not None else []
     if validate or max(sides, default=0) > MOST_ON_GPU:
-        return tf.device("/CPU:0")
+        device: contextlib.AbstractContextManager[Any] = tf.device("/CPU:0")
+        return device
     return contextlib.nullcontext()

@@ -160,7 +160,7 @@ def test_a_program_of_the_cpu_runs_where_there_is_a_gpu(shape, options, wrap, la
     before = launches()
     answer = solved(cost)
     assert launches() == before
-    oracle.check_batch(cost, Assignment(*answer))
+    oracle.check_batch(cost, fetch(Assignment(*answer)))
 
 
 def test_all_else_runs_on_the_gpu(launches):
