@@ -234,7 +234,9 @@ fn f64_is_the_same_everywhere() {
 
 #[test]
 fn halves_are_the_same_everywhere() {
-    hold_many::<f16, f32>(0x8cb9_2ba7_2f3d_8dd7, F32_ROUNDOFF, f16::from_f64);
+    // By way of f32, as some processors convert and others do not.
+    let from = |cost| f16::from_f32(cost as f32);
+    hold_many::<f16, f32>(0x8cb9_2ba7_2f3d_8dd7, F32_ROUNDOFF, from);
     hold_many::<bf16, f32>(0xaef1_7502_b3d5_2d47, F32_ROUNDOFF, bf16::from_f64);
 }
 
