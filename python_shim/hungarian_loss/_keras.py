@@ -11,9 +11,8 @@ def why_not() -> str | None:
     legacy = os.environ.get("TF_USE_LEGACY_KERAS", "")
     if legacy.lower() in ("1", "true"):
         return f"the losses of hungarian_loss need Keras 3, and TF_USE_LEGACY_KERAS={legacy} asks for Keras 2; unset it"
-    try:
-        version = importlib.metadata.version("keras")
-    except importlib.metadata.PackageNotFoundError:
+    version = _installed()
+    if version is None:
         return "the losses of hungarian_loss need Keras 3, and keras is not installed; run `pip install keras`"
     if int(version.split(".")[0]) < 3:
         return f"the losses of hungarian_loss need Keras 3, got Keras {version}; run `pip install --upgrade keras`"
@@ -31,3 +30,13 @@ def why_not() -> str | None:
     if backend == "tensorflow":
         return None
     return f"the losses of hungarian_loss need Keras's tensorflow backend, got {backend!r}; {_CURE}"
+
+
+def _installed() -> str | None:
+    # The second one is what release candidates of TensorFlow bring.
+    for name in ("keras", "keras-nightly"):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
