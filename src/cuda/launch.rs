@@ -102,6 +102,26 @@ pub unsafe fn launch(
     batch: DeviceBatch,
     workspace: Workspace,
 ) -> Result<(), LaunchError> {
+    // SAFETY: the caller's promise.
+    unsafe { launch_in_turn(stream, costs, batch, workspace, || ()) }
+}
+
+/// The same, with `behind_each` called behind each launch of the plan: what it puts on the stream is before the next one.
+///
+/// # Errors
+///
+/// As [`launch`].
+///
+/// # Safety
+///
+/// As [`launch`].
+pub unsafe fn launch_in_turn(
+    stream: Stream,
+    costs: CostType,
+    batch: DeviceBatch,
+    workspace: Workspace,
+    mut behind_each: impl FnMut(),
+) -> Result<(), LaunchError> {
     if batch.problems == 0 {
         return Ok(());
     }
@@ -129,6 +149,7 @@ pub unsafe fn launch(
             // SAFETY: the kernels take `Parameters`; the batch is the caller's promise, and the workspace has the bytes
             // that the plan asks for, behind its first aligned address too: see above.
             unsafe { driver.launch(function, extent, stream, &parameters)? };
+            behind_each();
         }
         Ok(())
     })
