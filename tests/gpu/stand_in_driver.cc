@@ -12,6 +12,11 @@
 //   STAND_IN_CUDA_VERSION=11080 what cuDriverGetVersion says
 //   STAND_IN_CUDA_CAPABILITY=61 compute capability, 10·major + minor
 //   STAND_IN_CUDA_SEED=1        of the twin's schedules
+//   STAND_IN_CUDA_SPOIL=prove_half
+//                               this kernel leaves a wrong status of its first
+//                               problem
+//   STAND_IN_CUDA_HANG=prove_half
+//                               a launch of this kernel does not return
 //
 // Where the driver would refuse a call, so does this: no context, a kernel that
 // is not in the PTX, more shared memory than was asked for. Everything is done
@@ -31,6 +36,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cuda/twin/twin.h"
@@ -190,6 +196,9 @@ int Attribute(int attribute, int* value) {
     case 16:  // MULTIPROCESSOR_COUNT
       *value = 108;
       break;
+    case 38:  // L2_CACHE_SIZE
+      *value = 64 * 1024;
+      break;
     case 39:  // MAX_THREADS_PER_MULTIPROCESSOR
       *value = 2048;
       break;
@@ -220,11 +229,20 @@ thread_local std::vector<std::function<int()>> recorded;
 
 std::atomic<long long> launches{0};
 
+// Does the test want this of the kernel?
+bool IsOrdered(const char* variable, const Function& function) {
+  const char* const kernel = std::getenv(variable);
+  return kernel != nullptr && function.symbol == kernel;
+}
+
 int Launch(const Function& function, unsigned grid, unsigned threads,
            unsigned shared_bytes, const Parameters* parameters) {
   if (grid == 0 || threads == 0 || threads > 1024 ||
       shared_bytes > static_cast<unsigned>(function.shared_bytes)) {
     return kInvalidValue;
+  }
+  while (IsOrdered("STAND_IN_CUDA_HANG", function)) {
+    std::this_thread::sleep_for(std::chrono::hours(1));
   }
   static std::mutex mutex;
   static unsigned long long seed =
@@ -236,6 +254,9 @@ int Launch(const Function& function, unsigned grid, unsigned threads,
   const int result = twin_launch(function.symbol.c_str(), grid, threads,
                                  shared_bytes, parameters, seed++);
   _mm_setcsr(environment);
+  if (IsOrdered("STAND_IN_CUDA_SPOIL", function)) {
+    *reinterpret_cast<int32_t*>(parameters->batch.status) += 1;
+  }
   if (result == kTwinDone) return ++launches, kSuccess;
   std::fprintf(stderr, "stand-in CUDA: %s<<<%u, %u, %u>>> ended with %d\n",
                function.symbol.c_str(), grid, threads, shared_bytes, result);
@@ -405,6 +426,10 @@ EXPORT int cuModuleLoadDataEx(Module** module, const void* image,
   });
 }
 
+EXPORT int cuModuleLoadData(Module** module, const void* image) {
+  return cuModuleLoadDataEx(module, image, 0, nullptr, nullptr);
+}
+
 EXPORT int cuModuleGetFunction(Function** function, Module* module,
                                const char* symbol) {
   return Do("cuModuleGetFunction", true, [&] {
@@ -423,6 +448,22 @@ EXPORT int cuFuncSetAttribute(Function* function, int attribute, int value) {
     function->shared_bytes = value;
     return kSuccess;
   });
+}
+
+// Nothing was compiled for a device.
+EXPORT int cuFuncGetAttribute(int* value, int attribute,
+                              Function* /*function*/) {
+  return Do("cuFuncGetAttribute", true, [&] {
+    *value = attribute == 0 ? 1024 : 0;  // MAX_THREADS_PER_BLOCK
+    return kSuccess;
+  });
+}
+
+EXPORT int cuOccupancyMaxActiveBlocksPerMultiprocessor(
+    int* blocks, Function* /*function*/, int /*threads*/,
+    size_t /*shared_bytes*/) {
+  return Do("cuOccupancyMaxActiveBlocksPerMultiprocessor", true,
+            [&] { return *blocks = 1, kSuccess; });
 }
 
 EXPORT int cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y,
