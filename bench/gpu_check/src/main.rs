@@ -1,65 +1,47 @@
 //! On a real GPU: is every kernel right, and how fast is it? Needs NVIDIA's driver and nothing else; the PTX is in the program.
 //!
-//! Exits with 0 if all is right, 1 if not, 77 if there is no GPU to look at.
+//! `gpu-check --help` says what it can be asked, and how it exits.
 
+mod cases;
+mod check;
 mod device;
+mod findings;
+mod in_parts;
+mod kernels;
+mod options;
+mod timing;
+mod watchdog;
 
-use std::collections::BTreeSet;
+use std::env;
+use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
-use device::{Gpu, OnGpu};
-use half::{bf16, f16};
-use hungarian_loss::batch::Shape;
+use anyhow::Result;
+use cases::Case;
+use cudarc::driver::sys::CUdevice_attribute as Attribute;
+use device::Gpu;
+use findings::Findings;
 use hungarian_loss::cuda::driver::{Cause, Driver, DriverError};
-use hungarian_loss::cuda::launch::IMAGES;
-use hungarian_random::Random;
-use hungarian_twin::Batch;
-use hungarian_twin::parity::{FAMILIES, Family, Traits, compare, draw};
+use kernels::Kernels;
+use options::{Options, Request, USAGE};
+use watchdog::Watchdog;
 
+const MISUSED: u8 = 2;
 const SKIPPED: u8 = 77;
 
-/// Sizes for all families: both kinds of search, and where one gives way to the other.
-const SMALL: [(usize, usize); 14] = [
-    (1, 1),
-    (1, 7),
-    (7, 1),
-    (3, 3),
-    (8, 8),
-    (16, 16),
-    (20, 33),
-    (40, 12),
-    (64, 64),
-    (100, 100),
-    (127, 128),
-    (129, 128),
-    (131, 140),
-    (200, 90),
-];
-
-/// Sizes for a few families: beyond shared memory, and up to what the kernels take.
-const LARGE: [(usize, usize); 8] = [
-    (300, 300),
-    (300, 600),
-    (700, 300),
-    (1000, 1000),
-    (1025, 1030),
-    (3, 4096),
-    (4096, 5),
-    (2000, 2100),
-];
-
-/// Problems, rows, columns; and what torch-hungarian publishes for an A100, in ms.
-const TIMED: [(usize, usize, usize, Option<f32>); 5] = [
-    (32, 100, 100, None),
-    (208, 300, 100, Some(1.3)),
-    (208, 300, 300, Some(11.6)),
-    (208, 300, 600, Some(4.4)),
-    (4096, 16, 16, None),
-];
-
 fn main() -> ExitCode {
+    let options = match Options::parse(env::args_os().skip(1)) {
+        Ok(Request::Run(options)) => options,
+        Ok(Request::Help) => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(message) => {
+            eprint!("gpu-check: {message}\n\n{USAGE}");
+            return ExitCode::from(MISUSED);
+        }
+    };
     match Driver::get() {
         Ok(driver) => {
             let version = driver.version();
@@ -74,8 +56,8 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    match check_and_time() {
-        Ok(()) => ExitCode::SUCCESS,
+    match check_and_time(&options) {
+        Ok(status) => status,
         Err(error) => {
             println!("FAILED: {error:#}");
             ExitCode::FAILURE
@@ -93,169 +75,125 @@ fn is_without_gpu(error: &DriverError) -> bool {
     }
 }
 
-fn check_and_time() -> Result<()> {
+fn check_and_time(options: &Options) -> Result<ExitCode> {
     let mut gpu = Gpu::first()?;
-    let (major, minor) = gpu.capability()?;
-    println!("{}, compute capability {major}.{minor}", gpu.name()?);
+    gpu.uninitialized = options.uninitialized;
+    describe(&gpu)?;
     let is_stand_in = gpu.is_stand_in()?;
+    // Of a case that is asked for by name the stand-in does all.
+    let quick = options.quick || (is_stand_in && options.case.is_none());
+    let cases = match cases::select(options, quick) {
+        Ok(cases) => cases,
+        Err(message) => {
+            eprint!("gpu-check: {message}\n\n{USAGE}");
+            return Ok(ExitCode::from(MISUSED));
+        }
+    };
+    let findings = Findings::default();
+    let watchdog = Watchdog::start(options.patience, findings.clone());
+    let kernels = load(&gpu, &watchdog)?;
+    println!("{}", timing::LEGEND);
+    let all_run = run(&mut gpu, options, &kernels, &watchdog, &findings, &cases);
+    if all_run && options.takes_all() {
+        let missed: Vec<_> = kernels::all_names()
+            .difference(&gpu.launched)
+            .copied()
+            .collect();
+        match missed.is_empty() {
+            true => println!("all {} kernels were launched", gpu.launched.len()),
+            false => findings.add(format!("kernels that were not launched: {missed:?}")),
+        }
+    }
     if is_stand_in {
+        println!("**** THAT WAS NO GPU: times mean nothing ****");
+    }
+    if !findings.is_empty() {
+        findings.list();
+        return Ok(ExitCode::FAILURE);
+    }
+    println!("{} cases, all right", cases.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(gpu: &Gpu) -> Result<()> {
+    println!(
+        "{}, compute capability {}.{}, {} multiprocessors, {} bytes of L2 cache",
+        gpu.name()?,
+        gpu.attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
+        gpu.attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
+        gpu.attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
+        gpu.attribute(Attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)?,
+    );
+    if gpu.is_stand_in()? {
         println!(
             "**** THIS IS NO GPU but the stand-in of our tests: a small part is checked, and times mean nothing ****"
         );
     }
-    let start = Instant::now();
-    let mut checked = 0;
-    checked += check_type::<f32>(&mut gpu, is_stand_in)?;
-    checked += check_type::<f64>(&mut gpu, is_stand_in)?;
-    checked += check_type::<f16>(&mut gpu, is_stand_in)?;
-    checked += check_type::<bf16>(&mut gpu, is_stand_in)?;
+    Ok(())
+}
+
+fn load(gpu: &Gpu, watchdog: &Watchdog) -> Result<Kernels> {
+    announce("load: the driver compiles the kernels");
+    let watch = watchdog.watch("load");
+    let kernels = Kernels::load(gpu)?;
+    drop(watch);
     println!(
-        "{checked} problems as the CPU solves them, each proven, in {:.0} s",
-        start.elapsed().as_secs_f64()
+        "{:.3} s, or what reading them from the driver's own cache took | {}",
+        kernels.load_time.as_secs_f64(),
+        gpu.name()?
     );
-    let missed: Vec<_> = kernels().difference(&gpu.launched).copied().collect();
-    ensure!(
-        missed.is_empty(),
-        "kernels that were not launched: {missed:?}"
-    );
-    println!("all {} kernels were launched", gpu.launched.len());
-    time(&mut gpu, is_stand_in)?;
-    if is_stand_in {
-        println!("**** THAT WAS NO GPU: times mean nothing ****");
+    for kernel in kernels.attributes() {
+        let (name, attributes) = kernel?;
+        println!("  kernel | {name} | {attributes} | {}", gpu.name()?);
     }
-    Ok(())
+    Ok(kernels)
 }
 
-/// The kernels in the PTX.
-fn kernels() -> BTreeSet<&'static str> {
-    let entries = IMAGES
-        .into_iter()
-        .flat_map(|(_, ptx)| ptx.split(".entry ").skip(1));
-    entries
-        .filter_map(|entry| entry.split('(').next())
-        .map(str::trim)
-        .collect()
-}
-
-fn check_type<T: OnGpu>(gpu: &mut Gpu, is_sample: bool) -> Result<usize> {
-    let mut random = Random::new(11);
-    let mut checked = 0;
-    for (place, &(rows, cols)) in SMALL.iter().enumerate() {
-        for (index, family) in FAMILIES.into_iter().enumerate() {
-            if is_sample && (index + place) % FAMILIES.len() != 0 {
-                continue;
-            }
-            for variant in 0..if is_sample { 2 } else { 8 } {
-                let traits = Traits {
-                    forbids: random.one_in(3),
-                    masks: variant % 2 == 1,
-                    limit: variant % 4 >= 2,
-                    maximize: random.one_in(3),
-                    spoils: random.one_in(6),
-                };
-                let problems = 1 + random.index(if is_sample { 2 } else { 300 });
-                let shape = Shape {
-                    problems,
-                    rows,
-                    cols,
-                };
-                checked += hold::<T>(gpu, family, shape, traits, &mut random)?;
-            }
-        }
-    }
-    for &(rows, cols) in LARGE.iter().take(if is_sample { 1 } else { LARGE.len() }) {
-        for family in [Family::Uniform, Family::Line, Family::Whole] {
-            let traits = Traits {
-                forbids: random.one_in(4),
-                masks: random.one_in(2),
-                limit: random.one_in(3),
-                maximize: random.one_in(3),
-                spoils: false,
-            };
-            let shape = Shape {
-                problems: if is_sample { 1 } else { 3 },
-                rows,
-                cols,
-            };
-            checked += hold::<T>(gpu, family, shape, traits, &mut random)?;
-        }
-    }
-    for (problems, rows, cols) in [(0, 3, 3), (2, 0, 0), (2, 0, 4), (2, 4, 0)] {
-        let shape = Shape {
-            problems,
-            rows,
-            cols,
-        };
-        let traits = Traits {
-            forbids: false,
-            masks: false,
-            limit: false,
-            maximize: false,
-            spoils: false,
-        };
-        checked += hold::<T>(gpu, Family::Uniform, shape, traits, &mut random)?;
-    }
-    Ok(checked)
-}
-
-/// Solves a batch here and there, and twice here.
-fn hold<T: OnGpu>(
+/// Runs the cases; were all? Not if the GPU answers no more after one of them.
+fn run(
     gpu: &mut Gpu,
-    family: Family,
-    shape: Shape,
-    traits: Traits,
-    random: &mut Random,
-) -> Result<usize> {
-    let batch = draw::<T>(family, shape, traits, random);
-    let what = || {
-        format!(
-            "{} {family:?} {shape} {traits:?}",
-            std::any::type_name::<T>()
-        )
-    };
-    let solution = gpu.solve(&batch).with_context(what)?;
-    let again = gpu.solve(&batch).with_context(what)?;
-    ensure!(
-        solution.bits() == again.bits(),
-        "{}: the second answer differs",
-        what()
-    );
-    compare(&batch, &solution, &batch.solve_on_cpu()?).with_context(what)?;
-    Ok(shape.problems)
+    options: &Options,
+    kernels: &Kernels,
+    watchdog: &Watchdog,
+    findings: &Findings,
+    cases: &[Case],
+) -> bool {
+    for (place, case) in cases.iter().enumerate() {
+        let name = case.to_string();
+        announce(&name);
+        let start = Instant::now();
+        let ended = match case {
+            Case::Check(check) => check::run(gpu, watchdog, &name, check),
+            Case::Time(timed) => {
+                println!();
+                timing::run(gpu, kernels, watchdog, &name, timed, options.runs)
+            }
+        };
+        match ended {
+            Ok(()) => println!("right, {:.2} s", start.elapsed().as_secs_f64()),
+            Err(error) => {
+                println!("WRONG: {error:#}");
+                findings.add(format!("{name}: {error:#}"));
+                let watch = watchdog.watch(&name);
+                let is_alive = gpu.is_alive();
+                drop(watch);
+                if !is_alive {
+                    let left = cases.len() - place - 1;
+                    findings.add(format!(
+                        "the GPU answers no more: {left} cases were not run"
+                    ));
+                    println!("LOST: go on behind it with --after '{name}'");
+                    return false;
+                }
+            }
+        }
+    }
+    true
 }
 
-fn time(gpu: &mut Gpu, is_stand_in: bool) -> Result<()> {
-    println!();
-    println!("f32, uniform costs, all outputs; ms, median and best of the runs, by CUDA events");
-    println!("batch                 median     best   torch-hungarian on A100, as published");
-    for (problems, rows, cols, published) in TIMED {
-        let shape = Shape {
-            problems: if is_stand_in { 1 } else { problems },
-            rows,
-            cols,
-        };
-        let mut random = Random::new(3);
-        let count = shape.problems * rows * cols;
-        let cost = (0..count).map(|_| random.uniform() as f32).collect();
-        let batch = Batch::new(shape, cost);
-        let runs = if is_stand_in { 1 } else { 25 };
-        // The first ones warm up.
-        let mut times = gpu.time(&batch, runs)?;
-        times.drain(..times.len() / 5);
-        times.sort_by(f32::total_cmp);
-        compare(&batch, &gpu.solve(&batch)?, &batch.solve_on_cpu()?)?;
-        println!(
-            "{:18}{:10.3}{:9.3}   {}{}",
-            format!("{problems} x {rows} x {cols}"),
-            times[times.len() / 2],
-            times[0],
-            published.map_or("-".to_string(), |ms| format!("{ms}")),
-            if is_stand_in {
-                " (NO GPU: one problem, on the stand-in)"
-            } else {
-                ""
-            }
-        );
-    }
-    Ok(())
+/// Before anything is launched: whatever happens next, this has been said.
+fn announce(name: &str) {
+    print!("{name} ... ");
+    // What cannot be written is nothing that could be said better.
+    let _ = stdout().flush();
 }

@@ -4,6 +4,7 @@
 pub mod parity;
 
 use std::ffi::{CStr, CString, c_char, c_int, c_longlong, c_uint, c_ulonglong, c_void};
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -279,6 +280,28 @@ impl<T: Number> Batch<T> {
         }
     }
 
+    /// Some of the problems, as a batch of their own.
+    pub fn part(&self, problems: Range<usize>) -> Self {
+        let Shape { rows, cols, .. } = self.shape;
+        fn of<V: Clone>(all: &[V], is_uniform: bool, length: usize, part: &Range<usize>) -> Vec<V> {
+            match is_uniform {
+                true => all.to_vec(),
+                false => all[part.start * length..part.end * length].to_vec(),
+            }
+        }
+        Batch {
+            shape: Shape {
+                problems: problems.len(),
+                ..self.shape
+            },
+            cost: of(&self.cost, false, rows * cols, &problems),
+            row_mask: of(&self.row_mask, self.row_mask_is_uniform, rows, &problems),
+            col_mask: of(&self.col_mask, self.col_mask_is_uniform, cols, &problems),
+            cost_limit: of(&self.cost_limit, self.cost_limit_is_uniform, 1, &problems),
+            ..*self
+        }
+    }
+
     /// What the CPU answers.
     ///
     /// # Errors
@@ -372,6 +395,23 @@ impl<U: Real + Into<f64>> Solution<U> {
             row_duals: vec![number; problems * rows],
             col_duals: vec![number; problems * cols],
             status: vec![-77; problems],
+        }
+    }
+
+    /// The answers to some of the problems.
+    pub fn part(&self, shape: Shape, problems: Range<usize>) -> Self {
+        let Shape { rows, cols, .. } = shape;
+        let (of_rows, of_cols) = (
+            problems.start * rows..problems.end * rows,
+            problems.start * cols..problems.end * cols,
+        );
+        Solution {
+            total_cost: self.total_cost[problems.clone()].to_vec(),
+            row_to_col: self.row_to_col[of_rows.clone()].to_vec(),
+            col_to_row: self.col_to_row[of_cols.clone()].to_vec(),
+            row_duals: self.row_duals[of_rows].to_vec(),
+            col_duals: self.col_duals[of_cols].to_vec(),
+            status: self.status[problems].to_vec(),
         }
     }
 

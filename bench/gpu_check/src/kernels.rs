@@ -1,0 +1,128 @@
+//! The kernels as this GPU's driver compiles them: how long that takes, and what became of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{CString, c_int};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use cudarc::driver::result::{function, module};
+use cudarc::driver::sys::{self, CUdevice_attribute, CUfunction_attribute};
+use hungarian_loss::cuda::launch::IMAGES;
+use hungarian_loss::cuda::plan::Launch;
+
+use crate::device::Gpu;
+
+/// All kernels, in a module of their own that stays loaded.
+pub struct Kernels {
+    functions: BTreeMap<&'static str, sys::CUfunction>,
+    /// Until the driver had compiled them all.
+    pub load_time: Duration,
+}
+
+/// What the driver says of a kernel.
+pub struct Attributes {
+    registers: c_int,
+    shared: c_int,
+    local: c_int,
+    most_threads: c_int,
+}
+
+impl Kernels {
+    /// Has the driver compile what `launch` would load on this GPU.
+    pub fn load(gpu: &Gpu) -> Result<Self> {
+        let attribute = |attribute| gpu.attribute(attribute);
+        let capability = 10
+            * attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?
+            + attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+        let image = IMAGES
+            .into_iter()
+            .find(|&(from, _)| capability >= from as usize);
+        let (_, ptx) = image.context("the kernels are not made for a GPU as old as this")?;
+        let text = CString::new(ptx)?;
+        gpu.make_current()?;
+        let start = Instant::now();
+        // SAFETY: PTX is read up to the zero that ends it.
+        let module = unsafe { module::load_data(text.as_ptr().cast())? };
+        let mut functions = BTreeMap::new();
+        for name in names(ptx) {
+            // SAFETY: the module has just been loaded.
+            let function = unsafe { module::get_function(module, CString::new(name)?) };
+            functions.insert(name, function.context(name)?);
+        }
+        Ok(Kernels {
+            functions,
+            load_time: start.elapsed(),
+        })
+    }
+
+    /// Names, and what the driver says of them.
+    pub fn attributes(&self) -> impl Iterator<Item = Result<(&'static str, Attributes)>> {
+        self.functions.iter().map(|(&name, &function)| {
+            let attribute = |attribute| {
+                // SAFETY: the function's module stays loaded.
+                unsafe { function::get_function_attribute(function, attribute) }
+            };
+            let attributes = Attributes {
+                registers: attribute(CUfunction_attribute::CU_FUNC_ATTRIBUTE_NUM_REGS)?,
+                shared: attribute(CUfunction_attribute::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES)?,
+                local: attribute(CUfunction_attribute::CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES)?,
+                most_threads: attribute(
+                    CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK,
+                )?,
+            };
+            Ok((name, attributes))
+        })
+    }
+
+    /// Blocks of a launch that a multiprocessor holds at a time, as the driver counts them.
+    pub fn resident_blocks(&self, launch: &Launch) -> Result<c_int> {
+        let function = self.functions.get(launch.kernel);
+        let function = *function.context("no such kernel was loaded")?;
+        let (threads, shared) = (c_int::try_from(launch.threads)?, launch.shared_bytes);
+        let mut blocks = 0;
+        // SAFETY: the function's module stays loaded; the pointer is to a local.
+        unsafe {
+            function::set_function_attribute(
+                function,
+                CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                c_int::try_from(shared)?,
+            )?;
+            sys::cuOccupancyMaxActiveBlocksPerMultiprocessor(
+                &mut blocks,
+                function,
+                threads,
+                shared as usize,
+            )
+            .result()?;
+        }
+        Ok(blocks)
+    }
+}
+
+impl std::fmt::Display for Attributes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Attributes {
+            registers,
+            shared,
+            local,
+            most_threads,
+        } = self;
+        write!(
+            f,
+            "{registers} registers, {shared} bytes of static shared memory, {local} bytes of local memory, at most \
+             {most_threads} threads"
+        )
+    }
+}
+
+/// The kernels that any of the images has.
+pub fn all_names() -> BTreeSet<&'static str> {
+    IMAGES.into_iter().flat_map(|(_, ptx)| names(ptx)).collect()
+}
+
+fn names(ptx: &str) -> impl Iterator<Item = &str> {
+    let entries = ptx.split(".entry ").skip(1);
+    entries
+        .filter_map(|entry| entry.split('(').next())
+        .map(str::trim)
+}
