@@ -1,6 +1,6 @@
 ##@ CUDA (only gpu-check needs a GPU)
 
-.PHONY: ptx test-ptx test-twin twin-sample twin-parity twin-races twin-bounds twin-steps test-gpu-path gpu-check
+.PHONY: ptx test-ptx test-twin twin-sample twin-parity twin-races twin-bounds twin-steps test-gpu-path gpu-check gpu-package
 
 # A CUDA toolkit is not needed: NVRTC and ptxas come from PyPI when they are first asked for.
 CUDA_TOOLS := build/cuda-tools
@@ -68,14 +68,23 @@ HOST_DEVICE := $(GPU_PATH)/host_device.so
 XLA_RUNTIME := $(GPU_PATH)/xla_runtime.so
 GPU_CHECK := build/gpu_check/gpu-check
 GPU_BATCH := build/gpu_check/gpu-batch
+# The crate with the CUDA path and no TensorFlow, for C++ to link; its headers are beside it.
+GPU_ARCHIVE := build/gpu_check/libhungarian_loss.a
+GPU_PACKAGE := build/gpu_package.tar.gz
+# Its Triton kernel is timed beside ours; this version is Python alone.
+PEER := torch-linear-assignment==0.1.0
+# In which the shim of bench/gpu_check/on_gpu runs on the stand-in; what else it needs is in .venv.
+JAX := build/jax
+JAX_PINS := jax==0.10.2 jaxlib==0.10.2
 # A library of that name which is no driver, and a driver that knows next to nothing.
 NO_DRIVER := $(GPU_PATH)/no_driver/libcuda.so.1
 OLD_DRIVER := $(GPU_PATH)/old_driver/libcuda.so.1
 COMPILE_STAND_IN = mkdir -p $(@D) && $(CXX) -std=c++17 -g -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -shared
 
-test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(XLA_RUNTIME) $(NO_DRIVER) $(OLD_DRIVER) $(GPU_CHECK) ## test the way from TensorFlow to the kernels, with a stand-in for the driver
+test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(XLA_RUNTIME) $(NO_DRIVER) $(OLD_DRIVER) $(GPU_PACKAGE) $(JAX)/.complete ## test the way from TensorFlow to the kernels, with a stand-in for the driver
 	LD_LIBRARY_PATH=$(abspath $(dir $(STAND_IN_DRIVER))) HUNGARIAN_STAND_IN_CUDA=1 HUNGARIAN_GPU_PATH=$(abspath $(GPU_PATH)) \
-	  HUNGARIAN_GPU_CHECK=$(abspath $(GPU_CHECK)) $(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/gpu
+	  HUNGARIAN_GPU_CHECK=$(abspath $(GPU_CHECK)) HUNGARIAN_GPU_PACKAGE=$(abspath $(GPU_PACKAGE)) HUNGARIAN_JAX=$(abspath $(JAX)) \
+	  $(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/gpu
 
 $(STAND_IN_DRIVER): tests/gpu/stand_in_driver.cc $(DRIVER_TWIN)
 	$(COMPILE_STAND_IN) -I. $< -o $@ -Wl,-soname,libcuda.so.1 -Wl,-z,defs \
@@ -97,16 +106,39 @@ $(XLA_RUNTIME): tests/gpu/xla_runtime.cc $(VENV)/.complete
 	folder=$$($(BIN)/python -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("tensorflow").origin))') && \
 	$(COMPILE_STAND_IN) -isystem "$$folder/include" $< -o $@ -L"$$folder" -l:libtensorflow_framework.so.2 -l:libtensorflow_cc.so.2 -Wl,-z,defs
 
+$(JAX)/.complete: $(VENV)/.complete
+	rm -rf $(JAX)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --target $(JAX) $(JAX_PINS)
+	touch $@
+
 # On a machine with a GPU: is every kernel right there, and how fast? Needs cargo and a driver, no TensorFlow. The program
 # can also be copied to such a machine: it is all that is needed there.
 gpu-check: $(GPU_CHECK) ## check and time every kernel on a real GPU; exits with 77 where there is none
 	$(GPU_CHECK)
 
-$(GPU_CHECK): Cargo.toml Cargo.lock $(RUST_SOURCES) $(wildcard cuda/*.ptx bench/gpu_check/src/*.rs tests/twin/src/*.rs)
-	CARGO_TARGET_DIR=target cargo build --locked --profile test --package hungarian-gpu-check
-	@mkdir -p $(@D)
-	objcopy --strip-debug target/debug/gpu-check $@
+# The program, and the archive of the same build. Other builds put an archive of that name beside it, too, so it is taken at once.
+$(GPU_CHECK) $(GPU_ARCHIVE) &: Cargo.toml Cargo.lock build.rs $(RUST_SOURCES) $(wildcard cuda/*.ptx bench/gpu_check/src/*.rs tests/twin/src/*.rs)
+	CARGO_TARGET_DIR=target cargo build --locked --profile test --package hungarian-gpu-check --package hungarian-loss \
+	  --features hungarian-loss/cuda
+	@mkdir -p $(dir $(GPU_CHECK))include
+	objcopy --strip-debug target/debug/libhungarian_loss.a $(GPU_ARCHIVE)
+	cd target/cxxbridge && cp --dereference --parents rust/cxx.h $(addprefix hungarian-loss/src/,op/bridge.rs.h cuda/bridge.rs.h) \
+	  $(abspath $(dir $(GPU_CHECK))include)
+	objcopy --strip-debug target/debug/gpu-check $(GPU_CHECK)
 
 # One batch on whichever GPU there is; the simulator's commands run it.
 $(GPU_BATCH): $(GPU_CHECK)
 	objcopy --strip-debug target/debug/gpu-batch $@
+
+# Half an hour on a machine that has a GPU and no Rust: unpack it there, and start run_on_gpu.py.
+gpu-package: $(GPU_PACKAGE) ## make one archive of what a machine with a GPU needs for checks, times, profiles and JAX
+
+$(GPU_PACKAGE): $(GPU_CHECK) $(GPU_ARCHIVE) $(wildcard bench/gpu_check/on_gpu/*.*) $(VENV)/.complete
+	rm -rf build/gpu_package
+	mkdir -p build/gpu_package/peer
+	cp -r $(GPU_CHECK) $(GPU_ARCHIVE) $(dir $(GPU_CHECK))include $(wildcard bench/gpu_check/on_gpu/*.*) build/gpu_package
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-binary :all: \
+	  --dest build/gpu_package $(PEER)
+	tar --extract --gzip --strip-components=1 --directory build/gpu_package/peer --file build/gpu_package/torch_linear_assignment-*.tar.gz
+	rm build/gpu_package/torch_linear_assignment-*.tar.gz
+	tar --create --gzip --file $@ --directory build gpu_package

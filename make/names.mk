@@ -20,7 +20,7 @@ INSTALL_PACKAGE = $(BIN)/python -m pip install --quiet --disable-pip-version-che
 RUST_SOURCES := $(sort $(shell find src -name '*.rs')) cuda/parameters.h
 OP_SOURCES := $(sort $(shell find tf_op -name '*.cc' -o -name '*.h'))
 # What formatters and linters read.
-CPP_SOURCES := $(OP_SOURCES) tests/cpp/*.cc tests/gpu/*.cc cuda/*.cu cuda/*.h cuda/twin/*.cc cuda/twin/*.h cuda/sim/*.cc cuda/sim/*.h
+CPP_SOURCES := $(OP_SOURCES) tests/cpp/*.cc tests/gpu/*.cc bench/gpu_check/on_gpu/*.cc cuda/*.cu cuda/*.h cuda/twin/*.cc cuda/twin/*.h cuda/sim/*.cc cuda/sim/*.h
 PYTHON_SOURCES := python_shim docs/site setup.py tf_op tests examples bench cuda
 
 export HUNGARIAN_PYTHON := $(abspath $(BIN)/python)
