@@ -92,6 +92,9 @@ const SMALL: [(usize, usize); 14] = [
     (200, 90),
 ];
 
+/// Of a batch of those. With more, drawing them took longer than all else: minutes, on one thread.
+const MOST_PROBLEMS: usize = 100;
+
 /// Sizes for a few families: beyond shared memory, and up to what the kernels take.
 const LARGE: [(usize, usize); 8] = [
     (300, 300),
@@ -198,7 +201,11 @@ fn checks() -> impl Iterator<Item = Check> {
                     maximize: random.one_in(3),
                     spoils: random.one_in(6),
                 };
-                drawn.push((family, (1 + random.index(300), rows, cols), traits));
+                drawn.push((
+                    family,
+                    (1 + random.index(MOST_PROBLEMS), rows, cols),
+                    traits,
+                ));
             }
         }
     }
