@@ -101,6 +101,13 @@ def test_wrong_answers_in_jax_are_a_failure(folder):
     assert "scratch: WRONG, 1\n" in ended.stdout and ended.stdout.endswith("FAILED: scratch\n")
 
 
+def test_what_only_a_gpu_can_show_is_not_called_right(folder):
+    ended = run(folder / "jax_check.py", "--stand-in", "--only", "recorded", PYTHONPATH=JAX)
+    assert ended.returncode == 77, ended.stdout + ended.stderr
+    assert "SKIPPED: recorded: without a GPU nothing is recorded\n" in ended.stdout
+    assert ended.stdout.endswith("SKIPPED, nothing was checked with JAX: no part has a verdict here\n")
+
+
 def test_it_goes_on_behind_what_hangs(folder, script, tmp_path, monkeypatch):
     """gpu-check ends with the case that hangs, and is started again behind it."""
     program = tmp_path / "gpu-check"

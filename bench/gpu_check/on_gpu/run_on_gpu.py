@@ -134,7 +134,11 @@ def end_group(process: subprocess.Popen) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
-    process.wait()
+    try:
+        process.wait(LEAST_SECONDS)
+    except subprocess.TimeoutExpired:
+        # The kernel waits for the GPU. What follows may fare no better, but it is not kept from trying.
+        print(f"process {process.pid} cannot be ended", flush=True)
 
 
 def check_and_time(session: Session) -> None:
