@@ -233,7 +233,8 @@ impl Roundings {
     #[inline(always)]
     fn log<I, O>(&mut self, name: &'static str, mut input: I, operation: impl FnOnce(&I) -> O) {
         let exactness = Exactness::watch();
-        let mut output = operation(black_box(&mut input));
+        let input = black_box(&mut input);
+        let mut output = operation(input);
         self.0.push((name, !exactness.held(&mut output)));
     }
 }
