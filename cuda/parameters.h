@@ -22,6 +22,11 @@ constexpr int kExchangeBytes = 2048;
 constexpr int kSingleNodeBytes = 20;
 constexpr int kDoubleNodeBytes = 32;
 constexpr int kWideNodeBytes = 48;
+// Of a NearPair (prove.h), and how many of them there is room for.
+constexpr int kNearPairBytes = 16;
+constexpr int kNearPairsPerIndex = 4;
+// Bounds behind those of the last row.
+constexpr int kBoundsBehind = 8;
 
 // A batch in device memory: the op's inputs and outputs. T is the type of
 // costs; U is double where T is, else float.
@@ -77,9 +82,12 @@ struct Parameters {
                    // or double in a proof where T is
   // These are of proofs only.
   Place duals;              // double [n]
-  Place next_duals;         // double [n]
-  Place narrow_duals;       // float [n]
-  Place next_narrow_duals;  // float [n]
+  Place next_duals;    // double [n]
+  Place listed_duals;  // double [n]
+  Place own_costs;     // double [n]
+  Place bounds;        // float [n + kBoundsBehind]
+  Place near_heads;    // int [n + 1]
+  Place near_pairs;    // NearPair [kNearPairsPerIndex * n]
   Place wide_nodes;         // Node<DoubleDouble> [n]
   Place wide_distances;     // DoubleDouble [n]
   Place wide_duals;         // DoubleDouble [n]
@@ -88,6 +96,6 @@ struct Parameters {
 // The same numbers are in a test of src/cuda/parameters.rs.
 static_assert(sizeof(DeviceBatch) == 120, "DeviceBatch");
 static_assert(sizeof(Place) == 16, "Place");
-static_assert(sizeof(Parameters) == 312, "Parameters");
+static_assert(sizeof(Parameters) == 360, "Parameters");
 
 #endif  // CUDA_PARAMETERS_H_

@@ -37,8 +37,28 @@ __device__ inline double ScaleFor(double largest) {
   return largest > 0.0 && largest < 1.0 / most ? 1.0 / down : 1.0;
 }
 
-// Rounds of raising. Each is one pass over all costs.
+// Rounds of raising.
 constexpr int kRaiseRounds = 32;
+
+// Costs of a column that are on their way to a thread at the same time.
+constexpr int kRowsAtOnce = 8;
+static_assert(kRowsAtOnce == kBoundsBehind, "bounds");
+
+// A pair that is nearly as cheap as its row's own.
+struct NearPair {
+  double cost;
+  short col;
+  // The next pair of the row, or kNoPair.
+  short next;
+};
+static_assert(sizeof(NearPair) == kNearPairBytes, "a pair");
+
+// In place of the number of a row's first pair.
+enum NearPairs : short {
+  kNoPair = -1,
+  // The row does not exist.
+  kNoRow = -2,
+};
 
 // The memory of a prover.
 struct ProofMemory {
@@ -47,16 +67,24 @@ struct ProofMemory {
   // distances.
   double* duals;
   double* next;
-  // The same in f32.
-  float* narrow;
-  float* next_narrow;
+  // v for which near pairs were listed.
+  double* listed_duals;
+  // Of each row: what its own pair costs; how much a pair may cost less v and
+  // be near; the first near pair. Behind the last one, the number of pairs.
+  double* own_costs;
+  float* bounds;
+  int* heads;
+  NearPair* pairs;
 
   __device__ explicit ProofMemory(const Parameters& parameters)
       : state(parameters, parameters.nodes),
         duals(Find<double>(parameters, parameters.duals)),
         next(Find<double>(parameters, parameters.next_duals)),
-        narrow(Find<float>(parameters, parameters.narrow_duals)),
-        next_narrow(Find<float>(parameters, parameters.next_narrow_duals)) {}
+        listed_duals(Find<double>(parameters, parameters.listed_duals)),
+        own_costs(Find<double>(parameters, parameters.own_costs)),
+        bounds(Find<float>(parameters, parameters.bounds)),
+        heads(Find<int>(parameters, parameters.near_heads)),
+        pairs(Find<NearPair>(parameters, parameters.near_pairs)) {}
 };
 
 // Functions of their own: seldom called, and with registers of their own.
@@ -137,6 +165,7 @@ class Prover {
     }
     OpenRowsNotTight();
     COUNT(kSearchesInDouble);
+    is_current_ = false;
     return GoOn<double>(team_, frame_, costs_, state_,
                         {memory_.next, memory_.duals});
   }
@@ -144,14 +173,18 @@ class Prover {
   // Solves in f64 from nothing. False: infeasible.
   __device__ bool Solve() {
     COUNT(kSearchesInDouble);
+    is_current_ = false;
     return SolveFromNothing<double>(team_, frame_, costs_, state_,
                                     {memory_.next, memory_.duals});
   }
 
   // After either: may the answer stand?
   __device__ bool IsNearEnough() {
-    const double largest_dual = NarrowDuals();
-    SetSlack(largest_dual);
+    const double largest_dual = TakeOverDuals();
+    if (!is_current_) {
+      SetSlack(largest_dual);
+      ListNearPairs();
+    }
     double distance = 0.0;
     double largest_row_dual = 0.0;
     ForEachRow(
@@ -338,30 +371,28 @@ class Prover {
       // each round.
       memory_.duals[col] = dual;
       memory_.next[col] = dual;
-      memory_.narrow[col] = static_cast<float>(dual);
-      memory_.next_narrow[col] = static_cast<float>(dual);
     }
     duals_ = memory_.duals;
-    narrow_ = memory_.narrow;
     team_.Sync();
   }
 
-  // A pair that f32 finds dearer than its row's by more than this is so: let M
-  // be max|c| + max|v|; rounding c, v and c - v takes 2^-24 of at most M or 2M
-  // each. While v is raised it may grow to 2M, no more.
+  // A pair that f32 finds dearer than its row's by more than this is so, and
+  // stays so while no v rises by more than half of it: let M be max|c| + max|v|;
+  // rounding c, v, c - v and the bound takes 2^-24 of at most 2M each. While v
+  // is raised it may grow to 2M, no more.
   __device__ void SetSlack(double largest_dual) {
-    slack_ = static_cast<float>((largest_ + largest_dual) /
-                                static_cast<double>(1LL << 18));
+    slack_ =
+        (largest_ + largest_dual) / static_cast<double>(1LL << 17);
   }
 
   // Raises v until nothing changes. False where that does not prove the
   // matching.
   __device__ bool Raise(double largest_dual) {
     SetSlack(largest_dual);
+    ListNearPairs();
     const double most = 2.0 * (largest_ + largest_dual);
     const double ceiling = frame_.IsBalanced() ? most : frame_.ColumnCeiling();
     double* next = memory_.next;
-    float* next_narrow = memory_.next_narrow;
     bool is_settled = false;
     bool has_failed = false;
     for (int round = 0; round < kRaiseRounds && !is_settled && !has_failed;
@@ -369,6 +400,7 @@ class Prover {
       COUNT(kRaises);
       bool raises = false;
       bool fails = false;
+      bool is_far = false;
       ForEachRow(
           [&](int /*row*/, int col, double cost, double dual, double least) {
             if (col < 0) {
@@ -377,19 +409,20 @@ class Prover {
             }
             const double offer = cost - least;
             const double before = duals_[col];
-            raises = raises || before < offer;
-            fails = fails || (before < offer && ceiling < offer);
-            next[col] = Larger(before, offer);
-            next_narrow[col] = static_cast<float>(next[col]);
+            const double after = Larger(before, offer);
+            raises = raises || before < after;
+            fails = fails || (before < after && ceiling < after);
+            is_far = is_far || memory_.listed_duals[col] + 0.5 * slack_ < after;
+            next[col] = after;
           });
-      has_failed = team_.Any(fails);
       is_settled = !team_.Any(raises);
       double* const duals = duals_;
-      float* const narrow = narrow_;
       duals_ = next;
-      narrow_ = next_narrow;
       next = duals;
-      next_narrow = narrow;
+      if (team_.Any(fails || is_far)) {
+        has_failed = team_.Any(fails);
+        ListNearPairs();
+      }
     }
     for (int col = team_.thread(); col < frame_.cols; col += team_.threads()) {
       state_.ColDual(col) = duals_[col];
@@ -409,14 +442,12 @@ class Prover {
     team_.Sync();
   }
 
-  // v in f32; returns max|v|.
-  __device__ double NarrowDuals() {
+  // v is what `state` holds; returns max|v|.
+  __device__ double TakeOverDuals() {
     duals_ = memory_.duals;
-    narrow_ = memory_.narrow;
     double largest_dual = 0.0;
     for (int col = team_.thread(); col < frame_.cols; col += team_.threads()) {
       duals_[col] = state_.ColDual(col);
-      narrow_[col] = static_cast<float>(duals_[col]);
       if (frame_.col_mask.Exists(col)) {
         largest_dual = Larger(largest_dual, fabs(duals_[col]));
       }
@@ -424,45 +455,149 @@ class Prover {
     return team_.Reduce(largest_dual, 0.0, LargerOf());
   }
 
-  // Calls action(row, col, cost, dual, least) for each existing row, in one
-  // lane of a warp: its column, if it has one, its cost and the row's dual by
-  // it, and the least that the row's dual must not exceed. Only pairs that f32
-  // finds nearly tight are looked at in f64.
-  template <typename Action>
-  __device__ void ForEachRow(Action action) const {
-    const double row_ceiling = frame_.RowCeiling();
-    const bool is_safe = !is_scaled_ && IsSafeInSingle(largest_);
-    for (int row = team_.warp(); row < frame_.rows; row += team_.warps()) {
-      if (!frame_.row_mask.Exists(row)) {
-        continue;
+  // Lists the pairs that are nearly as cheap as their row's own, which f32 finds
+  // in one pass over all costs, for the matching and v as they are. Pairs that
+  // are not listed do not matter until a v has risen by half the slack: so most
+  // problems need one pass, however often v is raised. Where there are too many
+  // such pairs, or where f32 cannot tell, none is listed, and ForEachRow looks
+  // at all of them.
+  __device__ void ListNearPairs() {
+    const int rows = frame_.rows;
+    const float slack = static_cast<float>(slack_);
+    is_current_ = true;
+    is_listed_ = !is_scaled_ && IsSafeInSingle(largest_);
+    for (int row = team_.thread(); row < rows + kBoundsBehind;
+         row += team_.threads()) {
+      // Nothing is cheaper than NaN.
+      double bound = InfinityOfDouble() - InfinityOfDouble();
+      if (row < rows) {
+        const bool exists = frame_.row_mask.Exists(row);
+        const int own = state_.ColOfRow(row);
+        if (exists && own >= 0) {
+          const double cost = costs_.template Get<double>(row, own);
+          memory_.own_costs[row] = cost;
+          memory_.listed_duals[own] = duals_[own];
+          bound = cost - duals_[own];
+        } else if (exists) {
+          bound = frame_.RowCeiling();
+        }
+        memory_.heads[row] = exists ? kNoPair : kNoRow;
       }
-      const int own = state_.ColOfRow(row);
-      const double cost =
-          own >= 0 ? costs_.template Get<double>(row, own) : 0.0;
-      const double dual = own >= 0 ? cost - duals_[own] : row_ceiling;
-      const float bound = static_cast<float>(dual) + slack_;
-      double least = Smaller(dual, row_ceiling);
-      bool has_rival = false;
-#pragma unroll 4
-      for (int col = team_.lane(); col < frame_.cols; col += kWarp) {
-        const float nearly =
-            costs_.template Get<float>(row, col) - narrow_[col];
-        if ((!is_safe || nearly <= bound) && col != own) {
-          // NaN may be what does not exist; it is never smaller.
-          least = Smaller(least,
-                          costs_.template Get<double>(row, col) - duals_[col]);
-          has_rival = true;
+      memory_.bounds[row] = static_cast<float>(bound) + slack;
+    }
+    if (team_.thread() == 0) {
+      memory_.heads[rows] = 0;
+    }
+    team_.Sync();
+    if (is_listed_) {
+      AddNearPairs();
+      team_.Sync();
+      is_listed_ = memory_.heads[rows] <= kNearPairsPerIndex * frame_.cols;
+    }
+  }
+
+  // Each thread looks at some columns, all rows of them or, where threads are
+  // left, some rows.
+  __device__ void AddNearPairs() const {
+    const int rows = frame_.rows;
+    const int most = kNearPairsPerIndex * frame_.cols;
+    int width = team_.threads();
+    while (width >= 2 * frame_.cols && width > 1) {
+      width /= 2;
+    }
+    const int first_row = team_.thread() / width * kRowsAtOnce;
+    const int row_step = team_.threads() / width * kRowsAtOnce;
+    for (int col = team_.thread() % width; col < frame_.cols; col += width) {
+      const float dual = static_cast<float>(duals_[col]);
+      const int own_row = state_.RowOfCol(col);
+      for (int first = first_row; first < rows; first += row_step) {
+        float costs[kRowsAtOnce];
+#pragma unroll
+        for (int place = 0; place < kRowsAtOnce; ++place) {
+          costs[place] = costs_.template Get<float>(
+              Smaller(first + place, rows - 1), col);
+        }
+        unsigned near = 0;
+#pragma unroll
+        for (int place = 0; place < kRowsAtOnce; ++place) {
+          near |= costs[place] - dual <= memory_.bounds[first + place]
+                      ? 1u << place
+                      : 0u;
+        }
+        for (; near != 0; near &= near - 1) {
+          const int row = first + __ffs(static_cast<int>(near)) - 1;
+          if (row == own_row) {
+            continue;
+          }
+          const int pair = atomicAdd(&memory_.heads[rows], 1);
+          if (pair < most) {
+            const int next = atomicExch(&memory_.heads[row], pair);
+            memory_.pairs[pair] = {costs_.template Get<double>(row, col),
+                                   static_cast<short>(col),
+                                   static_cast<short>(next)};
+          }
         }
       }
-      if (__any_sync(kAllLanes, has_rival)) {
-        least =
-            ReduceWarp(least, [](double a, double b) { return Smaller(a, b); });
+    }
+  }
+
+  // Calls action(row, col, cost, dual, least) for each existing row, in one
+  // thread: its column, if it has one, its cost and the row's dual by it, and
+  // the least that the row's dual must not exceed.
+  template <typename Action>
+  __device__ void ForEachRow(Action action) const {
+    if (is_listed_) {
+      for (int row = team_.thread(); row < frame_.rows;
+           row += team_.threads()) {
+        ActOnRow(row, action);
       }
-      // The action may change what all lanes have read.
-      __syncwarp();
-      if (team_.lane() == 0) {
-        action(row, own, cost, dual, least);
-      }
+      return;
+    }
+    for (int row = team_.warp(); row < frame_.rows; row += team_.warps()) {
+      ActOnRowOfAllPairs(row, action);
+    }
+  }
+
+  // By the list.
+  template <typename Action>
+  __device__ void ActOnRow(int row, Action action) const {
+    int pair = memory_.heads[row];
+    if (pair == kNoRow) {
+      return;
+    }
+    const int own = state_.ColOfRow(row);
+    const double cost = own >= 0 ? memory_.own_costs[row] : 0.0;
+    const double dual = own >= 0 ? cost - duals_[own] : frame_.RowCeiling();
+    double least = Smaller(dual, frame_.RowCeiling());
+    while (pair != kNoPair) {
+      const NearPair near = memory_.pairs[pair];
+      least = Smaller(least, near.cost - duals_[near.col]);
+      pair = near.next;
+    }
+    action(row, own, cost, dual, least);
+  }
+
+  // A warp looks at all pairs of a row in f64.
+  template <typename Action>
+  __device__ void ActOnRowOfAllPairs(int row, Action action) const {
+    if (memory_.heads[row] == kNoRow) {
+      return;
+    }
+    const int own = state_.ColOfRow(row);
+    const double cost = own >= 0 ? memory_.own_costs[row] : 0.0;
+    const double dual = own >= 0 ? cost - duals_[own] : frame_.RowCeiling();
+    double least = Smaller(dual, frame_.RowCeiling());
+#pragma unroll 4
+    for (int col = team_.lane(); col < frame_.cols; col += kWarp) {
+      // NaN may be what does not exist; it is never smaller.
+      least =
+          Smaller(least, costs_.template Get<double>(row, col) - duals_[col]);
+    }
+    least = ReduceWarp(least, [](double a, double b) { return Smaller(a, b); });
+    // The action may change what all lanes have read.
+    __syncwarp();
+    if (team_.lane() == 0) {
+      action(row, own, cost, dual, least);
     }
   }
 
@@ -522,10 +657,15 @@ class Prover {
   const double largest_cost_;
   const double largest_;
   const bool is_scaled_;
-  float slack_ = 0.0f;
-  // v and the same in f32, as they are now.
+  // How much dearer than its row's own a near pair is, at most.
+  double slack_ = 0.0;
+  // v as it is now.
   double* duals_ = nullptr;
-  float* narrow_ = nullptr;
+  // ListNearPairs was called for the matching and v as they are, or v was raised
+  // since.
+  bool is_current_ = false;
+  // It has listed all pairs that matter.
+  bool is_listed_ = false;
 };
 
 template <typename T, class TeamType>

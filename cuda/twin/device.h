@@ -105,6 +105,13 @@ inline unsigned atomicMax(unsigned* address, unsigned value) {
   return before;
 }
 
+inline int atomicAdd(int* address, int value) {
+  return __atomic_fetch_add(address, value, __ATOMIC_RELAXED);
+}
+inline int atomicExch(int* address, int value) {
+  return __atomic_exchange_n(address, value, __ATOMIC_RELAXED);
+}
+
 // ---- Warps. All lanes take part, always. ----
 
 inline void __syncwarp() { twin_sync_warp(); }

@@ -25,6 +25,12 @@ pub const SINGLE_NODE_BYTES: u64 = constant(b"kSingleNodeBytes");
 pub const DOUBLE_NODE_BYTES: u64 = constant(b"kDoubleNodeBytes");
 /// Bytes of a node whose numbers are two f64 each.
 pub const WIDE_NODE_BYTES: u64 = constant(b"kWideNodeBytes");
+/// Bytes of a pair that a proof lists.
+pub const NEAR_PAIR_BYTES: u64 = constant(b"kNearPairBytes");
+/// Such pairs for each index of the longer side, at most.
+pub const NEAR_PAIRS_PER_INDEX: u64 = constant(b"kNearPairsPerIndex");
+/// Bounds behind those of the last row.
+pub const BOUNDS_BEHIND: u64 = constant(b"kBoundsBehind");
 
 /// The number in the line `constexpr int NAME = NUMBER;` of the header. The compiler reads it: a constant that is not there is
 /// an error of compilation.
@@ -160,10 +166,16 @@ pub struct Parameters {
     pub duals: Place,
     /// Of a proof.
     pub next_duals: Place,
-    /// Of a proof: f32.
-    pub narrow_duals: Place,
-    /// Of a proof: f32.
-    pub next_narrow_duals: Place,
+    /// Of a proof.
+    pub listed_duals: Place,
+    /// Of a proof.
+    pub own_costs: Place,
+    /// Of a proof: f32, and [`BOUNDS_BEHIND`] more.
+    pub bounds: Place,
+    /// Of a proof: i32, and one more.
+    pub near_heads: Place,
+    /// Of a proof: [`NEAR_PAIRS_PER_INDEX`] pairs.
+    pub near_pairs: Place,
     /// Of a proof: nodes in twice the precision of f64.
     pub wide_nodes: Place,
     /// Of a proof: in twice the precision of f64.
@@ -182,7 +194,7 @@ mod tests {
     fn kernels_see_the_same_layout() {
         assert_eq!(size_of::<DeviceBatch>(), 120);
         assert_eq!(size_of::<Place>(), 16);
-        assert_eq!(size_of::<Parameters>(), 312);
+        assert_eq!(size_of::<Parameters>(), 360);
         assert_eq!(offset_of!(DeviceBatch, problems), 80);
         assert_eq!(offset_of!(DeviceBatch, maximize), 116);
         assert_eq!(offset_of!(Place, offset), 8);

@@ -1,9 +1,9 @@
 //! Which kernels solve a batch, and how they are launched.
 
 use crate::cuda::parameters::{
-    COLUMNS_OF_BLOCK_THREAD, COLUMNS_OF_WARP_THREAD, DOUBLE_NODE_BYTES, DeviceAddress, DeviceBatch,
-    EXCHANGE_BYTES, MOST_SEARCH_THREADS, Memory, Parameters, Place, SINGLE_NODE_BYTES, WARP,
-    WIDE_NODE_BYTES,
+    BOUNDS_BEHIND, COLUMNS_OF_BLOCK_THREAD, COLUMNS_OF_WARP_THREAD, DOUBLE_NODE_BYTES,
+    DeviceAddress, DeviceBatch, EXCHANGE_BYTES, MOST_SEARCH_THREADS, Memory, NEAR_PAIR_BYTES,
+    NEAR_PAIRS_PER_INDEX, Parameters, Place, SINGLE_NODE_BYTES, WARP, WIDE_NODE_BYTES,
 };
 
 /// The type of costs.
@@ -242,6 +242,7 @@ fn end_of(place: Place, count: u64, bytes_each: u64) -> Option<u64> {
 }
 
 const F32: u64 = size_of::<f32>() as u64;
+const I32: u64 = size_of::<i32>() as u64;
 const F64: u64 = size_of::<f64>() as u64;
 const TWO_F64: u64 = 2 * F64;
 
@@ -384,8 +385,11 @@ impl Kernel {
             nodes: arena.near(size, DOUBLE_NODE_BYTES)?,
             duals: arena.near(size, F64)?,
             next_duals: arena.near(size, F64)?,
-            narrow_duals: arena.near(size, F32)?,
-            next_narrow_duals: arena.near(size, F32)?,
+            listed_duals: arena.near(size, F64)?,
+            own_costs: arena.near(size, F64)?,
+            bounds: arena.near(size + BOUNDS_BEHIND, F32)?,
+            near_heads: arena.near(size + 1, I32)?,
+            near_pairs: arena.near(NEAR_PAIRS_PER_INDEX * size, NEAR_PAIR_BYTES)?,
             copy: match may_need_copy(batch, in_place) {
                 true => arena.far(copy_entries(batch)?, entry)?,
                 false => Place::default(),
