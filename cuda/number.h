@@ -149,6 +149,10 @@ __device__ inline V Larger(V a, V b) {
   return a < b ? b : a;
 }
 
+// One instruction each. Where one is NaN they give the other.
+__device__ inline float Smaller(float a, float b) { return fminf(a, b); }
+__device__ inline float Larger(float a, float b) { return fmaxf(a, b); }
+
 // The least power of two that is not below `value`, which is positive and
 // normal; 0 for 0.
 __device__ inline double PowerOfTwoFrom(double value) {

@@ -22,6 +22,8 @@ constexpr int kExchangeBytes = 2048;
 constexpr int kSingleNodeBytes = 20;
 constexpr int kDoubleNodeBytes = 32;
 constexpr int kWideNodeBytes = 48;
+// Numbers behind the lists of open rows (solver.h).
+constexpr int kOpenRowCounts = 4;
 // Of a NearPair (prove.h), and how many of them there is room for.
 constexpr int kNearPairBytes = 16;
 constexpr int kNearPairsPerIndex = 4;
@@ -78,6 +80,7 @@ struct Parameters {
   // A block's arrays. n is the longer side of the problems.
   Place exchange;  // kExchangeBytes; not in a search by a warp
   Place nodes;     // Node<float> [n] in a search, Node<double> [n] in a proof
+  Place open_rows;  // int [2 n + kOpenRowCounts]
   Place copy;      // of a problem's costs, if one may have to be made: float,
                    // or double in a proof where T is
   // These are of proofs only.
@@ -96,6 +99,6 @@ struct Parameters {
 // The same numbers are in a test of src/cuda/parameters.rs.
 static_assert(sizeof(DeviceBatch) == 120, "DeviceBatch");
 static_assert(sizeof(Place) == 16, "Place");
-static_assert(sizeof(Parameters) == 360, "Parameters");
+static_assert(sizeof(Parameters) == 376, "Parameters");
 
 #endif  // CUDA_PARAMETERS_H_

@@ -200,15 +200,21 @@ __device__ void WriteBad(const TeamType& team, const Frame& frame,
 template <typename Entry>
 struct Costs {
   const Entry* first;
-  // From a row to the next.
-  long long stride;
+  // From a row to the next. 32 bits hold the place of an entry among those of
+  // one problem, and are multiplied in one instruction.
+  int stride;
   // What turns them into costs to be minimised: 1, -1, or that times a power of
   // two.
   Entry factor;
 
+  __device__ const Entry* Row(int row) const { return first + row * stride; }
+  template <typename R>
+  __device__ R At(const Entry* line, int col) const {
+    return Number<R>::From(line[col] * factor);
+  }
   template <typename R>
   __device__ R Get(int row, int col) const {
-    return Number<R>::From(first[row * stride + col] * factor);
+    return At<R>(Row(row), col);
   }
 };
 
@@ -220,10 +226,11 @@ __device__ inline bool AreReadInPlace(const Frame& frame) {
 }
 
 // From a row of the problem's copy to the next.
-__device__ inline long long CopyStride(const Parameters& parameters,
-                                       const Frame& frame) {
-  return frame.is_transposed ? parameters.transposed_copy_stride
-                             : parameters.copy_stride;
+__device__ inline int CopyStride(const Parameters& parameters,
+                                 const Frame& frame) {
+  return static_cast<int>(frame.is_transposed
+                              ? parameters.transposed_copy_stride
+                              : parameters.copy_stride);
 }
 
 // What a first look at the costs finds.
@@ -238,15 +245,13 @@ struct Survey {
 // times `factor`, unless `copy` is null. `stride`: as of Costs.
 template <typename T, typename Entry, class TeamType>
 __device__ Survey Look(TeamType& team, const Frame& frame, const T* user,
-                       double factor, Entry* copy, long long stride) {
+                       double factor, Entry* copy, int stride) {
   const int rows = frame.is_transposed ? frame.cols : frame.rows;
   const int cols = frame.is_transposed ? frame.rows : frame.cols;
   const Mask row_mask = frame.is_transposed ? frame.col_mask : frame.row_mask;
   const Mask col_mask = frame.is_transposed ? frame.row_mask : frame.col_mask;
-  // 32 bits hold it, and are multiplied in one instruction.
-  const int step = static_cast<int>(stride);
-  const long long row_step = frame.is_transposed ? 1 : step;
-  const long long col_step = frame.is_transposed ? step : 1;
+  const int row_step = frame.is_transposed ? 1 : stride;
+  const int col_step = frame.is_transposed ? stride : 1;
   constexpr int kAtOnce = 4;
   // f64 only where costs are: it is slow on most cards.
   using Wide = typename TypesOf<T>::Exact;

@@ -87,23 +87,13 @@ struct ProofMemory {
         pairs(Find<NearPair>(parameters, parameters.near_pairs)) {}
 };
 
-// Functions of their own: seldom called, and with registers of their own.
 template <typename R, class TeamType, typename Entry>
-__device__ __noinline__ bool SolveFromNothing(
-    TeamType team, Frame frame, Costs<Entry> costs, State<R> state,
-    typename ColumnsInMemory<R>::Storage storage) {
-  return Solver<R, TeamType, Entry, ColumnsInMemory<R>>(team, frame, costs,
-                                                        state)
-      .Solve(storage);
-}
-
-template <typename R, class TeamType, typename Entry>
-__device__ __noinline__ bool GoOn(
-    TeamType team, Frame frame, Costs<Entry> costs, State<R> state,
-    typename ColumnsInMemory<R>::Storage storage) {
-  return Solver<R, TeamType, Entry, ColumnsInMemory<R>>(team, frame, costs,
-                                                        state)
-      .AugmentOpenRows(storage);
+__device__ bool AugmentInMemory(
+    const TeamType& team, const Frame& frame, const Costs<Entry>& costs,
+    const State<R>& state, typename ColumnsInMemory<R>::Storage storage) {
+  return Augment<ColumnsInMemory<R>>(team, costs, state, storage, frame.rows,
+                                     frame.cols,
+                                     Number<R>::From(frame.RowCeiling()));
 }
 
 template <typename T, class TeamType>
@@ -166,16 +156,17 @@ class Prover {
     OpenRowsNotTight();
     COUNT(kSearchesInDouble);
     is_current_ = false;
-    return GoOn<double>(team_, frame_, costs_, state_,
-                        {memory_.next, memory_.duals});
+    return AugmentInMemory(team_, frame_, costs_, state_,
+                           {memory_.next, memory_.duals});
   }
 
   // Solves in f64 from nothing. False: infeasible.
   __device__ bool Solve() {
     COUNT(kSearchesInDouble);
     is_current_ = false;
-    return SolveFromNothing<double>(team_, frame_, costs_, state_,
-                                    {memory_.next, memory_.duals});
+    return ReduceRows(team_, frame_, costs_, state_) &&
+           AugmentInMemory(team_, frame_, costs_, state_,
+                           {memory_.next, memory_.duals});
   }
 
   // After either: may the answer stand?
@@ -697,7 +688,7 @@ __device__ void ProveProblem(TeamType& team, const Parameters& parameters,
   }
   const Costs<Entry> costs =
       copies ? Costs<Entry>{copy, CopyStride(parameters, frame), 1}
-             : Costs<Entry>{reinterpret_cast<const Entry*>(user), batch.cols,
+             : Costs<Entry>{reinterpret_cast<const Entry*>(user), static_cast<int>(batch.cols),
                             static_cast<Entry>(factor)};
   const ProofMemory memory(parameters);
   Prover<T, TeamType> prover(team, frame, costs, user, factor, memory,
@@ -713,10 +704,12 @@ __device__ void ProveProblem(TeamType& team, const Parameters& parameters,
   const State<DoubleDouble> wide(parameters, parameters.wide_nodes);
   if (is_feasible) {
     COUNT(kSolvedInDoubleDouble);
-    is_feasible = SolveFromNothing<DoubleDouble>(
-        team, frame, costs, wide,
-        {Find<DoubleDouble>(parameters, parameters.wide_distances),
-         Find<DoubleDouble>(parameters, parameters.wide_duals)});
+    is_feasible =
+        ReduceRows(team, frame, costs, wide) &&
+        AugmentInMemory(
+            team, frame, costs, wide,
+            {Find<DoubleDouble>(parameters, parameters.wide_distances),
+             Find<DoubleDouble>(parameters, parameters.wide_duals)});
   }
   if (is_feasible) {
     prover.Write(wide, answer);

@@ -12,6 +12,28 @@ __device__ inline bool IsSafeInSingle(double largest) {
   return largest == 0.0 || (largest > 1e-30 && largest < 1e30);
 }
 
+// With as few registers for columns as there are columns to hold: a step takes
+// as long as all of them do.
+template <class TeamType>
+__device__ bool AugmentInRegisters(const TeamType& team, const Frame& frame,
+                                   const Costs<float>& costs,
+                                   const State<float>& state) {
+  constexpr int kMost = TeamType::kMostThreads == kWarp
+                            ? kColumnsOfWarpThread
+                            : kColumnsOfBlockThread;
+  const float row_ceiling = Number<float>::From(frame.RowCeiling());
+  if (frame.cols <= team.threads()) {
+    return Augment<ColumnsInRegisters<float, 1>>(
+        team, costs, state, {}, frame.rows, frame.cols, row_ceiling);
+  }
+  if (frame.cols <= 2 * team.threads()) {
+    return Augment<ColumnsInRegisters<float, 2>>(
+        team, costs, state, {}, frame.rows, frame.cols, row_ceiling);
+  }
+  return Augment<ColumnsInRegisters<float, kMost>>(
+      team, costs, state, {}, frame.rows, frame.cols, row_ceiling);
+}
+
 template <typename T, class TeamType>
 __device__ void SearchProblem(TeamType& team, const Parameters& parameters,
                               long long problem, const State<float>& state) {
@@ -33,7 +55,7 @@ __device__ void SearchProblem(TeamType& team, const Parameters& parameters,
       Look(team, frame, user, sign, copy, CopyStride(parameters, frame));
   const Costs<float> costs =
       copies ? Costs<float>{copy, CopyStride(parameters, frame), 1.0f}
-             : Costs<float>{reinterpret_cast<const float*>(user), batch.cols,
+             : Costs<float>{reinterpret_cast<const float*>(user), static_cast<int>(batch.cols),
                             static_cast<float>(sign)};
   if (!survey.is_valid || !(frame.limit == frame.limit)) {
     WriteBad(team, frame, Answer<Real>(batch, frame), kInvalid,
@@ -43,11 +65,8 @@ __device__ void SearchProblem(TeamType& team, const Parameters& parameters,
   frame.CapLimit(survey.largest);
   bool is_searched = false;
   if (IsSafeInSingle(frame.Largest(survey.largest))) {
-    using Columns = ColumnsInRegisters<float, TeamType::kMostThreads == kWarp
-                                                  ? kColumnsOfWarpThread
-                                                  : kColumnsOfBlockThread>;
-    Solver<float, TeamType, float, Columns> solver(team, frame, costs, state);
-    if (!solver.Solve({})) {
+    if (!ReduceRows(team, frame, costs, state) ||
+        !AugmentInRegisters(team, frame, costs, state)) {
       WriteBad(team, frame, Answer<Real>(batch, frame), kInfeasible,
                sign * InfinityOfDouble());
       return;

@@ -60,7 +60,8 @@ template <typename R>
 class State {
  public:
   __device__ State(const Parameters& parameters, const Place& place)
-      : nodes_(Find<Node<R>>(parameters, place)) {}
+      : nodes_(Find<Node<R>>(parameters, place)),
+        open_rows_(Find<int>(parameters, parameters.open_rows)) {}
 
   __device__ R& ColDual(int col) const { return nodes_[col].col_dual; }
   __device__ R& RowDualByCol(int col) const { return nodes_[col].row_dual; }
@@ -73,18 +74,26 @@ class State {
   // Of a row's bid: by how much it lowers v, and where.
   __device__ R& BidGap(int row) const { return nodes_[row].row_dual; }
   __device__ short& BidCol(int row) const { return nodes_[row].predecessor; }
+  // Two lists that row reduction keeps open rows in, by turns, and its counts.
+  __device__ int* OpenRows() const { return open_rows_; }
 
  private:
   Node<R>* nodes_;
+  int* open_rows_;
 };
 
 // What a thread holds of its columns during augmentation: thread, thread +
 // threads, ... in slots 0, 1, ...
 //
+// kAtOnce slots are looked at together: what is read for them is on its way
+// before the first is used.
+//
 // Here in registers: loops over slots must be unrolled.
 template <typename R, int kMostSlots>
 struct ColumnsInRegisters {
+  static constexpr bool kIsInRegisters = true;
   static constexpr int kSlots = kMostSlots;
+  static constexpr int kAtOnce = kMostSlots < 4 ? kMostSlots : 4;
   static constexpr int kUnroll = kMostSlots;
   // What they are held in.
   struct Storage {};
@@ -100,7 +109,9 @@ struct ColumnsInRegisters {
 // Here in memory, where it may be many.
 template <typename R>
 struct ColumnsInMemory {
+  static constexpr bool kIsInRegisters = false;
   static constexpr int kSlots = kColumnsOfProofThread;
+  static constexpr int kAtOnce = 1;
   static constexpr int kUnroll = 1;
   struct Storage {
     R* distances;
@@ -163,6 +174,11 @@ class Augmentation {
 
  private:
   __device__ void Begin() {
+    for (int slot = 0; slot < Columns::kSlots; ++slot) {
+      if (slot * team_.threads() + team_.thread() >= cols_) {
+        is_missing_ |= 1u << slot;
+      }
+    }
     ForEachColumn([&](int slot, int col) {
       columns_.Dual(slot, col) = state_.ColDual(col);
       const int row = state_.RowOfCol(col);
@@ -190,28 +206,65 @@ class Augmentation {
     }
   }
 
+  // Calls action(slot, col, cost) for each slot of this thread, with a row's
+  // cost there. Registers that have no column are given another's: branches
+  // would take longer.
+  template <typename Action>
+  __device__ void ForEachCost(int row, Action action) const {
+    constexpr int kAtOnce = Columns::kAtOnce;
+    const Entry* const line = costs_.Row(row);
+    int thread = team_.thread();
+    if (Columns::kSlots > 4) {
+      // It may have changed, for all that the compiler knows: addresses of so
+      // many columns are not to be kept in registers.
+      asm volatile("" : "+r"(thread));
+    }
+#pragma unroll Columns::kUnroll
+    for (int begin = 0; begin < Columns::kSlots; begin += kAtOnce) {
+      if (begin * team_.threads() >= cols_) {
+        break;
+      }
+      int cols[kAtOnce];
+      R costs[kAtOnce];
+#pragma unroll
+      for (int place = 0; place < kAtOnce; ++place) {
+        const int col = (begin + place) * team_.threads() + thread;
+        cols[place] = col < cols_ ? col : cols_ - 1;
+        costs[place] = costs_.template At<R>(line, cols[place]);
+      }
+#pragma unroll
+      for (int place = 0; place < kAtOnce; ++place) {
+        if (Columns::kIsInRegisters ||
+            (is_missing_ >> (begin + place) & 1) == 0) {
+          action(begin + place, cols[place], costs[place]);
+        }
+      }
+    }
+  }
+
   // Dijkstra's search from `start`, with u taken as 0 there. False if it leads
   // nowhere.
   __device__ bool MatchRow(int start) {
     const R infinity = Number<R>::Infinity();
-    is_settled_ = 0;
-    ForEachColumn([&](int slot, int col) {
-      const R distance =
-          costs_.template Get<R>(start, col) - columns_.Dual(slot, col);
+    is_settled_ = is_missing_;
+    Nearest<R> nearest = {infinity, kNoColumn};
+    ForEachCost(start, [&](int slot, int col, R cost) {
       // NaN may be what does not exist.
-      columns_.Distance(slot, col) = distance < infinity ? distance : infinity;
-    });
-    ForEachColumn([&](int /*slot*/, int col) {
-      state_.Predecessor(col) = static_cast<short>(start);
+      const R distance =
+          Smaller(infinity, cost - columns_.Dual(slot, col));
+      columns_.Distance(slot, col) = distance;
+      if ((is_missing_ >> slot & 1) == 0) {
+        state_.Predecessor(col) = static_cast<short>(start);
+      }
+      Consider(slot, col, &nearest);
     });
     // The cheapest way to end at a row, which loses its column and stays
     // unmatched: that column, or none for the start.
     R exit = row_ceiling_;
     int exit_col = kUnmatched;
-    Nearest<R> nearest;
     while (true) {
       COUNT(sizeof(R) == sizeof(float) ? kSteps : kStepsInDouble);
-      nearest = FindNearest();
+      nearest = team_.Least(nearest);
       if (exit < nearest.value) {
         break;
       }
@@ -229,7 +282,7 @@ class Augmentation {
         exit = row_ceiling_ - offset;
         exit_col = col;
       }
-      Relax(col, row, offset);
+      nearest = Relax(col, row, offset);
     }
     const bool ends_at_row = exit < nearest.value;
     const int end = ends_at_row ? exit_col : static_cast<int>(nearest.rank);
@@ -242,41 +295,34 @@ class Augmentation {
     return true;
   }
 
-  __device__ Nearest<R> FindNearest() {
+  // Settles `settled`, and looks for shorter ways by way of `row`. Returns the
+  // nearest of this thread's columns.
+  __device__ Nearest<R> Relax(int settled, int row, R offset) {
     Nearest<R> nearest = {Number<R>::Infinity(), kNoColumn};
-    ForEachColumn([&](int slot, int col) {
-      const unsigned is_matched =
-          (is_matched_ >> slot & 1) != 0 ? kIsMatched : 0;
-      const Nearest<R> one = {columns_.Distance(slot, col),
-                              is_matched | static_cast<unsigned>(col)};
-      if ((is_settled_ >> slot & 1) == 0 && one < nearest) {
-        nearest = one;
-      }
-    });
-    return team_.Least(nearest);
-  }
-
-  // Settles `settled`, and looks for shorter ways by way of `row`. What it
-  // finds is stored behind all loads, which need not wait for each other then.
-  __device__ void Relax(int settled, int row, R offset) {
-    unsigned is_shorter = 0;
-    ForEachColumn([&](int slot, int col) {
-      if (col == settled) {
-        is_settled_ |= 1u << slot;
-      }
-      const R distance =
-          costs_.template Get<R>(row, col) - columns_.Dual(slot, col) - offset;
-      if ((is_settled_ >> slot & 1) == 0 &&
-          distance < columns_.Distance(slot, col)) {
+    ForEachCost(row, [&](int slot, int col, R cost) {
+      is_settled_ |= col == settled ? 1u << slot : 0u;
+      const R before = columns_.Distance(slot, col);
+      const R distance = cost - columns_.Dual(slot, col) - offset;
+      const bool is_open = (is_settled_ >> slot & 1) == 0;
+      const bool is_shorter = is_open & (distance < before);
+      if (is_shorter) {
         columns_.Distance(slot, col) = distance;
-        is_shorter |= 1u << slot;
-      }
-    });
-    ForEachColumn([&](int slot, int col) {
-      if ((is_shorter >> slot & 1) != 0) {
         state_.Predecessor(col) = static_cast<short>(row);
       }
+      Consider(slot, col, &nearest);
     });
+    return nearest;
+  }
+
+  // Is this column the nearest?
+  __device__ void Consider(int slot, int col, Nearest<R>* nearest) {
+    const unsigned is_matched = (is_matched_ >> slot & 1) * kIsMatched;
+    const Nearest<R> one = {columns_.Distance(slot, col),
+                            is_matched | static_cast<unsigned>(col)};
+    const bool is_open = (is_settled_ >> slot & 1) == 0;
+    if (is_open & (one < *nearest)) {
+      *nearest = one;
+    }
   }
 
   // From its end back to its start. One thread does it: each step needs the one
@@ -332,12 +378,16 @@ class Augmentation {
   // One bit for each slot of this thread.
   static_assert(Columns::kSlots <= 32, "a bit for each slot");
   unsigned is_matched_ = 0;
+  // Slots that have no column count as settled.
   unsigned is_settled_ = 0;
+  unsigned is_missing_ = 0;
 };
 
-// A function of its own, with copies of its own of all that it needs: then
-// nothing else takes registers from the search. It ends with a barrier.
-template <typename R, class TeamType, typename Entry, class Columns>
+// Matches the rows that are open, or finds that this cannot be. (1) and (2) must
+// hold of the others. A function of its own, with copies of its own of all that
+// it needs: then nothing else takes registers from the search. It ends with a
+// barrier.
+template <class Columns, typename R, class TeamType, typename Entry>
 __device__ __noinline__ bool Augment(TeamType team, Costs<Entry> costs,
                                      State<R> state,
                                      typename Columns::Storage storage,
@@ -355,10 +405,14 @@ __device__ __noinline__ bool Augment(TeamType team, Costs<Entry> costs,
 constexpr unsigned kMostReductionRounds = 127;
 constexpr unsigned kReductionRoundsOfWarp = 8;
 
-template <typename R, class TeamType, typename Entry, class Columns>
-class Solver {
+// Costs of a row that are on their way to a thread at the same time.
+constexpr int kColumnsAtOnce = 5;
+
+// Step 1: row reduction, from nothing.
+template <typename R, class TeamType, typename Entry>
+class Reduction {
  public:
-  __device__ Solver(TeamType& team, const Frame& frame,
+  __device__ Reduction(TeamType& team, const Frame& frame,
                     const Costs<Entry>& costs, const State<R>& state)
       : team_(team),
         frame_(frame),
@@ -367,41 +421,66 @@ class Solver {
         row_ceiling_(Number<R>::From(frame.RowCeiling())),
         col_ceiling_(Number<R>::From(frame.ColumnCeiling())) {}
 
-  // Solves from nothing. False: the allowed pairs cannot match all rows.
-  __device__ bool Solve(const typename Columns::Storage& storage) {
+  // False: the allowed pairs cannot match all rows.
+  __device__ bool Run() {
     Begin();
     const unsigned rounds =
         team_.warps() == 1 && frame_.IsBalanced()
             ? kReductionRoundsOfWarp
             : Smaller(kMostReductionRounds,
                       32 + static_cast<unsigned>(frame_.existing_rows) / 4);
+    const int size = Larger(frame_.rows, frame_.cols);
+    int* open = state_.OpenRows();
+    int* next_open = open + size;
+    int* const counts = open + 2 * size;
+    int* const is_infeasible = counts + 3;
+    // That of the open rows, of those of the next round, and of the one after.
+    int now = 0;
+    int next = 1;
+    int after = 2;
+    bool is_hopeless = false;
     for (unsigned round = 0; round < rounds; ++round) {
       COUNT(kRounds);
-      bool is_infeasible = false;
-      PlaceBids(round, &is_infeasible);
-      if (team_.Any(is_infeasible)) {
-        return false;
+      const int count = counts[now];
+      PlaceBids(round, open, count, is_infeasible);
+      team_.Sync();
+      // Nobody writes it before the next barrier.
+      is_hopeless = *is_infeasible != 0;
+      if (team_.thread() == 0) {
+        counts[after] = 0;
       }
-      const bool has_changed = AcceptBids(round);
-      if (!team_.Any(has_changed)) {
+      const bool has_changed =
+          AcceptBids(round, open, count, next_open, &counts[next]);
+      if (!team_.Any(has_changed) || is_hopeless) {
         break;
       }
+      int* const rows = open;
+      open = next_open;
+      next_open = rows;
+      const int free = now;
+      now = next;
+      next = after;
+      after = free;
     }
-    return AugmentOpenRows(storage);
-  }
-
-  // Matches the rows that are open. (1) and (2) must hold of the others.
-  __device__ bool AugmentOpenRows(const typename Columns::Storage& storage) {
-    return Augment<R, TeamType, Entry, Columns>(
-        team_, costs_, state_, storage, frame_.rows, frame_.cols, row_ceiling_);
+    return !is_hopeless;
   }
 
  private:
   __device__ void Begin() {
     const bool is_balanced = frame_.IsBalanced();
+    int* const open = state_.OpenRows();
+    int* const counts = open + 2 * Larger(frame_.rows, frame_.cols);
+    if (team_.thread() < kOpenRowCounts) {
+      counts[team_.thread()] = 0;
+    }
+    team_.Sync();
     for (int row = team_.thread(); row < frame_.rows; row += team_.threads()) {
-      state_.ColOfRow(row) = frame_.row_mask.Exists(row) ? kUnmatched : kOut;
+      const bool exists = frame_.row_mask.Exists(row);
+      state_.ColOfRow(row) = exists ? kUnmatched : kOut;
       state_.BidCol(row) = kUnmatched;
+      if (exists) {
+        open[atomicAdd(&counts[0], 1)] = row;
+      }
     }
     for (int col = team_.thread(); col < frame_.cols; col += team_.threads()) {
       R dual = -Number<R>::Infinity();
@@ -428,24 +507,59 @@ class Solver {
     return least;
   }
 
-  __device__ Nearest<R> NearestAt(int col, R value) const {
-    const unsigned is_matched = state_.RowOfCol(col) >= 0 ? kIsMatched : 0;
-    return {value, is_matched | static_cast<unsigned>(col)};
-  }
-
   // A warp looks for the two least reduced costs of a row.
   __device__ TwoNearest<R> FindTwoNearest(int row) const {
     const R infinity = Number<R>::Infinity();
-    TwoNearest<R> found = {{infinity, kNoColumn}, infinity};
-#pragma unroll 4
-    for (int col = team_.lane(); col < frame_.cols; col += kWarp) {
-      const R value = costs_.template Get<R>(row, col) - state_.ColDual(col);
-      // False for NaN too, which may be what does not exist.
-      if (value < infinity) {
-        found = Merge(found, {NearestAt(col, value), infinity});
+    TwoNearest<R> found = {infinity, infinity, kNoColumn};
+    const Entry* const line = costs_.Row(row);
+    for (int first = team_.lane(); first < frame_.cols + team_.lane();
+         first += kColumnsAtOnce * kWarp) {
+      R values[kColumnsAtOnce];
+#pragma unroll
+      for (int place = 0; place < kColumnsAtOnce; ++place) {
+        const int col = Smaller(first + place * kWarp, frame_.cols - 1);
+        values[place] = costs_.template At<R>(line, col) - state_.ColDual(col);
+      }
+#pragma unroll
+      for (int place = 0; place < kColumnsAtOnce; ++place) {
+        const int col = first + place * kWarp;
+        // NaN may be what does not exist.
+        const R value =
+            col < frame_.cols ? Smaller(infinity, values[place]) : infinity;
+        const bool is_less = value < found.first;
+        found.second = Smaller(found.second, Larger(found.first, value));
+        found.rank = is_less ? static_cast<unsigned>(col) : found.rank;
+        found.first = is_less ? value : found.first;
       }
     }
-    return LeastTwoOfWarp(found);
+    const R least = LeastOfWarp(found.first);
+    if (!(least < infinity)) {
+      return {infinity, infinity, kNoColumn};
+    }
+    const unsigned holders =
+        __ballot_sync(kAllLanes, found.first == least ? 1 : 0);
+    const int holder = __ffs(static_cast<int>(holders)) - 1;
+    const R second = LeastOfWarp(team_.lane() == holder ? found.second
+                                                        : found.first);
+    if (!(least < second)) {
+      return {least, second, FirstOf(line, least)};
+    }
+    const unsigned col = FromLane(found.rank, holder);
+    const bool is_matched = state_.RowOfCol(static_cast<int>(col)) >= 0;
+    return {least, second, col | (is_matched ? kIsMatched : 0)};
+  }
+
+  // Of the columns where a row's reduced cost is `least`, the first one: see
+  // Nearest.
+  __device__ unsigned FirstOf(const Entry* line, R least) const {
+    unsigned first = kNoColumn;
+    for (int col = team_.lane(); col < frame_.cols; col += kWarp) {
+      const R value = costs_.template At<R>(line, col) - state_.ColDual(col);
+      const unsigned is_matched = state_.RowOfCol(col) >= 0 ? kIsMatched : 0;
+      const unsigned rank = is_matched | static_cast<unsigned>(col);
+      first = value == least ? Smaller(first, rank) : first;
+    }
+    return LeastOfWarp(first);
   }
 
   // A bid is a number of which the largest wins: round, gap and row. Bids of
@@ -459,35 +573,29 @@ class Solver {
   }
 
   // The rows are dealt out to the warps.
-  __device__ void PlaceBids(unsigned round, bool* is_infeasible) const {
-    int ordinal = 0;
-    for (int first = 0; first < frame_.rows; first += kWarp) {
-      for (unsigned open = OpenRows(state_, frame_.rows, team_.lane(), first);
-           open != 0; open &= open - 1) {
-        const int row = first + __ffs(static_cast<int>(open)) - 1;
-        if (ordinal++ % team_.warps() != team_.warp()) {
-          continue;
-        }
-        COUNT(sizeof(R) == sizeof(float) ? kBids : kBidsInDouble);
-        const TwoNearest<R> found = FindTwoNearest(row);
-        if (team_.lane() == 0) {
-          PlaceBid(round, row, found, is_infeasible);
-        }
+  __device__ void PlaceBids(unsigned round, const int* open, int count,
+                            int* is_infeasible) const {
+    for (int place = team_.warp(); place < count; place += team_.warps()) {
+      const int row = open[place];
+      COUNT(sizeof(R) == sizeof(float) ? kBids : kBidsInDouble);
+      const TwoNearest<R> found = FindTwoNearest(row);
+      if (team_.lane() == 0) {
+        PlaceBid(round, row, found, is_infeasible);
       }
     }
   }
 
   __device__ void PlaceBid(unsigned round, int row, const TwoNearest<R>& found,
-                           bool* is_infeasible) const {
+                           int* is_infeasible) const {
     const R infinity = Number<R>::Infinity();
-    const R least = found.first.value;
+    const R least = found.first;
     if (row_ceiling_ < least) {
       // Better off unmatched, for good.
       state_.BidCol(row) = kOut;
       return;
     }
     if (!(least < infinity)) {
-      *is_infeasible = true;
+      atomicExch(is_infeasible, 1);
       return;
     }
     const R gap = Smaller(found.second, row_ceiling_) - least;
@@ -495,44 +603,47 @@ class Solver {
     // column the gap is unbounded, and v would be lost. Both are left to the
     // exact search, unless the column is free.
     const bool is_bounded = gap < infinity;
-    const bool is_free = (found.first.rank & kIsMatched) == 0;
+    const bool is_free = (found.rank & kIsMatched) == 0;
     const R zero = Number<R>::From(0.0);
     if (is_free || (is_bounded && zero < gap)) {
-      const int col = static_cast<int>(found.first.rank);
+      const int col = static_cast<int>(found.rank & (kIsMatched - 1));
       const R lowered = is_bounded && round > 0 ? gap : zero;
       state_.BidGap(row) = lowered;
-      state_.BidCol(row) = static_cast<short>(col & (kIsMatched - 1));
-      atomicMax(&state_.Bid(col & (kIsMatched - 1)), Bid(round, lowered, row));
+      state_.BidCol(row) = static_cast<short>(col);
+      atomicMax(&state_.Bid(col), Bid(round, lowered, row));
     }
   }
 
   // The bids that won are carried out, by a thread for each row. True if there
-  // were any.
-  __device__ bool AcceptBids(unsigned round) const {
+  // were any. Rows that are open then are listed in `next_open`.
+  __device__ bool AcceptBids(unsigned round, const int* open, int count,
+                             int* next_open, int* next_count) const {
     bool has_changed = false;
-    for (int row = team_.thread(); row < frame_.rows; row += team_.threads()) {
+    for (int place = team_.thread(); place < count; place += team_.threads()) {
+      const int row = open[place];
       const int col = state_.BidCol(row);
-      if (col == kUnmatched) {
-        continue;
-      }
+      int left = row;
       state_.BidCol(row) = kUnmatched;
       if (col == kOut) {
         state_.ColOfRow(row) = kOut;
-        continue;
+        left = kUnmatched;
+      } else if (col != kUnmatched) {
+        const R lowered = state_.BidGap(row);
+        if (state_.Bid(col) == Bid(round, lowered, row)) {
+          left = state_.RowOfCol(col);
+          if (left >= 0) {
+            // It was matched, so it made no bid, and its thread leaves it alone.
+            state_.ColOfRow(left) = kUnmatched;
+          }
+          state_.ColOfRow(row) = static_cast<short>(col);
+          state_.RowOfCol(col) = static_cast<short>(row);
+          state_.ColDual(col) = state_.ColDual(col) - lowered;
+          has_changed = true;
+        }
       }
-      const R lowered = state_.BidGap(row);
-      if (state_.Bid(col) != Bid(round, lowered, row)) {
-        continue;
+      if (left >= 0) {
+        next_open[atomicAdd(next_count, 1)] = left;
       }
-      const int loser = state_.RowOfCol(col);
-      if (loser >= 0) {
-        // It was matched, so it made no bid, and its thread leaves it alone.
-        state_.ColOfRow(loser) = kUnmatched;
-      }
-      state_.ColOfRow(row) = static_cast<short>(col);
-      state_.RowOfCol(col) = static_cast<short>(row);
-      state_.ColDual(col) = state_.ColDual(col) - lowered;
-      has_changed = true;
     }
     return has_changed;
   }
@@ -544,5 +655,13 @@ class Solver {
   const R row_ceiling_;
   const R col_ceiling_;
 };
+
+// Functions of their own, as Augment.
+template <typename R, class TeamType, typename Entry>
+__device__ __noinline__ bool ReduceRows(TeamType team, Frame frame,
+                                        Costs<Entry> costs, State<R> state) {
+  return Reduction<R, TeamType, Entry>(team, frame, costs, state).Run();
+}
+
 
 #endif  // CUDA_SOLVER_H_

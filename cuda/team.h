@@ -26,24 +26,21 @@ constexpr unsigned kNoColumn = 0xffffffffu;
 
 template <typename R>
 __device__ inline bool operator<(const Nearest<R>& a, const Nearest<R>& b) {
-  return a.value < b.value || (a.value == b.value && a.rank < b.rank);
+  // No branches.
+  const bool is_less = a.value < b.value;
+  const bool is_equal = a.value == b.value;
+  const bool is_before = a.rank < b.rank;
+  return is_less | (is_equal & is_before);
 }
 
 // The two least reduced costs of a row.
 template <typename R>
 struct TwoNearest {
-  Nearest<R> first;
+  R first;
   R second;
+  // Where the first one is; kIsMatched is set if that column is matched.
+  unsigned rank;
 };
-
-template <typename R>
-__device__ inline TwoNearest<R> Merge(const TwoNearest<R>& a,
-                                      const TwoNearest<R>& b) {
-  const bool swap = b.first < a.first;
-  const R loser = swap ? a.first.value : b.first.value;
-  return {swap ? b.first : a.first,
-          Smaller(loser, Smaller(a.second, b.second))};
-}
 
 // ---- The value of the lane whose number differs by `bit` ----
 
@@ -65,6 +62,10 @@ __device__ inline DoubleDouble FromOther(DoubleDouble value, int bit) {
 template <typename R>
 __device__ inline Nearest<R> FromOther(const Nearest<R>& value, int bit) {
   return {FromOther(value.value, bit), FromOther(value.rank, bit)};
+}
+// The value of a lane.
+__device__ inline unsigned FromLane(unsigned value, int lane) {
+  return __shfl_sync(kAllLanes, value, lane);
 }
 // Combines the values of a warp's lanes; `combine` is commutative and
 // associative, so that every lane gets the same.
@@ -112,14 +113,6 @@ __device__ inline float LeastOfWarp(float mine) {
   return FromKey(__reduce_min_sync(kAllLanes, KeyOf(mine)));
 }
 #endif
-
-// The two least of all that lanes have found, each in other columns.
-template <typename R>
-__device__ inline TwoNearest<R> LeastTwoOfWarp(const TwoNearest<R>& mine) {
-  const Nearest<R> first = LeastOfWarp(mine.first);
-  const bool is_mine = first.rank == mine.first.rank;
-  return {first, LeastOfWarp(is_mine ? mine.second : mine.first.value)};
-}
 
 // A team. Block: all threads of the block, with its barrier. Otherwise the
 // block is one warp, and needs none.

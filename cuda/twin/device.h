@@ -16,6 +16,8 @@
 #define __noinline__
 
 using std::fabs;
+using std::fmaxf;
+using std::fminf;
 
 // What counters count; see twin_take_counts.
 enum Counter {
@@ -132,6 +134,10 @@ inline float __shfl_xor_sync(unsigned, float value, int bit) {
 }
 inline double __shfl_xor_sync(unsigned, double value, int bit) {
   return TwinBits<double>(TwinOther(TwinBits<unsigned long long>(value), bit));
+}
+
+inline unsigned __shfl_sync(unsigned, unsigned value, int lane) {
+  return static_cast<unsigned>(twin_exchange(value)[lane]);
 }
 
 inline unsigned __ballot_sync(unsigned, int predicate) {

@@ -25,6 +25,8 @@ pub const SINGLE_NODE_BYTES: u64 = constant(b"kSingleNodeBytes");
 pub const DOUBLE_NODE_BYTES: u64 = constant(b"kDoubleNodeBytes");
 /// Bytes of a node whose numbers are two f64 each.
 pub const WIDE_NODE_BYTES: u64 = constant(b"kWideNodeBytes");
+/// Numbers behind the lists of open rows.
+pub const OPEN_ROW_COUNTS: u64 = constant(b"kOpenRowCounts");
 /// Bytes of a pair that a proof lists.
 pub const NEAR_PAIR_BYTES: u64 = constant(b"kNearPairBytes");
 /// Such pairs for each index of the longer side, at most.
@@ -160,6 +162,8 @@ pub struct Parameters {
     pub exchange: Place,
     /// A node for each index of the longer side: in f32 in a search, in f64 in a proof.
     pub nodes: Place,
+    /// Lists of rows that are open: i32, two for each index, and [`OPEN_ROW_COUNTS`] more.
+    pub open_rows: Place,
     /// A copy of one problem's costs, where one may have to be made: f32, or f64 in a proof where costs are that.
     pub copy: Place,
     /// Of a proof: f64 for each index of the longer side, as all that follow.
@@ -194,7 +198,7 @@ mod tests {
     fn kernels_see_the_same_layout() {
         assert_eq!(size_of::<DeviceBatch>(), 120);
         assert_eq!(size_of::<Place>(), 16);
-        assert_eq!(size_of::<Parameters>(), 360);
+        assert_eq!(size_of::<Parameters>(), 376);
         assert_eq!(offset_of!(DeviceBatch, problems), 80);
         assert_eq!(offset_of!(DeviceBatch, maximize), 116);
         assert_eq!(offset_of!(Place, offset), 8);

@@ -3,7 +3,8 @@
 use crate::cuda::parameters::{
     BOUNDS_BEHIND, COLUMNS_OF_BLOCK_THREAD, COLUMNS_OF_WARP_THREAD, DOUBLE_NODE_BYTES,
     DeviceAddress, DeviceBatch, EXCHANGE_BYTES, MOST_SEARCH_THREADS, Memory, NEAR_PAIR_BYTES,
-    NEAR_PAIRS_PER_INDEX, Parameters, Place, SINGLE_NODE_BYTES, WARP, WIDE_NODE_BYTES,
+    NEAR_PAIRS_PER_INDEX, OPEN_ROW_COUNTS, Parameters, Place, SINGLE_NODE_BYTES, WARP,
+    WIDE_NODE_BYTES,
 };
 
 /// The type of costs.
@@ -346,6 +347,7 @@ impl Kernel {
                 false => Place::default(),
             },
             nodes: arena.near(size, SINGLE_NODE_BYTES)?,
+            open_rows: arena.near(2 * size + OPEN_ROW_COUNTS, I32)?,
             copy: match memory_of_copy {
                 Memory::Shared => arena.near(entries, F32)?,
                 _ if may_need_copy(batch, in_place) => arena.far(entries, F32)?,
@@ -383,6 +385,7 @@ impl Kernel {
         let parameters = Parameters {
             exchange: arena.near(EXCHANGE_BYTES, 1)?,
             nodes: arena.near(size, DOUBLE_NODE_BYTES)?,
+            open_rows: arena.near(2 * size + OPEN_ROW_COUNTS, I32)?,
             duals: arena.near(size, F64)?,
             next_duals: arena.near(size, F64)?,
             listed_duals: arena.near(size, F64)?,
