@@ -16,12 +16,15 @@ constexpr int kMostProofThreads = 256;
 constexpr int kColumnsOfWarpThread = 4;
 constexpr int kColumnsOfBlockThread = 8;
 constexpr int kColumnsOfProofThread = 32;
-// Bytes: of what the warps of a block exchange values in (Team), and of a Node
-// of float, of double and of DoubleDouble.
+// Bytes: of what the warps of a block exchange values in (Team), of a Node, and
+// of a Match of float, of double and of DoubleDouble (solver.h).
 constexpr int kExchangeBytes = 2048;
-constexpr int kSingleNodeBytes = 20;
-constexpr int kDoubleNodeBytes = 32;
-constexpr int kWideNodeBytes = 48;
+constexpr int kNodeBytes = 8;
+constexpr int kSingleMatchBytes = 8;
+constexpr int kDoubleMatchBytes = 16;
+constexpr int kWideMatchBytes = 24;
+// Column duals behind those of the last column.
+constexpr int kColumnsBehind = 320;
 // Numbers behind the lists of open rows (solver.h).
 constexpr int kOpenRowCounts = 4;
 // Of a NearPair (prove.h), and how many of them there is room for.
@@ -67,6 +70,13 @@ struct Place {
   unsigned long long offset;
 };
 
+// Where a State (solver.h) lies. n is the longer side of the problems.
+struct StatePlaces {
+  Place nodes;      // Node [n]
+  Place matches;    // Match<R> [n]
+  Place col_duals;  // R [n + kColumnsBehind]
+};
+
 // Each launch has its own.
 struct Parameters {
   DeviceBatch batch;
@@ -77,9 +87,9 @@ struct Parameters {
   long long copy_stride;
   long long transposed_copy_stride;
 
-  // A block's arrays. n is the longer side of the problems.
+  // A block's arrays.
   Place exchange;  // kExchangeBytes; not in a search by a warp
-  Place nodes;     // Node<float> [n] in a search, Node<double> [n] in a proof
+  StatePlaces state;  // R is float in a search, double in a proof
   Place open_rows;  // int [2 n + kOpenRowCounts]
   Place copy;      // of a problem's costs, if one may have to be made: float,
                    // or double in a proof where T is
@@ -91,7 +101,7 @@ struct Parameters {
   Place bounds;        // float [n + kBoundsBehind]
   Place near_heads;    // int [n + 1]
   Place near_pairs;    // NearPair [kNearPairsPerIndex * n]
-  Place wide_nodes;         // Node<DoubleDouble> [n]
+  StatePlaces wide_state;   // R is DoubleDouble
   Place wide_distances;     // DoubleDouble [n]
   Place wide_duals;         // DoubleDouble [n]
 };
@@ -99,6 +109,7 @@ struct Parameters {
 // The same numbers are in a test of src/cuda/parameters.rs.
 static_assert(sizeof(DeviceBatch) == 120, "DeviceBatch");
 static_assert(sizeof(Place) == 16, "Place");
-static_assert(sizeof(Parameters) == 376, "Parameters");
+static_assert(sizeof(StatePlaces) == 48, "StatePlaces");
+static_assert(sizeof(Parameters) == 440, "Parameters");
 
 #endif  // CUDA_PARAMETERS_H_

@@ -77,7 +77,7 @@ struct ProofMemory {
   NearPair* pairs;
 
   __device__ explicit ProofMemory(const Parameters& parameters)
-      : state(parameters, parameters.nodes),
+      : state(parameters, parameters.state),
         duals(Find<double>(parameters, parameters.duals)),
         next(Find<double>(parameters, parameters.next_duals)),
         listed_duals(Find<double>(parameters, parameters.listed_duals)),
@@ -357,7 +357,7 @@ class Prover {
         const double rounded = fabs(near) < far ? (near + shift) - shift : near;
         dual = row >= 0 && rounded < ceiling ? rounded - margin : ceiling;
       }
-      state_.RowOfCol(col) = static_cast<short>(row);
+      state_.RowOfCol(col) = row;
       // What is not matched is never raised: it is the same before and after
       // each round.
       memory_.duals[col] = dual;
@@ -701,7 +701,7 @@ __device__ void ProveProblem(TeamType& team, const Parameters& parameters,
     prover.Write(memory.state, answer);
     return;
   }
-  const State<DoubleDouble> wide(parameters, parameters.wide_nodes);
+  const State<DoubleDouble> wide(parameters, parameters.wide_state);
   if (is_feasible) {
     COUNT(kSolvedInDoubleDouble);
     is_feasible =

@@ -95,7 +95,7 @@ template <typename T, bool kIsBlock>
 __device__ void Search(const Parameters& parameters) {
   const DeviceBatch& batch = parameters.batch;
   Team<kIsBlock> team(Find<unsigned char>(parameters, parameters.exchange));
-  const State<float> state(parameters, parameters.nodes);
+  const State<float> state(parameters, parameters.state);
   for (long long problem = blockIdx.x; problem < batch.problems;
        problem += gridDim.x) {
     BEGIN_PROBLEM();

@@ -32,53 +32,63 @@
 
 #include "problem.h"
 
-// What a team knows of the row and of the column of one index. Side by side,
-// for one address is then enough for all.
-template <typename R>
+// What a team knows of the row and of the column of one index.
 struct Node {
-  // v; -inf where the column does not exist.
-  R col_dual;
-  // u of the row that the column is matched with; in row reduction, by how much
-  // the row's bid lowers v.
-  R row_dual;
   // The best bid for the column.
   unsigned bid;
-  // Partners; see enum Partner.
+  // The row's column; see enum Partner.
   short col_of_row;
-  short row_of_col;
   // The row from which a search reaches the column; in row reduction, the
   // column that the row bids for.
   short predecessor;
 };
 
-static_assert(sizeof(Node<float>) == kSingleNodeBytes, "a node");
-static_assert(sizeof(Node<double>) == kDoubleNodeBytes, "a node");
-static_assert(sizeof(Node<DoubleDouble>) == kWideNodeBytes, "a node");
+// The row that a column is matched with.
+template <typename R>
+struct alignas(8) Match {
+  // Its u; in row reduction, by how much the bid of the row of this index lowers
+  // v.
+  R row_dual;
+  // See enum Partner.
+  int row;
+};
 
-// A node for each index up to the longer side.
+static_assert(sizeof(Node) == kNodeBytes, "a node");
+static_assert(sizeof(Match<float>) == kSingleMatchBytes, "a match");
+static_assert(sizeof(Match<double>) == kDoubleMatchBytes, "a match");
+static_assert(sizeof(Match<DoubleDouble>) == kWideMatchBytes, "a match");
+
+// All that, for each index up to the longer side.
 template <typename R>
 class State {
  public:
-  __device__ State(const Parameters& parameters, const Place& place)
-      : nodes_(Find<Node<R>>(parameters, place)),
+  __device__ State(const Parameters& parameters, const StatePlaces& places)
+      : nodes_(Find<Node>(parameters, places.nodes)),
+        matches_(Find<Match<R>>(parameters, places.matches)),
+        col_duals_(Find<R>(parameters, places.col_duals)),
         open_rows_(Find<int>(parameters, parameters.open_rows)) {}
 
-  __device__ R& ColDual(int col) const { return nodes_[col].col_dual; }
-  __device__ R& RowDualByCol(int col) const { return nodes_[col].row_dual; }
+  // v; -inf where the column does not exist.
+  __device__ R& ColDual(int col) const { return col_duals_[col]; }
+  __device__ const R* ColDuals() const { return col_duals_; }
+  __device__ R& RowDualByCol(int col) const { return matches_[col].row_dual; }
   __device__ short& ColOfRow(int row) const { return nodes_[row].col_of_row; }
-  __device__ short& RowOfCol(int col) const { return nodes_[col].row_of_col; }
+  __device__ int& RowOfCol(int col) const { return matches_[col].row; }
+  __device__ const Match<R>& MatchOf(int col) const { return matches_[col]; }
   __device__ short& Predecessor(int col) const {
     return nodes_[col].predecessor;
   }
   __device__ unsigned& Bid(int col) const { return nodes_[col].bid; }
   // Of a row's bid: by how much it lowers v, and where.
-  __device__ R& BidGap(int row) const { return nodes_[row].row_dual; }
+  __device__ R& BidGap(int row) const { return matches_[row].row_dual; }
   __device__ short& BidCol(int row) const { return nodes_[row].predecessor; }
   // Two lists that row reduction keeps open rows in, by turns, and its counts.
   __device__ int* OpenRows() const { return open_rows_; }
 
  private:
-  Node<R>* nodes_;
+  Node* nodes_;
+  Match<R>* matches_;
+  R* col_duals_;
   int* open_rows_;
 };
 
@@ -276,13 +286,13 @@ class Augmentation {
         break;
       }
       // The column is settled, and the row that it is matched with is reached.
-      const int row = state_.RowOfCol(col);
-      const R offset = state_.RowDualByCol(col) - nearest.value;
-      if (row_ceiling_ - offset < exit) {
-        exit = row_ceiling_ - offset;
-        exit_col = col;
-      }
-      nearest = Relax(col, row, offset);
+      const Match<R> match = state_.MatchOf(col);
+      const R offset = match.row_dual - nearest.value;
+      const R exit_here = row_ceiling_ - offset;
+      const bool is_nearer = exit_here < exit;
+      exit = is_nearer ? exit_here : exit;
+      exit_col = is_nearer ? col : exit_col;
+      nearest = Relax(col, match.row, offset);
     }
     const bool ends_at_row = exit < nearest.value;
     const int end = ends_at_row ? exit_col : static_cast<int>(nearest.rank);
@@ -340,7 +350,7 @@ class Augmentation {
       const int row = state_.Predecessor(col);
       const int lost = state_.ColOfRow(row);
       state_.ColOfRow(row) = static_cast<short>(col);
-      state_.RowOfCol(col) = static_cast<short>(row);
+      state_.RowOfCol(col) = row;
       if (row == start) {
         return;
       }
@@ -404,9 +414,6 @@ __device__ __noinline__ bool Augment(TeamType team, Costs<Entry> costs,
 // bid after the other, each about as long as a step.
 constexpr unsigned kMostReductionRounds = 127;
 constexpr unsigned kReductionRoundsOfWarp = 8;
-
-// Costs of a row that are on their way to a thread at the same time.
-constexpr int kColumnsAtOnce = 5;
 
 // Step 1: row reduction, from nothing.
 template <typename R, class TeamType, typename Entry>
@@ -491,6 +498,12 @@ class Reduction {
       state_.RowOfCol(col) = kUnmatched;
       state_.Bid(col) = 0;
     }
+    if (frame_.cols > kWarp) {
+      for (int place = team_.thread(); place < kColumnsBehind;
+           place += team_.threads()) {
+        state_.ColDual(frame_.cols + place) = -Number<R>::Infinity();
+      }
+    }
     team_.Sync();
   }
 
@@ -509,26 +522,48 @@ class Reduction {
 
   // A warp looks for the two least reduced costs of a row.
   __device__ TwoNearest<R> FindTwoNearest(int row) const {
+    constexpr int kMany = kColumnsBehind / kWarp;
+    constexpr int kSome = 4;
+    static_assert(kSome < kMany, "what is behind is enough");
+    // What is read behind the row is of the next ones.
+    const int left = (frame_.rows - row) * costs_.stride;
+    if (frame_.cols > kSome * kWarp && left >= frame_.cols + kMany * kWarp) {
+      return FindTwoNearest<kMany>(row);
+    }
+    if (frame_.cols > kWarp && left >= frame_.cols + kSome * kWarp) {
+      return FindTwoNearest<kSome>(row);
+    }
+    return FindTwoNearest<1>(row);
+  }
+
+  // kAtOnce costs are on their way to a thread at the same time. If more than
+  // one, some of them lie behind the row: there, v is -inf.
+  template <int kAtOnce>
+  __device__ TwoNearest<R> FindTwoNearest(int row) const {
     const R infinity = Number<R>::Infinity();
     TwoNearest<R> found = {infinity, infinity, kNoColumn};
     const Entry* const line = costs_.Row(row);
-    for (int first = team_.lane(); first < frame_.cols + team_.lane();
-         first += kColumnsAtOnce * kWarp) {
-      R values[kColumnsAtOnce];
+    for (int first = 0; first < frame_.cols; first += kAtOnce * kWarp) {
+      const int begin = first + team_.lane();
+      const Entry* const costs = line + begin;
+      const R* const duals = state_.ColDuals() + begin;
+      R values[kAtOnce];
 #pragma unroll
-      for (int place = 0; place < kColumnsAtOnce; ++place) {
-        const int col = Smaller(first + place * kWarp, frame_.cols - 1);
-        values[place] = costs_.template At<R>(line, col) - state_.ColDual(col);
+      for (int place = 0; place < kAtOnce; ++place) {
+        values[place] = infinity;
+        if (kAtOnce > 1 || begin < frame_.cols) {
+          values[place] = costs_.template At<R>(costs, place * kWarp) -
+                          duals[place * kWarp];
+        }
       }
 #pragma unroll
-      for (int place = 0; place < kColumnsAtOnce; ++place) {
-        const int col = first + place * kWarp;
+      for (int place = 0; place < kAtOnce; ++place) {
         // NaN may be what does not exist.
-        const R value =
-            col < frame_.cols ? Smaller(infinity, values[place]) : infinity;
+        const R value = Smaller(infinity, values[place]);
         const bool is_less = value < found.first;
         found.second = Smaller(found.second, Larger(found.first, value));
-        found.rank = is_less ? static_cast<unsigned>(col) : found.rank;
+        found.rank =
+            is_less ? static_cast<unsigned>(begin + place * kWarp) : found.rank;
         found.first = is_less ? value : found.first;
       }
     }
@@ -636,7 +671,7 @@ class Reduction {
             state_.ColOfRow(left) = kUnmatched;
           }
           state_.ColOfRow(row) = static_cast<short>(col);
-          state_.RowOfCol(col) = static_cast<short>(row);
+          state_.RowOfCol(col) = row;
           state_.ColDual(col) = state_.ColDual(col) - lowered;
           has_changed = true;
         }

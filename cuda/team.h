@@ -15,7 +15,7 @@ static_assert(kExchangeBytes == 2 * kMostWarps * kSlotBytes, "exchange");
 
 // A column that a search may go to next.
 template <typename R>
-struct Nearest {
+struct alignas(8) Nearest {
   R value;
   // Decides between equals: unmatched columns first, then the lowest.
   unsigned rank;
@@ -90,6 +90,14 @@ __device__ inline R LeastOfWarp(R mine) {
   return ReduceWarp(mine, [](R a, R b) { return Smaller(a, b); });
 }
 
+// What a value is exchanged as between threads that look for the least.
+template <typename V>
+struct Exchanged {
+  using Type = V;
+  __device__ static V To(const V& value) { return value; }
+  __device__ static V From(const V& value) { return value; }
+};
+
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
 // One instruction instead of five or ten shuffles: with its bits arranged so,
 // an f32 sorts like an unsigned integer.
@@ -102,12 +110,27 @@ __device__ inline float FromKey(unsigned key) {
   return __uint_as_float(key ^ ((key >> 31) != 0 ? 0x80000000u : 0xffffffffu));
 }
 
-__device__ inline Nearest<float> LeastOfWarp(const Nearest<float>& mine) {
-  const unsigned key = KeyOf(mine.value);
-  const unsigned least = __reduce_min_sync(kAllLanes, key);
-  const unsigned rank =
-      __reduce_min_sync(kAllLanes, key == least ? mine.rank : kNoColumn);
-  return {FromKey(least), rank};
+struct alignas(8) NearestKey {
+  unsigned key;
+  unsigned rank;
+};
+
+template <>
+struct Exchanged<Nearest<float>> {
+  using Type = NearestKey;
+  __device__ static NearestKey To(const Nearest<float>& value) {
+    return {KeyOf(value.value), value.rank};
+  }
+  __device__ static Nearest<float> From(const NearestKey& value) {
+    return {FromKey(value.key), value.rank};
+  }
+};
+
+__device__ inline NearestKey LeastOfWarp(const NearestKey& mine) {
+  const unsigned least = __reduce_min_sync(kAllLanes, mine.key);
+  const unsigned rank = __reduce_min_sync(
+      kAllLanes, mine.key == least ? mine.rank : kNoColumn);
+  return {least, rank};
 }
 __device__ inline float LeastOfWarp(float mine) {
   return FromKey(__reduce_min_sync(kAllLanes, KeyOf(mine)));
@@ -163,10 +186,12 @@ class Team {
   // The nearest of all columns.
   template <typename R>
   __device__ Nearest<R> Least(const Nearest<R>& mine) {
+    using Exchange = Exchanged<Nearest<R>>;
+    using Type = typename Exchange::Type;
     const Nearest<R> none = {Number<R>::Infinity(), kNoColumn};
-    return AcrossWarps(LeastOfWarp(mine), none, [](const Nearest<R>& value) {
-      return LeastOfWarp(value);
-    });
+    return Exchange::From(AcrossWarps(
+        LeastOfWarp(Exchange::To(mine)), Exchange::To(none),
+        [](const Type& value) { return LeastOfWarp(value); }));
   }
 
  private:
@@ -187,9 +212,14 @@ class Team {
       *reinterpret_cast<V*>(set + warp() * kSlotBytes) = of_warp;
     }
     __syncthreads();
-    return reduce_lanes(lane() < warps() ? *reinterpret_cast<const V*>(
-                                               set + lane() * kSlotBytes)
-                                         : none);
+    // Read by all lanes: a choice between addresses would put `none` into
+    // memory.
+    const int warp = lane() < warps() ? lane() : 0;
+    V other = *reinterpret_cast<const V*>(set + warp * kSlotBytes);
+    if (lane() >= warps()) {
+      other = none;
+    }
+    return reduce_lanes(other);
   }
 
   unsigned char* slots_;

@@ -19,12 +19,16 @@ pub const COLUMNS_OF_BLOCK_THREAD: u64 = constant(b"kColumnsOfBlockThread");
 pub const COLUMNS_OF_PROOF_THREAD: u64 = constant(b"kColumnsOfProofThread");
 /// Bytes of what the warps of a block exchange values in.
 pub const EXCHANGE_BYTES: u64 = constant(b"kExchangeBytes");
-/// Bytes of a node whose numbers are f32.
-pub const SINGLE_NODE_BYTES: u64 = constant(b"kSingleNodeBytes");
-/// Bytes of a node whose numbers are f64.
-pub const DOUBLE_NODE_BYTES: u64 = constant(b"kDoubleNodeBytes");
-/// Bytes of a node whose numbers are two f64 each.
-pub const WIDE_NODE_BYTES: u64 = constant(b"kWideNodeBytes");
+/// Bytes of a node.
+pub const NODE_BYTES: u64 = constant(b"kNodeBytes");
+/// Bytes of a match whose numbers are f32.
+pub const SINGLE_MATCH_BYTES: u64 = constant(b"kSingleMatchBytes");
+/// Bytes of a match whose numbers are f64.
+pub const DOUBLE_MATCH_BYTES: u64 = constant(b"kDoubleMatchBytes");
+/// Bytes of a match whose numbers are two f64 each.
+pub const WIDE_MATCH_BYTES: u64 = constant(b"kWideMatchBytes");
+/// Column duals behind those of the last column.
+pub const COLUMNS_BEHIND: u64 = constant(b"kColumnsBehind");
 /// Numbers behind the lists of open rows.
 pub const OPEN_ROW_COUNTS: u64 = constant(b"kOpenRowCounts");
 /// Bytes of a pair that a proof lists.
@@ -143,6 +147,18 @@ pub struct Place {
     pub offset: u64,
 }
 
+/// What the algorithm keeps for each index of the longer side, in numbers of some precision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct StatePlaces {
+    /// A node for each index.
+    pub nodes: Place,
+    /// A match for each.
+    pub matches: Place,
+    /// A number for each, and [`COLUMNS_BEHIND`] more.
+    pub col_duals: Place,
+}
+
 /// What a kernel is given: the batch, and where to work. Each launch has its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -160,8 +176,8 @@ pub struct Parameters {
 
     /// In which the warps of a block exchange values. Of a search by a block and of a proof.
     pub exchange: Place,
-    /// A node for each index of the longer side: in f32 in a search, in f64 in a proof.
-    pub nodes: Place,
+    /// In f32 in a search, in f64 in a proof.
+    pub state: StatePlaces,
     /// Lists of rows that are open: i32, two for each index, and [`OPEN_ROW_COUNTS`] more.
     pub open_rows: Place,
     /// A copy of one problem's costs, where one may have to be made: f32, or f64 in a proof where costs are that.
@@ -180,8 +196,8 @@ pub struct Parameters {
     pub near_heads: Place,
     /// Of a proof: [`NEAR_PAIRS_PER_INDEX`] pairs.
     pub near_pairs: Place,
-    /// Of a proof: nodes in twice the precision of f64.
-    pub wide_nodes: Place,
+    /// Of a proof: in twice the precision of f64.
+    pub wide_state: StatePlaces,
     /// Of a proof: in twice the precision of f64.
     pub wide_distances: Place,
     /// Of a proof: in twice the precision of f64.
@@ -198,7 +214,8 @@ mod tests {
     fn kernels_see_the_same_layout() {
         assert_eq!(size_of::<DeviceBatch>(), 120);
         assert_eq!(size_of::<Place>(), 16);
-        assert_eq!(size_of::<Parameters>(), 376);
+        assert_eq!(size_of::<StatePlaces>(), 48);
+        assert_eq!(size_of::<Parameters>(), 440);
         assert_eq!(offset_of!(DeviceBatch, problems), 80);
         assert_eq!(offset_of!(DeviceBatch, maximize), 116);
         assert_eq!(offset_of!(Place, offset), 8);

@@ -1,10 +1,10 @@
 //! Which kernels solve a batch, and how they are launched.
 
 use crate::cuda::parameters::{
-    BOUNDS_BEHIND, COLUMNS_OF_BLOCK_THREAD, COLUMNS_OF_WARP_THREAD, DOUBLE_NODE_BYTES,
-    DeviceAddress, DeviceBatch, EXCHANGE_BYTES, MOST_SEARCH_THREADS, Memory, NEAR_PAIR_BYTES,
-    NEAR_PAIRS_PER_INDEX, OPEN_ROW_COUNTS, Parameters, Place, SINGLE_NODE_BYTES, WARP,
-    WIDE_NODE_BYTES,
+    BOUNDS_BEHIND, COLUMNS_BEHIND, COLUMNS_OF_BLOCK_THREAD, COLUMNS_OF_WARP_THREAD,
+    DOUBLE_MATCH_BYTES, DeviceAddress, DeviceBatch, EXCHANGE_BYTES, MOST_SEARCH_THREADS, Memory,
+    NEAR_PAIR_BYTES, NEAR_PAIRS_PER_INDEX, NODE_BYTES, OPEN_ROW_COUNTS, Parameters, Place,
+    SINGLE_MATCH_BYTES, StatePlaces, WARP, WIDE_MATCH_BYTES,
 };
 
 /// The type of costs.
@@ -233,6 +233,26 @@ impl Arena {
     }
 }
 
+/// Gives an array of so many elements of so many bytes a place.
+type GivePlace = fn(&mut Arena, u64, u64) -> Option<Place>;
+
+impl Arena {
+    /// Places for what the algorithm keeps, in numbers of that many bytes.
+    fn state(
+        &mut self,
+        give: GivePlace,
+        size: u64,
+        match_bytes: u64,
+        number_bytes: u64,
+    ) -> Option<StatePlaces> {
+        Some(StatePlaces {
+            nodes: give(self, size, NODE_BYTES)?,
+            matches: give(self, size, match_bytes)?,
+            col_duals: give(self, size + COLUMNS_BEHIND, number_bytes)?,
+        })
+    }
+}
+
 /// Where the next array may begin.
 fn end_of(place: Place, count: u64, bytes_each: u64) -> Option<u64> {
     let bytes = count.checked_mul(bytes_each)?;
@@ -346,7 +366,7 @@ impl Kernel {
                 true => arena.near(EXCHANGE_BYTES, 1)?,
                 false => Place::default(),
             },
-            nodes: arena.near(size, SINGLE_NODE_BYTES)?,
+            state: arena.state(Arena::near, size, SINGLE_MATCH_BYTES, F32)?,
             open_rows: arena.near(2 * size + OPEN_ROW_COUNTS, I32)?,
             copy: match memory_of_copy {
                 Memory::Shared => arena.near(entries, F32)?,
@@ -384,7 +404,7 @@ impl Kernel {
         let mut arena = Arena::new(device.shared_bytes_per_block_optin);
         let parameters = Parameters {
             exchange: arena.near(EXCHANGE_BYTES, 1)?,
-            nodes: arena.near(size, DOUBLE_NODE_BYTES)?,
+            state: arena.state(Arena::near, size, DOUBLE_MATCH_BYTES, F64)?,
             open_rows: arena.near(2 * size + OPEN_ROW_COUNTS, I32)?,
             duals: arena.near(size, F64)?,
             next_duals: arena.near(size, F64)?,
@@ -397,7 +417,7 @@ impl Kernel {
                 true => arena.far(copy_entries(batch)?, entry)?,
                 false => Place::default(),
             },
-            wide_nodes: arena.far(size, WIDE_NODE_BYTES)?,
+            wide_state: arena.state(Arena::far, size, WIDE_MATCH_BYTES, TWO_F64)?,
             wide_distances: arena.far(size, TWO_F64)?,
             wide_duals: arena.far(size, TWO_F64)?,
             ..Parameters::default()
