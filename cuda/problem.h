@@ -45,13 +45,35 @@ __device__ inline V* Find(const Parameters& parameters, const Place& place) {
   return reinterpret_cast<V*>(begin + place.offset);
 }
 
+// Costs of a column that are on their way to a thread at the same time.
+constexpr int kRowsAtOnce = 8;
+
 // Which rows (or columns) of a problem exist.
 struct Mask {
   const unsigned char* flags;
+  // The flags are one for all, which is true.
   bool is_uniform;
+  bool is_true;
+
+  __device__ Mask(const unsigned char* flags, bool is_uniform)
+      : flags(flags),
+        is_uniform(is_uniform),
+        is_true(is_uniform && flags[0] != 0) {}
 
   __device__ bool Exists(int index) const {
-    return flags[is_uniform ? 0 : index] != 0;
+    return is_uniform ? is_true : flags[index] != 0;
+  }
+  // A bit for each of kRowsAtOnce, from `first` on.
+  __device__ unsigned Bits(int first, int last) const {
+    unsigned bits = is_true ? 0xffffffffu : 0u;
+    if (!is_uniform) {
+#pragma unroll
+      for (int place = 0; place < kRowsAtOnce; ++place) {
+        const bool exists = flags[Smaller(first + place, last)] != 0;
+        bits |= exists ? 1u << place : 0u;
+      }
+    }
+    return bits;
   }
 };
 
@@ -131,10 +153,10 @@ __device__ Frame FrameOf(TeamType& team, const DeviceBatch& batch,
   const int cols = static_cast<int>(batch.cols);
   const bool one_for_rows = batch.row_mask_is_uniform != 0;
   const bool one_for_cols = batch.col_mask_is_uniform != 0;
-  const Mask row_mask = {
-      batch.row_mask + (one_for_rows ? 0 : problem * batch.rows), one_for_rows};
-  const Mask col_mask = {
-      batch.col_mask + (one_for_cols ? 0 : problem * batch.cols), one_for_cols};
+  const Mask row_mask(
+      batch.row_mask + (one_for_rows ? 0 : problem * batch.rows), one_for_rows);
+  const Mask col_mask(
+      batch.col_mask + (one_for_cols ? 0 : problem * batch.cols), one_for_cols);
   const int existing_rows = CountExisting(team, row_mask, rows);
   const int existing_cols = CountExisting(team, col_mask, cols);
   const double limit = LimitOf<Real>(batch, problem);
@@ -241,6 +263,55 @@ struct Survey {
   double largest;
 };
 
+// Where a thread begins in a pass over all costs, and how far it goes: some
+// columns, all rows of them or, where threads are left, some.
+struct Part {
+  int first_col;
+  int col_step;
+  int first_row;
+  int row_step;
+};
+
+template <class TeamType>
+__device__ inline Part PartOf(const TeamType& team, int cols) {
+  int width = team.threads();
+  int shares = 1;
+  int share = 0;
+  int first_col = team.thread();
+  while (width >= 2 * cols && width % 2 == 0) {
+    width /= 2;
+    shares *= 2;
+    share = 2 * share + (first_col >= width ? 1 : 0);
+    first_col -= first_col >= width ? width : 0;
+  }
+  return {first_col, width, share * kRowsAtOnce, shares * kRowsAtOnce};
+}
+
+// Calls action(first, costs) for kRowsAtOnce rows after the other; costs behind
+// the last row are its own. They are on their way while the action looks at
+// those before.
+template <typename V, class LoadCost, class Action>
+__device__ inline void ForEachCostOfColumn(int first, int step, int rows,
+                                           int stride, LoadCost load_cost,
+                                           Action action) {
+  const int last = (rows - 1) * stride;
+  V ahead[kRowsAtOnce];
+#pragma unroll
+  for (int place = 0; place < kRowsAtOnce; ++place) {
+    ahead[place] = load_cost(Smaller((first + place) * stride, last));
+  }
+  for (; first < rows; first += step) {
+    V costs[kRowsAtOnce];
+    const int next = (first + step) * stride;
+#pragma unroll
+    for (int place = 0; place < kRowsAtOnce; ++place) {
+      costs[place] = ahead[place];
+      ahead[place] = load_cost(Smaller(next + place * stride, last));
+    }
+    action(first, costs);
+  }
+}
+
 // Looks at all existing costs, in the order in which they lie, and copies them,
 // times `factor`, unless `copy` is null. `stride`: as of Costs.
 template <typename T, typename Entry, class TeamType>
@@ -252,50 +323,41 @@ __device__ Survey Look(TeamType& team, const Frame& frame, const T* user,
   const Mask col_mask = frame.is_transposed ? frame.row_mask : frame.col_mask;
   const int row_step = frame.is_transposed ? 1 : stride;
   const int col_step = frame.is_transposed ? stride : 1;
-  constexpr int kAtOnce = 4;
   // f64 only where costs are: it is slow on most cards.
   using Wide = typename TypesOf<T>::Exact;
   const Wide narrow_factor = static_cast<Wide>(factor);
+  const Wide infinity = Number<Wide>::Infinity();
   bool is_valid = true;
-  double largest = 0.0;
-  for (int row = team.warp(); row < rows; row += team.warps()) {
-    if (!row_mask.Exists(row)) {
-      continue;
-    }
-    Wide largest_of_row = 0;
-    const T* const line = user + static_cast<long long>(row) * cols;
-    for (int first = team.lane(); first < cols; first += kAtOnce * kWarp) {
-      // All of them are on their way before the first is looked at.
-      Wide costs[kAtOnce];
+  Wide largest = 0;
+  const Part part = PartOf(team, cols);
+  for (int col = part.first_col; col < cols; col += part.col_step) {
+    const bool col_exists = col_mask.Exists(col);
+    const T* const column = user + col;
+    ForEachCostOfColumn<Wide>(
+        part.first_row, part.row_step, rows, cols,
+        [column](int place) { return Load(column + place); },
+        [&](int first, const Wide* costs) {
+          const unsigned exist =
+              col_exists ? row_mask.Bits(first, rows - 1) : 0u;
 #pragma unroll
-      for (int place = 0; place < kAtOnce; ++place) {
-        const int col = first + place * kWarp;
-        costs[place] = col < cols ? Load(line + col) * narrow_factor : 0;
-      }
-#pragma unroll
-      for (int place = 0; place < kAtOnce; ++place) {
-        const int col = first + place * kWarp;
-        if (col >= cols) {
-          break;
-        }
-        const Wide cost = costs[place];
-        if (col_mask.Exists(col)) {
-          const Wide magnitude = cost < 0 ? -cost : cost;
-          const bool is_finite = magnitude < Number<Wide>::Infinity();
-          is_valid = is_valid && (is_finite || cost > 0);
-          largest_of_row =
-              is_finite ? Larger(largest_of_row, magnitude) : largest_of_row;
-        }
-        if (copy != nullptr) {
-          copy[row * row_step + col * col_step] = static_cast<Entry>(cost);
-        }
-      }
-    }
-    largest = Larger(largest, static_cast<double>(largest_of_row));
+          for (int place = 0; place < kRowsAtOnce; ++place) {
+            const Wide cost = costs[place] * narrow_factor;
+            const Wide seen = (exist >> place & 1) != 0 ? cost : 0;
+            const Wide magnitude = seen < 0 ? -seen : seen;
+            // False for NaN.
+            is_valid &= seen > -infinity;
+            largest = Larger(largest, magnitude < infinity ? magnitude : 0);
+            if (copy != nullptr) {
+              const int row = Smaller(first + place, rows - 1);
+              copy[row * row_step + col * col_step] = static_cast<Entry>(cost);
+            }
+          }
+        });
   }
-  const double all = team.Reduce(
-      largest, 0.0, [](double a, double b) { return Larger(a, b); });
-  return {!team.Any(!is_valid), all};
+  const Wide all =
+      team.Reduce(largest, static_cast<Wide>(0),
+                  [](Wide a, Wide b) { return Larger(a, b); });
+  return {!team.Any(!is_valid), static_cast<double>(all)};
 }
 
 #endif  // CUDA_PROBLEM_H_

@@ -40,8 +40,6 @@ __device__ inline double ScaleFor(double largest) {
 // Rounds of raising.
 constexpr int kRaiseRounds = 32;
 
-// Costs of a column that are on their way to a thread at the same time.
-constexpr int kRowsAtOnce = 8;
 static_assert(kRowsAtOnce == kBoundsBehind, "bounds");
 
 // A pair that is nearly as cheap as its row's own.
@@ -487,48 +485,47 @@ class Prover {
     }
   }
 
-  // Each thread looks at some columns, all rows of them or, where threads are
-  // left, some rows.
   __device__ void AddNearPairs() const {
     const int rows = frame_.rows;
-    const int most = kNearPairsPerIndex * frame_.cols;
-    int width = team_.threads();
-    while (width >= 2 * frame_.cols && width > 1) {
-      width /= 2;
-    }
-    const int first_row = team_.thread() / width * kRowsAtOnce;
-    const int row_step = team_.threads() / width * kRowsAtOnce;
-    for (int col = team_.thread() % width; col < frame_.cols; col += width) {
+    const Part part = PartOf(team_, frame_.cols);
+    for (int col = part.first_col; col < frame_.cols; col += part.col_step) {
       const float dual = static_cast<float>(duals_[col]);
       const int own_row = state_.RowOfCol(col);
-      for (int first = first_row; first < rows; first += row_step) {
-        float costs[kRowsAtOnce];
+      ForEachCostOfColumn<float>(
+          part.first_row, part.row_step, rows, costs_.stride,
+          [&](int place) {
+            return costs_.template At<float>(costs_.first + place, col);
+          },
+          [&](int first, const float* costs) {
+            const auto bounds = *reinterpret_cast<const Bounds*>(
+                &memory_.bounds[first]);
+            unsigned near = 0;
 #pragma unroll
-        for (int place = 0; place < kRowsAtOnce; ++place) {
-          costs[place] = costs_.template Get<float>(
-              Smaller(first + place, rows - 1), col);
-        }
-        unsigned near = 0;
-#pragma unroll
-        for (int place = 0; place < kRowsAtOnce; ++place) {
-          near |= costs[place] - dual <= memory_.bounds[first + place]
-                      ? 1u << place
-                      : 0u;
-        }
-        for (; near != 0; near &= near - 1) {
-          const int row = first + __ffs(static_cast<int>(near)) - 1;
-          if (row == own_row) {
-            continue;
-          }
-          const int pair = atomicAdd(&memory_.heads[rows], 1);
-          if (pair < most) {
-            const int next = atomicExch(&memory_.heads[row], pair);
-            memory_.pairs[pair] = {costs_.template Get<double>(row, col),
-                                   static_cast<short>(col),
-                                   static_cast<short>(next)};
-          }
-        }
-      }
+            for (int place = 0; place < kRowsAtOnce; ++place) {
+              const bool is_near = costs[place] - dual <= bounds.of[place];
+              near |= is_near ? 1u << place : 0u;
+            }
+            // The row's own pair is not one of them.
+            const unsigned own = static_cast<unsigned>(own_row - first);
+            near &= own < kRowsAtOnce ? ~(1u << own) : ~0u;
+            for (; near != 0; near &= near - 1) {
+              AddNearPair(first + __ffs(static_cast<int>(near)) - 1, col);
+            }
+          });
+    }
+  }
+
+  struct alignas(16) Bounds {
+    float of[kRowsAtOnce];
+  };
+
+  __device__ void AddNearPair(int row, int col) const {
+    const int pair = atomicAdd(&memory_.heads[frame_.rows], 1);
+    if (pair < kNearPairsPerIndex * frame_.cols) {
+      const int next = atomicExch(&memory_.heads[row], pair);
+      memory_.pairs[pair] = {costs_.template Get<double>(row, col),
+                             static_cast<short>(col),
+                             static_cast<short>(next)};
     }
   }
 

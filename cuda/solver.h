@@ -200,16 +200,28 @@ class Augmentation {
     });
   }
 
+  // The thread's number, which may have changed, for all that the compiler
+  // knows, where columns are many: their addresses are not to be kept in
+  // registers all the time.
+  __device__ int Thread() const {
+    int thread = team_.thread();
+    if (Columns::kSlots > 4) {
+      asm volatile("" : "+r"(thread));
+    }
+    return thread;
+  }
+
   // Calls action(slot, col) for each column of this thread.
   template <typename Action>
   __device__ void ForEachColumn(Action action) const {
+    const int thread = Thread();
 #pragma unroll Columns::kUnroll
     for (int slot = 0; slot < Columns::kSlots; ++slot) {
       const int first = slot * team_.threads();
       if (first >= cols_) {
         break;
       }
-      const int col = first + team_.thread();
+      const int col = first + thread;
       if (col < cols_) {
         action(slot, col);
       }
@@ -223,12 +235,7 @@ class Augmentation {
   __device__ void ForEachCost(int row, Action action) const {
     constexpr int kAtOnce = Columns::kAtOnce;
     const Entry* const line = costs_.Row(row);
-    int thread = team_.thread();
-    if (Columns::kSlots > 4) {
-      // It may have changed, for all that the compiler knows: addresses of so
-      // many columns are not to be kept in registers.
-      asm volatile("" : "+r"(thread));
-    }
+    const int thread = Thread();
 #pragma unroll Columns::kUnroll
     for (int begin = 0; begin < Columns::kSlots; begin += kAtOnce) {
       if (begin * team_.threads() >= cols_) {
@@ -510,13 +517,19 @@ class Reduction {
   // Column reduction: the least cost of a column.
   __device__ R LeastCost(int col) const {
     R least = Number<R>::Infinity();
-#pragma unroll 4
-    for (int row = 0; row < frame_.rows; ++row) {
-      const R cost = costs_.template Get<R>(row, col);
-      if (frame_.row_mask.Exists(row) && cost < least) {
-        least = cost;
-      }
-    }
+    ForEachCostOfColumn<R>(
+        0, kRowsAtOnce, frame_.rows, costs_.stride,
+        [&](int place) {
+          return costs_.template At<R>(costs_.first + place, col);
+        },
+        [&](int first, const R* costs) {
+          const unsigned exist = frame_.row_mask.Bits(first, frame_.rows - 1);
+#pragma unroll
+          for (int place = 0; place < kRowsAtOnce; ++place) {
+            const bool is_less = costs[place] < least;
+            least = is_less & ((exist >> place & 1) != 0) ? costs[place] : least;
+          }
+        });
     return least;
   }
 
