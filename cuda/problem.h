@@ -294,6 +294,9 @@ template <typename V, class LoadCost, class Action>
 __device__ inline void ForEachCostOfColumn(int first, int step, int rows,
                                            int stride, LoadCost load_cost,
                                            Action action) {
+  if (first >= rows) {
+    return;
+  }
   const int last = (rows - 1) * stride;
   V ahead[kRowsAtOnce];
 #pragma unroll
