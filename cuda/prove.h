@@ -478,7 +478,8 @@ class Prover {
       memory_.heads[rows] = 0;
     }
     team_.Sync();
-    if (is_listed_) {
+    // Where nothing exists there may be no costs of that type.
+    if (is_listed_ && frame_.existing_rows > 0) {
       AddNearPairs();
       team_.Sync();
       is_listed_ = memory_.heads[rows] <= kNearPairsPerIndex * frame_.cols;
