@@ -5,7 +5,7 @@
 #include "prove.h"
 
 #define INSTANTIATE(name, T)                                                 \
-  extern "C" __global__ void __launch_bounds__(Team<false>::kMostThreads, 16) \
+  extern "C" __global__ void __launch_bounds__(Team<false>::kMostThreads, 1) \
       search_by_warp_##name(Parameters parameters) {                         \
     Search<T, false>(parameters);                                            \
   }                                                                          \

@@ -50,14 +50,14 @@ __device__ inline double InfinityOfDouble() {
 
 // ---- Conversions ----
 
-__device__ inline float Load(const float* cost) { return __ldg(cost); }
-__device__ inline double Load(const double* cost) { return __ldg(cost); }
-__device__ inline float Load(const Bfloat16* cost) {
-  const unsigned bits = __ldg(&cost->bits);
+__device__ inline float Widen(float cost) { return cost; }
+__device__ inline double Widen(double cost) { return cost; }
+__device__ inline float Widen(Bfloat16 cost) {
+  const unsigned bits = cost.bits;
   return __uint_as_float(bits << 16);
 }
-__device__ inline float Load(const Half* cost) {
-  const unsigned bits = __ldg(&cost->bits);
+__device__ inline float Widen(Half cost) {
+  const unsigned bits = cost.bits;
   const unsigned sign = (bits & 0x8000u) << 16;
   const unsigned exponent = (bits >> 10) & 0x1fu;
   const unsigned fraction = bits & 0x3ffu;
@@ -69,6 +69,14 @@ __device__ inline float Load(const Half* cost) {
   }
   const unsigned widened = exponent == 0x1fu ? 0xffu : exponent + (127u - 15u);
   return __uint_as_float(sign | (widened << 23) | (fraction << 13));
+}
+
+// A cost of the user's, which no kernel writes to.
+__device__ inline float Load(const float* cost) { return __ldg(cost); }
+__device__ inline double Load(const double* cost) { return __ldg(cost); }
+template <typename T>
+__device__ inline T Load(const T* cost) {
+  return {__ldg(&cost->bits)};
 }
 
 // Number<R>: what is needed of an arithmetic beside +, - and <.

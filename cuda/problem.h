@@ -230,9 +230,14 @@ struct Costs {
   Entry factor;
 
   __device__ const Entry* Row(int row) const { return first + row * stride; }
+  // What an entry counts as.
+  template <typename R>
+  __device__ R Cost(Entry entry) const {
+    return Number<R>::From(entry * factor);
+  }
   template <typename R>
   __device__ R At(const Entry* line, int col) const {
-    return Number<R>::From(line[col] * factor);
+    return Cost<R>(line[col]);
   }
   template <typename R>
   __device__ R Get(int row, int col) const {
@@ -288,8 +293,8 @@ __device__ inline Part PartOf(const TeamType& team, int cols) {
 }
 
 // Calls action(first, costs) for kRowsAtOnce rows after the other; costs behind
-// the last row are its own. They are on their way while the action looks at
-// those before.
+// the last row are its own. They are on their way, as they lie, while the action
+// looks at those before.
 template <typename V, class LoadCost, class Action>
 __device__ inline void ForEachCostOfColumn(int first, int step, int rows,
                                            int stride, LoadCost load_cost,
@@ -336,15 +341,15 @@ __device__ Survey Look(TeamType& team, const Frame& frame, const T* user,
   for (int col = part.first_col; col < cols; col += part.col_step) {
     const bool col_exists = col_mask.Exists(col);
     const T* const column = user + col;
-    ForEachCostOfColumn<Wide>(
+    ForEachCostOfColumn<T>(
         part.first_row, part.row_step, rows, cols,
         [column](int place) { return Load(column + place); },
-        [&](int first, const Wide* costs) {
+        [&](int first, const T* costs) {
           const unsigned exist =
               col_exists ? row_mask.Bits(first, rows - 1) : 0u;
 #pragma unroll
           for (int place = 0; place < kRowsAtOnce; ++place) {
-            const Wide cost = costs[place] * narrow_factor;
+            const Wide cost = Widen(costs[place]) * narrow_factor;
             const Wide seen = (exist >> place & 1) != 0 ? cost : 0;
             const Wide magnitude = seen < 0 ? -seen : seen;
             // False for NaN.

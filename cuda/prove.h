@@ -98,7 +98,8 @@ template <typename T, class TeamType>
 class Prover {
  public:
   using Real = typename TypesOf<T>::Real;
-  using CostsType = Costs<typename TypesOf<T>::Exact>;
+  using Entry = typename TypesOf<T>::Exact;
+  using CostsType = Costs<Entry>;
 
   // `largest_cost` is max|c| and `largest` max(|c|, |L|), in the scale of
   // `costs`, which are those of the user times `factor`.
@@ -492,18 +493,19 @@ class Prover {
     for (int col = part.first_col; col < frame_.cols; col += part.col_step) {
       const float dual = static_cast<float>(duals_[col]);
       const int own_row = state_.RowOfCol(col);
-      ForEachCostOfColumn<float>(
+      ForEachCostOfColumn<Entry>(
           part.first_row, part.row_step, rows, costs_.stride,
           [&](int place) {
-            return costs_.template At<float>(costs_.first + place, col);
+            return costs_.first[place + col];
           },
-          [&](int first, const float* costs) {
+          [&](int first, const Entry* costs) {
             const auto bounds = *reinterpret_cast<const Bounds*>(
                 &memory_.bounds[first]);
             unsigned near = 0;
 #pragma unroll
             for (int place = 0; place < kRowsAtOnce; ++place) {
-              const bool is_near = costs[place] - dual <= bounds.of[place];
+              const float cost = costs_.template Cost<float>(costs[place]);
+              const bool is_near = cost - dual <= bounds.of[place];
               near |= is_near ? 1u << place : 0u;
             }
             // The row's own pair is not one of them.
@@ -627,7 +629,7 @@ class Prover {
             frame_.is_transposed
                 ? col * frame_.rows + row
                 : row * static_cast<long long>(frame_.cols) + col;
-        sum = sum + DoubleDouble{Load(user_ + place) * scale, 0.0};
+        sum = sum + DoubleDouble{Widen(Load(user_ + place)) * scale, 0.0};
       }
     }
     const DoubleDouble none = {0.0, 0.0};

@@ -418,9 +418,11 @@ __device__ __noinline__ bool Augment(TeamType team, Costs<Entry> costs,
 // warps bid at once, a round takes about as long as one or two steps of
 // augmentation, and saves more than that as long as rows still find columns:
 // for 300 x 300 uniform costs, up to about 100 rounds. A lone warp makes one
-// bid after the other, each about as long as a step.
+// bid after the other, each about as long as a step. An answer must not depend
+// on how many problems there are, so the problem's size decides, not the team.
 constexpr unsigned kMostReductionRounds = 127;
-constexpr unsigned kReductionRoundsOfWarp = 8;
+constexpr unsigned kFewReductionRounds = 8;
+constexpr int kWidestOfFewRounds = kWarp * kColumnsOfWarpThread;
 
 // Step 1: row reduction, from nothing.
 template <typename R, class TeamType, typename Entry>
@@ -439,8 +441,8 @@ class Reduction {
   __device__ bool Run() {
     Begin();
     const unsigned rounds =
-        team_.warps() == 1 && frame_.IsBalanced()
-            ? kReductionRoundsOfWarp
+        frame_.cols <= kWidestOfFewRounds && frame_.IsBalanced()
+            ? kFewReductionRounds
             : Smaller(kMostReductionRounds,
                       32 + static_cast<unsigned>(frame_.existing_rows) / 4);
     const int size = Larger(frame_.rows, frame_.cols);
@@ -517,17 +519,18 @@ class Reduction {
   // Column reduction: the least cost of a column.
   __device__ R LeastCost(int col) const {
     R least = Number<R>::Infinity();
-    ForEachCostOfColumn<R>(
+    ForEachCostOfColumn<Entry>(
         0, kRowsAtOnce, frame_.rows, costs_.stride,
         [&](int place) {
-          return costs_.template At<R>(costs_.first + place, col);
+          return costs_.first[place + col];
         },
-        [&](int first, const R* costs) {
+        [&](int first, const Entry* costs) {
           const unsigned exist = frame_.row_mask.Bits(first, frame_.rows - 1);
 #pragma unroll
           for (int place = 0; place < kRowsAtOnce; ++place) {
-            const bool is_less = costs[place] < least;
-            least = is_less & ((exist >> place & 1) != 0) ? costs[place] : least;
+            const R cost = costs_.template Cost<R>(costs[place]);
+            const bool is_less = cost < least;
+            least = is_less & ((exist >> place & 1) != 0) ? cost : least;
           }
         });
     return least;
@@ -535,9 +538,11 @@ class Reduction {
 
   // A warp looks for the two least reduced costs of a row.
   __device__ TwoNearest<R> FindTwoNearest(int row) const {
-    constexpr int kMany = kColumnsBehind / kWarp;
-    constexpr int kSome = 4;
-    static_assert(kSome < kMany, "what is behind is enough");
+    // Larger numbers take more registers, and seldom have to be looked at.
+    constexpr bool is_single = sizeof(R) == sizeof(float);
+    constexpr int kMany = is_single ? kColumnsBehind / kWarp : 1;
+    constexpr int kSome = is_single ? 4 : 1;
+    static_assert(kSome <= kMany, "what is behind is enough");
     // What is read behind the row is of the next ones.
     const int left = (frame_.rows - row) * costs_.stride;
     if (frame_.cols > kSome * kWarp && left >= frame_.cols + kMany * kWarp) {

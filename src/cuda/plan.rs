@@ -108,6 +108,9 @@ pub const OLDEST_CAPABILITY: u32 = 70;
 /// Columns up to which a warp solves a problem by itself.
 const WIDEST_FOR_WARP: u64 = WARP * COLUMNS_OF_WARP_THREAD;
 
+/// The same where a multiprocessor has no other problem to solve, and threads to spare.
+const WIDEST_IF_ALONE: u64 = 2 * WARP;
+
 /// Workspace that the plan does not exceed unless one block needs more: it makes the grid smaller.
 const MOST_WORKSPACE: u64 = 512 << 20;
 
@@ -278,6 +281,11 @@ fn copy_strides(batch: &DeviceBatch) -> [i64; 2] {
     [batch.cols | 1, batch.rows | 1]
 }
 
+/// Problems that a multiprocessor has to solve.
+fn problems_per_multiprocessor(device: &Device, batch: &DeviceBatch) -> u64 {
+    (batch.problems as u64).div_ceil(u64::from(device.multiprocessors.max(1)))
+}
+
 /// Entries of a copy of one problem's costs, whichever way it lies.
 fn copy_entries(batch: &DeviceBatch) -> Option<u64> {
     let [stride, transposed_stride] = copy_strides(batch);
@@ -317,7 +325,7 @@ impl Kernel {
             return Some(without);
         }
         // Costs in shared memory make steps about twice as fast, but leave room for fewer blocks.
-        let needed = (batch.problems as u64).div_ceil(u64::from(device.multiprocessors.max(1)));
+        let needed = problems_per_multiprocessor(device, batch);
         let (few, many) = (
             with.blocks_per_multiprocessor(device),
             without.blocks_per_multiprocessor(device),
@@ -337,7 +345,8 @@ impl Kernel {
         batch: &DeviceBatch,
     ) -> Option<Self> {
         let size = size(batch);
-        let is_block = size > WIDEST_FOR_WARP;
+        let is_alone = problems_per_multiprocessor(device, batch) <= 1;
+        let is_block = size > WIDEST_FOR_WARP || is_alone && size > WIDEST_IF_ALONE;
         let symbol = match (is_block, costs) {
             (false, CostType::Half) => "search_by_warp_half",
             (false, CostType::Bfloat16) => "search_by_warp_bfloat16",
@@ -348,11 +357,11 @@ impl Kernel {
             (true, CostType::Float) => "search_by_block_float",
             (true, CostType::Double) => "search_by_block_double",
         };
-        // Few warps wait less for each other.
-        let columns_per_thread = if size <= 2 * MOST_SEARCH_THREADS {
-            2
-        } else {
-            COLUMNS_OF_BLOCK_THREAD
+        // Few warps wait less for each other, and leave more to the multiprocessor's other problems.
+        let columns_per_thread = match size {
+            _ if is_alone && size <= MOST_SEARCH_THREADS => 1,
+            _ if size <= 2 * MOST_SEARCH_THREADS => 2,
+            _ => COLUMNS_OF_BLOCK_THREAD,
         };
         let threads = match is_block {
             false => WARP,
@@ -394,10 +403,11 @@ impl Kernel {
             CostType::Double => ("prove_double", F64),
         };
         // Its passes over all costs gain by more threads than a search's steps do.
+        let is_alone = problems_per_multiprocessor(device, batch) <= 1;
         let threads = match size {
             0..=32 => 32,
             33..=64 => 64,
-            65..=512 => 128,
+            65..=512 if !is_alone => 128,
             _ => 256,
         };
         let in_place = matches!(costs, CostType::Float | CostType::Double);
