@@ -88,22 +88,22 @@ struct Parameters {
   long long transposed_copy_stride;
 
   // A block's arrays.
-  Place exchange;  // kExchangeBytes; not in a search by a warp
+  Place exchange;     // kExchangeBytes; not in a search by a warp
   StatePlaces state;  // R is float in a search, double in a proof
-  Place open_rows;  // int [2 n + kOpenRowCounts]
-  Place copy;      // of a problem's costs, if one may have to be made: float,
-                   // or double in a proof where T is
+  Place open_rows;    // int [2 n + kOpenRowCounts]
+  Place copy;  // of a problem's costs, if one may have to be made: float,
+               // or double in a proof where T is
   // These are of proofs only.
-  Place duals;              // double [n]
-  Place next_duals;    // double [n]
-  Place listed_duals;  // double [n]
-  Place own_costs;     // double [n]
-  Place bounds;        // float [n + kBoundsBehind]
-  Place near_heads;    // int [n + 1]
-  Place near_pairs;    // NearPair [kNearPairsPerIndex * n]
-  StatePlaces wide_state;   // R is DoubleDouble
-  Place wide_distances;     // DoubleDouble [n]
-  Place wide_duals;         // DoubleDouble [n]
+  Place duals;             // double [n]
+  Place next_duals;        // double [n]
+  Place listed_duals;      // double [n]
+  Place own_costs;         // double [n]
+  Place bounds;            // float [n + kBoundsBehind]
+  Place near_heads;        // int [n + 1]
+  Place near_pairs;        // NearPair [kNearPairsPerIndex * n]
+  StatePlaces wide_state;  // R is DoubleDouble
+  Place wide_distances;    // DoubleDouble [n]
+  Place wide_duals;        // DoubleDouble [n]
 };
 
 // The same numbers are in a test of src/cuda/parameters.rs.

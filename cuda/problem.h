@@ -293,8 +293,8 @@ __device__ inline Part PartOf(const TeamType& team, int cols) {
 }
 
 // Calls action(first, costs) for kRowsAtOnce rows after the other; costs behind
-// the last row are its own. They are on their way, as they lie, while the action
-// looks at those before.
+// the last row are its own. They are on their way, as they lie, while the
+// action looks at those before.
 template <typename V, class LoadCost, class Action>
 __device__ inline void ForEachCostOfColumn(int first, int step, int rows,
                                            int stride, LoadCost load_cost,
@@ -362,9 +362,8 @@ __device__ Survey Look(TeamType& team, const Frame& frame, const T* user,
           }
         });
   }
-  const Wide all =
-      team.Reduce(largest, static_cast<Wide>(0),
-                  [](Wide a, Wide b) { return Larger(a, b); });
+  const Wide all = team.Reduce(largest, static_cast<Wide>(0),
+                               [](Wide a, Wide b) { return Larger(a, b); });
   return {!team.Any(!is_valid), static_cast<double>(all)};
 }
 

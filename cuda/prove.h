@@ -86,9 +86,10 @@ struct ProofMemory {
 };
 
 template <typename R, class TeamType, typename Entry>
-__device__ bool AugmentInMemory(
-    const TeamType& team, const Frame& frame, const Costs<Entry>& costs,
-    const State<R>& state, typename ColumnsInMemory<R>::Storage storage) {
+__device__ bool AugmentInMemory(const TeamType& team, const Frame& frame,
+                                const Costs<Entry>& costs,
+                                const State<R>& state,
+                                typename ColumnsInMemory<R>::Storage storage) {
   return Augment<ColumnsInMemory<R>>(team, costs, state, storage, frame.rows,
                                      frame.cols,
                                      Number<R>::From(frame.RowCeiling()));
@@ -367,12 +368,11 @@ class Prover {
   }
 
   // A pair that f32 finds dearer than its row's by more than this is so, and
-  // stays so while no v rises by more than half of it: let M be max|c| + max|v|;
-  // rounding c, v, c - v and the bound takes 2^-24 of at most 2M each. While v
-  // is raised it may grow to 2M, no more.
+  // stays so while no v rises by more than half of it: let M be max|c| +
+  // max|v|; rounding c, v, c - v and the bound takes 2^-24 of at most 2M each.
+  // While v is raised it may grow to 2M, no more.
   __device__ void SetSlack(double largest_dual) {
-    slack_ =
-        (largest_ + largest_dual) / static_cast<double>(1LL << 17);
+    slack_ = (largest_ + largest_dual) / static_cast<double>(1LL << 17);
   }
 
   // Raises v until nothing changes. False where that does not prove the
@@ -445,12 +445,12 @@ class Prover {
     return team_.Reduce(largest_dual, 0.0, LargerOf());
   }
 
-  // Lists the pairs that are nearly as cheap as their row's own, which f32 finds
-  // in one pass over all costs, for the matching and v as they are. Pairs that
-  // are not listed do not matter until a v has risen by half the slack: so most
-  // problems need one pass, however often v is raised. Where there are too many
-  // such pairs, or where f32 cannot tell, none is listed, and ForEachRow looks
-  // at all of them.
+  // Lists the pairs that are nearly as cheap as their row's own, which f32
+  // finds in one pass over all costs, for the matching and v as they are. Pairs
+  // that are not listed do not matter until a v has risen by half the slack: so
+  // most problems need one pass, however often v is raised. Where there are too
+  // many such pairs, or where f32 cannot tell, none is listed, and ForEachRow
+  // looks at all of them.
   __device__ void ListNearPairs() {
     const int rows = frame_.rows;
     const float slack = static_cast<float>(slack_);
@@ -495,12 +495,10 @@ class Prover {
       const int own_row = state_.RowOfCol(col);
       ForEachCostOfColumn<Entry>(
           part.first_row, part.row_step, rows, costs_.stride,
-          [&](int place) {
-            return costs_.first[place + col];
-          },
+          [&](int place) { return costs_.first[place + col]; },
           [&](int first, const Entry* costs) {
-            const auto bounds = *reinterpret_cast<const Bounds*>(
-                &memory_.bounds[first]);
+            const auto bounds =
+                *reinterpret_cast<const Bounds*>(&memory_.bounds[first]);
             unsigned near = 0;
 #pragma unroll
             for (int place = 0; place < kRowsAtOnce; ++place) {
@@ -527,8 +525,7 @@ class Prover {
     if (pair < kNearPairsPerIndex * frame_.cols) {
       const int next = atomicExch(&memory_.heads[row], pair);
       memory_.pairs[pair] = {costs_.template Get<double>(row, col),
-                             static_cast<short>(col),
-                             static_cast<short>(next)};
+                             static_cast<short>(col), static_cast<short>(next)};
     }
   }
 
@@ -652,8 +649,8 @@ class Prover {
   double slack_ = 0.0;
   // v as it is now.
   double* duals_ = nullptr;
-  // ListNearPairs was called for the matching and v as they are, or v was raised
-  // since.
+  // ListNearPairs was called for the matching and v as they are, or v was
+  // raised since.
   bool is_current_ = false;
   // It has listed all pairs that matter.
   bool is_listed_ = false;
@@ -688,7 +685,8 @@ __device__ void ProveProblem(TeamType& team, const Parameters& parameters,
   }
   const Costs<Entry> costs =
       copies ? Costs<Entry>{copy, CopyStride(parameters, frame), 1}
-             : Costs<Entry>{reinterpret_cast<const Entry*>(user), static_cast<int>(batch.cols),
+             : Costs<Entry>{reinterpret_cast<const Entry*>(user),
+                            static_cast<int>(batch.cols),
                             static_cast<Entry>(factor)};
   const ProofMemory memory(parameters);
   Prover<T, TeamType> prover(team, frame, costs, user, factor, memory,

@@ -18,9 +18,8 @@ template <class TeamType>
 __device__ bool AugmentInRegisters(const TeamType& team, const Frame& frame,
                                    const Costs<float>& costs,
                                    const State<float>& state) {
-  constexpr int kMost = TeamType::kMostThreads == kWarp
-                            ? kColumnsOfWarpThread
-                            : kColumnsOfBlockThread;
+  constexpr int kMost = TeamType::kMostThreads == kWarp ? kColumnsOfWarpThread
+                                                        : kColumnsOfBlockThread;
   const float row_ceiling = Number<float>::From(frame.RowCeiling());
   if (frame.cols <= team.threads()) {
     return Augment<ColumnsInRegisters<float, 1>>(
@@ -55,7 +54,8 @@ __device__ void SearchProblem(TeamType& team, const Parameters& parameters,
       Look(team, frame, user, sign, copy, CopyStride(parameters, frame));
   const Costs<float> costs =
       copies ? Costs<float>{copy, CopyStride(parameters, frame), 1.0f}
-             : Costs<float>{reinterpret_cast<const float*>(user), static_cast<int>(batch.cols),
+             : Costs<float>{reinterpret_cast<const float*>(user),
+                            static_cast<int>(batch.cols),
                             static_cast<float>(sign)};
   if (!survey.is_valid || !(frame.limit == frame.limit)) {
     WriteBad(team, frame, Answer<Real>(batch, frame), kInvalid,

@@ -46,8 +46,8 @@ struct Node {
 // The row that a column is matched with.
 template <typename R>
 struct alignas(8) Match {
-  // Its u; in row reduction, by how much the bid of the row of this index lowers
-  // v.
+  // Its u; in row reduction, by how much the bid of the row of this index
+  // lowers v.
   R row_dual;
   // See enum Partner.
   int row;
@@ -267,8 +267,7 @@ class Augmentation {
     Nearest<R> nearest = {infinity, kNoColumn};
     ForEachCost(start, [&](int slot, int col, R cost) {
       // NaN may be what does not exist.
-      const R distance =
-          Smaller(infinity, cost - columns_.Dual(slot, col));
+      const R distance = Smaller(infinity, cost - columns_.Dual(slot, col));
       columns_.Distance(slot, col) = distance;
       if ((is_missing_ >> slot & 1) == 0) {
         state_.Predecessor(col) = static_cast<short>(start);
@@ -400,10 +399,10 @@ class Augmentation {
   unsigned is_missing_ = 0;
 };
 
-// Matches the rows that are open, or finds that this cannot be. (1) and (2) must
-// hold of the others. A function of its own, with copies of its own of all that
-// it needs: then nothing else takes registers from the search. It ends with a
-// barrier.
+// Matches the rows that are open, or finds that this cannot be. (1) and (2)
+// must hold of the others. A function of its own, with copies of its own of all
+// that it needs: then nothing else takes registers from the search. It ends
+// with a barrier.
 template <class Columns, typename R, class TeamType, typename Entry>
 __device__ __noinline__ bool Augment(TeamType team, Costs<Entry> costs,
                                      State<R> state,
@@ -429,7 +428,7 @@ template <typename R, class TeamType, typename Entry>
 class Reduction {
  public:
   __device__ Reduction(TeamType& team, const Frame& frame,
-                    const Costs<Entry>& costs, const State<R>& state)
+                       const Costs<Entry>& costs, const State<R>& state)
       : team_(team),
         frame_(frame),
         costs_(costs),
@@ -521,9 +520,7 @@ class Reduction {
     R least = Number<R>::Infinity();
     ForEachCostOfColumn<Entry>(
         0, kRowsAtOnce, frame_.rows, costs_.stride,
-        [&](int place) {
-          return costs_.first[place + col];
-        },
+        [&](int place) { return costs_.first[place + col]; },
         [&](int first, const Entry* costs) {
           const unsigned exist = frame_.row_mask.Bits(first, frame_.rows - 1);
 #pragma unroll
@@ -592,8 +589,8 @@ class Reduction {
     const unsigned holders =
         __ballot_sync(kAllLanes, found.first == least ? 1 : 0);
     const int holder = __ffs(static_cast<int>(holders)) - 1;
-    const R second = LeastOfWarp(team_.lane() == holder ? found.second
-                                                        : found.first);
+    const R second =
+        LeastOfWarp(team_.lane() == holder ? found.second : found.first);
     if (!(least < second)) {
       return {least, second, FirstOf(line, least)};
     }
@@ -685,7 +682,8 @@ class Reduction {
         if (state_.Bid(col) == Bid(round, lowered, row)) {
           left = state_.RowOfCol(col);
           if (left >= 0) {
-            // It was matched, so it made no bid, and its thread leaves it alone.
+            // It was matched, so it made no bid, and its thread leaves it
+            // alone.
             state_.ColOfRow(left) = kUnmatched;
           }
           state_.ColOfRow(row) = static_cast<short>(col);
@@ -715,6 +713,5 @@ __device__ __noinline__ bool ReduceRows(TeamType team, Frame frame,
                                         Costs<Entry> costs, State<R> state) {
   return Reduction<R, TeamType, Entry>(team, frame, costs, state).Run();
 }
-
 
 #endif  // CUDA_SOLVER_H_

@@ -128,8 +128,8 @@ struct Exchanged<Nearest<float>> {
 
 __device__ inline NearestKey LeastOfWarp(const NearestKey& mine) {
   const unsigned least = __reduce_min_sync(kAllLanes, mine.key);
-  const unsigned rank = __reduce_min_sync(
-      kAllLanes, mine.key == least ? mine.rank : kNoColumn);
+  const unsigned rank =
+      __reduce_min_sync(kAllLanes, mine.key == least ? mine.rank : kNoColumn);
   return {least, rank};
 }
 __device__ inline float LeastOfWarp(float mine) {
@@ -189,9 +189,9 @@ class Team {
     using Exchange = Exchanged<Nearest<R>>;
     using Type = typename Exchange::Type;
     const Nearest<R> none = {Number<R>::Infinity(), kNoColumn};
-    return Exchange::From(AcrossWarps(
-        LeastOfWarp(Exchange::To(mine)), Exchange::To(none),
-        [](const Type& value) { return LeastOfWarp(value); }));
+    return Exchange::From(
+        AcrossWarps(LeastOfWarp(Exchange::To(mine)), Exchange::To(none),
+                    [](const Type& value) { return LeastOfWarp(value); }));
   }
 
  private:

@@ -35,12 +35,13 @@ MUTANTS = [
     Mutant(WARP, "thread", "team.h", "    } else {\n      __syncwarp();\n    }", "    }"),
     Mutant(WARP, "thread", "team.h", "    if (!kIsBlock) {\n      __syncwarp();\n", "    if (!kIsBlock) {\n"),
     Mutant(WARP, "thread", "team.h", "    __syncwarp();\n    return __any_sync", "    return __any_sync"),
-    Mutant(BLOCK, "thread", "team.h", "    __syncthreads();\n    return reduce_lanes", "    return reduce_lanes"),
+    Mutant(BLOCK, "thread", "team.h", "    __syncthreads();\n    // Read by all", "    // Read by all"),
+    Mutant(BLOCK, "thread", "solver.h", "      team_.Sync();\n      // Nobody writes", "      // Nobody writes"),
     Mutant(BLOCK, "thread", "solver.h", "    team_.Sync();\n    UpdateDuals", "    UpdateDuals"),
-    Mutant(
-        PROOF, "thread", "prove.h", "    narrow_ = memory_.narrow;\n    team_.Sync();", "    narrow_ = memory_.narrow;"
-    ),
-    Mutant(WARP, "address", "problem.h", "col < cols ? Load", "col <= cols ? Load"),
+    Mutant(PROOF, "thread", "prove.h", "    duals_ = memory_.duals;\n    team_.Sync();", "    duals_ = memory_.duals;"),
+    Mutant(PROOF, "thread", "prove.h", "      AddNearPairs();\n      team_.Sync();", "      AddNearPairs();"),
+    Mutant(PROOF, "address", "prove.h", "static_cast<float>(bound) + slack", "static_cast<float>(bound) - 64 * slack"),
+    Mutant(WARP, "address", "problem.h", "const int last = (rows - 1) * stride", "const int last = rows * stride"),
     Mutant(WARP, "address", "problem.h", "!= 0 ? 0 : problem] *", "!= 0 ? 0 : problem + 1] *"),
     Mutant(WARP, "address", "problem.h", "4.0 * (existing_rows + 1.0)", "0.25 * (existing_rows + 1.0)"),
     Mutant(PROOF, "address", "problem.h", "(limit - capped) / 2.0", "(limit - capped)"),

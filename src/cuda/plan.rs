@@ -387,7 +387,7 @@ impl Kernel {
         Some(Kernel {
             symbol,
             threads,
-            registers: 112,
+            registers: 128,
             arena,
             parameters,
         })
@@ -435,7 +435,7 @@ impl Kernel {
         Some(Kernel {
             symbol,
             threads,
-            registers: 160,
+            registers: 184,
             arena,
             parameters,
         })
@@ -472,13 +472,15 @@ impl Kernel {
             89 | 120 => 24,
             _ => 32,
         };
-        const REGISTERS: u64 = 65536;
+        // Registers are given out by quarters of a multiprocessor, to whole warps, eight for each thread at a time.
+        const REGISTERS_OF_QUARTER: u64 = 65536 / 4;
         // What the system takes of each block's share from 8.0 on.
         const RESERVED: u64 = 1024;
         let by_shared =
             u64::from(device.shared_bytes_per_multiprocessor) / (self.arena.shared + RESERVED);
         let by_threads = u64::from(device.threads_per_multiprocessor) / self.threads;
-        let by_registers = REGISTERS / (self.registers * self.threads);
+        let registers_of_warp = self.registers.next_multiple_of(8) * WARP;
+        let by_registers = 4 * (REGISTERS_OF_QUARTER / registers_of_warp) / (self.threads / WARP);
         by_shared.min(by_threads).min(by_registers).clamp(1, most)
     }
 }
@@ -601,11 +603,11 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(
-            kernels(9, 128, 3),
+            kernels(900, 128, 3),
             [("search_by_warp_float", 32), ("prove_float", 128)]
         );
         assert_eq!(
-            kernels(9, 3, 300),
+            kernels(900, 3, 300),
             [("search_by_block_float", 160), ("prove_float", 128)]
         );
         assert_eq!(
@@ -613,6 +615,37 @@ mod tests {
             [("search_by_block_float", 512), ("prove_float", 256)]
         );
         assert_eq!(kernels(0, 3, 3), []);
+    }
+
+    /// A problem that has a multiprocessor to itself gets more threads.
+    #[test]
+    fn few_problems_get_more_threads() {
+        let device = device(90, 228);
+        let threads = |problems, size| {
+            let batch = batch(problems, size, size);
+            let plan = Plan::new(&device, CostType::Float, &batch).expect("a plan");
+            [0, 1].map(|index: usize| (plan.launches[index].kernel, plan.launches[index].threads))
+        };
+        let with = |search, threads, proof| [(search, threads), ("prove_float", proof)];
+        assert_eq!(threads(100, 64), with("search_by_warp_float", 32, 64));
+        assert_eq!(threads(100, 100), with("search_by_block_float", 128, 256));
+        assert_eq!(threads(101, 100), with("search_by_warp_float", 32, 128));
+        assert_eq!(threads(100, 300), with("search_by_block_float", 320, 256));
+        assert_eq!(threads(101, 300), with("search_by_block_float", 160, 128));
+        assert_eq!(threads(1, 600), with("search_by_block_float", 320, 256));
+    }
+
+    /// By NVIDIA's calculator for 8.0: with 128 registers a thread, sixteen warps.
+    #[test]
+    fn registers_are_given_out_by_quarters() {
+        let device = device(80, 164);
+        let grid = |problems, size| {
+            let batch = batch(problems, size, size);
+            let plan = Plan::new(&device, CostType::Float, &batch).expect("a plan");
+            plan.launches[0].grid
+        };
+        assert_eq!(grid(1_000_000, 16), 16 * device.multiprocessors);
+        assert_eq!(grid(1_000_000, 300), 3 * device.multiprocessors);
     }
 
     /// Arrays lie one behind the other, in shared memory while there is room.
