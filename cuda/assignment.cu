@@ -1,7 +1,8 @@
 // The kernels. Each batch takes two launches, planned by src/cuda/plan.rs: a
 // search, by a warp or by a block for each problem, and the proof. Blocks
-// stride over the problems, so a grid may have any size. A thread of a search by
-// a warp has 128 registers at most, so that a multiprocessor holds 16 of them.
+// stride over the problems, so a grid may have any size. A thread of a search
+// by a warp has 128 registers at most, so that a multiprocessor holds 16 of
+// them.
 
 #include "prove.h"
 
