@@ -37,8 +37,11 @@ __device__ inline double ScaleFor(double largest) {
   return largest > 0.0 && largest < 1.0 / most ? 1.0 / down : 1.0;
 }
 
-// Rounds of raising.
+// Rounds of raising, at most. Those that look at a list take a fraction of a
+// step of a search in f64, and there may be as many as rows, which is when
+// Bellman & Ford know that it never ends; others are passes over all costs.
 constexpr int kRaiseRounds = 32;
+constexpr int kRaiseRoundsByList = 512;
 
 static_assert(kRowsAtOnce == kBoundsBehind, "bounds");
 
@@ -385,7 +388,10 @@ class Prover {
     double* next = memory_.next;
     bool is_settled = false;
     bool has_failed = false;
-    for (int round = 0; round < kRaiseRounds && !is_settled && !has_failed;
+    const int rounds_by_list =
+        Larger(kRaiseRounds, Smaller(kRaiseRoundsByList, frame_.existing_rows));
+    for (int round = 0; round < (is_listed_ ? rounds_by_list : kRaiseRounds) &&
+                        !is_settled && !has_failed;
          ++round) {
       COUNT(kRaises);
       bool raises = false;
