@@ -708,6 +708,6 @@ mod tests {
             plan.expect("a plan").launches[0].shared_bytes
         };
         assert!(shared(50) > 40_000);
-        assert!(shared(100_000) < 4_000);
+        assert!(shared(100_000) < 5_000);
     }
 }
