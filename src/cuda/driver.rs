@@ -172,6 +172,7 @@ calls! {
         *mut sys::CUmodule, *const c_void, c_uint, *mut sys::CUjit_option, *mut *mut c_void
     );
     cuModuleGetFunction(*mut sys::CUfunction, sys::CUmodule, *const c_char);
+    cuFuncGetAttribute(*mut c_int, sys::CUfunction_attribute, sys::CUfunction);
     cuFuncSetAttribute(sys::CUfunction, sys::CUfunction_attribute, c_int);
     cuLaunchKernel(
         sys::CUfunction, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, sys::CUstream,
@@ -386,6 +387,21 @@ impl Driver {
             )?
         };
         Ok(Function(function))
+    }
+
+    /// Registers of a thread of a kernel.
+    pub fn registers(&self, function: Function) -> Result<u32, DriverError> {
+        const REGISTERS: sys::CUfunction_attribute =
+            sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_NUM_REGS;
+        let mut value = 0;
+        // SAFETY: the function's module is loaded and stays so; the pointer is to a local.
+        unsafe {
+            call!(
+                self.calls,
+                cuFuncGetAttribute(&mut value, REGISTERS, function.0)
+            )?
+        };
+        Ok(u32::try_from(value).unwrap_or(0))
     }
 
     /// Lets a kernel be launched with that much dynamic shared memory.

@@ -9,13 +9,11 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use cudarc::driver::sys::CUdevice_attribute as Attribute;
 
-use crate::cuda::driver::{
-    Context, Driver, DriverError, Extent, Function, Module, Ordinal, Stream,
-};
+use crate::cuda::driver::{Context, Driver, DriverError, Extent, Function, Ordinal, Stream};
 use crate::cuda::once::{OncePerKey, lock};
 use crate::cuda::parameters::{DeviceAddress, DeviceBatch};
 use crate::cuda::plan::{
-    CostType, Device, OLDEST_CAPABILITY, Plan, PlanError, WORKSPACE_ALIGNMENT,
+    CostType, Device, OLDEST_CAPABILITY, Plan, PlanError, Registers, Task, WORKSPACE_ALIGNMENT,
 };
 
 /// PTX, and the compute capability (10·major + minor) from which on it can be had; the best one first.
@@ -163,10 +161,9 @@ fn with_room_to_align(bytes: u64) -> u64 {
     }
 }
 
-/// What is known of a context: its device, and our module in it.
+/// What is known of a context: its device, and the kernels of our module in it.
 struct Prepared {
     device: Device,
-    module: Module,
     kernels: Mutex<HashMap<&'static str, Kernel>>,
 }
 
@@ -188,16 +185,38 @@ fn prepared(driver: &Driver, context: Context) -> Result<Arc<Prepared>, LaunchEr
 impl Prepared {
     /// In the current context.
     fn new(driver: &Driver) -> Result<Self, LaunchError> {
-        let device = describe(driver, driver.current_device()?)?;
-        let capability = device.compute_capability;
+        let device = driver.current_device()?;
+        let capability = capability(driver, device)?;
         let (_, ptx) = IMAGES
             .into_iter()
             .find(|&(from, _)| capability >= from)
             .ok_or(PlanError::TooOld(capability))?;
+        let module = driver.load(&c_string(ptx))?;
+        let mut kernels = HashMap::new();
+        let mut most_registers = |task: Task| {
+            let mut most = 0;
+            for symbol in CostType::ALL.map(|costs| task.kernel(costs)) {
+                let function = driver.function(module, &c_string(symbol))?;
+                most = most.max(driver.registers(function)?);
+                let shared_bytes = SHARED_BYTES_UNASKED;
+                kernels.insert(
+                    symbol,
+                    Kernel {
+                        function,
+                        shared_bytes,
+                    },
+                );
+            }
+            Ok::<_, DriverError>(most)
+        };
+        let registers = Registers {
+            search_by_warp: most_registers(Task::SearchByWarp)?,
+            search_by_block: most_registers(Task::SearchByBlock)?,
+            prove: most_registers(Task::Prove)?,
+        };
         Ok(Prepared {
-            device,
-            module: driver.load(&c_string(ptx))?,
-            kernels: Mutex::default(),
+            device: describe(driver, device, capability, registers)?,
+            kernels: Mutex::new(kernels),
         })
     }
 
@@ -209,29 +228,34 @@ impl Prepared {
         shared_bytes: u32,
     ) -> Result<Function, DriverError> {
         let mut kernels = lock(&self.kernels);
-        let mut kernel = match kernels.get(symbol) {
-            Some(&kernel) => kernel,
-            None => Kernel {
-                function: driver.function(self.module, &c_string(symbol))?,
-                shared_bytes: SHARED_BYTES_UNASKED,
-            },
-        };
+        let kernel = kernels
+            .get_mut(symbol)
+            .expect("a plan's kernels are those of a task");
         // Only ever raised, so that no other thread's launch is refused.
         if shared_bytes > kernel.shared_bytes {
             driver.allow_shared_bytes(kernel.function, shared_bytes)?;
             kernel.shared_bytes = shared_bytes;
         }
-        kernels.insert(symbol, kernel);
         Ok(kernel.function)
     }
 }
 
-fn describe(driver: &Driver, device: Ordinal) -> Result<Device, DriverError> {
+fn capability(driver: &Driver, device: Ordinal) -> Result<u32, DriverError> {
     let attribute = |attribute| driver.attribute(device, attribute);
     let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
     let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+    Ok(10 * major + minor)
+}
+
+fn describe(
+    driver: &Driver,
+    device: Ordinal,
+    compute_capability: u32,
+    registers: Registers,
+) -> Result<Device, DriverError> {
+    let attribute = |attribute| driver.attribute(device, attribute);
     Ok(Device {
-        compute_capability: 10 * major + minor,
+        compute_capability,
         multiprocessors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
         shared_bytes_per_block: attribute(
             Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK,
@@ -245,6 +269,16 @@ fn describe(driver: &Driver, device: Ordinal) -> Result<Device, DriverError> {
         threads_per_multiprocessor: attribute(
             Attribute::CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR,
         )?,
+        blocks_per_multiprocessor: attribute(
+            Attribute::CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR,
+        )?,
+        registers_per_multiprocessor: attribute(
+            Attribute::CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR,
+        )?,
+        reserved_shared_bytes_per_block: attribute(
+            Attribute::CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK,
+        )?,
+        registers,
         grid_limit: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X)?,
     })
 }

@@ -20,7 +20,67 @@ pub enum CostType {
     Double,
 }
 
-/// What the plan must know of a device (`cuDeviceGetAttribute`).
+impl CostType {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Half, Self::Bfloat16, Self::Float, Self::Double];
+}
+
+/// What a kernel is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// A search in f32 by one warp.
+    SearchByWarp,
+    /// The same by a block.
+    SearchByBlock,
+    /// The proof in f64.
+    Prove,
+}
+
+impl Task {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::SearchByWarp, Self::SearchByBlock, Self::Prove];
+
+    /// The symbol of the kernel for it.
+    pub fn kernel(self, costs: CostType) -> &'static str {
+        match (self, costs) {
+            (Self::SearchByWarp, CostType::Half) => "search_by_warp_half",
+            (Self::SearchByWarp, CostType::Bfloat16) => "search_by_warp_bfloat16",
+            (Self::SearchByWarp, CostType::Float) => "search_by_warp_float",
+            (Self::SearchByWarp, CostType::Double) => "search_by_warp_double",
+            (Self::SearchByBlock, CostType::Half) => "search_by_block_half",
+            (Self::SearchByBlock, CostType::Bfloat16) => "search_by_block_bfloat16",
+            (Self::SearchByBlock, CostType::Float) => "search_by_block_float",
+            (Self::SearchByBlock, CostType::Double) => "search_by_block_double",
+            (Self::Prove, CostType::Half) => "prove_half",
+            (Self::Prove, CostType::Bfloat16) => "prove_bfloat16",
+            (Self::Prove, CostType::Float) => "prove_float",
+            (Self::Prove, CostType::Double) => "prove_double",
+        }
+    }
+}
+
+/// Registers of a thread, for each task the most that a kernel takes as the driver has compiled it (`cuFuncGetAttribute`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers {
+    /// Of searches by a warp.
+    pub search_by_warp: u32,
+    /// Of searches by a block.
+    pub search_by_block: u32,
+    /// Of proofs.
+    pub prove: u32,
+}
+
+impl Registers {
+    fn of(self, task: Task) -> u32 {
+        match task {
+            Task::SearchByWarp => self.search_by_warp,
+            Task::SearchByBlock => self.search_by_block,
+            Task::Prove => self.prove,
+        }
+    }
+}
+
+/// What the plan must know of a device (`cuDeviceGetAttribute`), and of the kernels there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device {
     /// 10·major + minor: 70 for Volta.
@@ -35,6 +95,14 @@ pub struct Device {
     pub shared_bytes_per_multiprocessor: u32,
     /// Threads that a multiprocessor can hold.
     pub threads_per_multiprocessor: u32,
+    /// Blocks that it can hold.
+    pub blocks_per_multiprocessor: u32,
+    /// Registers that it has.
+    pub registers_per_multiprocessor: u32,
+    /// What the system takes of the shared memory of each block.
+    pub reserved_shared_bytes_per_block: u32,
+    /// Of the kernels.
+    pub registers: Registers,
     /// Blocks in the first dimension of a grid, at most.
     pub grid_limit: u32,
 }
@@ -306,10 +374,9 @@ fn may_need_copy(batch: &DeviceBatch, in_place: bool) -> bool {
 /// A kernel and what a block of it takes.
 #[derive(Clone, Copy, Debug)]
 struct Kernel {
+    task: Task,
     symbol: &'static str,
     threads: u64,
-    /// Registers of a thread, at most, by `cuda/resources.md`.
-    registers: u64,
     /// What is taken of a block's memory.
     arena: Arena,
     /// The places of the arrays, no more.
@@ -347,15 +414,9 @@ impl Kernel {
         let size = size(batch);
         let is_alone = problems_per_multiprocessor(device, batch) <= 1;
         let is_block = size > WIDEST_FOR_WARP || is_alone && size > WIDEST_IF_ALONE;
-        let symbol = match (is_block, costs) {
-            (false, CostType::Half) => "search_by_warp_half",
-            (false, CostType::Bfloat16) => "search_by_warp_bfloat16",
-            (false, CostType::Float) => "search_by_warp_float",
-            (false, CostType::Double) => "search_by_warp_double",
-            (true, CostType::Half) => "search_by_block_half",
-            (true, CostType::Bfloat16) => "search_by_block_bfloat16",
-            (true, CostType::Float) => "search_by_block_float",
-            (true, CostType::Double) => "search_by_block_double",
+        let task = match is_block {
+            false => Task::SearchByWarp,
+            true => Task::SearchByBlock,
         };
         // Few warps wait less for each other, and leave more to the multiprocessor's other problems.
         let columns_per_thread = match size {
@@ -385,9 +446,9 @@ impl Kernel {
             ..Parameters::default()
         };
         Some(Kernel {
-            symbol,
+            task,
+            symbol: task.kernel(costs),
             threads,
-            registers: 128,
             arena,
             parameters,
         })
@@ -396,11 +457,9 @@ impl Kernel {
     /// The kernel that proves in f64.
     fn prove(device: &Device, costs: CostType, batch: &DeviceBatch) -> Option<Self> {
         let size = size(batch);
-        let (symbol, entry) = match costs {
-            CostType::Half => ("prove_half", F32),
-            CostType::Bfloat16 => ("prove_bfloat16", F32),
-            CostType::Float => ("prove_float", F32),
-            CostType::Double => ("prove_double", F64),
+        let entry = match costs {
+            CostType::Half | CostType::Bfloat16 | CostType::Float => F32,
+            CostType::Double => F64,
         };
         // Its passes over all costs gain by more threads than a search's steps do.
         let is_alone = problems_per_multiprocessor(device, batch) <= 1;
@@ -433,9 +492,9 @@ impl Kernel {
             ..Parameters::default()
         };
         Some(Kernel {
-            symbol,
+            task: Task::Prove,
+            symbol: Task::Prove.kernel(costs),
             threads,
-            registers: 184,
             arena,
             parameters,
         })
@@ -467,20 +526,15 @@ impl Kernel {
     }
 
     fn blocks_per_multiprocessor(&self, device: &Device) -> u64 {
-        let most = match device.compute_capability {
-            75 | 86 | 87 => 16,
-            89 | 120 => 24,
-            _ => 32,
-        };
-        // Registers are given out by quarters of a multiprocessor, to whole warps, eight for each thread at a time.
-        const REGISTERS_OF_QUARTER: u64 = 65536 / 4;
-        // What the system takes of each block's share from 8.0 on.
-        const RESERVED: u64 = 1024;
-        let by_shared =
-            u64::from(device.shared_bytes_per_multiprocessor) / (self.arena.shared + RESERVED);
+        let shared = self.arena.shared + u64::from(device.reserved_shared_bytes_per_block);
+        let by_shared = u64::from(device.shared_bytes_per_multiprocessor) / shared.max(1);
         let by_threads = u64::from(device.threads_per_multiprocessor) / self.threads;
-        let registers_of_warp = self.registers.next_multiple_of(8) * WARP;
-        let by_registers = 4 * (REGISTERS_OF_QUARTER / registers_of_warp) / (self.threads / WARP);
+        // Registers are given out by quarters of a multiprocessor, to whole warps, eight for each thread at a time.
+        let registers_of_thread = u64::from(device.registers.of(self.task)).max(1);
+        let registers_of_warp = registers_of_thread.next_multiple_of(8) * WARP;
+        let registers_of_quarter = u64::from(device.registers_per_multiprocessor) / 4;
+        let by_registers = 4 * (registers_of_quarter / registers_of_warp) / (self.threads / WARP);
+        let most = u64::from(device.blocks_per_multiprocessor).max(1);
         by_shared.min(by_threads).min(by_registers).clamp(1, most)
     }
 }
@@ -498,6 +552,14 @@ mod tests {
             shared_bytes_per_block_optin: (kib - 1) << 10,
             shared_bytes_per_multiprocessor: kib << 10,
             threads_per_multiprocessor: 2048,
+            blocks_per_multiprocessor: 32,
+            registers_per_multiprocessor: 65536,
+            reserved_shared_bytes_per_block: 1024,
+            registers: Registers {
+                search_by_warp: 107,
+                search_by_block: 121,
+                prove: 169,
+            },
             grid_limit: i32::MAX as u32,
         }
     }
@@ -646,6 +708,16 @@ mod tests {
         };
         assert_eq!(grid(1_000_000, 16), 16 * device.multiprocessors);
         assert_eq!(grid(1_000_000, 300), 3 * device.multiprocessors);
+        let registers = Registers {
+            search_by_warp: 72,
+            ..device.registers
+        };
+        let device = Device {
+            registers,
+            ..device
+        };
+        let plan = Plan::new(&device, CostType::Float, &batch(1_000_000, 16, 16)).expect("a plan");
+        assert_eq!(plan.launches[0].grid, 28 * device.multiprocessors);
     }
 
     /// Arrays lie one behind the other, in shared memory while there is room.

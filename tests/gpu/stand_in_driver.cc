@@ -211,6 +211,15 @@ int Attribute(int attribute, int* value) {
     case 81:  // MAX_SHARED_MEMORY_PER_MULTIPROCESSOR
       *value = 164 * 1024;
       break;
+    case 82:  // MAX_REGISTERS_PER_MULTIPROCESSOR
+      *value = 65536;
+      break;
+    case 106:  // MAX_BLOCKS_PER_MULTIPROCESSOR
+      *value = 32;
+      break;
+    case 111:  // RESERVED_SHARED_MEMORY_PER_BLOCK
+      *value = 1024;
+      break;
     case 97:  // MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
       *value = kSharedBytesOptin;
       break;
@@ -454,7 +463,8 @@ EXPORT int cuFuncSetAttribute(Function* function, int attribute, int value) {
 EXPORT int cuFuncGetAttribute(int* value, int attribute,
                               Function* /*function*/) {
   return Do("cuFuncGetAttribute", true, [&] {
-    *value = attribute == 0 ? 1024 : 0;  // MAX_THREADS_PER_BLOCK
+    // MAX_THREADS_PER_BLOCK; NUM_REGS; all else.
+    *value = attribute == 0 ? 1024 : attribute == 4 ? 128 : 0;
     return kSuccess;
   });
 }

@@ -97,10 +97,11 @@ FAILURES = {
     "cuModuleLoadDataEx=222": "FailedPreconditionError|cuModuleLoadDataEx failed: CUDA_ERROR_UNSUPPORTED_PTX_VERSION (222), "
     f"the provided PTX was compiled with an unsupported toolchain; {IMAGE}",
     "cuModuleLoadDataEx=2": f"ResourceExhaustedError|cuModuleLoadDataEx failed: {FULL}; {MEMORY}",
-    "cuCtxPopCurrent_v2=201": "InternalError|cuCtxPopCurrent_v2 failed: CUDA_ERROR_INVALID_CONTEXT (201), invalid device "
-    f"context; {REPORT}",
     "cuModuleGetFunction=500": "InternalError|cuModuleGetFunction failed: CUDA_ERROR_NOT_FOUND (500), named symbol not "
     f"found; {REPORT}",
+    "cuFuncGetAttribute=1": f"InternalError|cuFuncGetAttribute failed: {INVALID}; {REPORT}",
+    "cuCtxPopCurrent_v2=201": "InternalError|cuCtxPopCurrent_v2 failed: CUDA_ERROR_INVALID_CONTEXT (201), invalid device "
+    f"context; {REPORT}",
     "cuFuncSetAttribute=1": f"InternalError|cuFuncSetAttribute failed: {INVALID}; {REPORT}",
     "cuLaunchKernel=2": f"ResourceExhaustedError|cuLaunchKernel failed: {FULL}; {MEMORY}",
     "cuLaunchKernel=700": "InternalError|cuLaunchKernel failed: CUDA_ERROR_ILLEGAL_ADDRESS (700), an illegal memory access "

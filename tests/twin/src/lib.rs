@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use half::{bf16, f16};
 use hungarian_loss::batch::{Inputs, Outputs, Shape, Solvable, solve};
 use hungarian_loss::cuda::parameters::{DeviceBatch, Parameters};
-use hungarian_loss::cuda::plan::{CostType, Device, Plan, WORKSPACE_ALIGNMENT};
+use hungarian_loss::cuda::plan::{CostType, Device, Plan, Registers, WORKSPACE_ALIGNMENT};
 use hungarian_loss::problem::given::{Mask, Options, Problem};
 use hungarian_loss::prove::certificate::Answer;
 use hungarian_loss::simd::cost::Real;
@@ -462,6 +462,15 @@ pub fn device(name: &str) -> Device {
         shared_bytes_per_block_optin: optin << 10,
         shared_bytes_per_multiprocessor: shared << 10,
         threads_per_multiprocessor: threads,
+        blocks_per_multiprocessor: if name == "T4" { 16 } else { 32 },
+        registers_per_multiprocessor: 65536,
+        reserved_shared_bytes_per_block: if capability < 80 { 0 } else { 1024 },
+        // About what cuda/resources.md has.
+        registers: Registers {
+            search_by_warp: 120,
+            search_by_block: 128,
+            prove: 176,
+        },
         grid_limit: if name == "T4" { 1 } else { i32::MAX as u32 },
     }
 }
