@@ -1,8 +1,7 @@
 """Counts the core's instructions per problem under callgrind and compares them with those on record.
 
 Usage: check.py PROGRAM [--record]. PROGRAM is bench/core's. Valgrind shows every program the same processor, with AVX2
-and no more, so the counts hold for that level, and do not depend on the machine or on what else it does. A count that
-is more than a tenth above its record is a failure; so is one as far below, which the record should keep.
+and no more, so the counts hold for that level, and do not depend on the machine or on what else it does.
 """
 
 import pathlib
@@ -12,13 +11,15 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import on_record
+
 RECORD = pathlib.Path(__file__).parent / "record.txt"
 # Shape, and as many problems as make one call's fixed cost small.
 SHAPES = [("8x8", 512), ("16x16", 256), ("100x100", 16), ("20x300", 64), ("300x300", 4)]
 # Shape, kind of costs, problems. The last ones are full of ties, where columns are many.
 CASES = [(shape, kind, n) for shape, n in SHAPES for kind in ["uniform", "euclidean"]]
 CASES += [("4200x4200", "equal", 1), ("500x1500", "few_rows", 1)]
-SLACK = 0.1
 
 
 def why_not() -> str | None:
@@ -51,12 +52,6 @@ def count(program: str, shape: str, kind: str, problems: int) -> int:
     return round(int(total[1]) / problems)
 
 
-def read_record() -> dict[str, int]:
-    """Recorded counts by case."""
-    lines = RECORD.read_text(encoding="utf-8").splitlines()
-    return {case: int(number) for case, number in (line.rsplit(maxsplit=1) for line in lines)}
-
-
 def main() -> None:
     """Compares, or records."""
     program, *options = sys.argv[1:]
@@ -67,23 +62,9 @@ def main() -> None:
         sys.exit(1 if options == ["--record"] else 0)
     counts = {f"{shape} {kind}": count(program, shape, kind, n) for shape, kind, n in CASES}
     if options == ["--record"]:
-        RECORD.write_text("".join(f"{case} {number}\n" for case, number in counts.items()), encoding="utf-8")
-        print(f"instructions: {len(counts)} counts recorded")
+        on_record.write(RECORD, "", counts, "instructions")
         return
-    record = read_record()
-    if record.keys() != counts.keys():
-        sys.exit("instructions: the record has other cases; run `make record-instructions`")
-    wrong = 0
-    for case, number in counts.items():
-        change = number / record[case] - 1
-        print(f"{case:>18}: {number:>9} instructions per problem, {change:+.1%}")
-        if change > SLACK:
-            print(f"  too many: {record[case]} are on record. If that is the price of something, say so in the commit")
-        elif change < -SLACK:
-            print(f"  far fewer than the {record[case]} on record: record the new counts with make record-instructions")
-        wrong += abs(change) > SLACK
-    print(f"instructions: {len(counts) - wrong} of {len(counts)} within {SLACK:.0%} of the record, 0 skipped")
-    sys.exit(min(wrong, 1))
+    on_record.compare(RECORD, counts, "instructions", "instructions per problem", "make record-instructions")
 
 
 if __name__ == "__main__":

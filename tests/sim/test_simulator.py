@@ -12,7 +12,6 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "cuda" / folder) for folder in ("sim", "twin")]
 
-import cycles
 import mutants
 import simulator
 
@@ -189,12 +188,6 @@ def test_loads_that_wait_for_each_other_take_the_latency_of_l2_and_cycles_repeat
     assert slower == cycles_of(first) + 8 * 1000
     assert 8 * 262 < cycles_of(first) < 8 * 400
     assert cycles_of(run(tmp_path, CHASE, threads=1, words=1024, SIM_THREADS="1")) == cycles_of(first)
-
-
-def test_cycles_off_the_record_are_noticed(capsys):
-    assert cycles.compare({"a": 1090, "b": 910}, {"a": 1000, "b": 1000}) == 0
-    assert cycles.compare({"a": 1110, "b": 890}, {"a": 1000, "b": 1000}) == 2
-    assert "too many" in capsys.readouterr().out
 
 
 def test_a_wrong_kernel_is_noticed(tmp_path):
