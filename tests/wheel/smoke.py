@@ -20,14 +20,19 @@ import hungarian_loss
 from hungarian_loss import detection
 
 
+def _as_pip_has_it(version: str) -> str:
+    """TensorFlow itself has a hyphen before rc0."""
+    return version.replace("-", "")
+
+
 def check_what_is_installed(version: str) -> None:
     """It is the installed package that is tested, with the library for this TensorFlow."""
-    assert tf.__version__ == version, f"TensorFlow is {tf.__version__}, expected {version}"
+    assert _as_pip_has_it(tf.__version__) == version, f"TensorFlow is {tf.__version__}, expected {version}"
     package = pathlib.Path(hungarian_loss.__file__).resolve()
     assert package.is_relative_to(pathlib.Path(sys.prefix).resolve()), f"{package} is not from this environment"
     library = pathlib.Path(hungarian_loss.op_library_path())
     built_for = (library.parent / "_tensorflow_version.txt").read_text(encoding="utf-8").strip()
-    assert built_for == version, f"{library} is for TensorFlow {built_for}, not {version}"
+    assert _as_pip_has_it(built_for) == version, f"{library} is for TensorFlow {built_for}, not {version}"
     # Above everything that was ever published under the name.
     assert int(importlib.metadata.version("hungarian-loss").split(".")[0]) >= 2
 
