@@ -59,6 +59,7 @@ use crate::simd::cost::Entry;
 use crate::simd::ops::Lanes;
 use crate::solve::equal_rows::EqualRows;
 use crate::solve::margin::Margin;
+use crate::sweep::bounds::Bounds;
 use crate::sweep::nearest::Nearest;
 use crate::sweep::paths::Paths;
 use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad};
@@ -124,6 +125,7 @@ pub struct Solver<R> {
     /// What the last sweep found.
     pub(super) found: TwoNearest<R>,
     pub(super) quad_least: PerQuad<R>,
+    pub(super) bounds: Bounds<R>,
     pub(super) search: Search<R>,
     pub(super) equal_rows: EqualRows<R>,
     /// Equal rows are looked for when searches have made so many sweeps.
@@ -198,6 +200,7 @@ impl<R: Arithmetic> Default for Solver<R> {
                 second: R::ZERO,
             },
             quad_least: PerQuad::default(),
+            bounds: Bounds::default(),
             search: Search {
                 paths: Paths::default(),
                 reached: Vec::new(),
@@ -290,6 +293,7 @@ impl<R: Arithmetic> Solver<R> {
         self.shift = R::ZERO;
         self.sweeps = Sweeps::default();
         self.equal_rows.forget();
+        self.bounds.forget();
         self.sweeps_before_equal_rows = if cols < EQUAL_ROWS_FROM {
             u64::MAX
         } else {
@@ -326,13 +330,36 @@ impl<R: Arithmetic> Solver<R> {
                 &mut self.quad_least,
                 &self.unmatched_cols,
             );
+            if N == ANY {
+                self.bounds
+                    .take(lanes, row, instance.cols(), &self.quad_least);
+            }
             return;
         }
         self.sweeps.augmentation += 1;
-        let Search { paths, reached, .. } = &mut self.search;
+        let Search {
+            paths,
+            reached,
+            exit,
+            ..
+        } = &mut self.search;
         let (quad_least, unmatched) = (&mut self.quad_least, self.unmatched_cols.as_slice());
-        let Reached { row, offset, .. } = reached[reached.len() - 1];
+        let Reached {
+            row, col, offset, ..
+        } = reached[reached.len() - 1];
         let costs = instance.row(row);
+        if N == ANY && self.bounds.are_kept() {
+            let (duals, bounds) = (&self.col_duals, self.bounds.of_row(row));
+            self.found.first = if reached.len() == 1 {
+                paths.start_near(lanes, costs, duals, bounds, quad_least, unmatched)
+            } else {
+                let lengths = (offset, *exit);
+                paths.relax_near(
+                    lanes, costs, lengths, col, duals, bounds, quad_least, unmatched,
+                )
+            };
+            return;
+        }
         self.found.first = if reached.len() == 1 {
             paths.start::<L, E, W, N>(lanes, costs, &self.col_duals, quad_least, unmatched)
         } else {

@@ -7,7 +7,7 @@ use crate::simd::ops::Lanes;
 use crate::simd::portable::Portable;
 use crate::solve::augment::{Infeasible, Phase, Reached, Search, Solver, UNMATCHED};
 use crate::sweep::nearest::Nearest;
-use crate::sweep::per_column::BLOCK;
+use crate::sweep::per_column::{BLOCK, quads};
 
 /// Where a shortest path ends.
 enum Sink {
@@ -163,14 +163,15 @@ impl<R: Arithmetic> Solver<R> {
                 break;
             }
             self.sweeps.augmentation += 1;
-            self.find_nearest_again::<W>(instance.cols(), last.length);
+            self.find_nearest_again::<W>(instance.cols(), last);
             self.extend_path::<_, E, W>(lanes, instance, pending_index)?;
         }
         Ok(())
     }
 
-    /// Finds the nearest column when the row reached last, at a distance of `length`, offers nothing new.
-    fn find_nearest_again<const W: usize>(&mut self, cols: usize, length: R) {
+    /// Finds the nearest column when the row reached last offers nothing new.
+    fn find_nearest_again<const W: usize>(&mut self, cols: usize, last: Reached<R>) {
+        let length = last.length;
         let lanes = Portable::<R>::default();
         let Search {
             paths,
@@ -178,6 +179,10 @@ impl<R: Arithmetic> Solver<R> {
             are_tied_listed,
             ..
         } = &mut self.search;
+        let are_bounds_kept = self.bounds.are_kept();
+        if are_bounds_kept {
+            paths.look_again_near::<_, W>(lanes, last.col, &mut self.quad_least);
+        }
         if !*are_tied_listed {
             // None of them is unmatched: that one would have been nearer than the last.
             paths.list_columns_at::<_, W>(lanes, cols, length, tied);
@@ -188,7 +193,12 @@ impl<R: Arithmetic> Solver<R> {
             None => {
                 *are_tied_listed = false;
                 let unmatched = self.unmatched_cols.as_slice();
-                paths.look_again::<_, W>(lanes, cols, &mut self.quad_least, unmatched)
+                if are_bounds_kept {
+                    let quads = quads::<W>(cols);
+                    paths.nearest_of_quads::<_, W>(lanes, quads, &self.quad_least, unmatched)
+                } else {
+                    paths.look_again::<_, W>(lanes, cols, &mut self.quad_least, unmatched)
+                }
             }
         };
     }

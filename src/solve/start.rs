@@ -11,7 +11,8 @@ use crate::solve::augment::{Infeasible, Solver, UNMATCHED};
 use crate::solve::margin::Margin;
 use crate::solve::reduction::put_if;
 use crate::sweep::per_column::BLOCK;
-use crate::sweep::reduced_costs::two_least;
+use crate::sweep::reduced_costs::{two_least, two_least_by_quads};
+use crate::sweep::row::ANY;
 
 impl<R: Arithmetic> Solver<R> {
     /// Begins, with what the first look at the instance found. Steps of [`Solver::sweep`] and [`Solver::act`] do the rest.
@@ -24,6 +25,9 @@ impl<R: Arithmetic> Solver<R> {
     ) -> Result<(), Infeasible> {
         self.reset(instance);
         self.margin = margin;
+        if N == ANY {
+            self.bounds.keep::<W>(instance.rows(), instance.cols());
+        }
         if instance.is_balanced() {
             self.reduce_columns(instance)?;
             self.transfer_reductions::<L, E, W, N>(lanes, instance);
@@ -88,7 +92,15 @@ impl<R: Arithmetic> Solver<R> {
             let mut gaps = [R::ZERO; ROWS_AT_ONCE];
             for (gap, &row) in gaps.iter_mut().zip(rows) {
                 let costs = instance.row(row);
-                let (least, second) = two_least::<L, E, W, N>(lanes, costs, &self.col_duals);
+                let duals = &self.col_duals;
+                let (least, second) = if N == ANY && self.bounds.are_kept() {
+                    let quad_least = &mut self.quad_least;
+                    let two = two_least_by_quads(lanes, costs, duals, quad_least);
+                    self.bounds.take(lanes, row, instance.cols(), quad_least);
+                    two
+                } else {
+                    two_least::<L, E, W, N>(lanes, costs, duals)
+                };
                 self.others_least[row] = second;
                 *gap = second - least;
             }

@@ -39,6 +39,7 @@ impl<R: Arithmetic> Solver<R> {
         single: &Solver<f32>,
     ) {
         self.reset(instance);
+        self.bounds.keep::<W>(instance.rows(), instance.cols());
         for row in 0..instance.rows() {
             let costs = instance.row(row);
             let least = least_reduced_cost(lanes, costs, &self.col_duals);

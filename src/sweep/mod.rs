@@ -11,7 +11,9 @@
 //! Nothing in a pass branches on what it finds, for that could not be predicted: a wrong guess costs as much as a
 //! sweep of a hundred columns.
 
+pub mod bounds;
 pub mod first_look;
+pub mod near;
 pub mod nearest;
 pub mod paths;
 pub mod per_column;

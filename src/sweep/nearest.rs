@@ -204,7 +204,7 @@ pub(super) fn nearest_of<L: Lanes<W>, const W: usize, const N: usize>(
 
 /// The bits of a quad of `width` columns.
 #[inline(always)]
-fn bits_of_quad(bits: &[u64], quad: usize, width: usize) -> u64 {
+pub(super) fn bits_of_quad(bits: &[u64], quad: usize, width: usize) -> u64 {
     let first = quad * width;
     let mask = u64::MAX >> (BLOCK - width);
     bits.get(first / BLOCK)

@@ -14,16 +14,19 @@ use crate::sweep::row::{Row, for_each_quad, load_vectors};
 #[derive(Debug)]
 pub struct Paths<R> {
     /// Length of the shortest path known to each column not yet settled; +inf once it is settled.
-    distance: PerColumn<R>,
+    pub(super) distance: PerColumn<R>,
     /// v of each column not yet settled; −inf once it is settled, which keeps it out of further sweeps.
-    open_duals: PerColumn<R>,
+    pub(super) open_duals: PerColumn<R>,
+    /// The least distance of an unmatched column. Only known where bounds are kept.
+    pub(super) nearest_unmatched: R,
 }
 
-impl<R> Default for Paths<R> {
+impl<R: Arithmetic> Default for Paths<R> {
     fn default() -> Self {
         Paths {
             distance: PerColumn::default(),
             open_duals: PerColumn::default(),
+            nearest_unmatched: R::INFINITY,
         }
     }
 }
@@ -196,7 +199,7 @@ impl<R: Arithmetic> Paths<R> {
 
 /// Offers a vector of columns the path through a row. Returns their distances.
 #[inline(always)]
-fn offer<L: Lanes<W>, const W: usize>(
+pub(super) fn offer<L: Lanes<W>, const W: usize>(
     lanes: L,
     costs: L::Vector,
     offset: L::Vector,
@@ -211,7 +214,7 @@ fn offer<L: Lanes<W>, const W: usize>(
 }
 
 /// Finds a value among distances.
-struct InDistances<'a, R>(&'a PerColumn<R>);
+pub(super) struct InDistances<'a, R>(pub(super) &'a PerColumn<R>);
 
 impl<L: Lanes<W>, const W: usize> Holders<L, W> for InDistances<'_, L::Number> {
     #[inline(always)]

@@ -178,14 +178,15 @@ impl<R, const W: usize> QuadsMut<'_, R, W> {
 
 /// Quads of a row of `cols` columns.
 #[inline(always)]
-pub(super) fn quads<const W: usize>(cols: usize) -> usize {
+pub fn quads<const W: usize>(cols: usize) -> usize {
     cols.div_ceil(QUAD * W)
 }
 
 /// The least value of each quad in the last pass, lane by lane.
 #[derive(Debug)]
 pub struct PerQuad<R> {
-    /// Only the first vector of each quad is used, which makes addresses simple.
+    /// Only the first vector of each quad is used, which makes addresses simple. Where bounds are kept, searches have one number
+    /// for each quad here instead, the numbers of all quads together: see [`crate::sweep::near`].
     pub(super) vectors: PerColumn<R>,
 }
 
@@ -201,6 +202,12 @@ impl<R: Arithmetic> PerQuad<R> {
     /// Makes room for the quads of `cols` columns.
     pub fn try_reserve(&mut self, cols: usize) -> Result<(), TryReserveError> {
         self.vectors.try_reserve(cols)
+    }
+
+    /// Replaces the least value of one quad, where one number is kept for each instead of a vector.
+    #[inline(always)]
+    pub(super) fn set(&mut self, quad: usize, least: R) {
+        self.vectors.set(quad, least);
     }
 
     /// Makes sure that there are the quads of `cols` columns.

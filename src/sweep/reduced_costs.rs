@@ -26,12 +26,12 @@ pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const N: usize
     quad_least: &mut PerQuad<L::Number>,
     unmatched: &[u64],
 ) -> TwoNearest<L::Number> {
-    let infinite = lanes.splat(L::Number::INFINITY);
-    let mut two = LeastTwo {
-        first: infinite,
-        second: infinite,
-    };
     if N > 0 {
+        let infinite = lanes.splat(L::Number::INFINITY);
+        let mut two = LeastTwo {
+            first: infinite,
+            second: infinite,
+        };
         let values = reduced_costs::<L, E, W, N>(lanes, row, col_duals);
         two.take_all(lanes, &values);
         let (least, second) = two.of_all(lanes);
@@ -40,6 +40,28 @@ pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const N: usize
             first: nearest_of(lanes, least, &values, unmatched),
         };
     }
+    let (least, second) = two_least_by_quads(lanes, row, col_duals, quad_least);
+    let quads = quads::<W>(row.cols);
+    let holders = InReducedCosts { row, col_duals };
+    TwoNearest {
+        second,
+        first: nearest(lanes, least, quads, quad_least, unmatched, &holders),
+    }
+}
+
+/// Least and second least c_j − v_j; and the least of each quad.
+#[inline(always)]
+pub fn two_least_by_quads<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    row: Row<E>,
+    col_duals: &PerColumn<L::Number>,
+    quad_least: &mut PerQuad<L::Number>,
+) -> (L::Number, L::Number) {
+    let infinite = lanes.splat(L::Number::INFINITY);
+    let mut two = LeastTwo {
+        first: infinite,
+        second: infinite,
+    };
     let quads = quads::<W>(row.cols);
     let duals = col_duals.quads(quads);
     let mut least_of = quad_least.vectors.quads_mut::<W>(quads);
@@ -48,12 +70,7 @@ pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const N: usize
         let least = two.take(lanes, reduced);
         lanes.store(least, &mut least_of.at(quad)[0]);
     });
-    let (least, second) = two.of_all(lanes);
-    let holders = InReducedCosts { row, col_duals };
-    TwoNearest {
-        second,
-        first: nearest(lanes, least, quads, quad_least, unmatched, &holders),
-    }
+    two.of_all(lanes)
 }
 
 /// Least and second least c_j − v_j.

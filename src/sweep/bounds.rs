@@ -1,0 +1,95 @@
+//! Lower bounds of reduced costs: for each row, one number for each quad of columns.
+//!
+//! v never rises, so the least c_ij − v_j of a quad, as some pass has found it, stays a lower bound of what the quad holds. A search
+//! that knows how long its path is at most leaves out the quads whose bounds are beyond that: see [`crate::sweep::near`].
+//!
+//! Rounding does no harm: it keeps the order of numbers, so c − v as computed does not fall either while v falls.
+
+use crate::number::arithmetic::Arithmetic;
+use crate::simd::ops::Lanes;
+use crate::sweep::per_column::{PerQuad, quads};
+
+/// Lower bounds of the rows of an instance, if they are kept. Belongs to a solver and is reused.
+#[derive(Debug)]
+pub struct Bounds<R> {
+    /// Row after row.
+    numbers: Vec<R>,
+    /// How many numbers a row has, padding included: whole vectors. 0 if none are kept.
+    stride: usize,
+}
+
+impl<R> Default for Bounds<R> {
+    fn default() -> Self {
+        Bounds {
+            numbers: Vec::new(),
+            stride: 0,
+        }
+    }
+}
+
+/// Columns from which bounds are kept: a shorter row has few quads that can be left out.
+const COLUMNS: usize = 512;
+/// But not where there are as many columns for each row: few rows want the same one, so there are hardly any searches.
+const COLUMNS_PER_ROW: usize = 8;
+
+impl<R: Arithmetic> Bounds<R> {
+    /// Keeps none: another instance follows.
+    #[inline(always)]
+    pub fn forget(&mut self) {
+        self.stride = 0;
+    }
+
+    /// Are there bounds?
+    #[inline(always)]
+    pub fn are_kept(&self) -> bool {
+        self.stride > 0
+    }
+
+    /// Keeps bounds for an instance of `rows × cols` from now on, if it is large enough: −inf, until something is known. Without memory
+    /// for that none are kept: answers do not depend on it.
+    ///
+    /// That is a number for each quad of each row: a 64th of the matrix in f32, a 32nd in f64; and up to a vector for each row.
+    #[inline(always)]
+    pub fn keep<const W: usize>(&mut self, rows: usize, cols: usize) {
+        if cols >= COLUMNS && cols / COLUMNS_PER_ROW < rows {
+            self.make_room(rows, quads::<W>(cols).next_multiple_of(W));
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, rows: usize, stride: usize) {
+        self.numbers.clear();
+        if let Some(count) = rows.checked_mul(stride)
+            && self.numbers.try_reserve_exact(count).is_ok()
+        {
+            self.numbers.resize(count, R::NEG_INFINITY);
+            self.stride = stride;
+        }
+    }
+
+    /// The bounds of a row: one for each quad, then padding.
+    #[inline(always)]
+    pub fn of_row(&mut self, row: usize) -> &mut [R] {
+        &mut self.numbers[row * self.stride..][..self.stride]
+    }
+
+    /// Takes over what a pass over the reduced costs of a row of `cols` columns has found, if bounds are kept.
+    #[inline(always)]
+    pub fn take<L: Lanes<W, Number = R>, const W: usize>(
+        &mut self,
+        lanes: L,
+        row: usize,
+        cols: usize,
+        quad_least: &PerQuad<R>,
+    ) {
+        if !self.are_kept() {
+            return;
+        }
+        let quads = quads::<W>(cols);
+        let least_of = quad_least.vectors.quads::<W>(quads);
+        for (quad, bound) in self.of_row(row)[..quads].iter_mut().enumerate() {
+            *bound = lanes.least(lanes.load(&least_of.at(quad)[0]));
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Passes of a shortest path search over the near part of a row.
+//!
+//! A search ends at the nearest unmatched column, if not before. So a column beyond the nearest unmatched one that is known so far is
+//! of no use to it, and a quad of columns whose lower bound ([`crate::sweep::bounds`]) is beyond that can be left out. What is as near as that is not left
+//! out, so that ties are settled as in [`crate::sweep::paths`], and the distances of all columns that matter are the same.
+//!
+//! Each search begins with a pass over a whole row. From there on the least distance of each quad is kept as one number, and only
+//! those of the quads that are opened are found again. In an instance large enough for this, few are, so passes here do branch.
+
+use crate::number::arithmetic::Arithmetic;
+use crate::simd::cost::Entry;
+use crate::simd::ops::Lanes;
+use crate::sweep::nearest::{Holders, Nearest, bits_of_quad};
+use crate::sweep::paths::{InDistances, Paths, offer};
+use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad, QUAD, quads};
+use crate::sweep::quad::{below, least_of_quad, load, store, subtract};
+use crate::sweep::row::{Row, for_each_quad, load_costs};
+
+impl<R: Arithmetic> Paths<R> {
+    /// As [`Paths::start`], where bounds are kept; `bounds` are the row's.
+    #[inline(always)]
+    pub fn start_near<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
+        &mut self,
+        lanes: L,
+        row: Row<E>,
+        col_duals: &PerColumn<R>,
+        bounds: &mut [R],
+        quad_least: &mut PerQuad<R>,
+        unmatched: &[u64],
+    ) -> Nearest<R> {
+        let quads = quads::<W>(row.cols);
+        let duals = col_duals.quads(quads);
+        let mut open_duals = self.open_duals.quads_mut(quads);
+        let mut distances = self.distance.quads_mut(quads);
+        let bounds = &mut bounds[..quads];
+        let mut nearest_unmatched = R::INFINITY;
+        for_each_quad!(lanes, row, |quad, costs| {
+            let duals = load(lanes, duals.at(quad));
+            store(lanes, duals, open_duals.at(quad));
+            let reduced = subtract(lanes, costs, duals);
+            store(lanes, reduced, distances.at(quad));
+            let least = lanes.least(least_of_quad(lanes, reduced));
+            bounds[quad] = least;
+            quad_least.set(quad, least);
+            let unmatched = bits_of_quad(unmatched, quad, QUAD * W);
+            let numbers = distances.at(quad).as_flattened();
+            take_unmatched(
+                lanes,
+                reduced,
+                least,
+                numbers,
+                unmatched,
+                &mut nearest_unmatched,
+            );
+        });
+        for padding in quads..quads.next_multiple_of(W) {
+            quad_least.set(padding, R::INFINITY);
+        }
+        self.nearest_unmatched = nearest_unmatched;
+        self.nearest_of_quads(lanes, quads, quad_least, unmatched)
+    }
+
+    /// As [`Paths::relax`], but what is beyond the nearest unmatched column, or beyond `most`, may be left out. `bounds` are the row's, and
+    /// `settled` is the column that the search has settled last.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "a pass over several arrays")]
+    pub fn relax_near<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
+        &mut self,
+        lanes: L,
+        row: Row<E>,
+        (offset, most): (R, R),
+        settled: usize,
+        col_duals: &PerColumn<R>,
+        bounds: &mut [R],
+        quad_least: &mut PerQuad<R>,
+        unmatched: &[u64],
+    ) -> Nearest<R> {
+        let quads = quads::<W>(row.cols);
+        let duals = col_duals.quads(quads);
+        let open_duals = self.open_duals.quads(quads);
+        let mut distances = self.distance.quads_mut(quads);
+        let offsets = lanes.splat(offset);
+        let mut nearest_unmatched = self.nearest_unmatched;
+        // As many quads as a word has bits.
+        for (word, bounds) in bounds.chunks_mut(BLOCK).enumerate() {
+            let first = word * BLOCK;
+            let limit = if most < nearest_unmatched {
+                most
+            } else {
+                nearest_unmatched
+            };
+            let limit = lanes.splat(limit);
+            let mut beyond = 0;
+            for (place, bounds) in bounds.as_chunks::<W>().0.iter().enumerate() {
+                let least = lanes.subtract(lanes.load(bounds), offsets);
+                beyond |= lanes.below(limit, least) << (place * W);
+            }
+            let mut near = !beyond & (u64::MAX >> (BLOCK - (quads - first).min(BLOCK)));
+            // The least distance of this one is to be found again in any case.
+            let settled = settled / (QUAD * W);
+            near |= u64::from(settled / BLOCK == word) << (settled % BLOCK);
+            while near != 0 {
+                let place = near.trailing_zeros() as usize;
+                near &= near - 1;
+                let quad = first + place;
+                let costs = load_costs(lanes, row, quad);
+                // With v of settled columns, too: they are out of this search only.
+                let reduced = subtract(lanes, costs, load(lanes, duals.at(quad)));
+                bounds[place] = lanes.least(least_of_quad(lanes, reduced));
+                let (duals, distances) = (open_duals.at(quad), distances.at(quad));
+                let shorter = [
+                    offer(lanes, costs[0], offsets, &duals[0], &mut distances[0]),
+                    offer(lanes, costs[1], offsets, &duals[1], &mut distances[1]),
+                    offer(lanes, costs[2], offsets, &duals[2], &mut distances[2]),
+                    offer(lanes, costs[3], offsets, &duals[3], &mut distances[3]),
+                ];
+                let least = lanes.least(least_of_quad(lanes, shorter));
+                quad_least.set(quad, least);
+                let unmatched = bits_of_quad(unmatched, quad, QUAD * W);
+                let numbers = distances.as_flattened();
+                take_unmatched(
+                    lanes,
+                    shorter,
+                    least,
+                    numbers,
+                    unmatched,
+                    &mut nearest_unmatched,
+                );
+            }
+        }
+        self.nearest_unmatched = nearest_unmatched;
+        self.nearest_of_quads(lanes, quads, quad_least, unmatched)
+    }
+
+    /// Finds the least distance of one quad again, where a column was settled and no pass over a row follows.
+    pub fn look_again_near<L: Lanes<W, Number = R>, const W: usize>(
+        &self,
+        lanes: L,
+        settled: usize,
+        quad_least: &mut PerQuad<R>,
+    ) {
+        let quad = settled / (QUAD * W);
+        let distances = self.distance.quads::<W>(quad + 1);
+        let least = lanes.least(least_of_quad(lanes, load(lanes, distances.at(quad))));
+        quad_least.set(quad, least);
+    }
+
+    /// The nearest column, from the least distances of all quads.
+    #[inline(always)]
+    pub fn nearest_of_quads<L: Lanes<W, Number = R>, const W: usize>(
+        &self,
+        lanes: L,
+        quads: usize,
+        quad_least: &PerQuad<R>,
+        unmatched: &[u64],
+    ) -> Nearest<R> {
+        let vectors = quads.div_ceil(W);
+        let least_of = quad_least.vectors.quads::<W>(vectors.div_ceil(QUAD));
+        let mut total = lanes.splat(R::INFINITY);
+        for place in 0..vectors {
+            total = lanes.smaller(lanes.load(least_of.vector(place)), total);
+        }
+        let least = lanes.least(total);
+        let value = lanes.splat(least);
+        let holders = InDistances(&self.distance);
+        let width = QUAD * W;
+        let is_unmatched = least == self.nearest_unmatched;
+        let mut nearest = Nearest::matched(least, 0);
+        for place in 0..vectors {
+            let mut holding = lanes.equal(lanes.load(least_of.vector(place)), value);
+            while holding != 0 {
+                let quad = place * W + holding.trailing_zeros() as usize;
+                holding &= holding - 1;
+                let mut cols = holders.of_quad(lanes, quad, value);
+                if is_unmatched {
+                    cols &= bits_of_quad(unmatched, quad, width);
+                }
+                if cols != 0 {
+                    nearest.col = quad * width + cols.trailing_zeros() as usize;
+                    nearest.is_unmatched = is_unmatched;
+                    return nearest;
+                }
+            }
+        }
+        // There is no path to any column.
+        nearest
+    }
+}
+
+/// Takes the distances of a quad's unmatched columns into the least of all.
+#[inline(always)]
+fn take_unmatched<L: Lanes<W>, const W: usize>(
+    lanes: L,
+    distances: [L::Vector; QUAD],
+    least: L::Number,
+    numbers: &[L::Number],
+    unmatched: u64,
+    nearest: &mut L::Number,
+) {
+    if unmatched != 0 && least < *nearest {
+        let mut nearer = below(lanes, distances, lanes.splat(*nearest)) & unmatched;
+        while nearer != 0 {
+            let distance = numbers[nearer.trailing_zeros() as usize];
+            nearer &= nearer - 1;
+            if distance < *nearest {
+                *nearest = distance;
+            }
+        }
+    }
+}
