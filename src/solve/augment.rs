@@ -330,9 +330,11 @@ impl<R: Arithmetic> Solver<R> {
                 &mut self.quad_least,
                 &self.unmatched_cols,
             );
-            if N == ANY {
-                self.bounds
-                    .take(lanes, row, instance.cols(), &self.quad_least);
+            // Where many columns are as near as the nearest, searches are short, and leave nothing out.
+            let has_gap = self.found.second > self.found.first.value;
+            if N == ANY && self.bounds.are_kept() && has_gap {
+                let cols = instance.cols();
+                self.bounds.take::<W>(row, cols, &self.quad_least);
             }
             return;
         }

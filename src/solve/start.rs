@@ -96,7 +96,7 @@ impl<R: Arithmetic> Solver<R> {
                 let (least, second) = if N == ANY && self.bounds.are_kept() {
                     let quad_least = &mut self.quad_least;
                     let two = two_least_by_quads(lanes, costs, duals, quad_least);
-                    self.bounds.take(lanes, row, instance.cols(), quad_least);
+                    self.bounds.take::<W>(row, instance.cols(), quad_least);
                     two
                 } else {
                     two_least::<L, E, W, N>(lanes, costs, duals)

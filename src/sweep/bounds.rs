@@ -6,7 +6,6 @@
 //! Rounding does no harm: it keeps the order of numbers, so c − v as computed does not fall either while v falls.
 
 use crate::number::arithmetic::Arithmetic;
-use crate::simd::ops::Lanes;
 use crate::sweep::per_column::{PerQuad, quads};
 
 /// Lower bounds of the rows of an instance, if they are kept. Belongs to a solver and is reused.
@@ -28,12 +27,12 @@ impl<R> Default for Bounds<R> {
 }
 
 /// Columns from which bounds are kept: a shorter row has few quads that can be left out.
-const COLUMNS: usize = 512;
+const COLUMNS: usize = 800;
 /// But not where there are as many columns for each row: few rows want the same one, so there are hardly any searches.
-const COLUMNS_PER_ROW: usize = 8;
+const COLUMNS_PER_ROW: usize = 2;
 
 impl<R: Arithmetic> Bounds<R> {
-    /// Keeps none: another instance follows.
+    /// Keeps none from now on.
     #[inline(always)]
     pub fn forget(&mut self) {
         self.stride = 0;
@@ -74,22 +73,27 @@ impl<R: Arithmetic> Bounds<R> {
         &mut self.numbers[row * self.stride..][..self.stride]
     }
 
-    /// Takes over what a pass over the reduced costs of a row of `cols` columns has found, if bounds are kept.
-    #[inline(always)]
-    pub fn take<L: Lanes<W, Number = R>, const W: usize>(
-        &mut self,
-        lanes: L,
-        row: usize,
-        cols: usize,
-        quad_least: &PerQuad<R>,
-    ) {
-        if !self.are_kept() {
+    /// Takes over what a pass over the reduced costs of a row of `cols` columns has found, if nothing is known of this row yet. (Later
+    /// passes of row reduction would find little more, for as much work.) Apart, so that it does not stand in the way where no bounds
+    /// are kept.
+    #[inline(never)]
+    pub fn take<const W: usize>(&mut self, row: usize, cols: usize, quad_least: &PerQuad<R>) {
+        let quads = quads::<W>(cols);
+        let bounds = &mut self.of_row(row)[..quads];
+        if bounds[0] > R::NEG_INFINITY {
             return;
         }
-        let quads = quads::<W>(cols);
+        let smaller = |a: R, b: R| if b < a { b } else { a };
         let least_of = quad_least.vectors.quads::<W>(quads);
-        for (quad, bound) in self.of_row(row)[..quads].iter_mut().enumerate() {
-            *bound = lanes.least(lanes.load(&least_of.at(quad)[0]));
+        for (quad, bound) in bounds.iter_mut().enumerate() {
+            // Four at a time, as any processor can.
+            let mut least = [R::INFINITY; 4];
+            for four in least_of.at(quad)[0].as_chunks::<4>().0 {
+                for (least, &value) in least.iter_mut().zip(four) {
+                    *least = smaller(*least, value);
+                }
+            }
+            *bound = smaller(smaller(least[0], least[1]), smaller(least[2], least[3]));
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::simd::ops::Lanes;
 use crate::sweep::nearest::{Holders, Nearest, bits_of_quad};
 use crate::sweep::paths::{InDistances, Paths, offer};
 use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad, QUAD, quads};
-use crate::sweep::quad::{below, least_of_quad, load, store, subtract};
+use crate::sweep::quad::{least_of_quad, load, store, subtract};
 use crate::sweep::row::{Row, for_each_quad, load_costs};
 
 impl<R: Arithmetic> Paths<R> {
@@ -44,14 +44,7 @@ impl<R: Arithmetic> Paths<R> {
             quad_least.set(quad, least);
             let unmatched = bits_of_quad(unmatched, quad, QUAD * W);
             let numbers = distances.at(quad).as_flattened();
-            take_unmatched(
-                lanes,
-                reduced,
-                least,
-                numbers,
-                unmatched,
-                &mut nearest_unmatched,
-            );
+            take_unmatched(numbers, least, unmatched, &mut nearest_unmatched);
         });
         for padding in quads..quads.next_multiple_of(W) {
             quad_least.set(padding, R::INFINITY);
@@ -118,14 +111,7 @@ impl<R: Arithmetic> Paths<R> {
                 quad_least.set(quad, least);
                 let unmatched = bits_of_quad(unmatched, quad, QUAD * W);
                 let numbers = distances.as_flattened();
-                take_unmatched(
-                    lanes,
-                    shorter,
-                    least,
-                    numbers,
-                    unmatched,
-                    &mut nearest_unmatched,
-                );
+                take_unmatched(numbers, least, unmatched, &mut nearest_unmatched);
             }
         }
         self.nearest_unmatched = nearest_unmatched;
@@ -187,23 +173,20 @@ impl<R: Arithmetic> Paths<R> {
     }
 }
 
-/// Takes the distances of a quad's unmatched columns into the least of all.
+/// Takes the distances of a quad's unmatched columns into the least of all. `least` is that of all its columns.
 #[inline(always)]
-fn take_unmatched<L: Lanes<W>, const W: usize>(
-    lanes: L,
-    distances: [L::Vector; QUAD],
-    least: L::Number,
-    numbers: &[L::Number],
-    unmatched: u64,
-    nearest: &mut L::Number,
+fn take_unmatched<R: Arithmetic>(
+    distances: &[R],
+    least: R,
+    mut unmatched: u64,
+    nearest_unmatched: &mut R,
 ) {
-    if unmatched != 0 && least < *nearest {
-        let mut nearer = below(lanes, distances, lanes.splat(*nearest)) & unmatched;
-        while nearer != 0 {
-            let distance = numbers[nearer.trailing_zeros() as usize];
-            nearer &= nearer - 1;
-            if distance < *nearest {
-                *nearest = distance;
+    if least < *nearest_unmatched {
+        while unmatched != 0 {
+            let distance = distances[unmatched.trailing_zeros() as usize];
+            unmatched &= unmatched - 1;
+            if distance < *nearest_unmatched {
+                *nearest_unmatched = distance;
             }
         }
     }
