@@ -44,7 +44,9 @@
 //! answer is exactly optimal.
 //!
 //! **Cost.** Time O(rows² · columns); a sweep is one pass over a row. A search leaves out rows that are equal to one that it has
-//! swept ([`crate::solve::equal_rows`]), and goes from one column to the next of several as near. Workspace O(rows + columns).
+//! swept ([`crate::solve::equal_rows`]), and goes from one column to the next of several as near. Workspace O(rows + columns),
+//! and where lower bounds are kept ([`crate::sweep::bounds`]) a number for each 64 costs in f32, for each 32 in f64, and up to one
+//! vector for each row. In such instances a sweep of a search reads only the part of a row that can matter to it.
 //!
 //! **Steps.** A step is a sweep over one row ([`Solver::sweep`]), and what follows from what it found ([`Solver::act`]).
 //! Several solvers make their sweeps together, then act: a sweep waits most of the time for a minimum to be known, and the
@@ -496,7 +498,7 @@ mod tests {
     use super::*;
     use crate::problem::given::{Mask, Options, Problem};
     use crate::problem::prepare::Scratch;
-    use crate::simd::ops::SINGLES;
+    use crate::simd::ops::{DOUBLES, SINGLES};
     use crate::simd::portable::{Portable, PortableVectors};
     use hungarian_random::Random;
 
@@ -531,6 +533,75 @@ mod tests {
             assert!(least > reduced(own) + 0.9 * f64::from(slack), "row {row}");
         }
         (0..rows).filter(known).count()
+    }
+
+    /// Solves without a proof, with bounds or without. Returns partners, the bits of all duals, and how many sweeps it took.
+    fn solve<R, L, const W: usize>(
+        lanes: L,
+        instance: &Instance<f32>,
+        with_bounds: bool,
+    ) -> (Vec<i32>, Vec<u64>, Sweeps)
+    where
+        R: Arithmetic,
+        L: Lanes<W, Number = R>,
+    {
+        let mut solver = Solver::<R>::default();
+        solver
+            .try_reserve(instance.rows(), instance.cols())
+            .unwrap();
+        let begun = solver.begin::<_, _, W, ANY>(lanes, instance, Margin::none());
+        begun.unwrap();
+        assert!(solver.bounds.are_kept());
+        if !with_bounds {
+            solver.bounds.forget();
+        }
+        solver.go_on(lanes, instance).unwrap();
+        let col_duals = (0..instance.cols()).map(|col| solver.col_duals.get(col));
+        let duals = solver.row_duals.iter().copied().chain(col_duals);
+        let bits = duals.map(|dual| dual.round_to_f64().to_bits()).collect();
+        (solver.col_of_row().to_vec(), bits, solver.sweeps())
+    }
+
+    #[test]
+    fn bounds_change_nothing() {
+        let mut random = Random::new(5);
+        for (rows, cols) in [(800, 800), (450, 820)] {
+            // Hardly any ties; many; rows that are equal; rows that all want the same columns.
+            for kind in 0..4 {
+                let apart = cols + 1;
+                let few: Vec<f64> = (0..5 * cols).map(|_| random.uniform()).collect();
+                let mut draw = |at: usize| match kind {
+                    0 => random.uniform(),
+                    1 => (random.uniform() * 200.0).floor(),
+                    2 => few[at % (5 * cols)],
+                    _ => (at % cols * apart) as f64 * 1e-3 + random.uniform(),
+                };
+                let cost: Vec<f32> = (0..rows * cols).map(|at| draw(at) as f32).collect();
+                for cost_limit in [f64::INFINITY, 0.4] {
+                    let problem = Problem {
+                        cost: &cost,
+                        rows,
+                        cols,
+                        row_mask: Mask::Uniform(true),
+                        col_mask: Mask::Uniform(true),
+                        options: Options {
+                            cost_limit,
+                            maximize: false,
+                        },
+                    };
+                    let mut scratch = Scratch::default();
+                    scratch.try_reserve(rows, cols).unwrap();
+                    let instance = problem.prepare(PortableVectors, &mut scratch).ok();
+                    let instance = &instance.unwrap();
+                    let lanes = Portable::<f32>::default();
+                    let with = solve::<f32, _, SINGLES>(lanes, instance, true);
+                    assert!(with == solve::<f32, _, SINGLES>(lanes, instance, false));
+                    let lanes = Portable::<f64>::default();
+                    let with = solve::<f64, _, DOUBLES>(lanes, instance, true);
+                    assert!(with == solve::<f64, _, DOUBLES>(lanes, instance, false));
+                }
+            }
+        }
     }
 
     #[test]
