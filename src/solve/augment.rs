@@ -221,7 +221,7 @@ impl<R: Arithmetic> Default for Solver<R> {
 
 impl<R: Arithmetic> Solver<R> {
     /// Makes room for problems of up to `rows × cols`, in either orientation, so that solving one
-    /// allocates nothing.
+    /// allocates nothing but what it can do without: lower bounds, and what equal rows are found with.
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
         let (shorter, longer) = (rows.min(cols), rows.max(cols));
         // Emptied first: a reservation counts from the present length.
