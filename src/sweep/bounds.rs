@@ -47,7 +47,7 @@ impl<R: Arithmetic> Bounds<R> {
     /// Keeps bounds for an instance of `rows × cols` from now on, if it is large enough: −inf, until something is known. Without memory
     /// for that none are kept: answers do not depend on it.
     ///
-    /// That is a number for each quad of each row: a 64th of the matrix in f32, a 32nd in f64; and up to a vector for each row.
+    /// That is a number for each quad of each row: one for 64 costs in f32, for 32 in f64; and up to a vector for each row.
     #[inline(always)]
     pub fn keep<const W: usize>(&mut self, rows: usize, cols: usize) {
         if cols >= COLUMNS && cols / COLUMNS_PER_ROW < rows {
