@@ -24,6 +24,12 @@ pub const IMAGES: [(u32, &str); 2] = [
 
 const _: () = assert!(IMAGES[IMAGES.len() - 1].0 == OLDEST_CAPABILITY);
 
+/// The PTX for devices of that compute capability, if there is one.
+pub fn image_for(capability: u32) -> Option<&'static str> {
+    let image = IMAGES.into_iter().find(|&(from, _)| capability >= from);
+    image.map(|(_, ptx)| ptx)
+}
+
 /// Dynamic shared memory that a kernel may have without asking.
 const SHARED_BYTES_UNASKED: u32 = 48 * 1024;
 
@@ -187,10 +193,7 @@ impl Prepared {
     fn new(driver: &Driver) -> Result<Self, LaunchError> {
         let device = driver.current_device()?;
         let capability = capability(driver, device)?;
-        let (_, ptx) = IMAGES
-            .into_iter()
-            .find(|&(from, _)| capability >= from)
-            .ok_or(PlanError::TooOld(capability))?;
+        let ptx = image_for(capability).ok_or(PlanError::TooOld(capability))?;
         let module = driver.load(&c_string(ptx))?;
         let mut kernels = HashMap::new();
         let mut most_registers = |task: Task| {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use cudarc::driver::result::{function, module};
 use cudarc::driver::sys::{self, CUdevice_attribute, CUfunction_attribute};
-use hungarian_loss::cuda::launch::IMAGES;
+use hungarian_loss::cuda::launch::{IMAGES, image_for};
 use hungarian_loss::cuda::plan::Launch;
 
 use crate::device::Gpu;
@@ -34,10 +34,8 @@ impl Kernels {
         let capability = 10
             * attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?
             + attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
-        let image = IMAGES
-            .into_iter()
-            .find(|&(from, _)| capability >= from as usize);
-        let (_, ptx) = image.context("the kernels are not made for a GPU as old as this")?;
+        let ptx = image_for(u32::try_from(capability)?)
+            .context("the kernels are not made for a GPU as old as this")?;
         let text = CString::new(ptx)?;
         gpu.make_current()?;
         let start = Instant::now();
