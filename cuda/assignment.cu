@@ -2,7 +2,8 @@
 // search, by a warp or by a block for each problem, and the proof. Blocks
 // stride over the problems, so a grid may have any size. A thread of a search
 // by a warp has 128 registers at most, so that a multiprocessor holds 16 of
-// them.
+// them, and so has one of a proof. There, what does not fit is spilled by the
+// parts that few problems come to.
 
 #include "prove.h"
 
@@ -15,7 +16,7 @@
       search_by_block_##name(Parameters parameters) {                         \
     Search<T, true>(parameters);                                              \
   }                                                                           \
-  extern "C" __global__ void __launch_bounds__(kMostProofThreads, 1)          \
+  extern "C" __global__ void __launch_bounds__(kMostProofThreads, 2)          \
       prove_##name(Parameters parameters) {                                   \
     Prove<T>(parameters);                                                     \
   }

@@ -30,8 +30,8 @@ constexpr int kOpenRowCounts = 4;
 // Of a NearPair (prove.h), and how many of them there is room for.
 constexpr int kNearPairBytes = 16;
 constexpr int kNearPairsPerIndex = 4;
-// Bounds behind those of the last row.
-constexpr int kBoundsBehind = 8;
+// Behind what a proof compares the costs of the last of the user's rows with.
+constexpr int kLinesBehind = 16;
 
 // A batch in device memory: the op's inputs and outputs. T is the type of
 // costs; U is double where T is, else float.
@@ -98,7 +98,7 @@ struct Parameters {
   Place next_duals;        // double [n]
   Place listed_duals;      // double [n]
   Place own_costs;         // double [n]
-  Place bounds;            // float [n + kBoundsBehind]
+  Place lines;             // float [n + kLinesBehind]
   Place near_heads;        // int [n + 1]
   Place near_pairs;        // NearPair [kNearPairsPerIndex * n]
   StatePlaces wide_state;  // R is DoubleDouble

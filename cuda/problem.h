@@ -45,8 +45,16 @@ __device__ inline V* Find(const Parameters& parameters, const Place& place) {
   return reinterpret_cast<V*>(begin + place.offset);
 }
 
-// Costs of a column that are on their way to a thread at the same time.
+// Costs of a column that are on their way to a thread at the same time: as many
+// as the threads of a multiprocessor need to keep its memory busy, as far as
+// there are registers for them.
+#if __CUDA_ARCH__ >= 800
+template <typename V>
+constexpr int kRowsAtOnce = sizeof(V) > sizeof(float) ? 8 : 16;
+#else
+template <typename V>
 constexpr int kRowsAtOnce = 8;
+#endif
 
 // Which rows (or columns) of a problem exist.
 struct Mask {
@@ -63,12 +71,13 @@ struct Mask {
   __device__ bool Exists(int index) const {
     return is_uniform ? is_true : flags[index] != 0;
   }
-  // A bit for each of kRowsAtOnce, from `first` on.
+  // A bit for each of kCount, from `first` on.
+  template <int kCount>
   __device__ unsigned Bits(int first, int last) const {
     unsigned bits = is_true ? 0xffffffffu : 0u;
     if (!is_uniform) {
 #pragma unroll
-      for (int place = 0; place < kRowsAtOnce; ++place) {
+      for (int place = 0; place < kCount; ++place) {
         const bool exists = flags[Smaller(first + place, last)] != 0;
         bits |= exists ? 1u << place : 0u;
       }
@@ -269,7 +278,8 @@ struct Survey {
 };
 
 // Where a thread begins in a pass over all costs, and how far it goes: some
-// columns, all rows of them or, where threads are left, some.
+// columns, all rows of them or, where threads are left, some, kAtOnce by
+// kAtOnce.
 struct Part {
   int first_col;
   int col_step;
@@ -277,7 +287,7 @@ struct Part {
   int row_step;
 };
 
-template <class TeamType>
+template <int kAtOnce, class TeamType>
 __device__ inline Part PartOf(const TeamType& team, int cols) {
   int width = team.threads();
   int shares = 1;
@@ -289,7 +299,7 @@ __device__ inline Part PartOf(const TeamType& team, int cols) {
     share = 2 * share + (first_col >= width ? 1 : 0);
     first_col -= first_col >= width ? width : 0;
   }
-  return {first_col, width, share * kRowsAtOnce, shares * kRowsAtOnce};
+  return {first_col, width, share * kAtOnce, shares * kAtOnce};
 }
 
 // Calls action(first, costs) for kRowsAtOnce rows after the other; costs behind
@@ -302,17 +312,18 @@ __device__ inline void ForEachCostOfColumn(int first, int step, int rows,
   if (first >= rows) {
     return;
   }
+  constexpr int kAtOnce = kRowsAtOnce<V>;
   const int last = (rows - 1) * stride;
-  V ahead[kRowsAtOnce];
+  V ahead[kAtOnce];
 #pragma unroll
-  for (int place = 0; place < kRowsAtOnce; ++place) {
+  for (int place = 0; place < kAtOnce; ++place) {
     ahead[place] = load_cost(Smaller((first + place) * stride, last));
   }
   for (; first < rows; first += step) {
-    V costs[kRowsAtOnce];
+    V costs[kAtOnce];
     const int next = (first + step) * stride;
 #pragma unroll
-    for (int place = 0; place < kRowsAtOnce; ++place) {
+    for (int place = 0; place < kAtOnce; ++place) {
       costs[place] = ahead[place];
       ahead[place] = load_cost(Smaller(next + place * stride, last));
     }
@@ -337,7 +348,8 @@ __device__ Survey Look(TeamType& team, const Frame& frame, const T* user,
   const Wide infinity = Number<Wide>::Infinity();
   bool is_valid = true;
   Wide largest = 0;
-  const Part part = PartOf(team, cols);
+  constexpr int kAtOnce = kRowsAtOnce<T>;
+  const Part part = PartOf<kAtOnce>(team, cols);
   for (int col = part.first_col; col < cols; col += part.col_step) {
     const bool col_exists = col_mask.Exists(col);
     const T* const column = user + col;
@@ -346,9 +358,9 @@ __device__ Survey Look(TeamType& team, const Frame& frame, const T* user,
         [column](int place) { return Load(column + place); },
         [&](int first, const T* costs) {
           const unsigned exist =
-              col_exists ? row_mask.Bits(first, rows - 1) : 0u;
+              col_exists ? row_mask.Bits<kAtOnce>(first, rows - 1) : 0u;
 #pragma unroll
-          for (int place = 0; place < kRowsAtOnce; ++place) {
+          for (int place = 0; place < kAtOnce; ++place) {
             const Wide cost = Widen(costs[place]) * narrow_factor;
             const Wide seen = (exist >> place & 1) != 0 ? cost : 0;
             const Wide magnitude = seen < 0 ? -seen : seen;

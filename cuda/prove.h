@@ -43,8 +43,6 @@ __device__ inline double ScaleFor(double largest) {
 constexpr int kRaiseRounds = 32;
 constexpr int kRaiseRoundsByList = 512;
 
-static_assert(kRowsAtOnce == kBoundsBehind, "bounds");
-
 // A pair that is nearly as cheap as its row's own.
 struct NearPair {
   double cost;
@@ -61,6 +59,29 @@ enum NearPairs : short {
   kNoRow = -2,
 };
 
+// The user's costs where they lie. Of most proofs one pass over them, and the
+// costs of a few pairs, are all that is read.
+template <typename T>
+struct UserCosts {
+  using Entry = typename TypesOf<T>::Exact;
+
+  const T* first;
+  // From one of the user's rows to the next.
+  int stride;
+  // The user's rows are the columns here.
+  bool is_transposed;
+  Entry factor;
+
+  __device__ const T* Of(int row, int col) const {
+    return first + (is_transposed ? col * stride + row : row * stride + col);
+  }
+  // What an entry counts as.
+  __device__ Entry Cost(T entry) const { return Widen(entry) * factor; }
+  __device__ Entry Get(int row, int col) const {
+    return Cost(Load(Of(row, col)));
+  }
+};
+
 // The memory of a prover.
 struct ProofMemory {
   State<double> state;
@@ -70,10 +91,12 @@ struct ProofMemory {
   double* next;
   // v for which near pairs were listed.
   double* listed_duals;
-  // Of each row: what its own pair costs; how much a pair may cost less v and
-  // be near; the first near pair. Behind the last one, the number of pairs.
+  // Of each of the user's rows, what its costs are compared with: if it is a
+  // row here, how much a pair may cost less v and be near; if a column, v.
+  float* lines;
+  // Of each row: what its own pair costs; the first near pair. Behind the last
+  // one, the number of pairs.
   double* own_costs;
-  float* bounds;
   int* heads;
   NearPair* pairs;
 
@@ -82,8 +105,8 @@ struct ProofMemory {
         duals(Find<double>(parameters, parameters.duals)),
         next(Find<double>(parameters, parameters.next_duals)),
         listed_duals(Find<double>(parameters, parameters.listed_duals)),
+        lines(Find<float>(parameters, parameters.lines)),
         own_costs(Find<double>(parameters, parameters.own_costs)),
-        bounds(Find<float>(parameters, parameters.bounds)),
         heads(Find<int>(parameters, parameters.near_heads)),
         pairs(Find<NearPair>(parameters, parameters.near_pairs)) {}
 };
@@ -98,6 +121,14 @@ __device__ bool AugmentInMemory(const TeamType& team, const Frame& frame,
                                      Number<R>::From(frame.RowCeiling()));
 }
 
+// A function of its own: it is seldom called.
+template <typename T, class TeamType, typename Entry>
+__device__ __noinline__ void CopyCosts(TeamType team, Frame frame,
+                                       const T* user, double factor,
+                                       Entry* copy, int stride) {
+  Look(team, frame, user, factor, copy, stride);
+}
+
 template <typename T, class TeamType>
 class Prover {
  public:
@@ -106,20 +137,39 @@ class Prover {
   using CostsType = Costs<Entry>;
 
   // `largest_cost` is max|c| and `largest` max(|c|, |L|), in the scale of
-  // `costs`, which are those of the user times `factor`.
-  __device__ Prover(TeamType& team, const Frame& frame, const CostsType& costs,
-                    const T* user, double factor, const ProofMemory& memory,
-                    double largest_cost, double largest)
+  // costs, which are those of the user times `factor`.
+  __device__ Prover(TeamType& team, const Frame& frame,
+                    const Parameters& parameters, const ProofMemory& memory,
+                    const T* user, double factor, double largest_cost,
+                    double largest)
       : team_(team),
         frame_(frame),
-        costs_(costs),
-        user_(user),
+        parameters_(parameters),
+        user_({user, static_cast<int>(parameters.batch.cols),
+               frame.is_transposed, static_cast<Entry>(factor)}),
         factor_(factor),
         memory_(memory),
         state_(memory.state),
         largest_cost_(largest_cost),
         largest_(largest),
         is_scaled_(fabs(factor) != 1.0) {}
+
+  // The costs in the order in which a search reads them: where they lie if that
+  // is theirs, else a copy, made when it is first asked for.
+  __device__ CostsType AllCosts() {
+    if (AreReadInPlace<T, Entry>(frame_)) {
+      return {reinterpret_cast<const Entry*>(user_.first), user_.stride,
+              user_.factor};
+    }
+    Entry* const copy = Find<Entry>(parameters_, parameters_.copy);
+    const int stride = CopyStride(parameters_, frame_);
+    // Where nothing exists there may be no place for one.
+    if (!is_copied_ && frame_.existing_rows > 0) {
+      CopyCosts(team_, frame_, user_.first, factor_, copy, stride);
+    }
+    is_copied_ = true;
+    return {copy, stride, 1};
+  }
 
   // Tries to prove what the search left in `answer`, or to correct it. False:
   // f64 has to begin from nothing.
@@ -159,7 +209,7 @@ class Prover {
     OpenRowsNotTight();
     COUNT(kSearchesInDouble);
     is_current_ = false;
-    return AugmentInMemory(team_, frame_, costs_, state_,
+    return AugmentInMemory(team_, frame_, AllCosts(), state_,
                            {memory_.next, memory_.duals});
   }
 
@@ -167,8 +217,9 @@ class Prover {
   __device__ bool Solve() {
     COUNT(kSearchesInDouble);
     is_current_ = false;
-    return ReduceRows(team_, frame_, costs_, state_) &&
-           AugmentInMemory(team_, frame_, costs_, state_,
+    const CostsType costs = AllCosts();
+    return ReduceRows(team_, frame_, costs, state_) &&
+           AugmentInMemory(team_, frame_, costs, state_,
                            {memory_.next, memory_.duals});
   }
 
@@ -459,33 +510,31 @@ class Prover {
   // looks at all of them.
   __device__ void ListNearPairs() {
     const int rows = frame_.rows;
-    const float slack = static_cast<float>(slack_);
     is_current_ = true;
     is_listed_ = !is_scaled_ && IsSafeInSingle(largest_);
-    for (int row = team_.thread(); row < rows + kBoundsBehind;
-         row += team_.threads()) {
-      // Nothing is cheaper than NaN.
-      double bound = InfinityOfDouble() - InfinityOfDouble();
-      if (row < rows) {
-        const bool exists = frame_.row_mask.Exists(row);
-        const int own = state_.ColOfRow(row);
-        if (exists && own >= 0) {
-          const double cost = costs_.template Get<double>(row, own);
-          memory_.own_costs[row] = cost;
-          memory_.listed_duals[own] = duals_[own];
-          bound = cost - duals_[own];
-        } else if (exists) {
-          bound = frame_.RowCeiling();
-        }
-        memory_.heads[row] = exists ? kNoPair : kNoRow;
+    for (int row = team_.thread(); row < rows; row += team_.threads()) {
+      const bool exists = frame_.row_mask.Exists(row);
+      const int own = state_.ColOfRow(row);
+      if (exists && own >= 0) {
+        memory_.own_costs[row] = user_.Get(row, own);
+        memory_.listed_duals[own] = duals_[own];
       }
-      memory_.bounds[row] = static_cast<float>(bound) + slack;
+      memory_.heads[row] = exists ? kNoPair : kNoRow;
+    }
+    // Of a row, a thread reads what it has written itself.
+    const int lines = Lines();
+    for (int line = team_.thread(); line < lines + kLinesBehind;
+         line += team_.threads()) {
+      float value = Number<float>::Infinity() - Number<float>::Infinity();
+      if (line < lines) {
+        value = user_.is_transposed ? DualOf(line) : BoundOf(line);
+      }
+      memory_.lines[line] = value;
     }
     if (team_.thread() == 0) {
       memory_.heads[rows] = 0;
     }
     team_.Sync();
-    // Where nothing exists there may be no costs of that type.
     if (is_listed_ && frame_.existing_rows > 0) {
       AddNearPairs();
       team_.Sync();
@@ -493,45 +542,77 @@ class Prover {
     }
   }
 
+  // The user's rows.
+  __device__ int Lines() const {
+    return user_.is_transposed ? frame_.cols : frame_.rows;
+  }
+
+  __device__ float DualOf(int col) const {
+    return static_cast<float>(duals_[col]);
+  }
+
+  // A pair of this row is near if its cost less v is not above. NaN, which none
+  // is below, if the row does not exist.
+  __device__ float BoundOf(int row) const {
+    double bound = InfinityOfDouble() - InfinityOfDouble();
+    if (frame_.row_mask.Exists(row)) {
+      const int own = state_.ColOfRow(row);
+      bound =
+          own >= 0 ? memory_.own_costs[row] - duals_[own] : frame_.RowCeiling();
+    }
+    return static_cast<float>(bound) + static_cast<float>(slack_);
+  }
+
+  // The user's costs are read as they lie, so that a warp's are neighbours: a
+  // thread looks at the same place in each of the user's rows.
   __device__ void AddNearPairs() const {
-    const int rows = frame_.rows;
-    const Part part = PartOf(team_, frame_.cols);
-    for (int col = part.first_col; col < frame_.cols; col += part.col_step) {
-      const float dual = static_cast<float>(duals_[col]);
-      const int own_row = state_.RowOfCol(col);
-      ForEachCostOfColumn<Entry>(
-          part.first_row, part.row_step, rows, costs_.stride,
-          [&](int place) { return costs_.first[place + col]; },
-          [&](int first, const Entry* costs) {
-            const auto bounds =
-                *reinterpret_cast<const Bounds*>(&memory_.bounds[first]);
+    constexpr int kAtOnce = kRowsAtOnce<T>;
+    static_assert(kAtOnce <= kLinesBehind, "what is behind is enough");
+    struct alignas(16) Values {
+      float of[kAtOnce];
+    };
+    const bool is_transposed = user_.is_transposed;
+    const int lines = Lines();
+    const int places = is_transposed ? frame_.rows : frame_.cols;
+    const Part part = PartOf<kAtOnce>(team_, places);
+    for (int place = part.first_col; place < places; place += part.col_step) {
+      const float here = is_transposed ? BoundOf(place) : DualOf(place);
+      const int own_line =
+          is_transposed ? state_.ColOfRow(place) : state_.RowOfCol(place);
+      const T* const column = user_.first + place;
+      ForEachCostOfColumn<T>(
+          part.first_row, part.row_step, lines, user_.stride,
+          [column](int offset) { return Load(column + offset); },
+          [&](int first, const T* costs) {
+            const auto values =
+                *reinterpret_cast<const Values*>(&memory_.lines[first]);
             unsigned near = 0;
 #pragma unroll
-            for (int place = 0; place < kRowsAtOnce; ++place) {
-              const float cost = costs_.template Cost<float>(costs[place]);
-              const bool is_near = cost - dual <= bounds.of[place];
-              near |= is_near ? 1u << place : 0u;
+            for (int index = 0; index < kAtOnce; ++index) {
+              const auto cost = static_cast<float>(user_.Cost(costs[index]));
+              const float there = values.of[index];
+              const float dual = is_transposed ? there : here;
+              const float bound = is_transposed ? here : there;
+              near |= cost - dual <= bound ? 1u << index : 0u;
             }
             // The row's own pair is not one of them.
-            const unsigned own = static_cast<unsigned>(own_row - first);
-            near &= own < kRowsAtOnce ? ~(1u << own) : ~0u;
+            const unsigned own = static_cast<unsigned>(own_line - first);
+            near &= own < kAtOnce ? ~(1u << own) : ~0u;
             for (; near != 0; near &= near - 1) {
-              AddNearPair(first + __ffs(static_cast<int>(near)) - 1, col);
+              const int line = first + __ffs(static_cast<int>(near)) - 1;
+              AddNearPair(is_transposed ? place : line,
+                          is_transposed ? line : place);
             }
           });
     }
   }
 
-  struct alignas(16) Bounds {
-    float of[kRowsAtOnce];
-  };
-
   __device__ void AddNearPair(int row, int col) const {
     const int pair = atomicAdd(&memory_.heads[frame_.rows], 1);
     if (pair < kNearPairsPerIndex * frame_.cols) {
       const int next = atomicExch(&memory_.heads[row], pair);
-      memory_.pairs[pair] = {costs_.template Get<double>(row, col),
-                             static_cast<short>(col), static_cast<short>(next)};
+      memory_.pairs[pair] = {user_.Get(row, col), static_cast<short>(col),
+                             static_cast<short>(next)};
     }
   }
 
@@ -539,7 +620,7 @@ class Prover {
   // thread: its column, if it has one, its cost and the row's dual by it, and
   // the least that the row's dual must not exceed.
   template <typename Action>
-  __device__ void ForEachRow(Action action) const {
+  __device__ void ForEachRow(Action action) {
     if (is_listed_) {
       for (int row = team_.thread(); row < frame_.rows;
            row += team_.threads()) {
@@ -547,8 +628,9 @@ class Prover {
       }
       return;
     }
+    const CostsType costs = AllCosts();
     for (int row = team_.warp(); row < frame_.rows; row += team_.warps()) {
-      ActOnRowOfAllPairs(row, action);
+      ActOnRowOfAllPairs(row, costs, action);
     }
   }
 
@@ -573,7 +655,8 @@ class Prover {
 
   // A warp looks at all pairs of a row in f64.
   template <typename Action>
-  __device__ void ActOnRowOfAllPairs(int row, Action action) const {
+  __device__ void ActOnRowOfAllPairs(int row, const CostsType& costs,
+                                     Action action) const {
     if (memory_.heads[row] == kNoRow) {
       return;
     }
@@ -585,7 +668,7 @@ class Prover {
     for (int col = team_.lane(); col < frame_.cols; col += kWarp) {
       // NaN may be what does not exist; it is never smaller.
       least =
-          Smaller(least, costs_.template Get<double>(row, col) - duals_[col]);
+          Smaller(least, costs.template Get<double>(row, col) - duals_[col]);
     }
     least = ReduceWarp(least, [](double a, double b) { return Smaller(a, b); });
     // The action may change what all lanes have read.
@@ -604,10 +687,11 @@ class Prover {
     double unit = frame_.HasLimit() && frame_.limit != 0.0
                       ? PowerOfTwoIn(frame_.limit / 2.0)
                       : InfinityOfDouble();
+    const CostsType costs = AllCosts();
     for (int row = team_.warp(); row < frame_.rows; row += team_.warps()) {
       for (int col = team_.lane(); col < frame_.cols; col += kWarp) {
         if (frame_.row_mask.Exists(row) && frame_.col_mask.Exists(col)) {
-          const double cost = costs_.template Get<double>(row, col);
+          const double cost = costs.template Get<double>(row, col);
           if (cost != 0.0 && cost < InfinityOfDouble()) {
             unit = Smaller(unit, PowerOfTwoIn(cost));
           }
@@ -626,13 +710,10 @@ class Prover {
   __device__ double Total(const State<R>& state, double scale) {
     DoubleDouble sum = {0.0, 0.0};
     for (int row = team_.thread(); row < frame_.rows; row += team_.threads()) {
-      const long long col = state.ColOfRow(row);
+      const int col = state.ColOfRow(row);
       if (col >= 0) {
-        const long long place =
-            frame_.is_transposed
-                ? col * frame_.rows + row
-                : row * static_cast<long long>(frame_.cols) + col;
-        sum = sum + DoubleDouble{Widen(Load(user_ + place)) * scale, 0.0};
+        const double cost = Widen(Load(user_.Of(row, col)));
+        sum = sum + DoubleDouble{cost * scale, 0.0};
       }
     }
     const DoubleDouble none = {0.0, 0.0};
@@ -643,8 +724,8 @@ class Prover {
 
   TeamType& team_;
   const Frame& frame_;
-  const CostsType& costs_;
-  const T* const user_;
+  const Parameters& parameters_;
+  const UserCosts<T> user_;
   const double factor_;
   const ProofMemory& memory_;
   const State<double>& state_;
@@ -660,6 +741,8 @@ class Prover {
   bool is_current_ = false;
   // It has listed all pairs that matter.
   bool is_listed_ = false;
+  // There is a copy of the costs.
+  bool is_copied_ = false;
 };
 
 template <typename T, class TeamType>
@@ -679,23 +762,10 @@ __device__ void ProveProblem(TeamType& team, const Parameters& parameters,
   const double scale = ScaleFor(largest);
   frame.limit *= scale;
   const double factor = (batch.maximize != 0 ? -1.0 : 1.0) * scale;
-  using Entry = typename TypesOf<T>::Exact;
   const T* const user =
       static_cast<const T*>(batch.cost) + problem * batch.rows * batch.cols;
-  const bool copies =
-      !AreReadInPlace<T, Entry>(frame) && frame.existing_rows > 0;
-  Entry* const copy =
-      copies ? Find<Entry>(parameters, parameters.copy) : nullptr;
-  if (copies) {
-    Look(team, frame, user, factor, copy, CopyStride(parameters, frame));
-  }
-  const Costs<Entry> costs =
-      copies ? Costs<Entry>{copy, CopyStride(parameters, frame), 1}
-             : Costs<Entry>{reinterpret_cast<const Entry*>(user),
-                            static_cast<int>(batch.cols),
-                            static_cast<Entry>(factor)};
   const ProofMemory memory(parameters);
-  Prover<T, TeamType> prover(team, frame, costs, user, factor, memory,
+  Prover<T, TeamType> prover(team, frame, parameters, memory, user, factor,
                              largest_cost * scale, largest * scale);
   bool is_feasible = status == kSearched && prover.Adopt(answer);
   if (!is_feasible) {
@@ -708,6 +778,7 @@ __device__ void ProveProblem(TeamType& team, const Parameters& parameters,
   const State<DoubleDouble> wide(parameters, parameters.wide_state);
   if (is_feasible) {
     COUNT(kSolvedInDoubleDouble);
+    const auto costs = prover.AllCosts();
     is_feasible =
         ReduceRows(team, frame, costs, wide) &&
         AugmentInMemory(

@@ -31,8 +31,8 @@ DEVICES = {
     100: (65536, 2048, 32),
     120: (65536, 1536, 24),
 }
-# Threads of a block for which occupancy is computed, as planned for a side of 100, 300 and 300.
-THREADS = {"search_by_warp": 32, "search_by_block": 160, "prove": 128}
+# Threads of a block for which occupancy is computed, as planned for a side of 300 or, of a warp, 100.
+THREADS = {"search_by_warp": 32, "search_by_block": 160, "prove": 256}
 
 
 class Nvrtc:
@@ -92,21 +92,16 @@ def resources(ptxas: pathlib.Path, ptx: pathlib.Path, device: int) -> dict[str, 
     with tempfile.TemporaryDirectory() as folder:
         command = [ptxas, "-v", f"-arch=sm_{device}", ptx, "-o", pathlib.Path(folder) / "kernels.cubin"]
         report = subprocess.run(command, check=True, capture_output=True, text=True).stderr
-    # A function's spills are listed by themselves; whatever kernel calls it, they count for all.
-    functions = re.findall(
-        r"Function properties for (\w+)\n.*?(\d+) bytes spill stores, (\d+) bytes spill loads", report
-    )
-    in_functions = sum(int(stores) + int(loads) for name, stores, loads in functions if name.startswith("_Z"))
     found = {}
     for part in report.split("Compiling entry function '")[1:]:
         name = part.split("'")[0]
-        spills = re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", part)
+        spills = re.findall(r"(\d+) bytes spill (?:stores|loads)", part)
         registers = re.search(r"Used (\d+) registers", part)
         shared = re.search(r"(\d+) bytes smem", part)
         found[name] = (
             int(registers[1]),
             int(shared[1]) if shared else 0,
-            int(spills[1]) + int(spills[2]) + in_functions,
+            sum(map(int, spills)),
         )
     return found
 
@@ -131,24 +126,30 @@ def tabulate(tools: pathlib.Path) -> str:
         "",
         "Made by `make ptx` from the checked-in PTX: registers of a thread, and how many of a multiprocessor's threads they",
         "leave room for, by ptxas 12.9.86. A driver compiles the PTX again, with its own version. Occupancy is for 32, 160 and",
-        "128 threads a block (searches by warp, by block, proofs); the shared memory that a launch asks for can lower it.",
+        "256 threads a block (searches by warp, by block, proofs); the shared memory that a launch asks for can lower it.",
         "",
         "| kernel | " + " | ".join(f"sm_{device}" for device in DEVICES) + " |",
         "|---|" + "---|" * len(DEVICES),
     ]
-    spilled = shared = 0
+    spilled = dict.fromkeys(THREADS, 0)
+    shared = 0
     for kernel in sorted(by_device[80]):
-        threads = next(count for prefix, count in THREADS.items() if kernel.startswith(prefix))
+        prefix, threads = next(item for item in THREADS.items() if kernel.startswith(item[0]))
         cells = []
         for device in DEVICES:
             registers, static, spills = by_device[device][kernel]
-            spilled = max(spilled, spills)
+            spilled[prefix] = max(spilled[prefix], spills)
             shared = max(shared, static)
             cells.append(f"{registers}, {occupancy(device, registers, threads):.0%}")
         lines.append(f"| {kernel} | " + " | ".join(cells) + " |")
-    lines += ["", f"Spilled: {spilled} bytes at most. Static shared memory: {shared} bytes; all of it is dynamic.", ""]
-    if spilled:
-        print(f"{spilled} bytes are spilled", file=sys.stderr)
+    at_most = ", ".join(f"{spills} by {prefix}" for prefix, spills in spilled.items())
+    lines += [
+        "",
+        f"Bytes spilled, at most: {at_most}.",
+        "The parts of a proof that few problems come to spill, so that more of its threads have room.",
+        f"Static shared memory: {shared} bytes; all of it is dynamic.",
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -518,13 +518,15 @@ class Reduction {
   // Column reduction: the least cost of a column.
   __device__ R LeastCost(int col) const {
     R least = Number<R>::Infinity();
+    constexpr int kAtOnce = kRowsAtOnce<Entry>;
     ForEachCostOfColumn<Entry>(
-        0, kRowsAtOnce, frame_.rows, costs_.stride,
+        0, kAtOnce, frame_.rows, costs_.stride,
         [&](int place) { return costs_.first[place + col]; },
         [&](int first, const Entry* costs) {
-          const unsigned exist = frame_.row_mask.Bits(first, frame_.rows - 1);
+          const unsigned exist =
+              frame_.row_mask.Bits<kAtOnce>(first, frame_.rows - 1);
 #pragma unroll
-          for (int place = 0; place < kRowsAtOnce; ++place) {
+          for (int place = 0; place < kAtOnce; ++place) {
             const R cost = costs_.template Cost<R>(costs[place]);
             const bool is_less = cost < least;
             least = is_less & ((exist >> place & 1) != 0) ? cost : least;

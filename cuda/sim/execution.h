@@ -40,6 +40,7 @@ class Execution : private Operands {
   void CommitCopies();
   void AwaitCopies();
   Done Atomic();
+  u32 Extended(u32 value) const;
   Done Local();
 
   u32 Special(const Operand& o, int lane) const;

@@ -58,6 +58,13 @@ u8* Execution::At(u64 address, int lane, int width) {
   }
 }
 
+// What a register gets of a value of the instruction's width.
+u32 Execution::Extended(u32 value) const {
+  if (in_.width >= 4 || !in_.sign_extend) return value;
+  const int unused = 32 - 8 * in_.width;
+  return static_cast<u32>(static_cast<i32>(value << unused) >> unused);
+}
+
 Done Execution::LoadOrStore() {
   const bool is_store = in_.op == Op::kStore;
   const Operand& memory = in_.o[is_store ? 0 : 1];
@@ -82,10 +89,7 @@ Done Execution::LoadOrStore() {
         std::memcpy(at, &words[0][l], in_.width);
       } else {
         std::memcpy(&words[0][l], at, in_.width);
-        const int unused = 32 - 8 * in_.width;
-        if (in_.sign_extend)
-          words[0][l] = static_cast<u32>(
-              static_cast<i32>(words[0][l] << unused) >> unused);
+        words[0][l] = Extended(words[0][l]);
       }
       continue;
     }
@@ -192,12 +196,15 @@ Done Execution::Local() {
         memory.reg == kZeroRegister ? 0 : w_.registers[memory.reg][l];
     u8* const at =
         At(kLocalWindow + static_cast<u32>(base + memory.offset), l, in_.width);
-    for (int i = 0; i < in_.width / 4; ++i) {
-      const u32 value = reg == kZeroRegister ? 0 : w_.registers[reg + i][l];
+    const int bytes = std::min(4, in_.width);
+    for (int i = 0; 4 * i < in_.width; ++i) {
+      u32 value = reg == kZeroRegister ? 0 : w_.registers[reg + i][l];
       if (is_store) {
-        std::memcpy(at + 4 * i, &value, 4);
+        std::memcpy(at + 4 * i, &value, bytes);
       } else {
-        std::memcpy(&w_.registers[reg + i][l], at + 4 * i, 4);
+        value = 0;
+        std::memcpy(&value, at + 4 * i, bytes);
+        w_.registers[reg + i][l] = Extended(value);
       }
     }
   }

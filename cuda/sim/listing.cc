@@ -553,7 +553,9 @@ Listing ReadListing(const string& path, const string& kernel) {
       where = known->second;
       place.clear();
     }
-    const size_t begin = line.find("*/") + 2, end = line.rfind(';', hex);
+    const size_t begin = line.find("*/") + 2;
+    // A remark may stand before the end, such as (*"SpillRefill"*).
+    const size_t end = std::min(line.rfind(';', hex), line.find("(*", begin));
     const auto number =
         static_cast<u32>(std::strtoul(line.c_str() + address + 2, nullptr, 16));
     lines.push_back(

@@ -1,7 +1,7 @@
 //! From a batch in device memory to launches on its stream: which device, which plan, which kernels.
 //!
-//! A module is loaded once per context, which the driver takes seconds for: it compiles PTX. Nothing here waits for the
-//! device, nor for another context's module.
+//! The kernels for a type of costs are loaded once per context, which the driver takes seconds for: it compiles PTX. Nothing here
+//! waits for the device, nor for another context's or type's kernels.
 
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -10,25 +10,10 @@ use std::sync::{Arc, LazyLock, Mutex};
 use cudarc::driver::sys::CUdevice_attribute as Attribute;
 
 use crate::cuda::driver::{Context, Driver, DriverError, Extent, Function, Ordinal, Stream};
+use crate::cuda::image::image_for;
 use crate::cuda::once::{OncePerKey, lock};
 use crate::cuda::parameters::{DeviceAddress, DeviceBatch};
-use crate::cuda::plan::{
-    CostType, Device, OLDEST_CAPABILITY, Plan, PlanError, Registers, Task, WORKSPACE_ALIGNMENT,
-};
-
-/// PTX, and the compute capability (10·major + minor) from which on it can be had; the best one first.
-pub const IMAGES: [(u32, &str); 2] = [
-    (80, include_str!("../../cuda/assignment_80.ptx")),
-    (70, include_str!("../../cuda/assignment_70.ptx")),
-];
-
-const _: () = assert!(IMAGES[IMAGES.len() - 1].0 == OLDEST_CAPABILITY);
-
-/// The PTX for devices of that compute capability, if there is one.
-pub fn image_for(capability: u32) -> Option<&'static str> {
-    let image = IMAGES.into_iter().find(|&(from, _)| capability >= from);
-    image.map(|(_, ptx)| ptx)
-}
+use crate::cuda::plan::{CostType, Device, Plan, PlanError, Registers, Task, WORKSPACE_ALIGNMENT};
 
 /// Dynamic shared memory that a kernel may have without asking.
 const SHARED_BYTES_UNASKED: u32 = 48 * 1024;
@@ -68,7 +53,7 @@ pub struct Workspace {
 /// No driver, no device that can do it, or a problem too large.
 pub fn plan(stream: Stream, costs: CostType, batch: &DeviceBatch) -> Result<Plan, LaunchError> {
     let driver = Driver::get()?;
-    let prepared = prepared(driver, driver.context_of(stream)?)?;
+    let prepared = prepared(driver, driver.context_of(stream)?, costs)?;
     Ok(Plan::new(&prepared.device, costs, batch)?)
 }
 
@@ -131,7 +116,7 @@ pub unsafe fn launch_in_turn(
     }
     let driver = Driver::get()?;
     let context = driver.context_of(stream)?;
-    let prepared = prepared(driver, context)?;
+    let prepared = prepared(driver, context, costs)?;
     let plan = Plan::new(&prepared.device, costs, &batch)?;
     let expected = with_room_to_align(plan.workspace_bytes);
     if workspace.bytes < expected {
@@ -167,7 +152,7 @@ fn with_room_to_align(bytes: u64) -> u64 {
     }
 }
 
-/// What is known of a context: its device, and the kernels of our module in it.
+/// What is known of a context: its device, and the kernels for a type of costs in it.
 struct Prepared {
     device: Device,
     kernels: Mutex<HashMap<&'static str, Kernel>>,
@@ -180,42 +165,44 @@ struct Kernel {
     shared_bytes: u32,
 }
 
-/// The context's module, loaded if it is not yet.
-fn prepared(driver: &Driver, context: Context) -> Result<Arc<Prepared>, LaunchError> {
-    static PREPARED: LazyLock<OncePerKey<u64, Prepared>> = LazyLock::new(OncePerKey::default);
-    PREPARED.get(driver.id_of(context)?, || {
-        driver.within(context, || Prepared::new(driver))
+/// The context's kernels, loaded if they are not yet.
+fn prepared(
+    driver: &Driver,
+    context: Context,
+    costs: CostType,
+) -> Result<Arc<Prepared>, LaunchError> {
+    static PREPARED: LazyLock<OncePerKey<(u64, CostType), Prepared>> =
+        LazyLock::new(OncePerKey::default);
+    PREPARED.get((driver.id_of(context)?, costs), || {
+        driver.within(context, || Prepared::new(driver, costs))
     })
 }
 
 impl Prepared {
     /// In the current context.
-    fn new(driver: &Driver) -> Result<Self, LaunchError> {
+    fn new(driver: &Driver, costs: CostType) -> Result<Self, LaunchError> {
         let device = driver.current_device()?;
         let capability = capability(driver, device)?;
-        let ptx = image_for(capability).ok_or(PlanError::TooOld(capability))?;
-        let module = driver.load(&c_string(ptx))?;
+        let ptx = image_for(capability, costs).ok_or(PlanError::TooOld(capability))?;
+        let module = driver.load(&c_string(&ptx))?;
         let mut kernels = HashMap::new();
-        let mut most_registers = |task: Task| {
-            let mut most = 0;
-            for symbol in CostType::ALL.map(|costs| task.kernel(costs)) {
-                let function = driver.function(module, &c_string(symbol))?;
-                most = most.max(driver.registers(function)?);
-                let shared_bytes = SHARED_BYTES_UNASKED;
-                kernels.insert(
-                    symbol,
-                    Kernel {
-                        function,
-                        shared_bytes,
-                    },
-                );
-            }
-            Ok::<_, DriverError>(most)
+        let mut registers_of = |task: Task| {
+            let symbol = task.kernel(costs);
+            let function = driver.function(module, &c_string(symbol))?;
+            let shared_bytes = SHARED_BYTES_UNASKED;
+            kernels.insert(
+                symbol,
+                Kernel {
+                    function,
+                    shared_bytes,
+                },
+            );
+            driver.registers(function)
         };
         let registers = Registers {
-            search_by_warp: most_registers(Task::SearchByWarp)?,
-            search_by_block: most_registers(Task::SearchByBlock)?,
-            prove: most_registers(Task::Prove)?,
+            search_by_warp: registers_of(Task::SearchByWarp)?,
+            search_by_block: registers_of(Task::SearchByBlock)?,
+            prove: registers_of(Task::Prove)?,
         };
         Ok(Prepared {
             device: describe(driver, device, capability, registers)?,

@@ -35,8 +35,8 @@ pub const OPEN_ROW_COUNTS: u64 = constant(b"kOpenRowCounts");
 pub const NEAR_PAIR_BYTES: u64 = constant(b"kNearPairBytes");
 /// Such pairs for each index of the longer side, at most.
 pub const NEAR_PAIRS_PER_INDEX: u64 = constant(b"kNearPairsPerIndex");
-/// Bounds behind those of the last row.
-pub const BOUNDS_BEHIND: u64 = constant(b"kBoundsBehind");
+/// Behind what a proof compares the costs of the last of the user's rows with.
+pub const LINES_BEHIND: u64 = constant(b"kLinesBehind");
 
 /// The number in the line `constexpr int NAME = NUMBER;` of the header. The compiler reads it: a constant that is not there is
 /// an error of compilation.
@@ -190,8 +190,8 @@ pub struct Parameters {
     pub listed_duals: Place,
     /// Of a proof.
     pub own_costs: Place,
-    /// Of a proof: f32, and [`BOUNDS_BEHIND`] more.
-    pub bounds: Place,
+    /// Of a proof: f32, and [`LINES_BEHIND`] more.
+    pub lines: Place,
     /// Of a proof: i32, and one more.
     pub near_heads: Place,
     /// Of a proof: [`NEAR_PAIRS_PER_INDEX`] pairs.

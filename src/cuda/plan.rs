@@ -1,14 +1,14 @@
 //! Which kernels solve a batch, and how they are launched.
 
 use crate::cuda::parameters::{
-    BOUNDS_BEHIND, COLUMNS_BEHIND, COLUMNS_OF_BLOCK_THREAD, COLUMNS_OF_WARP_THREAD,
-    DOUBLE_MATCH_BYTES, DeviceAddress, DeviceBatch, EXCHANGE_BYTES, MOST_SEARCH_THREADS, Memory,
+    COLUMNS_BEHIND, COLUMNS_OF_BLOCK_THREAD, COLUMNS_OF_WARP_THREAD, DOUBLE_MATCH_BYTES,
+    DeviceAddress, DeviceBatch, EXCHANGE_BYTES, LINES_BEHIND, MOST_SEARCH_THREADS, Memory,
     NEAR_PAIR_BYTES, NEAR_PAIRS_PER_INDEX, NODE_BYTES, OPEN_ROW_COUNTS, Parameters, Place,
     SINGLE_MATCH_BYTES, StatePlaces, WARP, WIDE_MATCH_BYTES,
 };
 
 /// The type of costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CostType {
     /// IEEE binary16.
     Half,
@@ -59,7 +59,7 @@ impl Task {
     }
 }
 
-/// Registers of a thread, for each task the most that a kernel takes as the driver has compiled it (`cuFuncGetAttribute`).
+/// Registers of a thread, as the driver has compiled the kernel for each task (`cuFuncGetAttribute`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registers {
     /// Of searches by a warp.
@@ -354,6 +354,12 @@ fn problems_per_multiprocessor(device: &Device, batch: &DeviceBatch) -> u64 {
     (batch.problems as u64).div_ceil(u64::from(device.multiprocessors.max(1)))
 }
 
+/// Blocks that a multiprocessor has shared memory for.
+fn blocks_by_shared_memory(device: &Device, arena: &Arena) -> u64 {
+    let shared = arena.shared + u64::from(device.reserved_shared_bytes_per_block);
+    u64::from(device.shared_bytes_per_multiprocessor) / shared.max(1)
+}
+
 /// Entries of a copy of one problem's costs, whichever way it lies.
 fn copy_entries(batch: &DeviceBatch) -> Option<u64> {
     let [stride, transposed_stride] = copy_strides(batch);
@@ -418,16 +424,6 @@ impl Kernel {
             false => Task::SearchByWarp,
             true => Task::SearchByBlock,
         };
-        // Few warps wait less for each other, and leave more to the multiprocessor's other problems.
-        let columns_per_thread = match size {
-            _ if is_alone && size <= MOST_SEARCH_THREADS => 1,
-            _ if size <= 2 * MOST_SEARCH_THREADS => 2,
-            _ => COLUMNS_OF_BLOCK_THREAD,
-        };
-        let threads = match is_block {
-            false => WARP,
-            true => size.div_ceil(columns_per_thread).next_multiple_of(WARP),
-        };
         let entries = copy_entries(batch)?;
         let in_place = costs == CostType::Float;
         let mut arena = Arena::new(device.shared_bytes_per_block_optin);
@@ -445,6 +441,17 @@ impl Kernel {
             },
             ..Parameters::default()
         };
+        // Few warps wait less for each other, and leave more to the multiprocessor's other problems, if there are any.
+        let is_alone = is_alone || blocks_by_shared_memory(device, &arena) <= 1;
+        let columns_per_thread = match size {
+            _ if is_alone && size <= MOST_SEARCH_THREADS => 1,
+            _ if size <= 2 * MOST_SEARCH_THREADS => 2,
+            _ => COLUMNS_OF_BLOCK_THREAD,
+        };
+        let threads = match is_block {
+            false => WARP,
+            true => size.div_ceil(columns_per_thread).next_multiple_of(WARP),
+        };
         Some(Kernel {
             task,
             symbol: task.kernel(costs),
@@ -461,12 +468,12 @@ impl Kernel {
             CostType::Half | CostType::Bfloat16 | CostType::Float => F32,
             CostType::Double => F64,
         };
-        // Its passes over all costs gain by more threads than a search's steps do.
+        // Its pass over all costs gains by more threads than a search's steps do: it waits for memory.
         let is_alone = problems_per_multiprocessor(device, batch) <= 1;
         let threads = match size {
             0..=32 => 32,
             33..=64 => 64,
-            65..=512 if !is_alone => 128,
+            65..=128 if !is_alone => 128,
             _ => 256,
         };
         let in_place = matches!(costs, CostType::Float | CostType::Double);
@@ -479,7 +486,7 @@ impl Kernel {
             next_duals: arena.near(size, F64)?,
             listed_duals: arena.near(size, F64)?,
             own_costs: arena.near(size, F64)?,
-            bounds: arena.near(size + BOUNDS_BEHIND, F32)?,
+            lines: arena.near(size + LINES_BEHIND, F32)?,
             near_heads: arena.near(size + 1, I32)?,
             near_pairs: arena.near(NEAR_PAIRS_PER_INDEX * size, NEAR_PAIR_BYTES)?,
             copy: match may_need_copy(batch, in_place) {
@@ -526,8 +533,7 @@ impl Kernel {
     }
 
     fn blocks_per_multiprocessor(&self, device: &Device) -> u64 {
-        let shared = self.arena.shared + u64::from(device.reserved_shared_bytes_per_block);
-        let by_shared = u64::from(device.shared_bytes_per_multiprocessor) / shared.max(1);
+        let by_shared = blocks_by_shared_memory(device, &self.arena);
         let by_threads = u64::from(device.threads_per_multiprocessor) / self.threads;
         // Registers are given out by quarters of a multiprocessor, to whole warps, eight for each thread at a time.
         let registers_of_thread = u64::from(device.registers.of(self.task)).max(1);
@@ -670,7 +676,7 @@ mod tests {
         );
         assert_eq!(
             kernels(900, 3, 300),
-            [("search_by_block_float", 160), ("prove_float", 128)]
+            [("search_by_block_float", 160), ("prove_float", 256)]
         );
         assert_eq!(
             kernels(9, 4096, 4096),
@@ -679,7 +685,7 @@ mod tests {
         assert_eq!(kernels(0, 3, 3), []);
     }
 
-    /// A problem that has a multiprocessor to itself gets more threads.
+    /// A problem that has a multiprocessor to itself gets more threads. So does one whose costs fill the shared memory.
     #[test]
     fn few_problems_get_more_threads() {
         let device = device(90, 228);
@@ -693,8 +699,11 @@ mod tests {
         assert_eq!(threads(100, 100), with("search_by_block_float", 128, 256));
         assert_eq!(threads(101, 100), with("search_by_warp_float", 32, 128));
         assert_eq!(threads(100, 300), with("search_by_block_float", 320, 256));
-        assert_eq!(threads(101, 300), with("search_by_block_float", 160, 128));
+        assert_eq!(threads(101, 300), with("search_by_block_float", 160, 256));
         assert_eq!(threads(1, 600), with("search_by_block_float", 320, 256));
+        let filling = Plan::new(&device, CostType::Float, &batch(1000, 300, 150)).expect("a plan");
+        assert_eq!(filling.launches[0].threads, 320);
+        assert!(filling.launches[0].shared_bytes > 114 << 10);
     }
 
     /// By NVIDIA's calculator for 8.0: with 128 registers a thread, sixteen warps.

@@ -27,6 +27,7 @@ KERNEL = """
   .reg .f32 %f<10>;
   .reg .b64 %base, %mine, %b<10>;
   .reg .f64 %d<10>;
+  .reg .b16 %h<4>;
   .reg .pred %p<4>;
   .shared .align 4 .b8 shared[{shared}];
   ld.param.u64 %base, [words];
@@ -91,6 +92,20 @@ ARITHMETIC = {
     ),
     "shuffle": ("shfl.sync.bfly.b32 %a0, %me, 5, 31, 0xffffffff;", lambda t: t ^ 5),
     "reduction": ("redux.sync.min.u32 %a0, %me, 0xffffffff;", lambda t: 0),
+    # In a stack: an address that is known only when run.
+    "local": (
+        """.local .align 8 .b8 stack[64];
+        and.b32 %a1, %me, 7;
+        mov.u64 %b0, stack;
+        mad.wide.u32 %b0, %a1, 2, %b0;
+        sub.u32 %a0, 3, %me;
+        cvt.u16.u32 %h0, %a0;
+        st.local.u16 [%b0], %h0;
+        ld.local.s16 %a0, [%b0];
+        ld.local.u16 %a1, [%b0];
+        sub.u32 %a0, %a1, %a0;""",
+        lambda t: 0 if t <= 3 else 65536,
+    ),
     "divergence": (
         """setp.lt.u32 %p0, %me, 7;
         mov.u32 %a0, 1;

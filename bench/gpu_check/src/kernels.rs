@@ -1,22 +1,22 @@
 //! The kernels as this GPU's driver compiles them: how long that takes, and what became of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::{CString, c_int};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use cudarc::driver::result::{function, module};
 use cudarc::driver::sys::{self, CUdevice_attribute, CUfunction_attribute};
-use hungarian_loss::cuda::launch::{IMAGES, image_for};
-use hungarian_loss::cuda::plan::Launch;
+use hungarian_loss::cuda::image::image_for;
+use hungarian_loss::cuda::plan::{CostType, Launch, Task};
 
 use crate::device::Gpu;
 
-/// All kernels, in a module of their own that stays loaded.
+/// All kernels, in modules of their own that stay loaded.
 pub struct Kernels {
     functions: BTreeMap<&'static str, sys::CUfunction>,
-    /// Until the driver had compiled them all.
-    pub load_time: Duration,
+    /// For each type of costs, how long it took until the driver had compiled its kernels.
+    pub load_times: Vec<(CostType, Duration)>,
 }
 
 /// What the driver says of a kernel.
@@ -34,23 +34,28 @@ impl Kernels {
         let capability = 10
             * attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?
             + attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
-        let ptx = image_for(u32::try_from(capability)?)
-            .context("the kernels are not made for a GPU as old as this")?;
-        let text = CString::new(ptx)?;
+        let capability = u32::try_from(capability)?;
         gpu.make_current()?;
-        let start = Instant::now();
-        // SAFETY: PTX is read up to the zero that ends it.
-        let module = unsafe { module::load_data(text.as_ptr().cast())? };
-        let mut functions = BTreeMap::new();
-        for name in names(ptx) {
-            // SAFETY: the module has just been loaded.
-            let function = unsafe { module::get_function(module, CString::new(name)?) };
-            functions.insert(name, function.context(name)?);
+        let mut kernels = Kernels {
+            functions: BTreeMap::new(),
+            load_times: Vec::new(),
+        };
+        for costs in CostType::ALL {
+            let ptx = image_for(capability, costs)
+                .context("the kernels are not made for a GPU as old as this")?;
+            let text = CString::new(ptx)?;
+            let start = Instant::now();
+            // SAFETY: PTX is read up to the zero that ends it.
+            let module = unsafe { module::load_data(text.as_ptr().cast())? };
+            for task in Task::ALL {
+                let name = task.kernel(costs);
+                // SAFETY: the module has just been loaded.
+                let function = unsafe { module::get_function(module, CString::new(name)?) };
+                kernels.functions.insert(name, function.context(name)?);
+            }
+            kernels.load_times.push((costs, start.elapsed()));
         }
-        Ok(Kernels {
-            functions,
-            load_time: start.elapsed(),
-        })
+        Ok(kernels)
     }
 
     /// Names, and what the driver says of them.
@@ -113,14 +118,9 @@ impl std::fmt::Display for Attributes {
     }
 }
 
-/// The kernels that any of the images has.
-pub fn all_names() -> BTreeSet<&'static str> {
-    IMAGES.into_iter().flat_map(|(_, ptx)| names(ptx)).collect()
-}
-
-fn names(ptx: &str) -> impl Iterator<Item = &str> {
-    let entries = ptx.split(".entry ").skip(1);
-    entries
-        .filter_map(|entry| entry.split('(').next())
-        .map(str::trim)
+/// All kernels that there are.
+pub fn all_names() -> impl Iterator<Item = &'static str> {
+    CostType::ALL
+        .into_iter()
+        .flat_map(|costs| Task::ALL.map(|task| task.kernel(costs)))
 }

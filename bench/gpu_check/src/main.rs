@@ -96,8 +96,7 @@ fn check_and_time(options: &Options) -> Result<ExitCode> {
     let all_run = run(&mut gpu, options, &kernels, &watchdog, &findings, &cases);
     if all_run && options.takes_all() {
         let missed: Vec<_> = kernels::all_names()
-            .difference(&gpu.launched)
-            .copied()
+            .filter(|kernel| !gpu.launched.contains(kernel))
             .collect();
         match missed.is_empty() {
             true => println!("all {} kernels were launched", gpu.launched.len()),
@@ -137,9 +136,11 @@ fn load(gpu: &Gpu, watchdog: &Watchdog) -> Result<Kernels> {
     let watch = watchdog.watch("load");
     let kernels = Kernels::load(gpu)?;
     drop(watch);
+    let times = kernels.load_times.iter();
+    let times = times.map(|(costs, time)| format!("{costs:?} {:.3} s", time.as_secs_f64()));
     println!(
-        "{:.3} s, or what reading them from the driver's own cache took | {}",
-        kernels.load_time.as_secs_f64(),
+        "{}, or what reading them from the driver's own cache took | {}",
+        times.collect::<Vec<_>>().join(", "),
         gpu.name()?
     );
     for kernel in kernels.attributes() {

@@ -1,0 +1,76 @@
+//! The kernels as PTX: which image a device gets, and what of it a driver has to compile.
+
+use crate::cuda::plan::{CostType, OLDEST_CAPABILITY, Task};
+
+/// PTX, and the compute capability (10·major + minor) from which on it can be had; the best one first.
+pub const IMAGES: [(u32, &str); 2] = [
+    (80, include_str!("../../cuda/assignment_80.ptx")),
+    (70, include_str!("../../cuda/assignment_70.ptx")),
+];
+
+const _: () = assert!(IMAGES[IMAGES.len() - 1].0 == OLDEST_CAPABILITY);
+
+/// What begins a kernel.
+const ENTRY: &str = ".visible .entry ";
+/// What ends it.
+const END: &str = "\n}\n";
+
+/// The PTX for devices of that compute capability with the kernels for that type of costs, if there is any.
+///
+/// A driver takes seconds for each type's kernels, and most programs have one type.
+pub fn image_for(capability: u32, costs: CostType) -> Option<String> {
+    let image = IMAGES.into_iter().find(|&(from, _)| capability >= from);
+    image.map(|(_, ptx)| with_kernels_of(ptx, costs))
+}
+
+/// Leaves kernels for other types out. Functions that only those call stay: nothing is made of them.
+fn with_kernels_of(ptx: &str, costs: CostType) -> String {
+    let mut parts = ptx.split(ENTRY);
+    let mut kept = String::from(parts.next().unwrap_or_default());
+    for part in parts {
+        let is_wanted = Task::ALL
+            .iter()
+            .any(|task| kernel_of(part) == task.kernel(costs));
+        let end = part.find(END).map_or(part.len(), |end| end + END.len());
+        let (kernel, behind) = part.split_at(end);
+        if is_wanted {
+            kept.push_str(ENTRY);
+            kept.push_str(kernel);
+        }
+        kept.push_str(behind);
+    }
+    kept
+}
+
+/// The name of the kernel whose text, without [`ENTRY`], begins so.
+fn kernel_of(text: &str) -> &str {
+    text.split('(').next().unwrap_or_default().trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kernels_in(ptx: &str) -> impl Iterator<Item = &str> {
+        ptx.split(ENTRY).skip(1).map(kernel_of)
+    }
+
+    #[test]
+    fn an_image_has_the_kernels_of_one_type_and_all_functions() {
+        for (from, ptx) in IMAGES {
+            for costs in CostType::ALL {
+                let image = image_for(from, costs).expect("an image");
+                let kernels: Vec<_> = kernels_in(&image).collect();
+                assert_eq!(kernels, Task::ALL.map(|task| task.kernel(costs)));
+                let functions = |text: &str| text.matches("\n.func ").count();
+                assert_eq!(functions(&image), functions(ptx));
+                assert_eq!(image.matches('{').count(), image.matches('}').count());
+            }
+            assert_eq!(
+                kernels_in(ptx).count(),
+                Task::ALL.len() * CostType::ALL.len()
+            );
+        }
+        assert_eq!(image_for(OLDEST_CAPABILITY - 1, CostType::Float), None);
+    }
+}
