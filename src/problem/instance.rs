@@ -75,7 +75,7 @@ impl<'a, E: Entry> Instance<'a, E> {
     /// The costs of one row.
     #[inline(always)]
     pub fn row(&self, row: usize) -> Row<'a, E> {
-        Row::of_matrix(self.costs, self.stride, (self.rows, self.cols), row)
+        Row::of_matrix(self.costs, self.stride, self.cols, row)
     }
 
     /// All costs of a narrow instance, padded to a square of its width.

@@ -232,13 +232,14 @@ impl<'a, T: Cost> Problem<'a, T> {
         self.prepare(baseline(), scratch)
     }
 
-    /// The costs from the first existing one on, if neither existing rows nor existing columns have gaps, and no conversion is
-    /// needed.
+    /// The costs from the first existing one to the last, if neither existing rows nor existing columns have gaps, and no conversion
+    /// is needed.
     #[inline(always)]
     fn in_place(&self, rows: &Indices, cols: &Indices) -> Option<&'a [T::Entry]> {
         let costs = T::as_entries(self.cost)?;
         let start = rows.start()? * self.cols + cols.start()?;
-        costs.get(start..)
+        let end = start + rows.count().saturating_sub(1) * self.cols + cols.count();
+        costs.get(start..end)
     }
 
     /// The first existing entry that is NaN or an infinity of the wrong sign.

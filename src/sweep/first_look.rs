@@ -5,11 +5,9 @@ use std::hint::select_unpredictable;
 use crate::number::arithmetic::Arithmetic;
 use crate::simd::cost::Entry;
 use crate::simd::ops::Lanes;
-use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad, QUAD, quads};
-use crate::sweep::quad::{equal, least_of_quad, load, smaller, store};
-use crate::sweep::row::{
-    PREFETCH_DISTANCE, Row, load_costs, load_overlapping, prefetch_quad, start_of_overlapping,
-};
+use crate::sweep::per_column::{BLOCK, PAIR, PerColumn, PerQuad, QUAD, quads};
+use crate::sweep::quad::{least_of_quad, load, store};
+use crate::sweep::row::{PREFETCH_DISTANCE, load_overlapping, prefetch_quad, start_of_overlapping};
 
 /// Column reduction of a matrix whose rows lie `stride` apart. `least` becomes min_i c_ij of each column, `holders` the number of
 /// the first row that has it. Magnitudes of all costs go into `largest`, as by [`take_magnitudes`].
@@ -23,42 +21,65 @@ pub fn reduce_columns<L: Lanes<W>, E: Entry, const W: usize>(
     least: &mut PerColumn<L::Number>,
     holders: &mut PerColumn<L::Number>,
 ) {
-    // So many rows of a quad one after the other, while what is known of its columns stays in registers.
-    const ROWS: usize = 8;
-    let count = quads::<W>(cols);
-    let (mut least, mut holders) = (least.quads_mut::<W>(count), holders.quads_mut::<W>(count));
+    // So many rows one after the other, while what is known of the columns of two vectors stays in registers: AVX2 has sixteen.
+    const ROWS: usize = 16;
+    let width = PAIR * W;
     for first in (0..rows).step_by(ROWS) {
-        for quad in 0..count {
-            let mut low = load(lanes, least.at(quad));
-            let mut held = load(lanes, holders.at(quad));
-            let mut magnitudes = [lanes.splat(L::Number::ZERO); QUAD];
-            for row in first..rows.min(first + ROWS) {
-                // The processor foresees a row, but not a jump to the rows behind these.
-                let ahead = costs
-                    .as_ptr()
-                    .wrapping_add((row + ROWS) * stride + quad * QUAD * W);
-                prefetch_quad::<L, E, W>(lanes, ahead);
-                let costs = Row::of_matrix(costs, stride, (rows, cols), row);
-                let costs = load_costs(lanes, costs, quad);
-                // Exact: a matrix of 2^24 rows and columns could not be addressed.
-                let number = lanes.splat(L::Number::round_from(row as f64));
-                held = [
-                    lanes.where_less(costs[0], low[0], number, held[0]),
-                    lanes.where_less(costs[1], low[1], number, held[1]),
-                    lanes.where_less(costs[2], low[2], number, held[2]),
-                    lanes.where_less(costs[3], low[3], number, held[3]),
-                ];
-                low = smaller(lanes, costs, low);
-                magnitudes = [
-                    lanes.larger_magnitude(magnitudes[0], costs[0]),
-                    lanes.larger_magnitude(magnitudes[1], costs[1]),
-                    lanes.larger_magnitude(magnitudes[2], costs[2]),
-                    lanes.larger_magnitude(magnitudes[3], costs[3]),
-                ];
+        let end = rows.min(first + ROWS);
+        for pair in 0..cols.div_ceil(width) {
+            let col = pair * width;
+            let (least, holders) = (least.pair_mut(pair), holders.pair_mut(pair));
+            let mut low = [lanes.load(&least[0]), lanes.load(&least[1])];
+            let mut held = [lanes.load(&holders[0]), lanes.load(&holders[1])];
+            let mut magnitudes = lanes.splat(L::Number::ZERO);
+            // (A macro: see `for_each_quad`.)
+            macro_rules! take {
+                ($row:ident, $new:expr) => {
+                    // Exact: a matrix of 2^24 rows and columns could not be addressed.
+                    let number = lanes.splat(L::Number::round_from(f64::from($row as u32)));
+                    held = [
+                        lanes.where_less($new[0], low[0], number, held[0]),
+                        lanes.where_less($new[1], low[1], number, held[1]),
+                    ];
+                    low = [
+                        lanes.smaller($new[0], low[0]),
+                        lanes.smaller($new[1], low[1]),
+                    ];
+                };
             }
-            store(lanes, low, least.at(quad));
-            store(lanes, held, holders.at(quad));
-            *largest = take_quad_magnitudes(lanes, *largest, magnitudes, cols - quad * QUAD * W);
+            // Rows that are not read beyond their end, or into the matrix's next one.
+            let whole = if col + width <= cols {
+                end
+            } else if stride == cols {
+                let last = costs.len().checked_sub(col + width);
+                last.map_or(0, |last| last / stride + 1).clamp(first, end)
+            } else {
+                first
+            };
+            for row in first..whole {
+                let at = row * stride + col;
+                // The processor foresees a row, but not a jump to the rows behind these.
+                let ahead = costs.as_ptr().wrapping_add(at + ROWS * stride);
+                lanes.prefetch(ahead);
+                lanes.prefetch(ahead.wrapping_add(W));
+                let chunks = costs[at..][..width].as_chunks::<W>().0;
+                let new = [E::load(lanes, &chunks[0]), E::load(lanes, &chunks[1])];
+                magnitudes = lanes.larger_magnitude(magnitudes, new[0]);
+                magnitudes = lanes.larger_magnitude(magnitudes, new[1]);
+                take!(row, new);
+            }
+            for row in whole..end {
+                let costs = &costs[row * stride..][col..cols];
+                let costs = &costs[..costs.len().min(width)];
+                magnitudes = take_magnitudes(lanes, magnitudes, costs);
+                let new = [E::load_part(lanes, costs, 0), E::load_part(lanes, costs, W)];
+                take!(row, new);
+            }
+            lanes.store(low[0], &mut least[0]);
+            lanes.store(low[1], &mut least[1]);
+            lanes.store(held[0], &mut holders[0]);
+            lanes.store(held[1], &mut holders[1]);
+            *largest = lanes.larger_magnitude(*largest, magnitudes);
         }
     }
 }
@@ -93,7 +114,7 @@ pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
         let holding = lanes.equal(lanes.load(&quad_least.at(quad)[0]), value);
         first = select_unpredictable(holding != 0, quad, first);
     }
-    let holding = equal(lanes, load_overlapping(lanes, row, first), value);
+    let holding = lanes.equal_of_four(load_overlapping(lanes, row, first), value);
     let place = holding.trailing_zeros() as usize % (QUAD * W);
     (
         least,

@@ -11,6 +11,9 @@ pub const BLOCK: usize = 64;
 /// Vectors that a pass takes at a time: a *quad*.
 pub const QUAD: usize = 4;
 
+/// Half a quad, for passes that keep more of each vector in registers.
+pub const PAIR: usize = 2;
+
 /// One number for each column of a block.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
@@ -124,6 +127,14 @@ impl<R: Arithmetic> PerColumn<R> {
         let of_block = BLOCK / W;
         let block = &mut self.blocks[chunk / of_block];
         &mut block.0.as_chunks_mut::<W>().0[chunk % of_block]
+    }
+
+    /// The pair of vectors at a place.
+    #[inline(always)]
+    pub(super) fn pair_mut<const W: usize>(&mut self, pair: usize) -> &mut [[R; W]; PAIR] {
+        let of_block = BLOCK / (PAIR * W);
+        let chunks = self.blocks[pair / of_block].0.as_chunks_mut::<W>().0;
+        &mut chunks.as_chunks_mut::<PAIR>().0[pair % of_block]
     }
 
     /// The first `count` quads.

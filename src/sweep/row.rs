@@ -16,23 +16,14 @@ pub struct Row<'a, E> {
 }
 
 impl<'a, E> Row<'a, E> {
-    /// Row `row` of a matrix whose rows lie `stride` apart.
+    /// Row `row` of a matrix of `cols` columns whose rows lie `stride` apart. All of `costs` must be the matrix's.
     #[inline(always)]
-    pub fn of_matrix(
-        costs: &'a [E],
-        stride: usize,
-        (rows, cols): (usize, usize),
-        row: usize,
-    ) -> Self {
-        let start = row * stride;
+    pub fn of_matrix(costs: &'a [E], stride: usize, cols: usize, row: usize) -> Self {
+        let costs = &costs[row * stride..];
         // Between rows that do not lie side by side there may be anything.
-        let readable = if stride == cols {
-            (rows - row) * cols
-        } else {
-            cols
-        };
+        let readable = if stride == cols { costs.len() } else { cols };
         Row {
-            costs: &costs[start..][..readable],
+            costs: &costs[..readable],
             cols,
         }
     }
