@@ -202,7 +202,7 @@ impl<E: Entry, const N: usize> Work for StartInSingle<'_, '_, E, N> {
             {
                 let largest_dual = member.adopt_duals(lanes, instance);
                 let repair = &mut member.repair;
-                repair.list(lanes, instance, &member.single, largest_dual);
+                repair.list::<_, _, N>(lanes, instance, &member.single, largest_dual);
             }
         }
     }

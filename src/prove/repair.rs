@@ -167,7 +167,7 @@ impl Repair {
 
     /// Lists the near-tight pairs of `solved`, whose duals are at most `largest_dual` in magnitude.
     #[inline(always)]
-    pub fn list<L: Lanes<SINGLES, Number = f32>, E: Entry>(
+    pub fn list<L: Lanes<SINGLES, Number = f32>, E: Entry, const N: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
@@ -201,7 +201,8 @@ impl Repair {
             let u = instance.cost(row, matched) as f32 - col_duals.get(matched);
             let bound = u + self.slack as f32;
             let (costs, quads) = (instance.row(row), &mut self.quads[count..]);
-            count += columns_below(lanes, costs, col_duals, matched, bound, quads);
+            count +=
+                columns_below::<_, _, SINGLES, N>(lanes, costs, col_duals, matched, bound, quads);
             self.ends.push((row as u32, count as u32));
         }
     }

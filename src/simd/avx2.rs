@@ -8,7 +8,7 @@
 use std::arch::x86_64::*;
 
 use fearless_simd::prelude::*;
-use fearless_simd::{f32x8, f32x16, f64x4, f64x8, x86};
+use fearless_simd::{f32x8, f32x16, f64x4, f64x8, mask32x8, x86};
 
 use crate::simd::ops::{DOUBLES, SINGLES};
 use crate::simd::vectors::{At, Native};
@@ -62,6 +62,13 @@ impl Native for x86::Avx2 {
             let low: f64x4<Self> = part_of_doubles(at, mask).simd_into(self);
             low.combine(part_of_doubles(at.wrapping_add(4), mask.add(4)))
         }
+    }
+
+    #[inline(always)]
+    fn bits_of_four(self, masks: [mask32x8<Self>; 4]) -> u32 {
+        let [a, b, c, d] = masks;
+        // SAFETY: `self` proves AVX2.
+        unsafe { bits_of_four([a.into(), b.into(), c.into(), d.into()]) }
     }
 
     #[inline(always)]
@@ -153,6 +160,23 @@ unsafe fn part_of_singles(at: *const f32, mask: *const i32) -> __m256 {
         let loaded = _mm256_maskload_ps(at, mask);
         let infinite = _mm256_set1_ps(f32::INFINITY);
         _mm256_blendv_ps(infinite, loaded, _mm256_castsi256_ps(mask))
+    }
+}
+
+/// One bit for each lane of four masks of eight lanes.
+///
+/// # Safety
+///
+/// The processor must have AVX2.
+#[inline(always)]
+unsafe fn bits_of_four(masks: [__m256i; 4]) -> u32 {
+    let [a, b, c, d] = masks;
+    // SAFETY: promised by the caller.
+    unsafe {
+        // A byte for each lane: first the lower four lanes of all masks, then the upper four.
+        let bytes = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+        let in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+        _mm256_movemask_epi8(_mm256_permutevar8x32_epi32(bytes, in_order)) as u32
     }
 }
 

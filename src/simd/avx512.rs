@@ -403,6 +403,43 @@ impl Lanes<SINGLES> for Singles {
             ))
         }
     }
+    #[inline(always)]
+    fn least_two(self, first: __m512, second: __m512) -> (f32, f32) {
+        // SAFETY: `self` proves AVX-512, and with it AVX2.
+        unsafe {
+            // Halves against halves: what is second is the larger of two firsts, or was second before.
+            let (a, b) = (
+                _mm512_castps512_ps256(first),
+                _mm512_extractf32x8_ps::<1>(first),
+            );
+            let (c, d) = (
+                _mm512_castps512_ps256(second),
+                _mm512_extractf32x8_ps::<1>(second),
+            );
+            let first = _mm256_min_ps(a, b);
+            let second = _mm256_min_ps(_mm256_max_ps(a, b), _mm256_min_ps(c, d));
+            let (a, b) = (
+                _mm256_castps256_ps128(first),
+                _mm256_extractf128_ps::<1>(first),
+            );
+            let (c, d) = (
+                _mm256_castps256_ps128(second),
+                _mm256_extractf128_ps::<1>(second),
+            );
+            let a_b = _mm_min_ps(a, b);
+            let c_d = _mm_min_ps(_mm_max_ps(a, b), _mm_min_ps(c, d));
+            let (a, b) = (a_b, _mm_movehl_ps(a_b, a_b));
+            let (c, d) = (c_d, _mm_movehl_ps(c_d, c_d));
+            let a_b = _mm_min_ps(a, b);
+            let c_d = _mm_min_ps(_mm_max_ps(a, b), _mm_min_ps(c, d));
+            let (a, b) = (a_b, _mm_movehdup_ps(a_b));
+            let (c, d) = (c_d, _mm_movehdup_ps(c_d));
+            (
+                _mm_cvtss_f32(_mm_min_ss(a, b)),
+                _mm_cvtss_f32(_mm_min_ss(_mm_max_ss(a, b), _mm_min_ss(c, d))),
+            )
+        }
+    }
 }
 
 /// # Safety

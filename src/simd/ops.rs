@@ -54,6 +54,22 @@ pub trait Lanes<const W: usize>: Copy {
     fn equal(self, a: Self::Vector, b: Self::Vector) -> u64;
     /// Bit l is set where lane l of a is less than that of b.
     fn below(self, a: Self::Vector, b: Self::Vector) -> u64;
+    /// Bit v·W + l is set where lane l of vector v of `four` equals that of b.
+    #[inline(always)]
+    fn equal_of_four(self, four: [Self::Vector; 4], b: Self::Vector) -> u64 {
+        self.equal(four[0], b)
+            | self.equal(four[1], b) << W
+            | self.equal(four[2], b) << (2 * W)
+            | self.equal(four[3], b) << (3 * W)
+    }
+    /// Bit v·W + l is set where lane l of vector v of `four` is less than that of b.
+    #[inline(always)]
+    fn below_of_four(self, four: [Self::Vector; 4], b: Self::Vector) -> u64 {
+        self.below(four[0], b)
+            | self.below(four[1], b) << W
+            | self.below(four[2], b) << (2 * W)
+            | self.below(four[3], b) << (3 * W)
+    }
     /// `there` in lanes where a < b, `elsewhere` in the others.
     fn where_less(
         self,
@@ -66,6 +82,16 @@ pub trait Lanes<const W: usize>: Copy {
     fn pack(self, vector: Self::Vector, bits: u64) -> Self::Vector;
     /// The least of all lanes.
     fn least(self, vector: Self::Vector) -> Self::Number;
+    /// The least of all lanes of `first`, and the least of its other lanes and those of `second`.
+    #[inline(always)]
+    fn least_two(self, first: Self::Vector, second: Self::Vector) -> (Self::Number, Self::Number) {
+        let least = self.least(first);
+        let holders = self.equal(first, self.splat(least));
+        let lane = holders.trailing_zeros() as usize % W;
+        let without_it = self.one_lane(Self::Number::NEG_INFINITY, lane, Self::Number::INFINITY);
+        let others = self.larger(first, without_it);
+        (least, self.least(self.smaller(others, second)))
+    }
 
     /// `there` in lane `lane` (taken modulo `W`), `elsewhere` in the others.
     fn one_lane(self, elsewhere: Self::Number, lane: usize, there: Self::Number) -> Self::Vector;

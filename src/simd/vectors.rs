@@ -4,7 +4,7 @@
 //! [`baseline`](crate::simd::baseline) and `avx2` say how a level does that.
 
 use fearless_simd::prelude::*;
-use fearless_simd::{f32x8, f32x16, f64x8, i32x16, i64x8, mask64x8};
+use fearless_simd::{f32x8, f32x16, f64x8, i32x16, i64x8, mask32x8, mask64x8};
 
 use crate::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, Work};
 use crate::simd::portable::packed;
@@ -30,6 +30,14 @@ pub trait Native: Simd {
     #[inline(always)]
     fn load_part_f64(self, costs: &[f64], start: usize) -> f64x8<Self> {
         f64x8::load_array(self, part(costs, start, f64::INFINITY))
+    }
+
+    /// One bit for each lane of four masks.
+    #[inline(always)]
+    fn bits_of_four(self, masks: [mask32x8<Self>; 4]) -> u32 {
+        let [a, b, c, d] = masks;
+        let bits = a.to_bitmask() | b.to_bitmask() << 8 | c.to_bitmask() << 16;
+        (bits | d.to_bitmask() << 24) as u32
     }
 
     /// Loads eight rows and transposes them: lane l of vector c is number c of row l.
@@ -298,6 +306,28 @@ impl<S: Native> LaneWise for Doubles<S> {
     }
 }
 
+/// One bit for each lane of four vectors, where `compare` with all lanes of `b` says so.
+macro_rules! bits_of_quad {
+    ($self:ident, $four:ident, $b:ident, $compare:ident) => {{
+        let [x, y, z, w] = $four;
+        let ((x, y), (z, w)) = ((x.split(), y.split()), (z.split(), w.split()));
+        let b = $b.split();
+        let low = [
+            x.0.$compare(b.0),
+            x.1.$compare(b.1),
+            y.0.$compare(b.0),
+            y.1.$compare(b.1),
+        ];
+        let high = [
+            z.0.$compare(b.0),
+            z.1.$compare(b.1),
+            w.0.$compare(b.0),
+            w.1.$compare(b.1),
+        ];
+        u64::from($self.0.bits_of_four(low)) | u64::from($self.0.bits_of_four(high)) << 32
+    }};
+}
+
 impl<S: Native> Lanes<SINGLES> for Singles<S> {
     operations!(
         f32,
@@ -308,6 +338,27 @@ impl<S: Native> Lanes<SINGLES> for Singles<S> {
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
     );
 
+    #[inline(always)]
+    fn equal_of_four(self, four: [f32x16<S>; 4], b: f32x16<S>) -> u64 {
+        bits_of_quad!(self, four, b, simd_eq)
+    }
+    #[inline(always)]
+    fn below_of_four(self, four: [f32x16<S>; 4], b: f32x16<S>) -> u64 {
+        bits_of_quad!(self, four, b, simd_lt)
+    }
+    #[inline(always)]
+    fn least_two(self, first: f32x16<S>, second: f32x16<S>) -> (f32, f32) {
+        // Halves against halves: what is second is the larger of two firsts, or was second before.
+        let ((a, b), (c, d)) = (first.split(), second.split());
+        let (first, second) = (a.min(b), a.max(b).min(c.min(d)));
+        let ((a, b), (c, d)) = (first.split(), second.split());
+        let (mut first, mut second) = (a.min(b), a.max(b).min(c.min(d)));
+        for _ in 0..2 {
+            let ((a, b), (c, d)) = (first.interleave(first), second.interleave(second));
+            (first, second) = (a.min(b), a.max(b).min(c.min(d)));
+        }
+        (first[0], second[0])
+    }
     #[inline(always)]
     fn load_f32(self, costs: &[f32; SINGLES]) -> f32x16<S> {
         self.load(costs)

@@ -10,6 +10,7 @@ use crate::number::arithmetic::Arithmetic;
 use crate::simd::ops::Lanes;
 use crate::simd::portable::Portable;
 use crate::sweep::per_column::{BLOCK, PerQuad, QUAD, Quads};
+use crate::sweep::quad::quad_of;
 
 /// The nearest column of a row.
 #[derive(Clone, Copy, Debug)]
@@ -182,11 +183,8 @@ pub(super) fn nearest_of<L: Lanes<W>, const W: usize, const N: usize>(
     const NONE: usize = usize::MAX;
     let unmatched = &unmatched[..(N * W).div_ceil(BLOCK)];
     let (mut first, mut first_free) = (0, NONE);
-    for (quad, vectors) in values.chunks(QUAD).enumerate().rev() {
-        let mut bits = 0;
-        for (place, &vector) in vectors.iter().enumerate() {
-            bits |= lanes.equal(vector, value) << (place * W);
-        }
+    for quad in (0..N.div_ceil(QUAD)).rev() {
+        let bits = lanes.equal_of_four(quad_of(lanes, values, quad), value);
         let free = bits & bits_of_quad(unmatched, quad, width);
         let col = quad * width + bits.trailing_zeros() as usize % width;
         let free_col = quad * width + free.trailing_zeros() as usize % width;

@@ -7,7 +7,7 @@ use crate::simd::cost::Entry;
 use crate::simd::ops::Lanes;
 use crate::sweep::nearest::{Holders, Nearest, nearest, nearest_of};
 use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad, QUAD, quads};
-use crate::sweep::quad::{equal, least_of_all, least_of_quad, load, store, subtract};
+use crate::sweep::quad::{least_of_all, least_of_quad, load, store, subtract};
 use crate::sweep::row::{Row, for_each_quad, load_vectors};
 
 /// State of a shortest path search, column by column.
@@ -219,6 +219,6 @@ pub(super) struct InDistances<'a, R>(pub(super) &'a PerColumn<R>);
 impl<L: Lanes<W>, const W: usize> Holders<L, W> for InDistances<'_, L::Number> {
     #[inline(always)]
     fn of_quad(&self, lanes: L, quad: usize, value: L::Vector) -> u64 {
-        equal(lanes, load(lanes, self.0.quads(quad + 1).at(quad)), value)
+        lanes.equal_of_four(load(lanes, self.0.quads(quad + 1).at(quad)), value)
     }
 }

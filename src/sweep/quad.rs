@@ -1,5 +1,6 @@
 //! Operations on a quad: four vectors.
 
+use crate::number::arithmetic::Arithmetic;
 use crate::simd::ops::Lanes;
 use crate::sweep::per_column::QUAD;
 
@@ -43,20 +44,6 @@ pub fn subtract<L: Lanes<W>, const W: usize>(
     ]
 }
 
-#[inline(always)]
-pub fn smaller<L: Lanes<W>, const W: usize>(
-    lanes: L,
-    a: [L::Vector; QUAD],
-    b: [L::Vector; QUAD],
-) -> [L::Vector; QUAD] {
-    [
-        lanes.smaller(a[0], b[0]),
-        lanes.smaller(a[1], b[1]),
-        lanes.smaller(a[2], b[2]),
-        lanes.smaller(a[3], b[3]),
-    ]
-}
-
 /// The least of four, lane by lane.
 #[inline(always)]
 pub fn least_of_quad<L: Lanes<W>, const W: usize>(lanes: L, quad: [L::Vector; QUAD]) -> L::Vector {
@@ -83,24 +70,16 @@ pub fn least_of_all<L: Lanes<W>, const W: usize, const N: usize>(
     total
 }
 
-/// Bit i is set where number i of a quad equals `value`.
+/// One of the quads that `N` vectors make, the last one filled up with +inf.
 #[inline(always)]
-pub fn equal<L: Lanes<W>, const W: usize>(
+pub fn quad_of<L: Lanes<W>, const W: usize, const N: usize>(
     lanes: L,
-    quad: [L::Vector; QUAD],
-    value: L::Vector,
-) -> u64 {
-    lanes.equal(quad[0], value)
-        | lanes.equal(quad[1], value) << W
-        | lanes.equal(quad[2], value) << (2 * W)
-        | lanes.equal(quad[3], value) << (3 * W)
-}
-
-/// Bit i is set where number i of quad a is less than that of `b`.
-#[inline(always)]
-pub fn below<L: Lanes<W>, const W: usize>(lanes: L, a: [L::Vector; QUAD], b: L::Vector) -> u64 {
-    lanes.below(a[0], b)
-        | lanes.below(a[1], b) << W
-        | lanes.below(a[2], b) << (2 * W)
-        | lanes.below(a[3], b) << (3 * W)
+    values: &[L::Vector; N],
+    quad: usize,
+) -> [L::Vector; QUAD] {
+    let mut four = [lanes.splat(L::Number::INFINITY); QUAD];
+    for (to, &value) in four.iter_mut().zip(&values[quad * QUAD..]) {
+        *to = value;
+    }
+    four
 }

@@ -1,11 +1,13 @@
 //! Passes over the reduced costs c_j − v_j of a row: the least, the two least, those below a bound.
 
+use std::hint::select_unpredictable;
+
 use crate::number::arithmetic::Arithmetic;
 use crate::simd::cost::Entry;
 use crate::simd::ops::Lanes;
 use crate::sweep::nearest::{Holders, Nearest, nearest, nearest_of};
 use crate::sweep::per_column::{PerColumn, PerQuad, QUAD, quads};
-use crate::sweep::quad::{below, equal, least_of_quad, load, subtract};
+use crate::sweep::quad::{least_of_quad, load, quad_of, subtract};
 use crate::sweep::row::{Row, for_each_quad, load_costs, load_vectors};
 
 /// Least and second least of the reduced costs of a row.
@@ -34,7 +36,7 @@ pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const N: usize
         };
         let values = reduced_costs::<L, E, W, N>(lanes, row, col_duals);
         two.take_all(lanes, &values);
-        let (least, second) = two.of_all(lanes);
+        let (least, second) = lanes.least_two(two.first, two.second);
         return TwoNearest {
             second,
             first: nearest_of(lanes, least, &values, unmatched),
@@ -70,7 +72,7 @@ pub fn two_least_by_quads<L: Lanes<W>, E: Entry, const W: usize>(
         let least = two.take(lanes, reduced);
         lanes.store(least, &mut least_of.at(quad)[0]);
     });
-    two.of_all(lanes)
+    lanes.least_two(two.first, two.second)
 }
 
 /// Least and second least c_j − v_j.
@@ -94,7 +96,7 @@ pub fn two_least<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
             two.take(lanes, subtract(lanes, costs, load(lanes, duals.at(quad))));
         });
     }
-    two.of_all(lanes)
+    lanes.least_two(two.first, two.second)
 }
 
 /// c_j − v_j in `N` vectors.
@@ -161,18 +163,6 @@ impl<V: Copy> LeastTwo<V> {
             self.take_one(lanes, one);
         }
     }
-
-    /// The least and the second least of all lanes.
-    #[inline(always)]
-    fn of_all<L: Lanes<W, Vector = V>, const W: usize>(&self, lanes: L) -> (L::Number, L::Number) {
-        let least = lanes.least(self.first);
-        // The second least is behind the first in its lane, or first in another.
-        let holders = lanes.equal(self.first, lanes.splat(least));
-        let lane = holders.trailing_zeros() as usize % W;
-        let without_it = lanes.one_lane(L::Number::NEG_INFINITY, lane, L::Number::INFINITY);
-        let others = lanes.larger(self.first, without_it);
-        (least, lanes.least(lanes.smaller(others, self.second)))
-    }
 }
 
 /// Least c_j − v_j.
@@ -195,7 +185,7 @@ pub fn least_reduced_cost<L: Lanes<W>, E: Entry, const W: usize>(
 /// Finds the columns other than `own` with c_j − v_j < `bound`. For each quad that has some, `found` gets its number and one bit
 /// for each such column. Returns the number of those quads. `found` must have room for all quads of the row and one more.
 #[inline(always)]
-pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize>(
+pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
     lanes: L,
     row: Row<E>,
     col_duals: &PerColumn<L::Number>,
@@ -205,14 +195,30 @@ pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize>(
 ) -> usize {
     let bound = lanes.splat(bound);
     let mut count = 0;
+    let (own_quad, own_bit) = (own / (QUAD * W), 1 << (own % (QUAD * W)));
+    // Not a closure: see `for_each_quad`.
+    macro_rules! take {
+        ($quad:expr, $bits:expr) => {
+            let bits = $bits & !select_unpredictable($quad == own_quad, own_bit, 0);
+            found[count] = ($quad as u32, bits);
+            count += usize::from(bits != 0);
+        };
+    }
+    if N > 0 {
+        let values = reduced_costs::<L, E, W, N>(lanes, row, col_duals);
+        for quad in 0..N.div_ceil(QUAD) {
+            take!(
+                quad,
+                lanes.below_of_four(quad_of(lanes, &values, quad), bound)
+            );
+        }
+        return count;
+    }
     let quads = quads::<W>(row.cols);
     let duals = col_duals.quads(quads);
     for_each_quad!(lanes, row, |quad, costs| {
         let reduced = subtract(lanes, costs, load(lanes, duals.at(quad)));
-        let own_bit = u64::from(own / (QUAD * W) == quad) << (own % (QUAD * W));
-        let bits = below(lanes, reduced, bound) & !own_bit;
-        found[count] = (quad as u32, bits);
-        count += usize::from(bits != 0);
+        take!(quad, lanes.below_of_four(reduced, bound));
     });
     count
 }
@@ -228,11 +234,11 @@ impl<L: Lanes<W>, E: Entry, const W: usize> Holders<L, W> for InReducedCosts<'_,
     fn of_quad(&self, lanes: L, quad: usize, value: L::Vector) -> u64 {
         let costs = load_costs(lanes, self.row, quad);
         let duals = load(lanes, self.col_duals.quads(quad + 1).at(quad));
-        equal(lanes, subtract(lanes, costs, duals), value)
+        lanes.equal_of_four(subtract(lanes, costs, duals), value)
     }
 }
 
-/// Of columns equally near in reduced cost, makes sure of an unmatched one, if there is any.
+/// Of columns equally near in reduced cost, makes sure of an unmatched one, if there is any: where other quads hold the least, too.
 #[inline(always)]
 pub fn prefer_unmatched<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
@@ -242,8 +248,6 @@ pub fn prefer_unmatched<L: Lanes<W>, E: Entry, const W: usize>(
     quad_least: &PerQuad<L::Number>,
     unmatched: &[u64],
 ) {
-    if nearest.others != 0 {
-        let holders = InReducedCosts { row, col_duals };
-        nearest.look_further(lanes, quad_least, unmatched, &holders);
-    }
+    let holders = InReducedCosts { row, col_duals };
+    nearest.look_further(lanes, quad_least, unmatched, &holders);
 }
