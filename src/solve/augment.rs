@@ -98,6 +98,8 @@ const EQUAL_ROWS_FROM: usize = 256;
 /// The solver and its workspace. One worker owns one and reuses it for problem after problem.
 #[derive(Debug)]
 pub struct Solver<R> {
+    /// All columns of the problem at hand end up matched.
+    pub(super) is_balanced: bool,
     /// Row ceiling of the problem at hand.
     pub(super) row_ceiling: R,
     /// Column matched with each row, or [`UNMATCHED`]. One entry more than rows: the last belongs to no row.
@@ -179,6 +181,7 @@ pub(super) struct Reached<R> {
 impl<R: Arithmetic> Default for Solver<R> {
     fn default() -> Self {
         Solver {
+            is_balanced: false,
             row_ceiling: R::ZERO,
             col_of_row: Vec::new(),
             row_of_col: Vec::new(),
@@ -279,6 +282,7 @@ impl<R: Arithmetic> Solver<R> {
     pub(super) fn reset<E: Entry>(&mut self, instance: &Instance<E>) {
         let (rows, cols) = (instance.rows(), instance.cols());
         debug_assert!(rows <= cols);
+        self.is_balanced = instance.is_balanced();
         self.row_ceiling = R::round_from(instance.half_limit);
         refill(&mut self.col_of_row, rows + 1, UNMATCHED);
         refill(&mut self.row_of_col, cols, UNMATCHED);

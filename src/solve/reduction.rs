@@ -43,14 +43,16 @@ impl<R: Arithmetic> Solver<R> {
     ) -> Result<(), Infeasible> {
         let row = self.queue[queue_index];
         let first = &mut self.found.first;
-        prefer_unmatched(
-            lanes,
-            first,
-            instance.row(row),
-            &self.col_duals,
-            &self.quad_least,
-            &self.unmatched_cols,
-        );
+        if first.others != 0 {
+            prefer_unmatched(
+                lanes,
+                first,
+                instance.row(row),
+                &self.col_duals,
+                &self.quad_least,
+                &self.unmatched_cols,
+            );
+        }
         let Nearest {
             value: least,
             col,
@@ -78,9 +80,8 @@ impl<R: Arithmetic> Solver<R> {
         let takes = is_unmatched | ((gap > R::ZERO) & is_bounded);
         let displaces = takes & !is_unmatched;
         // A column that nobody had keeps its ceiling, if it has one.
-        let lowers = displaces | (takes & instance.is_balanced());
-        let bid = self.margin.below(gap);
-        let lowered = select_unpredictable(lowers & is_bounded, bid, R::ZERO);
+        let lowers = takes & is_bounded & (!is_unmatched | self.is_balanced);
+        let lowered = select_unpredictable(lowers, self.margin.below(gap), R::ZERO);
         self.col_duals.subtract(lanes, col, lowered);
         let loser = self.row_of_col[col];
         self.row_of_col[col] = select_unpredictable(takes, row as i32, loser);
