@@ -17,7 +17,7 @@ use crate::sweep::per_column::{PerColumn, PerQuad};
 pub struct Survey<E> {
     /// Least cost of each column, if the instance is balanced.
     pub col_least: PerColumn<E>,
-    /// Number of the first row that has the least cost of its column.
+    /// The first row that has the least cost of its column, by [`Entry::of_index`].
     pub col_holders: PerColumn<E>,
     /// Least cost of each row and the first column that has it, if the instance is not balanced.
     pub row_least: Vec<(E, u32)>,
@@ -86,7 +86,7 @@ impl<E: Entry> LanesWork<E> for Look<'_, E> {
         survey.row_least.clear();
         if balanced {
             survey.col_least.reset(cols, E::INFINITY);
-            survey.col_holders.reset(cols, E::ZERO);
+            survey.col_holders.reset(cols, E::of_index(0));
         } else {
             survey.quad_least.resize(cols);
         }

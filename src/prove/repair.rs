@@ -198,8 +198,7 @@ impl Repair {
                 return;
             }
             let matched = matched as usize;
-            let u = instance.cost(row, matched) as f32 - col_duals.get(matched);
-            let bound = u + self.slack as f32;
+            let bound = solved.row_duals()[row] + self.slack as f32;
             let (costs, quads) = (instance.row(row), &mut self.quads[count..]);
             count +=
                 columns_below::<_, _, SINGLES, N>(lanes, costs, col_duals, matched, bound, quads);

@@ -41,6 +41,12 @@ pub trait Entry: Cost<Entry = Self> + Arithmetic + 'static {
     /// The same number times ±2^k, rounded if it must be.
     fn times(self, factor: f64) -> Self;
 
+    /// What stands for an index among numbers: its bits are the index. It is chosen and moved, never reckoned with.
+    fn of_index(index: u32) -> Self;
+
+    /// The index that a number stands for.
+    fn to_index(self) -> usize;
+
     /// Is every cost finite or +inf (a forbidden pair)?
     fn are_valid(costs: &[Self]) -> bool;
 
@@ -102,6 +108,14 @@ macro_rules! entry {
             #[inline(always)]
             fn times(self, factor: f64) -> Self {
                 (f64::from(self) * factor) as $entry
+            }
+            #[inline(always)]
+            fn of_index(index: u32) -> Self {
+                $entry::from_bits(index.into())
+            }
+            #[inline(always)]
+            fn to_index(self) -> usize {
+                self.to_bits() as usize
             }
             #[inline(always)]
             fn are_valid(costs: &[Self]) -> bool {

@@ -61,19 +61,30 @@ impl<R: Arithmetic> Solver<R> {
             }
             real = real.saturating_sub(BLOCK);
         }
-        for col in 0..cols {
-            // Signed, as without AVX-512 a conversion to unsigned numbers subtracts 2^63 first, which raises the inexact flag.
-            let row = col_holders.get(col).widen() as i32 as usize;
-            let takes = self.col_of_row[row] == UNMATCHED;
-            self.col_of_row[row] = select_unpredictable(takes, col as i32, self.col_of_row[row]);
-            self.row_of_col[col] = select_unpredictable(takes, row as i32, UNMATCHED);
-            self.unmatched_cols[col / BLOCK] &= !(u64::from(takes) << (col % BLOCK));
+        let blocks = col_holders.blocks().iter().zip(&mut self.unmatched_cols);
+        for ((holders, unmatched), first) in blocks.zip((0..).step_by(BLOCK)) {
+            let row_of_col = self.row_of_col[first..].iter_mut();
+            for (place, (row_of_col, holder)) in row_of_col.zip(&holders.0).enumerate() {
+                let row = holder.to_index();
+                let col_of_row = &mut self.col_of_row[row];
+                let takes = *col_of_row == UNMATCHED;
+                *col_of_row = select_unpredictable(takes, (first + place) as i32, *col_of_row);
+                *row_of_col = select_unpredictable(takes, row as i32, UNMATCHED);
+                *unmatched &= !(u64::from(takes) << place);
+            }
         }
-        for row in 0..rows {
-            let is_matched = self.col_of_row[row] != UNMATCHED;
-            put_if(&mut self.queue, row, !is_matched);
-            put_if(&mut self.claimed, row, is_matched);
+        // Each list gets every row, and keeps those that are its own.
+        self.queue.resize(rows, 0);
+        self.claimed.resize(rows, 0);
+        let (mut queued, mut claimed) = (0, 0);
+        for (row, &col) in self.col_of_row[..rows].iter().enumerate() {
+            self.queue[queued] = row;
+            self.claimed[claimed] = row;
+            queued += usize::from(col == UNMATCHED);
+            claimed += usize::from(col != UNMATCHED);
         }
+        self.queue.truncate(queued);
+        self.claimed.truncate(claimed);
         Ok(())
     }
 

@@ -69,8 +69,9 @@ pub fn take_turns<
         let mut place = 0;
         while place < count {
             if let Some(turn) = &mut open[place] {
-                *turn.is_feasible = turn.solver.act(lanes, turn.instance).is_ok();
-                if !*turn.is_feasible || turn.solver.is_done() {
+                let acted = turn.solver.act(lanes, turn.instance);
+                if acted.is_err() || turn.solver.is_done() {
+                    *turn.is_feasible = acted.is_ok();
                     count -= 1;
                     open.swap(place, count);
                     continue;

@@ -12,14 +12,14 @@ use crate::sweep::row::{PREFETCH_DISTANCE, load_overlapping, prefetch_quad, star
 /// Column reduction of a matrix whose rows lie `stride` apart. `least` becomes min_i c_ij of each column, `holders` the number of
 /// the first row that has it. Magnitudes of all costs go into `largest`, as by [`take_magnitudes`].
 #[inline(always)]
-pub fn reduce_columns<L: Lanes<W>, E: Entry, const W: usize>(
+pub fn reduce_columns<L: Lanes<W, Number = E>, E: Entry, const W: usize>(
     lanes: L,
     costs: &[E],
     stride: usize,
     (rows, cols): (usize, usize),
     largest: &mut L::Vector,
-    least: &mut PerColumn<L::Number>,
-    holders: &mut PerColumn<L::Number>,
+    least: &mut PerColumn<E>,
+    holders: &mut PerColumn<E>,
 ) {
     // So many rows one after the other, while what is known of the columns of two vectors stays in registers: AVX2 has sixteen.
     const ROWS: usize = 16;
@@ -35,8 +35,7 @@ pub fn reduce_columns<L: Lanes<W>, E: Entry, const W: usize>(
             // (A macro: see `for_each_quad`.)
             macro_rules! take {
                 ($row:ident, $new:expr) => {
-                    // Exact: a matrix of 2^24 rows and columns could not be addressed.
-                    let number = lanes.splat(L::Number::round_from(f64::from($row as u32)));
+                    let number = lanes.splat(E::of_index($row as u32));
                     held = [
                         lanes.where_less($new[0], low[0], number, held[0]),
                         lanes.where_less($new[1], low[1], number, held[1]),
