@@ -6,8 +6,10 @@ use crate::number::arithmetic::Arithmetic;
 use crate::simd::cost::Entry;
 use crate::simd::ops::Lanes;
 use crate::sweep::per_column::{BLOCK, PAIR, PerColumn, PerQuad, QUAD, quads};
-use crate::sweep::quad::{least_of_quad, load, store};
-use crate::sweep::row::{PREFETCH_DISTANCE, load_overlapping, prefetch_quad, start_of_overlapping};
+use crate::sweep::quad::least_of_quad;
+use crate::sweep::row::{
+    PREFETCH_DISTANCE, load_chunks, load_overlapping, prefetch_quad, start_of_overlapping,
+};
 
 /// Column reduction of a matrix whose rows lie `stride` apart. `least` becomes min_i c_ij of each column, `holders` the number of
 /// the first row that has it. Magnitudes of all costs go into `largest`, as by [`take_magnitudes`].
@@ -97,14 +99,30 @@ pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
         .wrapping_add(PREFETCH_DISTANCE / size_of::<E>());
     let mut quad_least = quad_least.vectors.quads_mut::<W>(quads);
     let mut total = lanes.splat(L::Number::INFINITY);
-    for quad in 0..quads {
+    // From zero, so that the compiler knows that it has no sign.
+    let mut magnitudes = lanes.splat(L::Number::ZERO);
+    let whole = row.as_chunks::<W>().0.as_chunks::<QUAD>().0;
+    for (quad, costs) in whole.iter().enumerate() {
         prefetch_quad::<L, E, W>(lanes, at.wrapping_add(quad * QUAD * W));
-        let costs = load_overlapping(lanes, row, quad);
+        let costs = load_chunks(lanes, costs);
         let least = least_of_quad(lanes, costs);
         lanes.store(least, &mut quad_least.at(quad)[0]);
         total = lanes.smaller(least, total);
-        *largest = take_quad_magnitudes(lanes, *largest, costs, row.len());
+        magnitudes = take_quad_magnitudes(lanes, magnitudes, costs);
     }
+    if whole.len() < quads {
+        prefetch_quad::<L, E, W>(lanes, at.wrapping_add(whole.len() * QUAD * W));
+        let costs = load_overlapping(lanes, row, whole.len());
+        let least = least_of_quad(lanes, costs);
+        lanes.store(least, &mut quad_least.at(whole.len())[0]);
+        total = lanes.smaller(least, total);
+        magnitudes = if whole.is_empty() {
+            take_magnitudes(lanes, magnitudes, row)
+        } else {
+            take_quad_magnitudes(lanes, magnitudes, costs)
+        };
+    }
+    *largest = lanes.larger_magnitude(*largest, magnitudes);
     let least = lanes.least(total);
     let value = lanes.splat(least);
     // From the back, so that the first one stays.
@@ -121,22 +139,13 @@ pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
     )
 }
 
-/// The larger of `largest` and the magnitudes of the first `cols` columns of a quad, lane by lane.
+/// The larger of `largest` and the magnitudes of a quad, lane by lane.
 #[inline(always)]
 fn take_quad_magnitudes<L: Lanes<W>, const W: usize>(
     lanes: L,
     largest: L::Vector,
     quad: [L::Vector; QUAD],
-    cols: usize,
 ) -> L::Vector {
-    let mut quad = quad;
-    if cols < QUAD * W {
-        // What is behind the end was loaded as +inf.
-        let mut numbers = [[L::Number::ZERO; W]; QUAD];
-        store(lanes, quad, &mut numbers);
-        numbers.as_flattened_mut()[cols..].fill(L::Number::ZERO);
-        quad = load(lanes, &numbers);
-    }
     let low = lanes.larger_magnitude(quad[0], quad[1]);
     let high = lanes.larger_magnitude(quad[2], quad[3]);
     lanes.larger_magnitude(largest, lanes.larger_magnitude(low, high))

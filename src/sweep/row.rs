@@ -88,7 +88,7 @@ pub(super) fn load_whole_quad<L: Lanes<W>, E: Entry, const W: usize>(
 
 /// A quad of costs that are all there.
 #[inline(always)]
-fn load_chunks<L: Lanes<W>, E: Entry, const W: usize>(
+pub(super) fn load_chunks<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
     chunks: &[[E; W]; QUAD],
 ) -> [L::Vector; QUAD] {
