@@ -314,12 +314,9 @@ impl NearTight {
     #[inline(always)]
     fn raise(&self, col_duals: &mut PerColumn<f64>) -> bool {
         let offer = col_duals.get(self.col as usize) + self.cheaper;
-        let dual = col_duals.get(self.matched as usize);
-        let raises = offer > dual;
-        col_duals.set(
-            self.matched as usize,
-            select_unpredictable(raises, offer, dual),
-        );
+        let dual = col_duals.get_mut(self.matched as usize);
+        let raises = offer > *dual;
+        *dual = select_unpredictable(raises, offer, *dual);
         raises
     }
 }

@@ -131,6 +131,9 @@ impl<R: Arithmetic> Nearest<R> {
             let quad = quads.trailing_zeros() as usize;
             quads &= quads - 1;
             let unmatched = bits_of_quad(unmatched, quad, width);
+            if unmatched == 0 {
+                continue;
+            }
             let holding = holders.of_quad(lanes, quad, value);
             if holding & unmatched != 0 {
                 self.choose(holding, unmatched, quad * width, width);

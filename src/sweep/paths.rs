@@ -8,7 +8,7 @@ use crate::simd::ops::Lanes;
 use crate::sweep::nearest::{Holders, Nearest, nearest, nearest_of};
 use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad, QUAD, quads};
 use crate::sweep::quad::{least_of_all, least_of_quad, load, store, subtract};
-use crate::sweep::row::{Row, for_each_quad, load_vectors};
+use crate::sweep::row::{Row, costs_of_vectors, for_each_quad};
 
 /// State of a shortest path search, column by column.
 #[derive(Debug)]
@@ -78,14 +78,16 @@ impl<R: Arithmetic> Paths<R> {
     ) -> Nearest<R> {
         let mut total = lanes.splat(R::INFINITY);
         if N > 0 {
-            let mut values = load_vectors::<L, E, W, N>(lanes, row);
+            let mut filled_up = None;
+            let costs = costs_of_vectors::<E, W, N>(row, &mut filled_up);
+            let mut values = [lanes.splat(R::INFINITY); N];
             let duals = col_duals.quads(N.div_ceil(QUAD));
             let mut open_duals = self.open_duals.quads_mut(N.div_ceil(QUAD));
             let mut distances = self.distance.quads_mut(N.div_ceil(QUAD));
             for (place, value) in values.iter_mut().enumerate() {
                 let duals = lanes.load(duals.vector(place));
                 lanes.store(duals, open_duals.vector(place));
-                *value = lanes.subtract(*value, duals);
+                *value = lanes.subtract(E::load(lanes, &costs[place]), duals);
                 lanes.store(*value, distances.vector(place));
             }
             let least = lanes.least(least_of_all(lanes, &values));
@@ -122,12 +124,15 @@ impl<R: Arithmetic> Paths<R> {
         let offset = lanes.splat(offset);
         let mut total = lanes.splat(R::INFINITY);
         if N > 0 {
-            let mut values = load_vectors::<L, E, W, N>(lanes, row);
+            let mut filled_up = None;
+            let costs = costs_of_vectors::<E, W, N>(row, &mut filled_up);
+            let mut values = [lanes.splat(R::INFINITY); N];
             let open_duals = self.open_duals.quads(N.div_ceil(QUAD));
             let mut distances = self.distance.quads_mut(N.div_ceil(QUAD));
             for (place, value) in values.iter_mut().enumerate() {
                 let duals = open_duals.vector(place);
-                *value = offer(lanes, *value, offset, duals, distances.vector(place));
+                let costs = E::load(lanes, &costs[place]);
+                *value = offer(lanes, costs, offset, duals, distances.vector(place));
             }
             let least = lanes.least(least_of_all(lanes, &values));
             return nearest_of(lanes, least, &values, unmatched);

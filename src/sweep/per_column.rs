@@ -68,10 +68,16 @@ impl<R: Arithmetic> PerColumn<R> {
         self.blocks[col / BLOCK].0[col % BLOCK]
     }
 
+    /// The number of one column, to be changed.
+    #[inline(always)]
+    pub fn get_mut(&mut self, col: usize) -> &mut R {
+        &mut self.blocks[col / BLOCK].0[col % BLOCK]
+    }
+
     /// Replaces the number of one column.
     #[inline(always)]
     pub fn set(&mut self, col: usize, number: R) {
-        self.blocks[col / BLOCK].0[col % BLOCK] = number;
+        *self.get_mut(col) = number;
     }
 
     // The three below change one number by way of a whole vector: the next pass reads vectors, and would have to wait

@@ -8,7 +8,7 @@ use crate::simd::ops::Lanes;
 use crate::sweep::nearest::{Holders, Nearest, nearest, nearest_of};
 use crate::sweep::per_column::{PerColumn, PerQuad, QUAD, quads};
 use crate::sweep::quad::{least_of_quad, load, quad_of, subtract};
-use crate::sweep::row::{Row, for_each_quad, load_costs, load_vectors};
+use crate::sweep::row::{Row, costs_of_vectors, for_each_quad, load_costs};
 
 /// Least and second least of the reduced costs of a row.
 #[derive(Clone, Copy, Debug)]
@@ -106,10 +106,13 @@ fn reduced_costs<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
     row: Row<E>,
     col_duals: &PerColumn<L::Number>,
 ) -> [L::Vector; N] {
-    let mut values = load_vectors::<L, E, W, N>(lanes, row);
+    let mut filled_up = None;
+    let costs = costs_of_vectors::<E, W, N>(row, &mut filled_up);
     let duals = col_duals.quads(N.div_ceil(QUAD));
+    let mut values = [lanes.splat(L::Number::INFINITY); N];
     for (place, value) in values.iter_mut().enumerate() {
-        *value = lanes.subtract(*value, lanes.load(duals.vector(place)));
+        let costs = E::load(lanes, &costs[place]);
+        *value = lanes.subtract(costs, lanes.load(duals.vector(place)));
     }
     values
 }

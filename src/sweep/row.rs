@@ -1,6 +1,5 @@
 //! One row of costs, and how vectors of them are read.
 
-use crate::number::arithmetic::Arithmetic;
 use crate::simd::cost::Entry;
 use crate::simd::ops::Lanes;
 use crate::sweep::per_column::QUAD;
@@ -150,24 +149,21 @@ pub(super) fn start_of_overlapping<const W: usize>(cols: usize, quad: usize) -> 
 /// Stands for the number of vectors in a row where the compiler does not know it.
 pub const ANY: usize = 0;
 
-/// `N` vectors of costs.
+/// The costs of `N` vectors, in memory: where all can be read there, they lie where they are. Else they are copied to `filled_up`,
+/// with +inf behind the last one.
 #[inline(always)]
-pub(super) fn load_vectors<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
-    lanes: L,
-    row: Row<E>,
-) -> [L::Vector; N] {
-    let mut vectors = [lanes.splat(L::Number::INFINITY); N];
-    if let Some(costs) = row.costs.get(..N * W) {
-        let chunks = costs.as_chunks::<W>().0;
-        for (vector, costs) in vectors.iter_mut().zip(chunks) {
-            *vector = E::load(lanes, costs);
-        }
-    } else {
-        for (place, vector) in vectors.iter_mut().enumerate() {
-            *vector = E::load_part(lanes, row.costs, place * W);
+pub(super) fn costs_of_vectors<'a, E: Entry, const W: usize, const N: usize>(
+    row: Row<'a, E>,
+    filled_up: &'a mut Option<[[E; W]; N]>,
+) -> &'a [[E; W]; N] {
+    match row.costs.as_chunks::<W>().0.first_chunk() {
+        Some(chunks) => chunks,
+        None => {
+            let chunks = filled_up.insert([[E::INFINITY; W]; N]);
+            chunks.as_flattened_mut()[..row.costs.len()].copy_from_slice(row.costs);
+            chunks
         }
     }
-    vectors
 }
 
 /// Prefetches the costs of a quad that begins at `at`, valid or not.
