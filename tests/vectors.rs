@@ -131,6 +131,13 @@ fn log_lanes<L: Lanes<W>, const W: usize>(lanes: L, random: &mut Random, log: &m
         log.bits("below", [lanes.below(a, b)]);
         log.numbers("where_less", read(lanes, lanes.where_less(a, b, c, d)));
         log.either_zero("least", [lanes.least(a).round_to_f64()]);
+        log.bits("equal_of_four", [lanes.equal_of_four([a, b, c, d], b)]);
+        log.bits("below_of_four", [lanes.below_of_four([a, b, c, d], b)]);
+        let (least, second) = lanes.least_two(a, b);
+        log.either_zero("least_two", [least, second].map(Arithmetic::round_to_f64));
+        // The least twice.
+        let (least, second) = lanes.least_two(lanes.smaller(a, lanes.splat(x[0])), b);
+        log.either_zero("least_two", [least, second].map(Arithmetic::round_to_f64));
         let chosen = random.below(1 << W);
         let packed = read(lanes, lanes.pack(a, chosen));
         let count = chosen.count_ones() as usize;
@@ -282,6 +289,9 @@ fn log_roundings_of_lanes<L: Lanes<W>, const W: usize>(
             read(lanes, lanes.where_less(a, b, b, a))
         });
         log!("least", |a, _b| lanes.least(a));
+        log!("least_two", |a, b| lanes.least_two(a, b));
+        log!("equal_of_four", |a, b| lanes.equal_of_four([a, b, a, b], b));
+        log!("below_of_four", |a, b| lanes.below_of_four([a, b, a, b], b));
         let chosen = random.below(1 << W);
         log!("pack", |a, _b| read(lanes, lanes.pack(a, chosen)));
         log.log(

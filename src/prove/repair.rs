@@ -183,13 +183,14 @@ impl Repair {
         }
         self.ends.clear();
         self.is_complete = true;
-        let col_duals = solved.col_duals();
+        let (slack, col_duals) = (self.slack as f32, solved.col_duals());
+        let pairs = solved.col_of_row().iter().zip(solved.row_duals());
         let mut count = 0;
-        for (row, &matched) in solved.col_of_row().iter().enumerate() {
+        for (row, (&matched, &u)) in pairs.enumerate() {
             // v is nowhere above its ceiling, so nothing is cheaper than a pair that is the cheapest there. (Of f64 costs
             // that is not known from f32.)
             if size_of::<E>() == size_of::<f32>() && solved.has_least_cost(row)
-                || solved.is_cheapest_by(self.slack as f32, row)
+                || solved.is_cheapest_by(slack, row)
             {
                 continue;
             }
@@ -198,10 +199,15 @@ impl Repair {
                 return;
             }
             let matched = matched as usize;
-            let bound = solved.row_duals()[row] + self.slack as f32;
             let (costs, quads) = (instance.row(row), &mut self.quads[count..]);
-            count +=
-                columns_below::<_, _, SINGLES, N>(lanes, costs, col_duals, matched, bound, quads);
+            count += columns_below::<_, _, SINGLES, N>(
+                lanes,
+                costs,
+                col_duals,
+                matched,
+                u + slack,
+                quads,
+            );
             self.ends.push((row as u32, count as u32));
         }
     }

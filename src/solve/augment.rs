@@ -86,7 +86,7 @@ pub struct Sweeps {
 
 /// Augmenting row reduction gives up after as many sweeps as this.
 #[inline(always)]
-pub(super) fn most_tries(rows: usize) -> usize {
+fn most_tries(rows: usize) -> usize {
     rows + rows / 4
 }
 
@@ -100,6 +100,8 @@ const EQUAL_ROWS_FROM: usize = 256;
 pub struct Solver<R> {
     /// All columns of the problem at hand end up matched.
     pub(super) is_balanced: bool,
+    /// Augmenting row reduction ends at this index of the queue, if not before.
+    pub(super) most_tries: usize,
     /// Row ceiling of the problem at hand.
     pub(super) row_ceiling: R,
     /// Column matched with each row, or [`UNMATCHED`]. One entry more than rows: the last belongs to no row.
@@ -182,6 +184,7 @@ impl<R: Arithmetic> Default for Solver<R> {
     fn default() -> Self {
         Solver {
             is_balanced: false,
+            most_tries: 0,
             row_ceiling: R::ZERO,
             col_of_row: Vec::new(),
             row_of_col: Vec::new(),
@@ -283,6 +286,7 @@ impl<R: Arithmetic> Solver<R> {
         let (rows, cols) = (instance.rows(), instance.cols());
         debug_assert!(rows <= cols);
         self.is_balanced = instance.is_balanced();
+        self.most_tries = most_tries(rows);
         self.row_ceiling = R::round_from(instance.half_limit);
         refill(&mut self.col_of_row, rows + 1, UNMATCHED);
         refill(&mut self.row_of_col, cols, UNMATCHED);

@@ -6,7 +6,7 @@ use crate::number::arithmetic::Arithmetic;
 use crate::problem::instance::Instance;
 use crate::simd::cost::Entry;
 use crate::simd::ops::Lanes;
-use crate::solve::augment::{Infeasible, Phase, Solver, UNMATCHED, most_tries};
+use crate::solve::augment::{Infeasible, Phase, Solver, UNMATCHED};
 use crate::sweep::nearest::Nearest;
 use crate::sweep::per_column::BLOCK;
 use crate::sweep::reduced_costs::prefer_unmatched;
@@ -16,7 +16,7 @@ impl<R: Arithmetic> Solver<R> {
     #[inline(always)]
     pub(super) fn reduce_next<E: Entry>(&mut self, instance: &Instance<E>, queue_index: usize) {
         self.phase = Phase::Reduction { queue_index };
-        if queue_index == self.queue.len() || queue_index == most_tries(instance.rows()) {
+        if queue_index == self.queue.len() || queue_index == self.most_tries {
             self.end_reduction(instance, queue_index);
         }
     }

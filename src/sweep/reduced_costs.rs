@@ -29,13 +29,8 @@ pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const N: usize
     unmatched: &[u64],
 ) -> TwoNearest<L::Number> {
     if N > 0 {
-        let infinite = lanes.splat(L::Number::INFINITY);
-        let mut two = LeastTwo {
-            first: infinite,
-            second: infinite,
-        };
         let values = reduced_costs::<L, E, W, N>(lanes, row, col_duals);
-        two.take_all(lanes, &values);
+        let two = LeastTwo::of_all(lanes, &values);
         let (least, second) = lanes.least_two(two.first, two.second);
         return TwoNearest {
             second,
@@ -59,11 +54,7 @@ pub fn two_least_by_quads<L: Lanes<W>, E: Entry, const W: usize>(
     col_duals: &PerColumn<L::Number>,
     quad_least: &mut PerQuad<L::Number>,
 ) -> (L::Number, L::Number) {
-    let infinite = lanes.splat(L::Number::INFINITY);
-    let mut two = LeastTwo {
-        first: infinite,
-        second: infinite,
-    };
+    let mut two = LeastTwo::none(lanes);
     let quads = quads::<W>(row.cols);
     let duals = col_duals.quads(quads);
     let mut least_of = quad_least.vectors.quads_mut::<W>(quads);
@@ -82,13 +73,9 @@ pub fn two_least<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
     row: Row<E>,
     col_duals: &PerColumn<L::Number>,
 ) -> (L::Number, L::Number) {
-    let infinite = lanes.splat(L::Number::INFINITY);
-    let mut two = LeastTwo {
-        first: infinite,
-        second: infinite,
-    };
+    let mut two = LeastTwo::none(lanes);
     if N > 0 {
-        two.take_all(lanes, &reduced_costs::<L, E, W, N>(lanes, row, col_duals));
+        two = LeastTwo::of_all(lanes, &reduced_costs::<L, E, W, N>(lanes, row, col_duals));
     } else {
         let quads = quads::<W>(row.cols);
         let duals = col_duals.quads(quads);
@@ -124,9 +111,19 @@ struct LeastTwo<V> {
 }
 
 impl<V: Copy> LeastTwo<V> {
-    /// Takes in four more in each lane, and returns the least of those.
+    /// Of no numbers.
     #[inline(always)]
-    fn take<L: Lanes<W, Vector = V>, const W: usize>(&mut self, lanes: L, four: [V; QUAD]) -> V {
+    fn none<L: Lanes<W, Vector = V>, const W: usize>(lanes: L) -> Self {
+        let infinite = lanes.splat(L::Number::INFINITY);
+        LeastTwo {
+            first: infinite,
+            second: infinite,
+        }
+    }
+
+    /// Of four vectors.
+    #[inline(always)]
+    fn of<L: Lanes<W, Vector = V>, const W: usize>(lanes: L, four: [V; QUAD]) -> Self {
         // The least of each half, then of all; beaten were one in each half, then one of the halves.
         let halves = [
             lanes.smaller(four[0], four[1]),
@@ -136,12 +133,20 @@ impl<V: Copy> LeastTwo<V> {
             lanes.larger(four[0], four[1]),
             lanes.larger(four[2], four[3]),
         );
-        let least = lanes.smaller(halves[0], halves[1]);
-        let beaten = lanes.smaller(beaten, lanes.larger(halves[0], halves[1]));
-        let beaten = lanes.smaller(beaten, lanes.larger(least, self.first));
+        LeastTwo {
+            first: lanes.smaller(halves[0], halves[1]),
+            second: lanes.smaller(beaten, lanes.larger(halves[0], halves[1])),
+        }
+    }
+
+    /// Takes in four more in each lane, and returns the least of those.
+    #[inline(always)]
+    fn take<L: Lanes<W, Vector = V>, const W: usize>(&mut self, lanes: L, four: [V; QUAD]) -> V {
+        let LeastTwo { first, second } = Self::of(lanes, four);
+        let beaten = lanes.smaller(second, lanes.larger(first, self.first));
         self.second = lanes.smaller(beaten, self.second);
-        self.first = lanes.smaller(least, self.first);
-        least
+        self.first = lanes.smaller(first, self.first);
+        first
     }
 
     /// Takes in one more in each lane.
@@ -151,20 +156,21 @@ impl<V: Copy> LeastTwo<V> {
         self.first = lanes.smaller(self.first, one);
     }
 
-    /// Takes in `N` more in each lane.
+    /// Of `N` vectors, a quad at least.
     #[inline(always)]
-    fn take_all<L: Lanes<W, Vector = V>, const W: usize, const N: usize>(
-        &mut self,
+    fn of_all<L: Lanes<W, Vector = V>, const W: usize, const N: usize>(
         lanes: L,
         values: &[V; N],
-    ) {
+    ) -> Self {
         let (quads, rest) = values.as_chunks::<QUAD>();
-        for &quad in quads {
-            self.take(lanes, quad);
+        let mut two = Self::of(lanes, quads[0]);
+        for &quad in &quads[1..] {
+            two.take(lanes, quad);
         }
         for &one in rest {
-            self.take_one(lanes, one);
+            two.take_one(lanes, one);
         }
+        two
     }
 }
 
