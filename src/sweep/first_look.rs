@@ -11,8 +11,8 @@ use crate::sweep::row::{
     PREFETCH_DISTANCE, load_chunks, load_overlapping, prefetch_quad, start_of_overlapping,
 };
 
-/// Column reduction of a matrix whose rows lie `stride` apart. `least` becomes min_i c_ij of each column, `holders` the number of
-/// the first row that has it. Magnitudes of all costs go into `largest`, as by [`take_magnitudes`].
+/// Column reduction of a matrix whose rows lie `stride` apart. `least` becomes min_i c_ij of each column, `holders` the first row
+/// that has it, by [`Entry::of_index`]. Magnitudes of all costs go into `largest`, as by [`take_magnitudes`].
 #[inline(always)]
 pub fn reduce_columns<L: Lanes<W, Number = E>, E: Entry, const W: usize>(
     lanes: L,
