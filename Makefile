@@ -43,10 +43,12 @@ test: lint-quick build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc ## run all t
 	$(MAKE) test-tracking
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-# How much faster than others: ratios from one interleaved run. Then what matching adds to a training step, on one thread and on
-# TensorFlow's own choice; types, masks and threads; criteria of detectors.
-bench: build $(PEERS)/.complete $(HOSTS)/.complete ## compare the speed with other solvers; a quarter of an hour
+# How much faster than others, with all instructions and without AVX-512: ratios from one interleaved run each. Times by size. Then what
+# matching adds to a training step, on one thread and on TensorFlow's own choice; types, masks and threads; criteria of detectors.
+bench: build $(PEERS)/.complete $(HOSTS)/.complete ## compare the speed with other solvers; more than an hour
 	$(BIN)/python bench/against_peers.py --peers $(PEERS) --picture build/bench.png
+	HUNGARIAN_LOSS_MAX_ISA=avx2 $(BIN)/python bench/against_peers.py --peers $(PEERS) --picture build/bench_avx2.png
+	$(BIN)/python bench/by_size.py --peers $(PEERS) --picture build/by_size.png
 	$(BIN)/python bench/training_step.py --threads 1
 	$(BIN)/python bench/training_step.py
 	$(BIN)/python bench/variants.py

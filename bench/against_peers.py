@@ -3,7 +3,8 @@
 One thread, the raw op called eagerly, float32 costs drawn in float64, every output computed and proven. Each figure is
 the median over rounds in which all were timed one after the other, so that a change of the machine's speed meets
 all of them; "same" is the op against itself in the same rounds, with its quartiles, which show how far the figures can
-be trusted. The last line is the geometric mean over the random problems.
+be trusted, and "best" the fastest of the other exact solvers on that row. The last line is the geometric mean over the random problems
+of up to a thousand rows. HUNGARIAN_LOSS_MAX_ISA=avx2 shows the op without AVX-512.
 
 Peers come from the folder given with --peers (`make bench` fills it); one that is not there is shown as missing.
 "published" is what this package replaces: hungarian-loss 1.0.3 from PyPI, whose matchings may be incomplete, and which may not
@@ -46,7 +47,13 @@ SHAPES: list[Shape] = [
     (32, 300, 300),
     (4, 1000, 1000),
 ]
-TIED_SHAPES: list[Shape] = [(4096, 16, 16), (256, 100, 100), (32, 300, 300)]
+LARGE_SHAPES: list[Shape] = [(1, 2000, 2000), (4, 500, 3000), (1, 3000, 3000), (1, 5000, 5000)]
+TIED_SHAPES: list[Shape] = [(4096, 16, 16), (256, 100, 100), (32, 300, 300), (4, 1000, 1000), (1, 3000, 3000)]
+# From so many entries of a problem on, three rounds must do.
+FEW_ROUNDS_FROM = 1_500_000
+FEW_ROUNDS = 3
+# Those that solve all rows exactly.
+EXACT = ("SciPy", "laprust", "lapcpp", "lapx", "fastlap")
 # A matcher that takes longer than this for a whole batch, in seconds, is timed on a part of it.
 LONGEST = 0.5
 # Squares only, and larger ones take these minutes each.
@@ -150,6 +157,7 @@ def peers(folder: pathlib.Path | None) -> dict[str, Matcher | None]:
     return {
         "SciPy": each(linear_sum_assignment),
         "laprust": of("laprust", lambda m: lambda cost: m.lapjv_batch(cost, extend_cost=True, n_threads=1)),
+        "lapcpp": of("lapcpp", lambda m: lambda cost: m.lapjv_batch(cost, extend_cost=True, n_threads=1)),
         "lapx": of("lap", lambda m: each(lambda problem: m.lapjv(problem, extend_cost=True))),
         "fastlap": of("fastlap", lambda m: each(m.solve_lap)),
         "TF Models": of(
@@ -186,6 +194,8 @@ def measure(cost: np.ndarray, matchers: dict[str, Matcher | None], rounds: int) 
         except (TimeoutError, EOFError):
             print(f"{name} does not return within {FROZEN} s from {count} of {cost.shape}", file=sys.stderr)
     ratios: dict[str, list[float]] = {"same": []}
+    if cost[0].size >= FEW_ROUNDS_FROM:
+        rounds = min(rounds, FEW_ROUNDS)
     for _ in range(rounds):
         own = seconds(ours) / len(cost)
         for name, count in counts.items():
@@ -193,7 +203,9 @@ def measure(cost: np.ndarray, matchers: dict[str, Matcher | None], rounds: int) 
             other = seconds(lambda matcher=matcher, part=part: matcher(part)) / count
             ratios.setdefault(name, []).append(other / own)
         ratios["same"].append(seconds(ours) / len(cost) / own)
-    return {name: ratio_of(values) for name, values in ratios.items()}
+    found = {name: ratio_of(values) for name, values in ratios.items()}
+    exact = [found[name] for name in EXACT if name in found]
+    return {**found, "best": min(exact, key=lambda ratio: ratio.median)} if exact else found
 
 
 def draw(table: dict[str, dict[str, Ratio]], names: list[str], path: pathlib.Path) -> None:
@@ -222,10 +234,10 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     random = np.random.default_rng(0)
     matchers = peers(options.peers)
-    names = [*matchers, "same"]
+    names = [*matchers, "best", "same"]
     print(f"| batch × rows × cols | costs | {' | '.join(names)} |")
     print(f"|---|---|{'---|' * len(names)}")
-    untied = itertools.product(SHAPES, [uniform, euclidean])
+    untied = itertools.product([*SHAPES, *LARGE_SHAPES], [uniform, euclidean])
     tied = itertools.product(TIED_SHAPES, [integers, rounded, offset])
     table = {}
     logarithms: dict[str, list[float]] = {}
@@ -233,10 +245,10 @@ def main() -> None:
         cells = measure(kind(random, shape).astype(np.float32), matchers, options.rounds)
         label = " × ".join(map(str, shape))
         table[f"{label} {kind.__name__}"] = cells
-        if kind in (uniform, euclidean):
+        if kind in (uniform, euclidean) and shape in SHAPES:
             for name, ratio in cells.items():
                 logarithms.setdefault(name, []).append(math.log(ratio.median))
-        texts = [str(cells[name]) if name in cells else "–" for name in matchers]
+        texts = [str(cells[name]) if name in cells else "–" for name in names[:-1]]
         texts.append(f"{cells['same']} ({cells['same'].spread()})")
         print(f"| {label} | {kind.__name__} | {' | '.join(texts)} |", flush=True)
     means = [f"{math.exp(statistics.mean(logarithms[name])):.2f}" if name in logarithms else "–" for name in names]
