@@ -6,8 +6,10 @@ use std::hint::black_box;
 use hungarian_loss::number::arithmetic::Arithmetic;
 use hungarian_loss::number::environment::Exactness;
 use hungarian_loss::simd::level::Level;
-use hungarian_loss::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, Work};
-use hungarian_loss::simd::portable::PortableVectors;
+use hungarian_loss::simd::ops::{
+    DOUBLES, LaneWise, Lanes, SINGLES, SideBySide, SideBySideWork, Vectors, Work,
+};
+use hungarian_loss::simd::portable::{Portable, PortableVectors};
 use hungarian_random::Random;
 
 /// What operations gave, in order, by name.
@@ -195,6 +197,86 @@ fn log_lane_wise<L: LaneWise>(lanes: L, random: &mut Random, log: &mut Log) {
         }
         for row in lanes.transpose_to_f64(vectors) {
             log.numbers("transpose_to_f64", row);
+        }
+    }
+}
+
+/// What problems side by side in f32 need, as many lanes as a level has. NaN may occur here, bit for bit.
+struct SideBySideOperations {
+    seed: u64,
+}
+
+impl SideBySideOperations {
+    #[inline(always)]
+    fn log<L: SideBySide<W>, const W: usize>(&self, lanes: L) -> Log {
+        let (mut random, mut log) = (Random::new(self.seed), Log::default());
+        let random = &mut random;
+        for _ in 0..2000 {
+            let [x, y, z, there, elsewhere] =
+                std::array::from_fn(|_| lanes.load(&draw_lanes(random, draw_any)));
+            log.singles("not_negative", lanes, lanes.not_negative(x));
+            let handicap = [0.0, f32::from_bits(u32::MAX)][random.index(2)];
+            for handicap in [lanes.splat(handicap), z] {
+                let nearer = lanes.where_nearer(x, handicap, y, there, elsewhere);
+                log.singles("where_nearer", lanes, nearer);
+                let nearer = lanes.where_nearer(x, handicap, x, there, elsewhere);
+                log.singles("where_nearer of equals", lanes, nearer);
+            }
+            let set = lanes.where_set(random.below(1 << W), there, elsewhere);
+            log.singles("where_set", lanes, set);
+            let rows: [[f32; DOUBLES]; W] = std::array::from_fn(|_| draw_lanes(random, draw_any));
+            for vector in lanes.transpose(rows.each_ref()) {
+                log.singles("transpose", lanes, vector);
+            }
+        }
+        log
+    }
+}
+
+impl Log {
+    #[inline(always)]
+    fn singles<L: SideBySide<W>, const W: usize>(
+        &mut self,
+        name: &'static str,
+        lanes: L,
+        vector: L::Vector,
+    ) {
+        let mut numbers = [0.0; W];
+        lanes.store(vector, &mut numbers);
+        self.bits(name, numbers.map(|number| number.to_bits().into()));
+    }
+}
+
+impl SideBySideWork for SideBySideOperations {
+    /// What the level gave, and plain arrays of as many lanes.
+    type Output = [Log; 2];
+
+    #[inline(always)]
+    fn run<L: SideBySide<W>, const W: usize>(self, lanes: L) -> [Log; 2] {
+        let arrays = Portable::<f32>::default();
+        let mut logs = [self.log(lanes), self.log::<_, W>(arrays)];
+        log_lanes(lanes, &mut Random::new(self.seed), &mut logs[0]);
+        log_lanes::<_, W>(arrays, &mut Random::new(self.seed), &mut logs[1]);
+        logs
+    }
+}
+
+impl Work for SideBySideOperations {
+    type Output = [Log; 2];
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) -> [Log; 2] {
+        vectors.run_side_by_side(self)
+    }
+}
+
+#[test]
+fn all_levels_do_the_same_side_by_side() {
+    for level in Level::all() {
+        let [got, expected] = level.run(SideBySideOperations { seed: 3 });
+        assert_eq!(got.0.len(), expected.0.len());
+        for (got, expected) in got.0.iter().zip(&expected.0) {
+            assert_eq!(got, expected, "{level:?}");
         }
     }
 }

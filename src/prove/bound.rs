@@ -145,7 +145,7 @@ mod tests {
     use crate::problem::prepare::Scratch;
     use crate::simd::portable::{Portable, PortableVectors};
     use crate::solve::octet::LaneInstance;
-    use crate::solve::side_by_side::solve_and_watch;
+    use crate::solve::side_by_side::{FinishGroup, SolveGroup};
     use hungarian_random::Random;
 
     fn problem(cost: &[f64], n: usize) -> Problem<'_, f64> {
@@ -211,7 +211,14 @@ mod tests {
         let instance = problem(&cost, N).prepare(PortableVectors, &mut scratch);
         let instances = [LaneInstance::<_, N>::of(&instance.ok().unwrap()); DOUBLES];
         let mut octets = [Octet::EMPTY];
-        solve_and_watch(PortableVectors, &[instances], &mut octets);
+        PortableVectors.run(SolveGroup {
+            instances: &[instances],
+            octets: &mut octets,
+        });
+        PortableVectors.run(FinishGroup {
+            instances: &[instances],
+            octets: &mut octets,
+        });
         let near = |octet: &Octet<N>| {
             PortableVectors.run(AreNearEnough {
                 instances: &instances,

@@ -3,19 +3,23 @@
 use std::collections::TryReserveError;
 
 use crate::number::double_double::DoubleDouble;
+use crate::number::environment::Exactness;
 use crate::problem::instance::Instance;
 use crate::prove::bound::AreNearEnough;
 use crate::prove::ladder::{Verdict, evidence, solve_in_double_double};
+use crate::prove::settle::{NearPairs, Settle};
 use crate::simd::cost::Entry;
-use crate::simd::ops::{DOUBLES, Vectors};
+use crate::simd::ops::{DOUBLES, Vectors, Work};
 use crate::solve::augment::Solver;
+use crate::solve::lead::{LeadGroup, Led};
 use crate::solve::octet::{LaneInstance, Octet, OctetInstances};
-use crate::solve::side_by_side::{OCTETS, solve_and_watch};
+use crate::solve::side_by_side::{FinishGroup, GROUP, OCTETS, SolveGroup};
 
 /// Solves groups of narrow instances. One worker owns one and reuses it.
 #[derive(Debug)]
 pub struct OctetSolver<const COLS: usize> {
     octets: Vec<Octet<COLS>>,
+    leads: Leads<COLS>,
     /// Of an instance that is solved again; usually none.
     alone: Vec<Octet<COLS>>,
     // Made room for only when it is needed, which is rare.
@@ -26,6 +30,7 @@ impl<const COLS: usize> Default for OctetSolver<COLS> {
     fn default() -> Self {
         OctetSolver {
             octets: Vec::new(),
+            leads: Leads::default(),
             alone: Vec::new(),
             double_double: Solver::default(),
         }
@@ -35,7 +40,8 @@ impl<const COLS: usize> Default for OctetSolver<COLS> {
 impl<const COLS: usize> OctetSolver<COLS> {
     /// Makes room for a group.
     pub fn try_reserve(&mut self) -> Result<(), TryReserveError> {
-        self.octets.try_reserve_exact(OCTETS - self.octets.len())
+        self.octets.try_reserve_exact(OCTETS - self.octets.len())?;
+        self.leads.try_reserve()
     }
 
     /// The answers to the last group.
@@ -54,7 +60,7 @@ impl<const COLS: usize> OctetSolver<COLS> {
         // Within what was set aside.
         self.octets
             .resize(instances.len().min(OCTETS), Octet::EMPTY);
-        solve_and_watch(vectors, instances, &mut self.octets)
+        solve_and_watch(vectors, instances, &mut self.leads, &mut self.octets)
     }
 
     /// Lanes of an octet whose answers are proven near enough to the optimum, where `largest` is max(|c|, |L|) of each.
@@ -88,12 +94,205 @@ impl<const COLS: usize> OctetSolver<COLS> {
         self.alone.try_reserve_exact(1)?;
         self.alone.push(Octet::EMPTY);
         // By the same code as the group, so that a verdict does not depend on the neighbours.
-        let exact = solve_and_watch(vectors, &[instances], &mut self.alone);
+        let exact = solve_and_watch(vectors, &[instances], &mut self.leads, &mut self.alone);
         match evidence(instance, exact, || false) {
             Some(evidence) if self.alone[0].infeasible() == 0 => {
                 Ok(Verdict::InDouble(evidence, (&self.alone[0], 0)))
             }
             _ => solve_in_double_double(&mut self.double_double, instance),
         }
+    }
+}
+
+/// What f32 came to in a group.
+#[derive(Debug)]
+struct Leads<const COLS: usize> {
+    led: Vec<Led<COLS>>,
+    near: Vec<NearPairs<COLS>>,
+    /// One.
+    settle: Vec<Settle<COLS>>,
+}
+
+impl<const COLS: usize> Default for Leads<COLS> {
+    fn default() -> Self {
+        Leads {
+            led: Vec::new(),
+            near: Vec::new(),
+            settle: Vec::new(),
+        }
+    }
+}
+
+impl<const COLS: usize> Leads<COLS> {
+    fn try_reserve(&mut self) -> Result<(), TryReserveError> {
+        self.led.try_reserve_exact(GROUP - self.led.len())?;
+        self.near.try_reserve_exact(GROUP - self.near.len())?;
+        // Within what was set aside.
+        self.led.resize(GROUP, Led::NOTHING);
+        self.near.resize(GROUP, NearPairs::NONE);
+        self.settle.try_reserve_exact(1 - self.settle.len())?;
+        self.settle.resize(1, Settle::NOTHING);
+        Ok(())
+    }
+}
+
+/// Solves a group and finishes its answers. Was nothing rounded that decides them?
+///
+/// What is watched is done behind a call that is never inlined, so that no arithmetic can move past the flag being read.
+#[inline(always)]
+fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
+    vectors: V,
+    instances: &[OctetInstances<E, COLS>],
+    leads: &mut Leads<COLS>,
+    octets: &mut [Octet<COLS>],
+) -> bool {
+    let Leads { led, near, settle } = leads;
+    let exactness = Exactness::watch();
+    let led_ones = vectors.run_apart(Lead {
+        instances,
+        led: &mut *led,
+    });
+    // Then f64 would have come to the same.
+    let is_settled = exactness.held(&mut **led);
+    if !is_settled {
+        vectors.run_apart(ListNearPairs {
+            instances,
+            led,
+            led_ones,
+            near: &mut *near,
+        });
+    }
+    let exactness = Exactness::watch();
+    vectors.run_apart(SettleAndSolve {
+        instances,
+        led,
+        led_ones,
+        near: (!is_settled).then_some(near),
+        settle: &mut settle[0],
+        octets: &mut *octets,
+    });
+    let exact = exactness.held(octets);
+    vectors.run_apart(FinishGroup { instances, octets });
+    exact
+}
+
+/// [`LeadGroup`].
+struct Lead<'a, 'b, E, const COLS: usize> {
+    instances: &'a [OctetInstances<'b, E, COLS>],
+    led: &'a mut [Led<COLS>],
+}
+
+impl<E: Entry, const COLS: usize> Work for Lead<'_, '_, E, COLS> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) -> u64 {
+        let Lead { instances, led } = self;
+        vectors.run_side_by_side(LeadGroup { instances, led })
+    }
+}
+
+/// Lists the near pairs of what f32 came to.
+struct ListNearPairs<'a, 'b, E, const COLS: usize> {
+    instances: &'a [OctetInstances<'b, E, COLS>],
+    led: &'a [Led<COLS>],
+    /// One bit for each instance that f32 has an answer to.
+    led_ones: u64,
+    near: &'a mut [NearPairs<COLS>],
+}
+
+impl<E: Entry, const COLS: usize> Work for ListNearPairs<'_, '_, E, COLS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) {
+        let instances = self.instances.as_flattened().iter();
+        for (index, ((instance, led), near)) in instances.zip(self.led).zip(self.near).enumerate() {
+            if let Some(costs) = E::as_singles(instance.costs)
+                && self.led_ones >> index & 1 != 0
+            {
+                *near = NearPairs::of(vectors, costs, led);
+            }
+        }
+    }
+}
+
+/// Adopts what f32 came to, where f64 proves it, and solves all else in f64.
+struct SettleAndSolve<'a, 'b, E, const COLS: usize> {
+    instances: &'a [OctetInstances<'b, E, COLS>],
+    led: &'a [Led<COLS>],
+    led_ones: u64,
+    /// `None` if it is proven.
+    near: Option<&'a [NearPairs<COLS>]>,
+    settle: &'a mut Settle<COLS>,
+    octets: &'a mut [Octet<COLS>],
+}
+
+impl<E: Entry, const COLS: usize> Work for SettleAndSolve<'_, '_, E, COLS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors>(mut self, vectors: V) {
+        if self.led_ones == 0 {
+            vectors.run_apart(SolveGroup {
+                instances: self.instances,
+                octets: self.octets,
+            });
+            return;
+        }
+        let mut others = [self.instances[0]; OCTETS];
+        let mut has_others = false;
+        for (octet, (others, instances)) in others.iter_mut().zip(self.instances).enumerate() {
+            self.octets[octet].clear();
+            let adopted = self.adopt(octet);
+            for (lane, (other, instance)) in others.iter_mut().zip(instances).enumerate() {
+                let is_adopted = adopted >> lane & 1 != 0;
+                has_others |= !is_adopted && instance.cols > 0;
+                *other = match is_adopted {
+                    true => instance.without_rows(),
+                    false => *instance,
+                };
+            }
+        }
+        if has_others {
+            vectors.run_apart(SolveGroup {
+                instances: &others[..self.instances.len()],
+                octets: &mut *self.octets,
+            });
+            // All lanes of an octet were written.
+            for octet in 0..self.instances.len() {
+                self.adopt(octet);
+            }
+        }
+    }
+}
+
+impl<E: Entry, const COLS: usize> SettleAndSolve<'_, '_, E, COLS> {
+    /// Adopts what is proven: one bit for each lane.
+    #[inline(always)]
+    fn adopt(&mut self, octet: usize) -> u8 {
+        let settle = &mut *self.settle;
+        let instances = &self.instances[octet];
+        let first = octet * DOUBLES;
+        let led = &self.led[first..first + DOUBLES];
+        let near = self.near.as_ref().map(|near| &near[first..first + DOUBLES]);
+        settle.clear();
+        for (lane, instance) in instances.iter().enumerate() {
+            if let Some(costs) = E::as_singles(instance.costs)
+                && self.led_ones >> (first + lane) & 1 != 0
+            {
+                settle.add(lane, costs, &led[lane], near.map(|near| &near[lane]));
+            }
+        }
+        if let Some(near) = near {
+            settle.raise(led, near);
+        }
+        for (lane, instance) in instances.iter().enumerate() {
+            if settle.settled() >> lane & 1 != 0 {
+                let (cols, rows) = (instance.cols, &led[lane].row_of_col);
+                self.octets[octet].adopt(lane, cols, settle.col_duals(lane), rows);
+            }
+        }
+        settle.settled()
     }
 }

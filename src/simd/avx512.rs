@@ -12,7 +12,9 @@ use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
 
 use crate::simd::avx2::{part, transpose_singles};
-use crate::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, Work};
+use crate::simd::ops::{
+    DOUBLES, LaneWise, Lanes, SINGLES, SideBySide, SideBySideWork, Vectors, Work,
+};
 
 /// Proof that this processor has the level: only [`Avx512::detect`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,10 @@ impl Vectors for Avx512 {
     #[inline(always)]
     fn run_apart<T: Work>(self, work: T) -> T::Output {
         self.run(work)
+    }
+    #[inline(always)]
+    fn run_side_by_side<T: SideBySideWork>(self, work: T) -> T::Output {
+        work.run(self.singles())
     }
 }
 
@@ -438,6 +444,53 @@ impl Lanes<SINGLES> for Singles {
                 _mm_cvtss_f32(_mm_min_ss(a, b)),
                 _mm_cvtss_f32(_mm_min_ss(_mm_max_ss(a, b), _mm_min_ss(c, d))),
             )
+        }
+    }
+}
+
+impl SideBySide<SINGLES> for Singles {
+    #[inline(always)]
+    fn not_negative(self, vector: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            let bits = _mm512_castps_si512(vector);
+            _mm512_castsi512_ps(_mm512_max_epi32(bits, _mm512_setzero_si512()))
+        }
+    }
+    #[inline(always)]
+    fn where_nearer(
+        self,
+        a: __m512,
+        handicap: __m512,
+        b: __m512,
+        there: __m512,
+        elsewhere: __m512,
+    ) -> __m512 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            let a = _mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(handicap));
+            let is_nearer = _mm512_cmplt_epi32_mask(a, _mm512_castps_si512(b));
+            _mm512_mask_mov_ps(elsewhere, is_nearer, there)
+        }
+    }
+    #[inline(always)]
+    fn where_set(self, bits: u64, there: __m512, elsewhere: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_mask_mov_ps(elsewhere, bits as __mmask16, there) }
+    }
+    #[inline(always)]
+    fn transpose(self, rows: [&[f32; DOUBLES]; SINGLES]) -> [__m512; DOUBLES] {
+        let mut halves = [[rows[0]; DOUBLES]; 2];
+        halves.as_flattened_mut().copy_from_slice(&rows);
+        // SAFETY: `self` proves AVX-512, and with it AVX2.
+        unsafe {
+            let [low, high] = [transpose_singles(halves[0]), transpose_singles(halves[1])];
+            let mut vectors = [_mm512_setzero_ps(); DOUBLES];
+            for col in 0..DOUBLES {
+                let low = _mm512_castps256_ps512(low[col]);
+                vectors[col] = _mm512_insertf32x8::<1>(low, high[col]);
+            }
+            vectors
         }
     }
 }

@@ -38,6 +38,9 @@ pub trait Entry: Cost<Entry = Self> + Arithmetic + 'static {
     /// Loads eight rows and transposes them: lane l of vector c is number c of row l.
     fn transpose<L: LaneWise>(lanes: L, rows: [&[Self; DOUBLES]; DOUBLES]) -> [L::Vector; DOUBLES];
 
+    /// The costs, where they are of f32.
+    fn as_singles<const N: usize>(costs: &[[Self; N]; N]) -> Option<&[[f32; N]; N]>;
+
     /// The same number times ±2^k, rounded if it must be.
     fn times(self, factor: f64) -> Self;
 
@@ -64,7 +67,7 @@ pub trait LanesWork<N> {
 }
 
 macro_rules! entry {
-    ($entry:ident, $vectors:ident, $load:ident, $load_part:ident, $transpose:ident) => {
+    ($entry:ident, $vectors:ident, $load:ident, $load_part:ident, $transpose:ident, $singles:expr) => {
         impl Cost for $entry {
             type Entry = Self;
             type Real = Self;
@@ -106,6 +109,11 @@ macro_rules! entry {
                 lanes.$transpose(rows)
             }
             #[inline(always)]
+            fn as_singles<const N: usize>(costs: &[[Self; N]; N]) -> Option<&[[f32; N]; N]> {
+                let singles: fn(&[[Self; N]; N]) -> Option<&[[f32; N]; N]> = $singles;
+                singles(costs)
+            }
+            #[inline(always)]
             fn times(self, factor: f64) -> Self {
                 (f64::from(self) * factor) as $entry
             }
@@ -134,8 +142,17 @@ macro_rules! entry {
     };
 }
 
-entry!(f32, singles, load_f32, load_part_f32, transpose_f32);
-entry!(f64, doubles, load_f64, load_part_f64, transpose_f64);
+entry!(
+    f32,
+    singles,
+    load_f32,
+    load_part_f32,
+    transpose_f32,
+    |costs| Some(costs)
+);
+entry!(f64, doubles, load_f64, load_part_f64, transpose_f64, |_| {
+    None
+});
 
 macro_rules! half_cost {
     ($cost:ident) => {

@@ -2,7 +2,8 @@
 //!
 //! A vector has 8 lanes of f64 or 16 of f32 at every level, and every level performs the same IEEE operations on them, so the
 //! answer does not depend on the level. [`Lanes`] is all that passes over a row ask; [`LaneWise`] is what problems side by
-//! side, one in each lane, ask beyond that.
+//! side, one in each lane, ask beyond that. [`SideBySide`] is the same in f32, with as many lanes as suit the level: problems side by
+//! side know nothing of each other.
 
 use crate::number::arithmetic::Arithmetic;
 
@@ -141,6 +142,26 @@ pub trait LaneWise: Lanes<DOUBLES, Number = f64> {
     }
 }
 
+/// Operations for `W` problems side by side in f32, one in each lane.
+pub trait SideBySide<const W: usize>: Lanes<W, Number = f32> {
+    /// The vector, but 0 in lanes whose sign bit is set.
+    fn not_negative(self, vector: Self::Vector) -> Self::Vector;
+    /// `there` in lanes where `a + handicap` is less than `b`, all three read as whole numbers, as which the bits of numbers that
+    /// are not negative sort alike; `elsewhere` in the others.
+    fn where_nearer(
+        self,
+        a: Self::Vector,
+        handicap: Self::Vector,
+        b: Self::Vector,
+        there: Self::Vector,
+        elsewhere: Self::Vector,
+    ) -> Self::Vector;
+    /// `there` in lanes whose bits are set, `elsewhere` in the others.
+    fn where_set(self, bits: u64, there: Self::Vector, elsewhere: Self::Vector) -> Self::Vector;
+    /// Transposes eight numbers of each lane: lane l of vector c is number c of row l.
+    fn transpose(self, rows: [&[f32; DOUBLES]; W]) -> [Self::Vector; DOUBLES];
+}
+
 /// The vectors of a level, of both precisions.
 pub trait Vectors: Copy {
     /// Vectors of f64.
@@ -156,6 +177,9 @@ pub trait Vectors: Copy {
     /// Does `work` in a function of its own, compiled for this level. Work that is called from several places is so compiled
     /// once, and not inlined into each.
     fn run_apart<T: Work>(self, work: T) -> T::Output;
+
+    /// Does work on problems side by side, as many as suit the level.
+    fn run_side_by_side<T: SideBySideWork>(self, work: T) -> T::Output;
 }
 
 /// Work that can be done at any level. Implementors mark `run` and all it calls `#[inline(always)]`: only
@@ -165,4 +189,12 @@ pub trait Work {
     type Output;
     /// Does the work.
     fn run<V: Vectors>(self, vectors: V) -> Self::Output;
+}
+
+/// Work on problems side by side in f32. It does not show how many of them stand in a vector. Implementors as of [`Work`].
+pub trait SideBySideWork {
+    /// The result of the work.
+    type Output;
+    /// Does the work.
+    fn run<L: SideBySide<W>, const W: usize>(self, lanes: L) -> Self::Output;
 }

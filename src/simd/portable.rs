@@ -2,7 +2,7 @@
 //! tested against.
 
 use crate::number::arithmetic::Arithmetic;
-use crate::simd::ops::{DOUBLES, LaneWise, Lanes, Vectors, Work};
+use crate::simd::ops::{DOUBLES, LaneWise, Lanes, SideBySide, SideBySideWork, Vectors, Work};
 
 /// Plain arrays, of any arithmetic and width.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,10 @@ impl Vectors for PortableVectors {
     #[inline(never)]
     fn run_apart<T: Work>(self, work: T) -> T::Output {
         work.run(self)
+    }
+    #[inline(always)]
+    fn run_side_by_side<T: SideBySideWork>(self, work: T) -> T::Output {
+        work.run::<_, DOUBLES>(self.singles())
     }
 }
 
@@ -212,5 +216,41 @@ impl LaneWise for Portable<f64> {
     #[inline(always)]
     fn transpose_to_f64(self, vectors: [[f64; DOUBLES]; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
         std::array::from_fn(|lane| std::array::from_fn(|col| vectors[col][lane]))
+    }
+}
+
+impl<const W: usize> SideBySide<W> for Portable<f32> {
+    #[inline(always)]
+    fn not_negative(self, vector: [f32; W]) -> [f32; W] {
+        vector.map(|number| f32::from_bits((number.to_bits() as i32).max(0) as u32))
+    }
+    #[inline(always)]
+    fn where_nearer(
+        self,
+        a: [f32; W],
+        handicap: [f32; W],
+        b: [f32; W],
+        there: [f32; W],
+        elsewhere: [f32; W],
+    ) -> [f32; W] {
+        std::array::from_fn(|lane| {
+            let a = a[lane].to_bits().wrapping_add(handicap[lane].to_bits());
+            if (a as i32) < b[lane].to_bits() as i32 {
+                there[lane]
+            } else {
+                elsewhere[lane]
+            }
+        })
+    }
+    #[inline(always)]
+    fn where_set(self, bits: u64, there: [f32; W], elsewhere: [f32; W]) -> [f32; W] {
+        std::array::from_fn(|lane| match bits >> lane & 1 {
+            0 => elsewhere[lane],
+            _ => there[lane],
+        })
+    }
+    #[inline(always)]
+    fn transpose(self, rows: [&[f32; DOUBLES]; W]) -> [[f32; W]; DOUBLES] {
+        std::array::from_fn(|col| rows.map(|row| row[col]))
     }
 }

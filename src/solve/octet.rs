@@ -92,7 +92,7 @@ impl<'a, E: Entry, const COLS: usize> LaneInstance<'a, E, COLS> {
     }
 
     #[inline(always)]
-    fn is_balanced(&self) -> bool {
+    pub(crate) fn is_balanced(&self) -> bool {
         self.rows == self.cols && self.rows > 0 && self.half_limit.is_infinite()
     }
 }
@@ -191,6 +191,39 @@ impl<const COLS: usize> Octet<COLS> {
     #[inline(always)]
     pub fn total_costs(&self) -> &[f64; DOUBLES] {
         &self.total_costs.0
+    }
+}
+
+impl<const COLS: usize> Octet<COLS> {
+    /// Forgets all instances.
+    #[inline(always)]
+    pub(crate) fn clear(&mut self) {
+        self.real = [0; WIDEST / DOUBLES];
+        self.unmatched = self.real;
+        (self.balanced, self.infeasible) = (0, 0);
+    }
+
+    /// Takes an answer to a square of `cols` columns into a lane. v is −inf beyond them.
+    #[inline(always)]
+    pub(crate) fn adopt(
+        &mut self,
+        lane: usize,
+        cols: usize,
+        col_duals: &[f64; COLS],
+        row_of_col: &[i8; COLS],
+    ) {
+        self.balanced |= 1 << lane;
+        self.row_ceiling.0[lane] = f64::INFINITY;
+        self.row_of_col[lane] = *row_of_col;
+        for col in 0..COLS {
+            self.col_duals[col].0[lane] = col_duals[col];
+        }
+        for (word, real) in self.real.iter_mut().enumerate() {
+            let cols = cols.saturating_sub(word * DOUBLES).min(DOUBLES);
+            // 0 if there are none.
+            let each = repeated(1).checked_shr(((DOUBLES - cols) * DOUBLES) as u32);
+            *real |= each.unwrap_or(0) << lane;
+        }
     }
 }
 

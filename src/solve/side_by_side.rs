@@ -3,6 +3,8 @@
 //! Up to [`WIDEST`] columns a sweep over one row is over before the processor knows what to do next. Here a sweep serves
 //! eight instances, each of which goes on by itself: what is a branch in [`crate::solve::augment`] is a choice between lanes.
 //!
+//! Squares of f32 costs and more than eight columns are led by f32 ([`crate::solve::lead`]); what is said here of f64 is for all others.
+//!
 //! **Algorithm.** This is [`crate::solve::augment`] written for lanes, with its invariants (1) and (2) and its ceilings. It differs in:
 //!
 //! * **Start.** Squares without a limit begin with column reduction, but without reduction transfer. Elsewhere no row
@@ -32,7 +34,6 @@
     reason = "a lane or a column is an index into several arrays at once"
 )]
 
-use crate::number::environment::Exactness;
 use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, LaneWise, Vectors, Work};
@@ -47,29 +48,12 @@ pub const OCTETS: usize = 8;
 /// Instances of a group.
 pub const GROUP: usize = OCTETS * DOUBLES;
 
-/// Solves a group and finishes its answers. Was nothing rounded that decides them?
-///
-/// What is watched is done behind a call that is never inlined, so that no arithmetic can move past the flag being read.
-#[inline(always)]
-pub fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
-    vectors: V,
-    instances: &[OctetInstances<E, COLS>],
-    octets: &mut [Octet<COLS>],
-) -> bool {
-    let exactness = Exactness::watch();
-    vectors.run_apart(SolveGroup {
-        instances,
-        octets: &mut *octets,
-    });
-    let exact = exactness.held(octets);
-    vectors.run_apart(FinishGroup { instances, octets });
-    exact
-}
-
 /// Solves a group, all but what [`FinishGroup`] does.
-struct SolveGroup<'a, 'b, E, const COLS: usize> {
-    instances: &'a [OctetInstances<'b, E, COLS>],
-    octets: &'a mut [Octet<COLS>],
+pub struct SolveGroup<'a, 'b, E, const COLS: usize> {
+    /// The group.
+    pub instances: &'a [OctetInstances<'b, E, COLS>],
+    /// The answers.
+    pub octets: &'a mut [Octet<COLS>],
 }
 
 impl<E: Entry, const COLS: usize> Work for SolveGroup<'_, '_, E, COLS> {
@@ -93,9 +77,11 @@ impl<E: Entry, const COLS: usize> Work for SolveGroup<'_, '_, E, COLS> {
 }
 
 /// Duals, partners and totals of a group that is solved.
-struct FinishGroup<'a, 'b, E, const COLS: usize> {
-    instances: &'a [OctetInstances<'b, E, COLS>],
-    octets: &'a mut [Octet<COLS>],
+pub struct FinishGroup<'a, 'b, E, const COLS: usize> {
+    /// The group.
+    pub instances: &'a [OctetInstances<'b, E, COLS>],
+    /// The answers.
+    pub octets: &'a mut [Octet<COLS>],
 }
 
 impl<E: Entry, const COLS: usize> Work for FinishGroup<'_, '_, E, COLS> {

@@ -1,0 +1,327 @@
+//! Duals in f64 for what f32 came to in narrow squares ([`crate::solve::lead`]).
+//!
+//! As [`crate::prove::repair`], for the eight of an octet together: v is raised along pairs that are nearly tight until each row's own
+//! pair is its cheapest, which proves the matching. How many pairs there are cannot be guessed, so branches on that are few.
+//!
+//! **Why no other pair matters.** A pair (i, j) is passed over if c_ij − v_j ≥ u_i + δ in f32, where u_i = c_im − v_m is that of
+//! the row's own pair. Each of these three operations rounds by 2^−24 of its result, so with δ = 2^−17·(max|u| + max|v|) the pair's
+//! reduced cost is δ·15/16 above its row's at least. It stays above as long as no v is raised by more than δ/2, which is asked in the end.
+
+use crate::number::arithmetic::Arithmetic;
+use crate::simd::ops::{DOUBLES, Lanes, Vectors};
+use crate::solve::lead::Led;
+use crate::solve::octet::UNMATCHED;
+
+/// Pairs that are nearly as cheap as the own pair of their row.
+#[derive(Clone, Copy, Debug)]
+pub struct NearPairs<const COLS: usize> {
+    /// For each column, the columns of near pairs of the row that is matched with it.
+    cols: [u32; COLS],
+    /// δ.
+    slack: f32,
+}
+
+impl<const COLS: usize> NearPairs<COLS> {
+    /// None yet.
+    pub const NONE: Self = NearPairs {
+        cols: [0; COLS],
+        slack: 0.0,
+    };
+
+    /// Those of an answer.
+    #[inline(always)]
+    pub fn of<V: Vectors>(vectors: V, costs: &[[f32; COLS]; COLS], led: &Led<COLS>) -> Self {
+        let mut row_duals = [0.0; COLS];
+        let (mut largest_row_dual, mut largest_col_dual) = (0.0_f32, 0.0_f32);
+        for col in 0..COLS {
+            let row = led.row_of_col[col];
+            // All columns that are there are matched.
+            if row == UNMATCHED {
+                break;
+            }
+            let dual = led.col_duals[col];
+            row_duals[col] = costs[row as usize % COLS][col] - dual;
+            largest_row_dual = larger(largest_row_dual, row_duals[col].abs());
+            largest_col_dual = larger(largest_col_dual, dual.abs());
+        }
+        const DELTA: f32 = 1.0 / (1u32 << 17) as f32;
+        let slack = DELTA * (largest_row_dual + largest_col_dual);
+        let mut cols = [0; COLS];
+        for col in 0..COLS {
+            let row = led.row_of_col[col];
+            if row == UNMATCHED {
+                break;
+            }
+            let row = &costs[row as usize % COLS];
+            let bound = row_duals[col] + slack;
+            let near = if COLS == DOUBLES {
+                below(vectors.doubles(), row, &led.col_duals, bound)
+            } else {
+                below(vectors.singles(), row, &led.col_duals, bound)
+            };
+            cols[col] = near & !(1 << col);
+        }
+        NearPairs { cols, slack }
+    }
+}
+
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if a < b { b } else { a }
+}
+
+/// Bit j is set where c_j − v_j is below a bound.
+#[inline(always)]
+fn below<L: Lanes<W>, const W: usize, const COLS: usize>(
+    lanes: L,
+    costs: &[f32; COLS],
+    duals: &[f32; COLS],
+    bound: f32,
+) -> u32 {
+    let bound = lanes.splat(L::Number::round_from(f64::from(bound)));
+    let chunks = costs.as_chunks().0.iter().zip(duals.as_chunks().0);
+    let mut bits = 0;
+    for (chunk, (costs, duals)) in chunks.enumerate() {
+        let reduced = lanes.subtract(lanes.load_f32(costs), lanes.load_f32(duals));
+        bits |= (lanes.below(reduced, bound) as u32) << (chunk * W);
+    }
+    bits
+}
+
+/// A near pair (i, j).
+#[derive(Clone, Copy, Debug, Default)]
+struct NearPair {
+    /// Place of v_j.
+    place: u16,
+    /// Place of v_m, where m is the column matched with row i.
+    matched: u16,
+    /// c_im − c_ij.
+    cheaper: f64,
+}
+
+/// Raises the duals of an octet.
+#[derive(Clone, Debug)]
+pub struct Settle<const COLS: usize> {
+    /// v, where lane and column make the place.
+    duals: [[f64; COLS]; DOUBLES],
+    /// Lanes whose duals prove the answer.
+    settled: u8,
+    /// The first `count` of them.
+    pairs: [[[NearPair; COLS]; COLS]; DOUBLES],
+    count: usize,
+}
+
+impl<const COLS: usize> Settle<COLS> {
+    /// Nothing yet.
+    pub const NOTHING: Self = Settle {
+        duals: [[0.0; COLS]; DOUBLES],
+        settled: 0,
+        pairs: [[[NearPair {
+            place: 0,
+            matched: 0,
+            cheaper: 0.0,
+        }; COLS]; COLS]; DOUBLES],
+        count: 0,
+    };
+
+    /// Lanes whose duals prove the answer.
+    #[inline(always)]
+    pub fn settled(&self) -> u8 {
+        self.settled
+    }
+
+    /// v.
+    #[inline(always)]
+    pub fn col_duals(&self, lane: usize) -> &[f64; COLS] {
+        &self.duals[lane]
+    }
+
+    /// Begins with no instance.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        (self.settled, self.count) = (0, 0);
+    }
+
+    /// Adds an answer. Without `near` it is known to be proven.
+    #[inline(always)]
+    pub fn add(
+        &mut self,
+        lane: usize,
+        costs: &[[f32; COLS]; COLS],
+        led: &Led<COLS>,
+        near: Option<&NearPairs<COLS>>,
+    ) {
+        self.duals[lane] = led.col_duals.map(f64::from);
+        self.settled |= 1 << lane;
+        let Some(near) = near else { return };
+        let pairs = self.pairs.as_flattened_mut().as_flattened_mut();
+        for col in 0..COLS {
+            let mut bits = near.cols[col];
+            let row = &costs[led.row_of_col[col] as usize % COLS];
+            let own = f64::from(row[col]);
+            // Two are written, there or not: a third is rare.
+            loop {
+                for _ in 0..2 {
+                    let other = bits.trailing_zeros() as usize % COLS;
+                    pairs[self.count] = NearPair {
+                        place: (lane * COLS + other) as u16,
+                        matched: (lane * COLS + col) as u16,
+                        cheaper: own - f64::from(row[other]),
+                    };
+                    self.count += usize::from(bits != 0);
+                    bits &= bits.wrapping_sub(1);
+                }
+                if bits == 0 {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Raises v until every own pair is the cheapest of its row. Where that does not come to an end, the matching need not be
+    /// optimal, and is not settled.
+    #[inline(always)]
+    pub fn raise(&mut self, led: &[Led<COLS>], near: &[NearPairs<COLS>]) {
+        let pairs = &self.pairs.as_flattened().as_flattened()[..self.count];
+        let duals = &mut self.duals;
+        let mut raised = true;
+        for _ in 0..COLS {
+            raised = false;
+            for pair in pairs {
+                raised |= pair.raise(duals);
+            }
+            if !raised {
+                break;
+            }
+        }
+        if raised {
+            for pair in pairs {
+                let unsettled = u8::from(pair.raise(duals)) << (usize::from(pair.matched) / COLS);
+                self.settled &= !unsettled;
+            }
+        }
+        for (lane, (led, near)) in led.iter().zip(near).enumerate().take(DOUBLES) {
+            if self.settled >> lane & 1 == 0 {
+                continue;
+            }
+            let most = 0.5 * f64::from(near.slack);
+            let mut is_fine = true;
+            for (&dual, &before) in self.duals[lane].iter().zip(&led.col_duals) {
+                let before = f64::from(before);
+                is_fine &= (dual == before) | (dual - before <= most);
+            }
+            self.settled &= !(u8::from(!is_fine) << lane);
+        }
+    }
+}
+
+impl NearPair {
+    /// Raises v_m if this pair would be cheaper.
+    #[inline(always)]
+    fn raise<const COLS: usize>(&self, duals: &mut [[f64; COLS]; DOUBLES]) -> bool {
+        let duals = duals.as_flattened_mut();
+        let offer = duals[usize::from(self.place) % (DOUBLES * COLS)] + self.cheaper;
+        let dual = &mut duals[usize::from(self.matched) % (DOUBLES * COLS)];
+        let raises = offer > *dual;
+        *dual = if raises { offer } else { *dual };
+        raises
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::ops::Work;
+    use crate::simd::portable::PortableVectors;
+    use crate::solve::lead::LeadGroup;
+    use crate::solve::octet::LaneInstance;
+    use hungarian_random::Random;
+
+    const N: usize = 16;
+
+    struct Lead<'a>(&'a [[[f32; N]; N]; DOUBLES], &'a mut [Led<N>]);
+
+    impl Work for Lead<'_> {
+        type Output = ();
+
+        fn run<V: Vectors>(self, vectors: V) {
+            let instances = self.0.each_ref().map(|costs| LaneInstance {
+                costs,
+                rows: N,
+                cols: N,
+                half_limit: f64::INFINITY,
+            });
+            let led = vectors.run_side_by_side(LeadGroup {
+                instances: &[instances],
+                led: self.1,
+            });
+            assert_eq!(led, 0xff);
+        }
+    }
+
+    /// Eight problems, and what f32 comes to.
+    fn solved() -> ([[[f32; N]; N]; DOUBLES], [Led<N>; DOUBLES]) {
+        let mut random = Random::new(7);
+        let mut cost = |_| std::array::from_fn(|_| random.uniform() as f32);
+        let costs = std::array::from_fn(|_| std::array::from_fn(&mut cost));
+        let mut led = [Led::NOTHING; DOUBLES];
+        PortableVectors.run(Lead(&costs, &mut led));
+        (costs, led)
+    }
+
+    fn settle(costs: &[[[f32; N]; N]; DOUBLES], led: &[Led<N>; DOUBLES]) -> Settle<N> {
+        let mut settle = Settle::NOTHING;
+        let near: [_; DOUBLES] =
+            std::array::from_fn(|lane| NearPairs::of(PortableVectors, &costs[lane], &led[lane]));
+        settle.clear();
+        for lane in 0..DOUBLES {
+            settle.add(lane, &costs[lane], &led[lane], Some(&near[lane]));
+        }
+        settle.raise(led, &near);
+        settle
+    }
+
+    #[test]
+    fn own_pairs_become_the_cheapest() {
+        let (costs, led) = solved();
+        let settle = settle(&costs, &led);
+        assert_eq!(settle.settled(), u8::MAX);
+        let mut raised = 0;
+        for lane in 0..DOUBLES {
+            let duals = settle.col_duals(lane);
+            for col in 0..N {
+                let row = costs[lane][led[lane].row_of_col[col] as usize];
+                let reduced = |col: usize| f64::from(row[col]) - duals[col];
+                assert!((0..N).all(|other| reduced(other) >= reduced(col)));
+                raised += u32::from(duals[col] != f64::from(led[lane].col_duals[col]));
+            }
+        }
+        assert!(raised > 0);
+    }
+
+    #[test]
+    fn what_is_not_optimal_is_not_settled() {
+        let (costs, optimal) = solved();
+        for lane in 0..DOUBLES {
+            let mut led = optimal;
+            led[lane].row_of_col.swap(3, 5);
+            assert_eq!(settle(&costs, &led).settled(), !(1 << lane));
+            // Duals that are further off than f32 rounds.
+            let mut led = optimal;
+            led[lane].col_duals[4] += 0.5;
+            assert_eq!(settle(&costs, &led).settled(), !(1 << lane));
+        }
+    }
+
+    #[test]
+    fn a_circle_of_near_pairs_that_are_cheaper_is_not_settled() {
+        let (mut costs, led) = solved();
+        // Rows of columns 3 and 5 would rather have each other's by a little.
+        let [three, five] = [3, 5].map(|col| led[2].row_of_col[col] as usize);
+        for (row, own, other) in [(three, 3, 5), (five, 5, 3)] {
+            let dual = |col: usize| led[2].col_duals[col];
+            costs[2][row][other] = costs[2][row][own] - dual(own) + dual(other) - 1e-6;
+        }
+        assert_eq!(settle(&costs, &led).settled(), !(1 << 2));
+    }
+}
