@@ -16,7 +16,7 @@ import on_record
 
 RECORD = pathlib.Path(__file__).parent / "record.txt"
 # Shape, and as many problems as make one call's fixed cost small.
-SHAPES = [("8x8", 512), ("16x16", 256), ("100x100", 16), ("20x300", 64), ("300x300", 4)]
+SHAPES = [("8x8", 512), ("16x16", 256), ("32x32", 128), ("100x100", 16), ("20x300", 64), ("300x300", 4)]
 # Shape, kind of costs, problems. The last ones are full of ties, where columns are many.
 CASES = [(shape, kind, n) for shape, n in SHAPES for kind in ["uniform", "euclidean"]]
 CASES += [("4200x4200", "equal", 1), ("500x1500", "few_rows", 1)]
