@@ -159,3 +159,26 @@ fn kinds_beside_each_other() {
         }
     }
 }
+
+/// Problems whose f32 sums are exact, are rounded, and are rounded among ties, one beside the other.
+#[test]
+fn alone_as_in_company() {
+    let mut random = Random::new(13);
+    for n in [8, 12, 16, 27, 32] {
+        let batch: Vec<_> = (0..70)
+            .map(|index| {
+                let cost = |_| match index % 3 {
+                    0 => random.below(10) as f32,
+                    1 => random.uniform() as f32,
+                    _ => random.below(5) as f32 * 0.1,
+                };
+                Owned::new(n, n, (0..n * n).map(cost).collect())
+            })
+            .collect();
+        let (together, _) = solve_batch_at(Level::best(), &batch);
+        for (problem, answer) in batch.iter().zip(&together) {
+            let (alone, _) = solve_batch_at(Level::best(), std::slice::from_ref(problem));
+            assert_eq!(format!("{:?}", alone[0]), format!("{answer:?}"), "{n}");
+        }
+    }
+}
