@@ -1,7 +1,7 @@
 //! Groups of instances that take turns, solved and proven one by one.
 //!
-//! From some dozens of columns on, f32 leads: it solves the instance with half the work for a sweep. Its duals are repaired
-//! in f64 ([`crate::prove::repair`]), which proves its matching, if it is optimal: along the few pairs that are nearly tight, or,
+//! From some dozens of columns on, f32 leads: it solves the instance with half the work for a sweep. If it rounded nothing, as
+//! with whole numbers, its answer is exact, and f64 takes it over. Otherwise its duals are repaired in f64 ([`crate::prove::repair`]), which proves its matching, if it is optimal: along the few pairs that are nearly tight, or,
 //! where ties make them many, by passes over all pairs. If it is not, f64 goes on from there. Nothing rests
 //! on what f32 rounds away. Then [`crate::prove::ladder`] says whether the answer may stand.
 
@@ -37,6 +37,8 @@ struct Member {
     single: Solver<f32>,
     /// f64 starts from what f32 came to.
     is_led: bool,
+    /// f32 has rounded nothing.
+    is_single_exact: bool,
     /// No row's own pair misses being its cheapest by a rounding error, see [`Raised::ProvenToRounding`].
     is_proof_exact: bool,
     repair: Repair,
@@ -108,18 +110,7 @@ impl GroupSolver {
     ) -> Result<[Option<Verdict<'_, &Solver<f64>>>; GROUP], TryReserveError> {
         let mut is_feasible = instances.each_ref().map(Option::is_some);
         if instances.iter().flatten().any(starts_in_single) {
-            let count = vectors_of_all::<_, SINGLES>(instances);
-            let (members, feasible) = (&mut self.members, &mut is_feasible);
-            run_by_vectors!(
-                vectors,
-                count,
-                [7 => 7, 5..=8 => 8],
-                StartInSingle {
-                    members,
-                    instances,
-                    feasible
-                }
-            );
+            self.lead(vectors, instances, &mut is_feasible);
         }
         let exactness = Exactness::watch();
         let count = vectors_of_all::<_, DOUBLES>(instances);
@@ -146,6 +137,64 @@ impl GroupSolver {
             }
         }
         Ok(verdicts)
+    }
+
+    /// Has f32 solve the instances that are to start there, and prepares what f64 needs of that.
+    #[inline(always)]
+    fn lead<V: Vectors, E: Entry>(
+        &mut self,
+        vectors: V,
+        instances: &[Option<Instance<E>>; GROUP],
+        feasible: &mut [bool; GROUP],
+    ) {
+        let are_exact = self.start_in_single(vectors, instances, feasible);
+        let is_alone = instances.iter().flatten().count() == 1;
+        for index in 0..GROUP {
+            if let Some(instance) = &instances[index]
+                && feasible[index]
+                && starts_in_single(instance)
+            {
+                let mut is_exact = self.members[index].may_be_exact(instance);
+                if is_exact && !are_exact {
+                    // Another may have been what was rounded.
+                    let mut alone = [const { None }; GROUP];
+                    alone[index] = Some(*instance);
+                    is_exact =
+                        !is_alone && self.start_in_single(vectors, &alone, &mut feasible.clone());
+                }
+                self.members[index].is_single_exact = is_exact;
+            }
+        }
+        let members = &mut self.members;
+        vectors.run_apart(Adopt {
+            members,
+            instances,
+            feasible,
+        });
+    }
+
+    /// Has f32 solve the instances that are to start there. Was nothing rounded in any of them?
+    #[inline(never)]
+    fn start_in_single<V: Vectors, E: Entry>(
+        &mut self,
+        vectors: V,
+        instances: &[Option<Instance<E>>; GROUP],
+        feasible: &mut [bool; GROUP],
+    ) -> bool {
+        let exactness = Exactness::watch();
+        let count = vectors_of_all::<_, SINGLES>(instances);
+        let members = &mut self.members;
+        run_by_vectors!(
+            vectors,
+            count,
+            [7 => 7, 5..=8 => 8],
+            StartInSingle {
+                members,
+                instances,
+                feasible
+            }
+        );
+        exactness.held(&mut self.members)
     }
 }
 
@@ -193,16 +242,33 @@ impl<E: Entry, const N: usize> Work for StartInSingle<'_, '_, E, N> {
         }
         let solvers = members.each_mut().map(|member| &mut member.single);
         take_turns::<_, _, _, SINGLES, N>(lanes, solvers, instances, feasible);
-        for index in 0..GROUP {
-            let member = &mut members[index];
+    }
+}
+
+/// Has f64 take over the duals of f32, and lists the pairs by which they are to be repaired, if they are.
+struct Adopt<'a, 'b, E> {
+    members: &'a mut [Member; GROUP],
+    instances: &'a [Option<Instance<'b, E>>; GROUP],
+    feasible: &'a [bool; GROUP],
+}
+
+impl<E: Entry> Work for Adopt<'_, '_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) {
+        let lanes = vectors.singles();
+        for (index, member) in self.members.iter_mut().enumerate() {
             member.is_led = false;
-            if let Some(instance) = &instances[index]
-                && feasible[index]
+            if let Some(instance) = &self.instances[index]
+                && self.feasible[index]
                 && starts_in_single(instance)
             {
                 let largest_dual = member.adopt_duals(lanes, instance);
-                let repair = &mut member.repair;
-                repair.list::<_, _, N>(lanes, instance, &member.single, largest_dual);
+                if !member.is_single_exact {
+                    let repair = &mut member.repair;
+                    repair.list::<_, _, N>(lanes, instance, &member.single, largest_dual);
+                }
             }
         }
     }
@@ -248,7 +314,7 @@ impl<E: Entry, const N: usize> Work for SolveInDouble<'_, '_, E, N> {
 }
 
 impl Member {
-    /// Has f64 take over the duals of f32, in multiples of a power of two that keeps arithmetic exact. Returns how large the duals are.
+    /// Has f64 take over the duals of f32, in multiples of a power of two that keeps arithmetic exact, or as they are if they are exact. Returns how large the duals are.
     ///
     /// Duals as large as n/2·max|c| are left alone: from there sums might grow beyond what keeps arithmetic exact, which
     /// from zero they do not (see [`crate::solve::augment`], "size of the numbers").
@@ -263,9 +329,25 @@ impl Member {
         self.is_led = largest <= 0.5 * rows as f64 * instance.largest;
         // Costs that promise exact arithmetic are multiples of this.
         let sums = 2.0 * (rows + cols) as f64 * instance.largest;
-        let grid = power_of_two_from(sums * (0.5 * f64::EPSILON));
+        let grid = if self.is_single_exact {
+            0.0
+        } else {
+            power_of_two_from(sums * (0.5 * f64::EPSILON))
+        };
         self.double.adopt_duals(&self.single, cols, grid);
         largest
+    }
+
+    /// Could it be that f32 has rounded nothing in this instance? At least it must not have rounded the rows' duals, which it has
+    /// computed from their matched pairs. (Under valgrind the inexact flag stays down whatever is rounded.)
+    #[inline(always)]
+    fn may_be_exact<E: Entry>(&self, instance: &Instance<E>) -> bool {
+        let matched = self.single.col_of_row().iter().enumerate();
+        let mut duals = matched.zip(self.single.row_duals());
+        duals.all(|((row, &col), &dual)| {
+            let col_dual = self.single.col_duals().get(col as usize);
+            instance.cost(row, col as usize) - f64::from(col_dual) == f64::from(dual)
+        })
     }
 
     /// Has the solver in f64 begin, from what f32 came to where that leads.
@@ -282,6 +364,10 @@ impl Member {
                 .begin::<_, _, DOUBLES, N>(lanes, instance, Margin::none());
         }
         let (single, double) = (&self.single, &mut self.double);
+        if self.is_single_exact {
+            double.begin_with_matching(instance, single);
+            return Ok(());
+        }
         let mut raised = self.repair.raise(instance, single, double.col_duals_mut());
         if let Raised::TooManyPairs = raised {
             self.adopt_duals(Portable::default(), instance);
@@ -368,6 +454,7 @@ mod tests {
     use crate::problem::prepare::Scratch;
     use crate::prove::ladder::Evidence;
     use crate::simd::portable::PortableVectors;
+    use hungarian_random::Random;
 
     /// Does f64 start from what f32 came to in a square of which only the diagonal and `chain` pairs above it are allowed?
     /// These pairs drive v down by 2 a column; f32's largest |v| is returned, too.
@@ -412,6 +499,59 @@ mod tests {
                 assert_eq!(is_led, largest <= 0.5 * n as f64, "{n}, {chain}: {largest}");
             }
             assert!(is_led_by_single(n, 0).0 && !is_led_by_single(n, n - 1).0);
+        }
+    }
+
+    /// Solves problems as one group. Returns which of them f32 is found to have rounded nothing in, and all duals, bit for bit.
+    fn solve(costs: &[&[f32]], rows: usize, cols: usize) -> Vec<(bool, Vec<u64>)> {
+        let mut scratch = [const { None }; GROUP];
+        let mut instances = [const { None }; GROUP];
+        for ((cost, scratch), instance) in costs.iter().zip(&mut scratch).zip(&mut instances) {
+            let problem = Problem {
+                cost,
+                rows,
+                cols,
+                row_mask: Mask::Uniform(true),
+                col_mask: Mask::Uniform(true),
+                options: Options::default(),
+            };
+            let scratch = scratch.insert(Scratch::default());
+            scratch.try_reserve(rows, cols).unwrap();
+            *instance = problem.prepare(PortableVectors, scratch).ok();
+        }
+        let mut solver = GroupSolver::default();
+        solver.try_reserve(GROUP, rows, cols).unwrap();
+        solver.solve(PortableVectors, &instances).unwrap();
+        let members = solver.members.iter().take(costs.len());
+        let answers = members.map(|member| {
+            let col_duals = (0..cols).map(|col| member.double.col_duals().get(col));
+            let duals = member.double.row_duals().iter().copied().chain(col_duals);
+            (member.is_single_exact, duals.map(f64::to_bits).collect())
+        });
+        answers.collect()
+    }
+
+    #[test]
+    fn what_f32_has_not_rounded_is_exact_whatever_the_neighbours() {
+        let mut random = Random::new(1);
+        for (rows, cols) in [(100, 100), (150, 150), (70, 200), (100, 300)] {
+            let mut draw = |cost: fn(f64) -> f64| -> Vec<f32> {
+                let costs = (0..rows * cols).map(|_| cost(random.uniform()) as f32);
+                costs.collect()
+            };
+            let whole = draw(|uniform| (uniform * 10.0).floor());
+            let offset = draw(|uniform| 1e6 + uniform);
+            let real = draw(|uniform| uniform);
+            let alone = [&whole, &offset, &real].map(|cost| solve(&[cost], rows, cols).remove(0));
+            assert_eq!(
+                alone.each_ref().map(|(is_exact, _)| *is_exact),
+                [true, true, false],
+                "{rows}x{cols}"
+            );
+            let together = solve(&[&real, &whole, &offset], rows, cols);
+            assert_eq!(together[0], alone[2], "{rows}x{cols}");
+            assert_eq!(together[1..], alone[..2], "{rows}x{cols}");
+            assert_eq!(solve(&[&whole, &offset], rows, cols), alone[..2]);
         }
     }
 }

@@ -26,8 +26,10 @@ impl<R: Arithmetic> Margin<R> {
     /// whole numbers; so is one that is no larger than two margins.
     #[inline(always)]
     pub fn below(self, gap: R) -> R {
-        let is_coarse = (gap + self.rounding) - self.rounding == gap;
-        let is_whole = is_coarse | (gap < self.amount + self.amount);
+        let is_small = gap < self.amount + self.amount;
+        // What is small is not rounded, which would be taken for rounding of what is solved.
+        let large = select_unpredictable(is_small, R::ZERO, gap);
+        let is_whole = (large + self.rounding) - self.rounding == large;
         select_unpredictable(is_whole, gap, gap - self.amount)
     }
 }

@@ -10,7 +10,7 @@ use crate::sweep::reduced_costs::least_reduced_cost;
 
 impl<R: Arithmetic> Solver<R> {
     /// Takes over v from a solver in f32, to start from with [`Solver::begin_from`], in multiples of `grid`, a
-    /// power of two: costs that are multiples of it keep arithmetic exact then.
+    /// power of two: costs that are multiples of it keep arithmetic exact then. With a grid of 0, as they are.
     #[inline(always)]
     pub fn adopt_duals(&mut self, single: &Solver<f32>, cols: usize, grid: f64) {
         // Adding and subtracting this rounds to multiples of the grid. Far above it an f32 is one already.
