@@ -43,7 +43,8 @@
 //! 2(rows + columns)·C ≤ 2^53·q, f64 therefore computes everything that decides the answer without rounding, and the
 //! answer is exactly optimal.
 //!
-//! **Cost.** Time O(rows² · columns); a sweep is one pass over a row. A search leaves out rows that are equal to one that it has
+//! **Cost.** Time O(rows² · columns); a sweep is one pass over a row. Among ties, row reduction goes no further than to an unmatched
+//! column at the least that any can be at ([`two_tied_columns`]). A search leaves out rows that are equal to one that it has
 //! swept ([`crate::solve::equal_rows`]), and goes from one column to the next of several as near. Workspace O(rows + columns),
 //! and where lower bounds are kept ([`crate::sweep::bounds`]) a number for each 64 costs in f32, for each 32 in f64, and up to one
 //! vector for each row. In such instances a sweep of a search reads only the part of a row that can matter to it.
@@ -65,7 +66,7 @@ use crate::sweep::bounds::Bounds;
 use crate::sweep::nearest::Nearest;
 use crate::sweep::paths::Paths;
 use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad};
-use crate::sweep::reduced_costs::{TwoNearest, two_nearest_columns};
+use crate::sweep::reduced_costs::{TwoNearest, two_nearest_columns, two_tied_columns};
 use crate::sweep::row::ANY;
 
 /// Marks a row or a column without a partner, as in the op's outputs.
@@ -130,6 +131,8 @@ pub struct Solver<R> {
     pub(super) phase: Phase,
     /// What the last sweep found.
     pub(super) found: TwoNearest<R>,
+    /// The last sweep of reduction has found two columns at the least that any column can be at. So it may well be with the next.
+    pub(super) is_tied: bool,
     pub(super) quad_least: PerQuad<R>,
     pub(super) bounds: Bounds<R>,
     pub(super) search: Search<R>,
@@ -207,6 +210,7 @@ impl<R: Arithmetic> Default for Solver<R> {
                 },
                 second: R::ZERO,
             },
+            is_tied: false,
             quad_least: PerQuad::default(),
             bounds: Bounds::default(),
             search: Search {
@@ -300,6 +304,7 @@ impl<R: Arithmetic> Solver<R> {
         self.queue.clear();
         self.claimed.clear();
         self.pending.clear();
+        self.is_tied = false;
         self.shift = R::ZERO;
         self.sweeps = Sweeps::default();
         self.equal_rows.forget();
@@ -333,6 +338,15 @@ impl<R: Arithmetic> Solver<R> {
         if let Phase::Reduction { queue_index } = self.phase {
             self.sweeps.reduction += 1;
             let row = self.queue[queue_index];
+            if N == ANY && self.is_tied {
+                let floor = self.least_possible(row);
+                let (duals, unmatched) = (&self.col_duals, self.unmatched_cols.as_slice());
+                let costs = instance.row(row);
+                if let Some(found) = two_tied_columns(lanes, costs, duals, floor, unmatched) {
+                    self.found = found;
+                    return;
+                }
+            }
             self.found = two_nearest_columns::<L, E, W, N>(
                 lanes,
                 instance.row(row),
@@ -340,8 +354,9 @@ impl<R: Arithmetic> Solver<R> {
                 &mut self.quad_least,
                 &self.unmatched_cols,
             );
-            // Where many columns are as near as the nearest, searches are short, and leave nothing out.
             let has_gap = self.found.second > self.found.first.value;
+            self.is_tied = N == ANY && !has_gap && self.found.second == self.least_possible(row);
+            // Where many columns are as near as the nearest, searches are short, and leave nothing out.
             if N == ANY && self.bounds.are_kept() && has_gap {
                 let cols = instance.cols();
                 self.bounds.take::<W>(row, cols, &self.quad_least);
@@ -432,6 +447,12 @@ impl<R: Arithmetic> Solver<R> {
         let at_ceiling = |col: usize| self.col_duals.get(col) == R::ZERO;
         self.row_least.get(row) == self.row_duals.get(row)
             && at_ceiling(self.col_of_row[row] as usize)
+    }
+
+    /// What no reduced cost of `row` is below: v never rises, and in a balanced instance it begins at the least cost of each column.
+    #[inline(always)]
+    fn least_possible(&self, row: usize) -> R {
+        self.row_least.get(row).copied().unwrap_or(R::ZERO)
     }
 
     /// Are all other pairs of `row` dearer than its own by `slack` or more, for all that augmenting row reduction knows?

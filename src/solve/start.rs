@@ -113,6 +113,7 @@ impl<R: Arithmetic> Solver<R> {
                     two_least::<L, E, W, N>(lanes, costs, duals)
                 };
                 self.others_least[row] = second;
+                self.is_tied = second == R::ZERO;
                 *gap = second - least;
             }
             for (&gap, &row) in gaps.iter().zip(rows) {

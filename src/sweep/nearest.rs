@@ -62,20 +62,11 @@ pub(super) fn nearest<L: Lanes<W>, const W: usize>(
         }
     }
     let quad = quad.min(quads - 1);
-    let mut found = Nearest {
-        value: least,
-        col: 0,
-        is_unmatched: false,
-        others,
-    };
     let holding = holders.of_quad(lanes, quad, value);
-    found.choose(
-        holding,
-        bits_of_quad(unmatched, quad, width),
-        quad * width,
-        width,
-    );
-    found
+    Nearest {
+        others,
+        ..Nearest::of_quad(least, holding, unmatched, quad, width)
+    }
 }
 
 /// The first of `quads` that holds a value, or their end if none does.
@@ -104,6 +95,21 @@ impl<R: Arithmetic> Nearest<R> {
             is_unmatched: false,
             others: 0,
         }
+    }
+
+    /// The column to choose among those of a quad that hold `value`, one bit for each, when nothing is known of other quads.
+    #[inline(always)]
+    pub(super) fn of_quad(
+        value: R,
+        holding: u64,
+        unmatched: &[u64],
+        quad: usize,
+        width: usize,
+    ) -> Self {
+        let mut found = Nearest::matched(value, 0);
+        let unmatched = bits_of_quad(unmatched, quad, width);
+        found.choose(holding, unmatched, quad * width, width);
+        found
     }
 
     /// Of the columns that hold the least value in a quad, chooses one.

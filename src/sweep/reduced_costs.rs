@@ -5,7 +5,7 @@ use std::hint::select_unpredictable;
 use crate::number::arithmetic::Arithmetic;
 use crate::simd::cost::Entry;
 use crate::simd::ops::Lanes;
-use crate::sweep::nearest::{Holders, Nearest, nearest, nearest_of};
+use crate::sweep::nearest::{Holders, Nearest, bits_of_quad, nearest, nearest_of};
 use crate::sweep::per_column::{PerColumn, PerQuad, QUAD, quads};
 use crate::sweep::quad::{least_of_quad, load, quad_of, subtract};
 use crate::sweep::row::{Row, costs_of_vectors, for_each_quad, load_costs};
@@ -44,6 +44,56 @@ pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const N: usize
         second,
         first: nearest(lanes, least, quads, quad_least, unmatched, &holders),
     }
+}
+
+/// As [`two_nearest_columns`], for rows full of ties, in which nothing is below `floor`. Looks for the first unmatched column at `floor`
+/// where there are unmatched ones, and goes no further once it knows of a second column there. `None` if no two are.
+#[inline(always)]
+pub fn two_tied_columns<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    row: Row<E>,
+    col_duals: &PerColumn<L::Number>,
+    floor: L::Number,
+    unmatched: &[u64],
+) -> Option<TwoNearest<L::Number>> {
+    let value = lanes.splat(floor);
+    let width = QUAD * W;
+    let quads = quads::<W>(row.cols);
+    let holders = InReducedCosts { row, col_duals };
+    let mut first = None;
+    let mut are_two = false;
+    for quad in 0..quads {
+        let open = bits_of_quad(unmatched, quad, width);
+        if open == 0 {
+            continue;
+        }
+        let holding = holders.of_quad(lanes, quad, value);
+        if holding & open != 0 {
+            are_two |= holding & (holding - 1) != 0;
+            first = Some(Nearest::of_quad(floor, holding, unmatched, quad, width));
+            break;
+        }
+        are_two |= holding != 0;
+    }
+    // If it is matched columns only, they are counted again.
+    are_two &= first.is_some();
+    for quad in 0..quads {
+        if first.is_some() && are_two {
+            break;
+        }
+        let own = first.map_or(0, |first| {
+            u64::from(first.col / width == quad) << (first.col % width)
+        });
+        let holding = holders.of_quad(lanes, quad, value) & !own;
+        if holding != 0 {
+            are_two |= first.is_some() || holding & (holding - 1) != 0;
+            first.get_or_insert(Nearest::of_quad(floor, holding, unmatched, quad, width));
+        }
+    }
+    first.filter(|_| are_two).map(|first| TwoNearest {
+        first,
+        second: floor,
+    })
 }
 
 /// Least and second least c_j − v_j; and the least of each quad.
