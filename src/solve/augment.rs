@@ -91,6 +91,9 @@ fn most_tries(rows: usize) -> usize {
     rows + rows / 4
 }
 
+/// Among ties, as many rows as row reduction is ahead of itself in asking for costs.
+const ROWS_AHEAD: usize = 4;
+
 /// Equal rows are looked for after so many sweeps of searches for each row,
 const SWEEPS_PER_ROW: u64 = 4;
 /// in instances of so many columns or more, where sweeps are long.
@@ -344,6 +347,10 @@ impl<R: Arithmetic> Solver<R> {
                 let costs = instance.row(row);
                 if let Some(found) = two_tied_columns(lanes, costs, duals, floor, unmatched) {
                     self.found = found;
+                    if let Some(&row) = self.queue.get(queue_index + ROWS_AHEAD) {
+                        // Of that row, too, no more will be read.
+                        instance.row(row).prefetch(lanes, found.first.col);
+                    }
                     return;
                 }
             }

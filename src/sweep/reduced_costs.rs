@@ -310,3 +310,75 @@ pub fn prefer_unmatched<L: Lanes<W>, E: Entry, const W: usize>(
     let holders = InReducedCosts { row, col_duals };
     nearest.look_further(lanes, quad_least, unmatched, &holders);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::ops::{DOUBLES, SINGLES};
+    use crate::simd::portable::Portable;
+    use crate::sweep::per_column::BLOCK;
+    use crate::sweep::row::ANY;
+    use hungarian_random::Random;
+
+    fn check<R: Arithmetic + Entry + std::fmt::Debug, const W: usize>(random: &mut Random)
+    where
+        Portable<R>: Lanes<W, Number = R>,
+    {
+        let lanes = Portable::<R>::default();
+        let mut tied = 0;
+        for _ in 0..3000 {
+            let cols = 1 + random.index(300);
+            let (levels, open) = (1.0 + random.index(40) as f64, random.uniform());
+            let costs: Vec<R> = (0..cols)
+                .map(|_| R::round_from((random.uniform() * levels).floor()))
+                .collect();
+            let row = Row::of_matrix(&costs, cols, (1, cols), 0);
+            let mut col_duals = PerColumn::default();
+            col_duals.reset_padded(cols, R::ZERO);
+            let mut unmatched = vec![u64::MAX; cols.div_ceil(BLOCK)];
+            for col in 0..cols {
+                if random.uniform() > open {
+                    unmatched[col / BLOCK] &= !(1 << (col % BLOCK));
+                    let dual = -(random.uniform() * 2.0).floor();
+                    col_duals.set(col, R::round_from(dual));
+                }
+            }
+            let mut quad_least = PerQuad::default();
+            quad_least.resize(cols);
+            let mut whole = two_nearest_columns::<_, _, W, ANY>(
+                lanes,
+                row,
+                &col_duals,
+                &mut quad_least,
+                &unmatched,
+            );
+            let first = &mut whole.first;
+            prefer_unmatched(lanes, first, row, &col_duals, &quad_least, &unmatched);
+            let early = two_tied_columns(lanes, row, &col_duals, R::ZERO, &unmatched);
+            let is_tied = whole.second == R::ZERO;
+            assert_eq!(early.is_some(), is_tied);
+            if let Some(early) = early {
+                tied += 1;
+                let of = |two: &TwoNearest<R>| {
+                    let Nearest {
+                        value,
+                        col,
+                        is_unmatched,
+                        ..
+                    } = two.first;
+                    (value, col, is_unmatched, two.second)
+                };
+                assert_eq!(of(&early), of(&whole));
+                assert_eq!(early.first.others, 0);
+            }
+        }
+        assert!(tied > 300 && tied < 2900, "{tied}");
+    }
+
+    #[test]
+    fn among_ties_less_of_a_row_says_the_same() {
+        let mut random = Random::new(2);
+        check::<f32, SINGLES>(&mut random);
+        check::<f64, DOUBLES>(&mut random);
+    }
+}

@@ -33,6 +33,14 @@ impl<'a, E> Row<'a, E> {
         self.costs.len() / (QUAD * W)
     }
 
+    /// Tells the processor that costs of a quad from column `col` on will be read soon, and as many behind them.
+    #[inline(always)]
+    pub fn prefetch<L: Lanes<W>, const W: usize>(&self, lanes: L, col: usize) {
+        let at = self.costs.as_ptr().wrapping_add(col);
+        prefetch_quad(lanes, at);
+        prefetch_quad(lanes, at.wrapping_add(QUAD * W));
+    }
+
     /// The row's own costs.
     pub fn costs(&self) -> &'a [E] {
         &self.costs[..self.cols]
