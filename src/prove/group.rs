@@ -165,12 +165,18 @@ impl GroupSolver {
                 self.members[index].is_single_exact = is_exact;
             }
         }
+        let count = vectors_of_all::<_, SINGLES>(instances);
         let members = &mut self.members;
-        vectors.run_apart(Adopt {
-            members,
-            instances,
-            feasible,
-        });
+        run_by_vectors!(
+            vectors,
+            count,
+            [7 => 7, 5..=8 => 8],
+            Adopt {
+                members,
+                instances,
+                feasible
+            }
+        );
     }
 
     /// Has f32 solve the instances that are to start there. Was nothing rounded in any of them?
@@ -245,14 +251,14 @@ impl<E: Entry, const N: usize> Work for StartInSingle<'_, '_, E, N> {
     }
 }
 
-/// Has f64 take over the duals of f32, and lists the pairs by which they are to be repaired, if they are.
-struct Adopt<'a, 'b, E> {
+/// Has f64 take over the duals of f32, and lists the pairs by which they are to be repaired, if they must be.
+struct Adopt<'a, 'b, E, const N: usize> {
     members: &'a mut [Member; GROUP],
     instances: &'a [Option<Instance<'b, E>>; GROUP],
     feasible: &'a [bool; GROUP],
 }
 
-impl<E: Entry> Work for Adopt<'_, '_, E> {
+impl<E: Entry, const N: usize> Work for Adopt<'_, '_, E, N> {
     type Output = ();
 
     #[inline(always)]

@@ -332,7 +332,7 @@ mod tests {
             let costs: Vec<R> = (0..cols)
                 .map(|_| R::round_from((random.uniform() * levels).floor()))
                 .collect();
-            let row = Row::of_matrix(&costs, cols, (1, cols), 0);
+            let row = Row::of_matrix(&costs, cols, cols, 0);
             let mut col_duals = PerColumn::default();
             col_duals.reset_padded(cols, R::ZERO);
             let mut unmatched = vec![u64::MAX; cols.div_ceil(BLOCK)];
