@@ -5,11 +5,13 @@ the environment, which pip hides from a build unless it is told ``--no-build-iso
 """
 
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 from typing import Any
 
+import setuptools
 from setuptools import build_meta
 from setuptools.build_meta import (  # noqa: F401 - pip asks this module for them
     build_sdist,
@@ -25,6 +27,14 @@ import build_op
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "python_shim" / "hungarian_loss"
 BUILDS = PACKAGE / "_builds"
+
+# pip takes care of it, unless it is told --no-build-isolation.
+(EXPECTED,) = re.findall(r'"setuptools>=(\d+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+if int(setuptools.__version__.split(".")[0]) < int(EXPECTED):
+    sys.exit(
+        f"error: got setuptools {setuptools.__version__} to build with, expected {EXPECTED} or later: "
+        f"run `pip install 'setuptools>={EXPECTED}'`, then this again"
+    )
 
 
 def build_wheel(

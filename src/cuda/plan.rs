@@ -701,7 +701,7 @@ mod tests {
         assert_eq!(threads(100, 300), with("search_by_block_float", 320, 256));
         assert_eq!(threads(101, 300), with("search_by_block_float", 160, 256));
         assert_eq!(threads(1, 600), with("search_by_block_float", 320, 256));
-        let filling = Plan::new(&device, CostType::Float, &batch(1000, 300, 150)).expect("a plan");
+        let filling = Plan::new(&device, CostType::Float, &batch(200, 300, 150)).expect("a plan");
         assert_eq!(filling.launches[0].threads, 320);
         assert!(filling.launches[0].shared_bytes > 114 << 10);
     }
