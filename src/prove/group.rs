@@ -1,9 +1,10 @@
 //! Groups of instances that take turns, solved and proven one by one.
 //!
 //! From some dozens of columns on, f32 leads: it solves the instance with half the work for a sweep. If it rounded nothing, as
-//! with whole numbers, its answer is exact, and f64 takes it over. Otherwise its duals are repaired in f64 ([`crate::prove::repair`]), which proves its matching, if it is optimal: along the few pairs that are nearly tight, or,
-//! where ties make them many, by passes over all pairs. If it is not, f64 goes on from there. Nothing rests
-//! on what f32 rounds away. Then [`crate::prove::ladder`] says whether the answer may stand.
+//! with whole numbers, its answer is exact, and f64 takes it over. Otherwise its duals are repaired in f64
+//! ([`crate::prove::repair`]), which proves its matching, if it is optimal: along the few pairs that are nearly tight, or, where
+//! ties make them many, by passes over all pairs. If it is not, f64 goes on from there. Nothing rests on what f32 rounds away.
+//! Then [`crate::prove::ladder`] says whether the answer may stand.
 
 use std::collections::TryReserveError;
 
@@ -320,7 +321,8 @@ impl<E: Entry, const N: usize> Work for SolveInDouble<'_, '_, E, N> {
 }
 
 impl Member {
-    /// Has f64 take over the duals of f32, in multiples of a power of two that keeps arithmetic exact, or as they are if they are exact. Returns how large the duals are.
+    /// Has f64 take over the duals of f32, in multiples of a power of two that keeps arithmetic exact, or as they are if they are
+    /// exact. Returns how large the duals are.
     ///
     /// Duals as large as n/2·max|c| are left alone: from there sums might grow beyond what keeps arithmetic exact, which
     /// from zero they do not (see [`crate::solve::augment`], "size of the numbers").
