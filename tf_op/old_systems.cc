@@ -32,6 +32,9 @@
 
 extern "C" {
 
+// It is the linker that names them so.
+// NOLINTBEGIN(bugprone-reserved-identifier)
+
 // Moved from libdl and libpthread into libc by glibc 2.34.
 HUNGARIAN_FIRST(void*, dlopen, (const char*, int));
 HUNGARIAN_FIRST(int, dlclose, (void*));
@@ -118,5 +121,7 @@ void __wrap__ZNSt7__cxx1119basic_istringstreamIcSt11char_traitsIcESaIcEEC1Ev(
     void* at) {
   new (at) std::istringstream(std::ios_base::in);
 }
+
+// NOLINTEND(bugprone-reserved-identifier)
 
 }  // extern "C"

@@ -27,7 +27,7 @@ use crate::solve::octet::{LaneInstance, OctetInstances, UNMATCHED};
 pub struct Led<const COLS: usize> {
     /// v, −inf beyond the instance's columns.
     pub col_duals: [f32; COLS],
-    /// Row matched with each column, or [`UNMATCHED`].
+    /// Row matched with each column, or −1.
     pub row_of_col: [i8; COLS],
     /// One bit for each row that is still to be searched from.
     pending: u32,
