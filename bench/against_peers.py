@@ -167,13 +167,19 @@ def peers(folder: pathlib.Path | None) -> dict[str, Matcher | None]:
     }
 
 
+def our_op() -> Callable[[tf.Tensor], object]:
+    """The raw op, all outputs."""
+    solve = tf.load_op_library(hungarian_loss.op_library_path()).hungarian_assignment
+    exists, no_limit = tf.constant(True), tf.constant(math.inf)
+    return lambda costs: solve(costs, exists, exists, no_limit)
+
+
 def measure(cost: np.ndarray, matchers: dict[str, Matcher | None], rounds: int) -> dict[str, Ratio]:
     """Ratios to the op's own time per problem, and the op's own spread as "same"."""
-    op = tf.load_op_library(hungarian_loss.op_library_path()).hungarian_assignment
-    costs, exists, no_limit = tf.constant(cost), tf.constant(True), tf.constant(math.inf)
+    op, costs = our_op(), tf.constant(cost)
 
     def ours() -> object:
-        return op(costs, exists, exists, no_limit)
+        return op(costs)
 
     ours()
     # How many problems of the batch each is timed on.

@@ -5,7 +5,6 @@ numbers from 0 to 9. A matcher that has taken longer than --longest seconds for 
 """
 
 import argparse
-import math
 import pathlib
 import statistics
 import sys
@@ -13,10 +12,8 @@ import sys
 import matplotlib
 import numpy as np
 import tensorflow as tf
-from against_peers import EXACT, Matcher, euclidean, integers, peers, uniform
+from against_peers import EXACT, Matcher, euclidean, integers, our_op, peers, uniform
 from timing import seconds
-
-import hungarian_loss
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -30,13 +27,6 @@ MOST_PROBLEMS = 4096
 # Of a batch that is solved once before it is timed.
 WARM_UP_TO = 1 << 22
 ROUNDS = 5
-
-
-def op() -> Matcher:
-    """Ours, all outputs."""
-    solve = tf.load_op_library(hungarian_loss.op_library_path()).hungarian_assignment
-    exists, no_limit = tf.constant(True), tf.constant(math.inf)
-    return lambda cost: solve(cost, exists, exists, no_limit)
 
 
 def measure(
@@ -83,7 +73,7 @@ def main() -> None:
         sys.path.append(str(options.peers))
     tf.config.threading.set_intra_op_parallelism_threads(1)
     others = {name: matcher for name, matcher in peers(None).items() if matcher is not None and name in EXACT}
-    matchers = {OURS: op(), **others}
+    matchers = {OURS: our_op(), **others}
     random = np.random.default_rng(0)
     slow: set[tuple[str, str]] = set()
     table = {kind.__name__: {name: {} for name in matchers} for kind in KINDS}
