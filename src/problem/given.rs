@@ -80,6 +80,21 @@ pub enum Invalid {
     },
 }
 
+#[cfg(test)]
+impl<'a, T> Problem<'a, T> {
+    /// The least total; every row and column exists, and there is no limit.
+    pub(crate) fn plain(cost: &'a [T], rows: usize, cols: usize) -> Self {
+        Problem {
+            cost,
+            rows,
+            cols,
+            row_mask: Mask::Uniform(true),
+            col_mask: Mask::Uniform(true),
+            options: Options::default(),
+        }
+    }
+}
+
 impl<T: Cost> Problem<'_, T> {
     /// The user's cost of a pair.
     #[inline(always)]

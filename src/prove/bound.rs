@@ -141,23 +141,12 @@ impl<E: Entry, const COLS: usize> Work for AreNearEnough<'_, '_, E, COLS> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::given::{Mask, Options, Problem};
+    use crate::problem::given::Problem;
     use crate::problem::prepare::Scratch;
     use crate::simd::portable::{Portable, PortableVectors};
     use crate::solve::octet::LaneInstance;
     use crate::solve::side_by_side::{FinishGroup, SolveGroup};
     use hungarian_random::Random;
-
-    fn problem(cost: &[f64], n: usize) -> Problem<'_, f64> {
-        Problem {
-            cost,
-            rows: n,
-            cols: n,
-            row_mask: Mask::Uniform(true),
-            col_mask: Mask::Uniform(true),
-            options: Options::default(),
-        }
-    }
 
     fn uniform(n: usize) -> Vec<f64> {
         let mut random = Random::new(n as u64);
@@ -174,7 +163,7 @@ mod tests {
         let cost = uniform(n);
         let mut scratch = Scratch::default();
         scratch.try_reserve(n, n).unwrap();
-        let instance = problem(&cost, n).prepare(PortableVectors, &mut scratch);
+        let instance = Problem::plain(&cost, n, n).prepare(PortableVectors, &mut scratch);
         let instance = instance.ok().unwrap();
         let mut solver = Solver::<f64>::default();
         solver.try_reserve(n, n).unwrap();
@@ -208,7 +197,7 @@ mod tests {
         let cost = uniform(N);
         let mut scratch = Scratch::default();
         scratch.try_reserve(N, N).unwrap();
-        let instance = problem(&cost, N).prepare(PortableVectors, &mut scratch);
+        let instance = Problem::plain(&cost, N, N).prepare(PortableVectors, &mut scratch);
         let instances = [LaneInstance::<_, N>::of(&instance.ok().unwrap()); DOUBLES];
         let mut octets = [Octet::EMPTY];
         PortableVectors.run(SolveGroup {

@@ -69,6 +69,14 @@ const COLUMNS_PER_ROW: usize = 8;
 
 /// Does work in a function of its own for rows of at most so many vectors, which fit the registers, or of any number.
 macro_rules! run_by_vectors {
+    ($vectors:expr, singles of $instances:expr, $work:ident $fields:tt) => {
+        run_by_vectors!(
+            $vectors,
+            vectors_of_all::<_, SINGLES>($instances),
+            [7 => 7, 5..=8 => 8],
+            $work $fields
+        )
+    };
     ($vectors:expr, $count:expr, [$($counts:pat => $most:literal),*], $work:ident $fields:tt) => {
         match $count {
             $($counts => run_by_vectors!(@run $vectors, $most, $work $fields),)*
@@ -166,12 +174,10 @@ impl GroupSolver {
                 self.members[index].is_single_exact = is_exact;
             }
         }
-        let count = vectors_of_all::<_, SINGLES>(instances);
         let members = &mut self.members;
         run_by_vectors!(
             vectors,
-            count,
-            [7 => 7, 5..=8 => 8],
+            singles of instances,
             Adopt {
                 members,
                 instances,
@@ -189,12 +195,10 @@ impl GroupSolver {
         feasible: &mut [bool; GROUP],
     ) -> bool {
         let exactness = Exactness::watch();
-        let count = vectors_of_all::<_, SINGLES>(instances);
         let members = &mut self.members;
         run_by_vectors!(
             vectors,
-            count,
-            [7 => 7, 5..=8 => 8],
+            singles of instances,
             StartInSingle {
                 members,
                 instances,
@@ -458,7 +462,7 @@ impl Member {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::given::{Mask, Options, Problem};
+    use crate::problem::given::Problem;
     use crate::problem::prepare::Scratch;
     use crate::prove::ladder::Evidence;
     use crate::simd::portable::PortableVectors;
@@ -474,14 +478,7 @@ mod tests {
                 cost[row * n + row + 1] = -1.0;
             }
         }
-        let problem = Problem {
-            cost: &cost,
-            rows: n,
-            cols: n,
-            row_mask: Mask::Uniform(true),
-            col_mask: Mask::Uniform(true),
-            options: Options::default(),
-        };
+        let problem = Problem::plain(&cost, n, n);
         let mut scratch = Scratch::default();
         scratch.try_reserve(n, n).unwrap();
         let instance = problem.prepare(PortableVectors, &mut scratch).ok();
@@ -515,14 +512,7 @@ mod tests {
         let mut scratch = [const { None }; GROUP];
         let mut instances = [const { None }; GROUP];
         for ((cost, scratch), instance) in costs.iter().zip(&mut scratch).zip(&mut instances) {
-            let problem = Problem {
-                cost,
-                rows,
-                cols,
-                row_mask: Mask::Uniform(true),
-                col_mask: Mask::Uniform(true),
-                options: Options::default(),
-            };
+            let problem = Problem::plain(cost, rows, cols);
             let scratch = scratch.insert(Scratch::default());
             scratch.try_reserve(rows, cols).unwrap();
             *instance = problem.prepare(PortableVectors, scratch).ok();

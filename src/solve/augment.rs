@@ -532,7 +532,7 @@ fn refill<V: Copy>(list: &mut Vec<V>, length: usize, value: V) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::given::{Mask, Options, Problem};
+    use crate::problem::given::{Options, Problem};
     use crate::problem::prepare::Scratch;
     use crate::simd::ops::{DOUBLES, SINGLES};
     use crate::simd::portable::{Portable, PortableVectors};
@@ -540,14 +540,7 @@ mod tests {
 
     /// Rows whose own pair the solver knows to be cheaper than all others by what f32 may be wrong about, which need no proof.
     fn known_cheapest(cost: &[f32], rows: usize, cols: usize, margin: Margin<f32>) -> usize {
-        let problem = Problem {
-            cost,
-            rows,
-            cols,
-            row_mask: Mask::Uniform(true),
-            col_mask: Mask::Uniform(true),
-            options: Options::default(),
-        };
+        let problem = Problem::plain(cost, rows, cols);
         let mut scratch = Scratch::default();
         scratch.try_reserve(rows, cols).unwrap();
         let instance = problem.prepare(PortableVectors, &mut scratch).ok().unwrap();
@@ -615,15 +608,11 @@ mod tests {
                 let cost: Vec<f32> = (0..rows * cols).map(|at| draw(at) as f32).collect();
                 for cost_limit in [f64::INFINITY, 0.4] {
                     let problem = Problem {
-                        cost: &cost,
-                        rows,
-                        cols,
-                        row_mask: Mask::Uniform(true),
-                        col_mask: Mask::Uniform(true),
                         options: Options {
                             cost_limit,
                             maximize: false,
                         },
+                        ..Problem::plain(&cost, rows, cols)
                     };
                     let mut scratch = Scratch::default();
                     scratch.try_reserve(rows, cols).unwrap();
