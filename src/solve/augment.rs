@@ -387,9 +387,9 @@ impl<R: Arithmetic> Solver<R> {
             self.found.first = if reached.len() == 1 {
                 paths.start_near(lanes, costs, duals, bounds, quad_least, unmatched)
             } else {
-                let lengths = (offset, *exit);
+                let (lengths, index) = ((offset, *exit), reached.len() - 1);
                 paths.relax_near(
-                    lanes, costs, lengths, col, duals, bounds, quad_least, unmatched,
+                    lanes, costs, lengths, index, col, duals, bounds, quad_least, unmatched,
                 )
             };
             return;

@@ -25,6 +25,10 @@ impl<R: Arithmetic> Solver<R> {
             self.phase = Phase::Done;
             return;
         };
+        if pending_index == 0 && self.bounds.are_kept() {
+            let paths = &mut self.search.paths;
+            paths.begin_near(instance.cols(), &self.unmatched_cols);
+        }
         if self.sweeps.augmentation > self.sweeps_before_equal_rows {
             self.begin_search_among_equal_rows(instance);
         }
@@ -101,10 +105,13 @@ impl<R: Arithmetic> Solver<R> {
     fn augment_path<E: Entry>(&mut self, instance: &Instance<E>, sink: Sink, length: R) {
         // Flips the path, from its end back to its start. `reached_index` is that of a row that loses its column, or the end of
         // the list.
-        let Search { reached, .. } = &self.search;
+        let Search { reached, paths, .. } = &mut self.search;
         let (mut end, mut reached_index) = match sink {
             Sink::Column(col) => {
                 self.unmatched_cols[col / BLOCK] &= !(1 << (col % BLOCK));
+                if self.bounds.are_kept() {
+                    paths.take_column(col);
+                }
                 (Some((col, length)), reached.len())
             }
             Sink::Row(reached_index) => {
@@ -113,14 +120,12 @@ impl<R: Arithmetic> Solver<R> {
             }
         };
         while let Some((col, distance)) = end {
-            let col_dual = self.col_duals.get(col);
-            reached_index =
-                predecessor(instance, &reached[..reached_index], col, col_dual, distance);
-            let row = reached[reached_index].row;
-            self.col_of_row[row] = col as i32;
-            self.row_of_col[col] = row as i32;
-            self.others_least[row] = R::NEG_INFINITY;
-            end = reached[reached_index].way_in(reached_index);
+            reached_index = self.predecessor(instance, reached_index, col, distance);
+            let reached = self.search.reached[reached_index];
+            self.col_of_row[reached.row] = col as i32;
+            self.row_of_col[col] = reached.row as i32;
+            self.others_least[reached.row] = R::NEG_INFINITY;
+            end = reached.way_in(reached_index);
         }
 
         // Restores (1): v of a column settled at distance d falls by length − d.
@@ -134,6 +139,30 @@ impl<R: Arithmetic> Solver<R> {
         for reached_index in 0..self.search.reached.len() {
             self.refresh_row_dual(instance, self.search.reached[reached_index].row);
         }
+    }
+
+    /// The index of the reached row, among the first `count`, from which the shortest path reaches `col`: the first that offered its
+    /// distance. Where whole rows are swept it was not written down, for that would have cost more than to compute the offers to the
+    /// few columns of the path again.
+    #[inline(always)]
+    fn predecessor<E: Entry>(
+        &self,
+        instance: &Instance<E>,
+        count: usize,
+        col: usize,
+        distance: R,
+    ) -> usize {
+        let Search { reached, paths, .. } = &self.search;
+        if self.bounds.are_kept() {
+            return paths.offered_by(col);
+        }
+        let col_dual = self.col_duals.get(col);
+        let offers = |reached: &Reached<R>| {
+            let reduced = R::round_from(instance.cost(reached.row, col)) - col_dual;
+            reduced - reached.offset == distance
+        };
+        let first = reached[..count].iter().position(offers);
+        first.expect("a column's distance was offered by a row reached before it")
     }
 
     /// Searches have been long: looks for equal rows, if that has not been done, and begins anew with what is known of them.
@@ -210,23 +239,4 @@ impl<R: Copy> Reached<R> {
     fn way_in(&self, reached_index: usize) -> Option<(usize, R)> {
         (reached_index > 0).then_some((self.col, self.length))
     }
-}
-
-/// The index of the reached row from which the shortest path reaches `col`: the first that offered its distance. It was not
-/// written down, for that would have cost more than to compute the offers to the few columns of the path again.
-#[inline(always)]
-fn predecessor<R: Arithmetic, E: Entry>(
-    instance: &Instance<E>,
-    reached: &[Reached<R>],
-    col: usize,
-    col_dual: R,
-    distance: R,
-) -> usize {
-    reached
-        .iter()
-        .position(|reached| {
-            let reduced = R::round_from(instance.cost(reached.row, col)) - col_dual;
-            reduced - reached.offset == distance
-        })
-        .expect("a column's distance was offered by a row reached before it")
 }

@@ -45,7 +45,6 @@ pub fn take_turns<
     instances: &[Option<Instance<E>>; GROUP],
     feasible: &mut [bool; GROUP],
 ) {
-    // Those not yet done, and how many they are.
     let mut open = [const { None }; GROUP];
     let mut count = 0;
     for ((solver, instance), is_feasible) in solvers.into_iter().zip(instances).zip(feasible) {
@@ -61,23 +60,22 @@ pub fn take_turns<
             count += 1;
         }
     }
+    // Places stay as they are, so that loops are of the same length until the last one is done: a processor can guess that.
+    let open = &mut open[..count];
     while count > 0 {
-        for turn in open[..count].iter_mut().flatten() {
+        for turn in open.iter_mut().flatten() {
             turn.solver.sweep::<L, E, W, N>(lanes, turn.instance);
         }
         // Behind all sweeps: what is stored here, none of them has to wait for.
-        let mut place = 0;
-        while place < count {
-            if let Some(turn) = &mut open[place] {
+        for place in &mut *open {
+            if let Some(turn) = place {
                 let acted = turn.solver.act(lanes, turn.instance);
                 if acted.is_err() || turn.solver.is_done() {
                     *turn.is_feasible = acted.is_ok();
                     count -= 1;
-                    open.swap(place, count);
-                    continue;
+                    *place = None;
                 }
             }
-            place += 1;
         }
     }
 }

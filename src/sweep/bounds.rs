@@ -26,8 +26,8 @@ impl<R> Default for Bounds<R> {
     }
 }
 
-/// Columns from which bounds are kept: a shorter row has few quads that can be left out. (At 600 they cost a tenth more time.)
-const COLUMNS: usize = 800;
+/// Columns from which bounds are kept: a shorter row has few quads that can be left out. (At 640 they cost a twentieth more time.)
+const COLUMNS: usize = 720;
 /// But not where there are as many columns for each row: few rows want the same one, so there are hardly any searches.
 const COLUMNS_PER_ROW: usize = 2;
 

@@ -5,18 +5,41 @@
 //! out, so that ties are settled as in [`crate::sweep::paths`], and the distances of all columns that matter are the same.
 //!
 //! Each search begins with a pass over a whole row. From there on the least distance of each quad is kept as one number, and only
-//! those of the quads that are opened are found again. In an instance large enough for this, few are, so passes here do branch.
+//! those of the quads that are opened are found again. In an instance large enough for this, few are, so passes here do branch on
+//! which; but on nothing else, since it could not be guessed.
 
 use crate::number::arithmetic::Arithmetic;
 use crate::simd::cost::Entry;
 use crate::simd::ops::Lanes;
 use crate::sweep::nearest::{Holders, Nearest, bits_of_quad};
-use crate::sweep::paths::{InDistances, Paths, offer};
+use crate::sweep::paths::{InDistances, Paths};
 use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad, QUAD, quads};
-use crate::sweep::quad::{least_of_quad, load, store, subtract};
+use crate::sweep::quad::{larger, least_of_quad, load, store, subtract};
 use crate::sweep::row::{Row, for_each_quad, load_costs};
 
 impl<R: Arithmetic> Paths<R> {
+    /// Takes over which of `cols` columns are unmatched, before the first search.
+    pub fn begin_near(&mut self, cols: usize, unmatched: &[u64]) {
+        self.only_unmatched.reset(cols, R::INFINITY);
+        for col in 0..cols {
+            if unmatched[col / BLOCK] >> (col % BLOCK) & 1 != 0 {
+                self.only_unmatched.set(col, R::NEG_INFINITY);
+            }
+        }
+    }
+
+    /// A column is no longer unmatched.
+    #[inline(always)]
+    pub fn take_column(&mut self, col: usize) {
+        self.only_unmatched.set(col, R::INFINITY);
+    }
+
+    /// The place, among the rows reached, of the first that offered a column its distance.
+    #[inline(always)]
+    pub fn offered_by(&self, col: usize) -> usize {
+        self.offered_by.get(col).round_to_f64() as usize
+    }
+
     /// As [`Paths::start`], where bounds are kept; `bounds` are the row's.
     #[inline(always)]
     pub fn start_near<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
@@ -32,8 +55,10 @@ impl<R: Arithmetic> Paths<R> {
         let duals = col_duals.quads(quads);
         let mut open_duals = self.open_duals.quads_mut(quads);
         let mut distances = self.distance.quads_mut(quads);
+        let only_unmatched = self.only_unmatched.quads(quads);
         let bounds = &mut bounds[..quads];
-        let mut nearest_unmatched = R::INFINITY;
+        let mut nearest_unmatched = lanes.splat(R::INFINITY);
+        self.offered_by.reset(row.cols, R::ZERO);
         for_each_quad!(lanes, row, |quad, costs| {
             let duals = load(lanes, duals.at(quad));
             store(lanes, duals, open_duals.at(quad));
@@ -42,19 +67,18 @@ impl<R: Arithmetic> Paths<R> {
             let least = lanes.least(least_of_quad(lanes, reduced));
             bounds[quad] = least;
             quad_least.set(quad, least);
-            let unmatched = bits_of_quad(unmatched, quad, QUAD * W);
-            let numbers = distances.at(quad).as_flattened();
-            take_unmatched(numbers, least, unmatched, &mut nearest_unmatched);
+            let unmatched = larger(lanes, reduced, load(lanes, only_unmatched.at(quad)));
+            nearest_unmatched = lanes.smaller(nearest_unmatched, least_of_quad(lanes, unmatched));
         });
         for padding in quads..quads.next_multiple_of(W) {
             quad_least.set(padding, R::INFINITY);
         }
-        self.nearest_unmatched = nearest_unmatched;
+        self.nearest_unmatched = lanes.least(nearest_unmatched);
         self.nearest_of_quads(lanes, quads, quad_least, unmatched)
     }
 
-    /// As [`Paths::relax`], but what is beyond the nearest unmatched column, or beyond `most`, may be left out. `bounds` are the row's, and
-    /// `settled` is the column that the search has settled last.
+    /// As [`Paths::relax`], but what is beyond the nearest unmatched column, or beyond `most`, may be left out. `bounds` are the row's,
+    /// `reached_index` is its place among the rows reached, and `settled` is the column that the search has settled last.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "a pass over several arrays")]
     pub fn relax_near<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
@@ -62,6 +86,7 @@ impl<R: Arithmetic> Paths<R> {
         lanes: L,
         row: Row<E>,
         (offset, most): (R, R),
+        reached_index: usize,
         settled: usize,
         col_duals: &PerColumn<R>,
         bounds: &mut [R],
@@ -73,16 +98,14 @@ impl<R: Arithmetic> Paths<R> {
         let open_duals = self.open_duals.quads(quads);
         let mut distances = self.distance.quads_mut(quads);
         let offsets = lanes.splat(offset);
-        let mut nearest_unmatched = self.nearest_unmatched;
+        let only_unmatched = self.only_unmatched.quads(quads);
+        let mut offered_by = self.offered_by.quads_mut(quads);
+        let this_row = lanes.splat(R::round_from(reached_index as f64));
+        let mut nearest_unmatched = lanes.splat(self.nearest_unmatched);
+        let limit = lanes.smaller(lanes.splat(most), nearest_unmatched);
         // As many quads as a word has bits.
         for (word, bounds) in bounds.chunks_mut(BLOCK).enumerate() {
             let first = word * BLOCK;
-            let limit = if most < nearest_unmatched {
-                most
-            } else {
-                nearest_unmatched
-            };
-            let limit = lanes.splat(limit);
             let mut beyond = 0;
             for (place, bounds) in bounds.as_chunks::<W>().0.iter().enumerate() {
                 let least = lanes.subtract(lanes.load(bounds), offsets);
@@ -100,21 +123,25 @@ impl<R: Arithmetic> Paths<R> {
                 // With v of settled columns, too: they are out of this search only.
                 let reduced = subtract(lanes, costs, load(lanes, duals.at(quad)));
                 bounds[place] = lanes.least(least_of_quad(lanes, reduced));
-                let (duals, distances) = (open_duals.at(quad), distances.at(quad));
-                let shorter = [
-                    offer(lanes, costs[0], offsets, &duals[0], &mut distances[0]),
-                    offer(lanes, costs[1], offsets, &duals[1], &mut distances[1]),
-                    offer(lanes, costs[2], offsets, &duals[2], &mut distances[2]),
-                    offer(lanes, costs[3], offsets, &duals[3], &mut distances[3]),
-                ];
-                let least = lanes.least(least_of_quad(lanes, shorter));
-                quad_least.set(quad, least);
-                let unmatched = bits_of_quad(unmatched, quad, QUAD * W);
-                let numbers = distances.as_flattened();
-                take_unmatched(numbers, least, unmatched, &mut nearest_unmatched);
+                let (open_duals, distances) = (open_duals.at(quad), distances.at(quad));
+                let offered_by = offered_by.at(quad);
+                let mut shorter = load(lanes, distances);
+                for (place, shorter) in shorter.iter_mut().enumerate() {
+                    let reduced = lanes.subtract(costs[place], lanes.load(&open_duals[place]));
+                    let through_row = lanes.subtract(reduced, offsets);
+                    let by = lanes.load(&offered_by[place]);
+                    let by = lanes.where_less(through_row, *shorter, this_row, by);
+                    lanes.store(by, &mut offered_by[place]);
+                    *shorter = lanes.smaller(through_row, *shorter);
+                }
+                store(lanes, shorter, distances);
+                quad_least.set(quad, lanes.least(least_of_quad(lanes, shorter)));
+                let unmatched = larger(lanes, shorter, load(lanes, only_unmatched.at(quad)));
+                nearest_unmatched =
+                    lanes.smaller(nearest_unmatched, least_of_quad(lanes, unmatched));
             }
         }
-        self.nearest_unmatched = nearest_unmatched;
+        self.nearest_unmatched = lanes.least(nearest_unmatched);
         self.nearest_of_quads(lanes, quads, quad_least, unmatched)
     }
 
@@ -170,24 +197,5 @@ impl<R: Arithmetic> Paths<R> {
         }
         // There is no path to any column.
         nearest
-    }
-}
-
-/// Takes the distances of a quad's unmatched columns into the least of all. `least` is that of all its columns.
-#[inline(always)]
-fn take_unmatched<R: Arithmetic>(
-    distances: &[R],
-    least: R,
-    mut unmatched: u64,
-    nearest_unmatched: &mut R,
-) {
-    if least < *nearest_unmatched {
-        while unmatched != 0 {
-            let distance = distances[unmatched.trailing_zeros() as usize];
-            unmatched &= unmatched - 1;
-            if distance < *nearest_unmatched {
-                *nearest_unmatched = distance;
-            }
-        }
     }
 }

@@ -187,23 +187,28 @@ pub(super) fn nearest_of<L: Lanes<W>, const W: usize, const N: usize>(
     values: &[L::Vector; N],
     unmatched: &[u64],
 ) -> Nearest<L::Number> {
+    // So many words have a bit for each column.
+    const WORDS: usize = 2;
+    const { assert!(N * W <= WORDS * BLOCK) };
     let value = lanes.splat(least);
     let width = QUAD * W;
-    const NONE: usize = usize::MAX;
-    let unmatched = &unmatched[..(N * W).div_ceil(BLOCK)];
-    let (mut first, mut first_free) = (0, NONE);
-    for quad in (0..N.div_ceil(QUAD)).rev() {
+    let (mut holding, mut free) = ([0; WORDS], [0; WORDS]);
+    for quad in 0..N.div_ceil(QUAD) {
         let bits = lanes.equal_of_four(quad_of(lanes, values, quad), value);
-        let free = bits & bits_of_quad(unmatched, quad, width);
-        let col = quad * width + bits.trailing_zeros() as usize % width;
-        let free_col = quad * width + free.trailing_zeros() as usize % width;
-        first = select_unpredictable(bits != 0, col, first);
-        first_free = select_unpredictable(free != 0, free_col, first_free);
+        holding[quad * width / BLOCK] |= bits << (quad * width % BLOCK);
     }
-    let is_unmatched = first_free != NONE;
+    let unmatched = &unmatched[..(N * W).div_ceil(BLOCK)];
+    for (free, (holding, unmatched)) in free.iter_mut().zip(holding.iter().zip(unmatched)) {
+        *free = holding & unmatched;
+    }
+    let is_unmatched = free[0] | free[1] != 0;
+    let chosen = select_unpredictable(is_unmatched, free, holding);
+    let is_in_first = chosen[0] != 0;
+    let word = select_unpredictable(is_in_first, chosen[0], chosen[1]);
+    let first = select_unpredictable(is_in_first, 0, BLOCK);
     Nearest {
         value: least,
-        col: select_unpredictable(is_unmatched, first_free, first),
+        col: first + word.trailing_zeros() as usize % BLOCK,
         is_unmatched,
         others: 0,
     }

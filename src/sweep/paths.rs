@@ -17,7 +17,12 @@ pub struct Paths<R> {
     pub(super) distance: PerColumn<R>,
     /// v of each column not yet settled; −inf once it is settled, which keeps it out of further sweeps.
     pub(super) open_duals: PerColumn<R>,
-    /// The least distance of an unmatched column. Only known where bounds are kept.
+    // The rest is known only where bounds are kept: see [`crate::sweep::near`].
+    /// −inf for each unmatched column, +inf for each other: the larger of that and a distance is the distance of an unmatched column.
+    pub(super) only_unmatched: PerColumn<R>,
+    /// The place, among the rows reached, of the first that offered each column its distance.
+    pub(super) offered_by: PerColumn<R>,
+    /// The least distance of an unmatched column.
     pub(super) nearest_unmatched: R,
 }
 
@@ -26,6 +31,8 @@ impl<R: Arithmetic> Default for Paths<R> {
         Paths {
             distance: PerColumn::default(),
             open_duals: PerColumn::default(),
+            only_unmatched: PerColumn::default(),
+            offered_by: PerColumn::default(),
             nearest_unmatched: R::INFINITY,
         }
     }
@@ -35,6 +42,8 @@ impl<R: Arithmetic> Paths<R> {
     /// Makes room for `cols` columns.
     pub fn try_reserve(&mut self, cols: usize) -> Result<(), TryReserveError> {
         self.distance.try_reserve(cols)?;
+        self.only_unmatched.try_reserve(cols)?;
+        self.offered_by.try_reserve(cols)?;
         self.open_duals.try_reserve(cols)
     }
 
@@ -204,7 +213,7 @@ impl<R: Arithmetic> Paths<R> {
 
 /// Offers a vector of columns the path through a row. Returns their distances.
 #[inline(always)]
-pub(super) fn offer<L: Lanes<W>, const W: usize>(
+fn offer<L: Lanes<W>, const W: usize>(
     lanes: L,
     costs: L::Vector,
     offset: L::Vector,

@@ -44,6 +44,20 @@ pub fn subtract<L: Lanes<W>, const W: usize>(
     ]
 }
 
+#[inline(always)]
+pub fn larger<L: Lanes<W>, const W: usize>(
+    lanes: L,
+    a: [L::Vector; QUAD],
+    b: [L::Vector; QUAD],
+) -> [L::Vector; QUAD] {
+    [
+        lanes.larger(a[0], b[0]),
+        lanes.larger(a[1], b[1]),
+        lanes.larger(a[2], b[2]),
+        lanes.larger(a[3], b[3]),
+    ]
+}
+
 /// The least of four, lane by lane.
 #[inline(always)]
 pub fn least_of_quad<L: Lanes<W>, const W: usize>(lanes: L, quad: [L::Vector; QUAD]) -> L::Vector {
