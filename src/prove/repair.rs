@@ -158,7 +158,7 @@ impl Repair {
         }
         let most = rows.saturating_mul(PAIRS_PER_ROW);
         make_room(&mut self.quads, most.saturating_add(cols + 1))?;
-        make_room(&mut self.ends, rows)?;
+        make_room(&mut self.ends, rows + 1)?;
         make_room(&mut self.first, cols)?;
         make_room(&mut self.next, most)?;
         make_room(&mut self.raised, most)?;
@@ -184,31 +184,34 @@ impl Repair {
         self.ends.clear();
         self.is_complete = true;
         let (slack, col_duals) = (self.slack as f32, solved.col_duals());
-        let pairs = solved.col_of_row().iter().zip(solved.row_duals());
-        let mut count = 0;
-        for (row, (&matched, &u)) in pairs.enumerate() {
+        // First which rows have to be looked at, without a branch: it could not be guessed.
+        self.ends.resize(instance.rows() + 1, (0, 0));
+        let mut rows = 0;
+        for row in 0..instance.rows() {
             // v is nowhere above its ceiling, so nothing is cheaper than a pair that is the cheapest there. (Of f64 costs
             // that is not known from f32.)
-            if size_of::<E>() == size_of::<f32>() && solved.has_least_cost(row)
-                || solved.is_cheapest_by(slack, row)
-            {
-                continue;
-            }
+            let has_least = size_of::<E>() == size_of::<f32>() && solved.has_least_cost(row);
+            self.ends[rows] = (row as u32, 0);
+            rows += usize::from(!(has_least | solved.is_cheapest_by(slack, row)));
+        }
+        self.ends.truncate(rows);
+        let mut count = 0;
+        for (row, end) in &mut self.ends {
             if count > most {
                 self.is_complete = false;
                 return;
             }
-            let matched = matched as usize;
+            let row = *row as usize;
             let (costs, quads) = (instance.row(row), &mut self.quads[count..]);
             count += columns_below::<_, _, SINGLES, N>(
                 lanes,
                 costs,
                 col_duals,
-                matched,
-                u + slack,
+                solved.col_of_row()[row] as usize,
+                solved.row_duals()[row] + slack,
                 quads,
             );
-            self.ends.push((row as u32, count as u32));
+            *end = count as u32;
         }
     }
 

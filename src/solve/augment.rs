@@ -452,8 +452,8 @@ impl<R: Arithmetic> Solver<R> {
     pub fn has_least_cost(&self, row: usize) -> bool {
         // With v there at its ceiling u is the cost, and not rounded.
         let at_ceiling = |col: usize| self.col_duals.get(col) == R::ZERO;
-        self.row_least.get(row) == self.row_duals.get(row)
-            && at_ceiling(self.col_of_row[row] as usize)
+        (self.row_least.get(row) == self.row_duals.get(row))
+            & at_ceiling(self.col_of_row[row] as usize)
     }
 
     /// What no reduced cost of `row` is below: v never rises, and in a balanced instance it begins at the least cost of each column.
