@@ -24,9 +24,10 @@ demo: build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc ## learn to find and co
 	  --model $(DEMO)/saved_model --tiles $(DEMO)/tiles.npy --objects $(DEMO)/objects.npy
 
 # Quick tests first: style; the solver, which needs no TensorFlow, and what it costs; then the boundary, sanitizers and a short search
-# for crashes; then the op through the C API; then Python, whose closing line is the last.
+# for crashes; then the op through the C API; then Python, whose closing line is the last. What is compiled for the solver's tests, with
+# the feature that the programs for CUDA need, serves those programs, too.
 test: lint-quick build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc ## run all tests, after lint-quick; CI runs this
-	cargo test --locked
+	cargo test --locked --features cuda
 	$(MAKE) test-instructions
 	$(MAKE) test-boundary
 	$(MAKE) test-asan

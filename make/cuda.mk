@@ -23,7 +23,9 @@ $(CUDA_TOOLS)/.complete: $(VENV)/.complete
 TWIN := build/twin
 TWIN_SOURCES := $(wildcard cuda/*.cu cuda/*.h cuda/twin/*)
 TWIN_PROGRAM := target/debug/hungarian-twin
-BUILD_TWIN_PROGRAM = CARGO_TARGET_DIR=target cargo build --locked --quiet --profile test --package hungarian-twin
+# With the feature it links to the library that gpu-check and the solver's tests link to.
+BUILD_TWIN_PROGRAM = CARGO_TARGET_DIR=target cargo build --locked --quiet --profile test --package hungarian-twin \
+  --features hungarian-loss/cuda
 # ThreadSanitizer wants addresses where it expects them.
 UNDER = setarch -R env LD_PRELOAD=$$($(CXX) -print-file-name=lib$(1).so) TSAN_OPTIONS=halt_on_error=1 \
   ASAN_OPTIONS=detect_leaks=0
