@@ -7,7 +7,7 @@ include make/names.mk make/build.mk make/bench.mk make/nuclei.mk make/tracking.m
 
 ##@ Every day
 
-.PHONY: help build demo test bench lint lint-quick format clean
+.PHONY: help build demo test test-core bench lint lint-quick format clean
 
 help: ## list all targets
 	@awk '/^##@ / { print "\n" substr($$0, 5) } \
@@ -24,25 +24,26 @@ demo: build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc ## learn to find and co
 	  --model $(DEMO)/saved_model --tiles $(DEMO)/tiles.npy --objects $(DEMO)/objects.npy
 
 # Quick tests first: style; the solver, which needs no TensorFlow, and what it costs; then the boundary, sanitizers and a short search
-# for crashes; then the op through the C API; then Python, whose closing line is the last. What is compiled for the solver's tests, with
-# the feature that the programs for CUDA need, serves those programs, too.
-test: lint-quick build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc ## run all tests, after lint-quick; CI runs this
-	cargo test --locked --features cuda
+# for crashes; then the op through the C API; then Python, whose closing line is the last. What often keeps one core busy goes side by
+# side with something else.
+SIDE_BY_SIDE := --jobs 2 --output-sync=target
+test: lint-quick ## run all tests, after lint-quick; CI runs this
+	$(MAKE) $(SIDE_BY_SIDE) test-core build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc
 	$(MAKE) test-instructions
 	$(MAKE) test-boundary
-	$(MAKE) test-asan
+	$(MAKE) $(SIDE_BY_SIDE) test-asan test-faults
 	$(MAKE) fuzz-smoke
 	$(BIN)/python examples/serving/tests/make_model.py $(SERVING_MODEL)
 	cargo test --locked --package hungarian-serving --package hungarian-op-interface --package hungarian-fit-points
-	$(MAKE) test-faults
-	$(MAKE) test-ptx
 	$(MAKE) test-twin
 	$(MAKE) test-gpu-path
 	$(MAKE) sim-check
-	$(MAKE) test-sim-cycles
-	$(MAKE) test-sim
-	$(MAKE) test-tracking
+	$(MAKE) $(SIDE_BY_SIDE) test-sim test-sim-cycles test-ptx test-tracking
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+# With the feature that the programs for CUDA need, so that they link to what is compiled here.
+test-core: ## test the solver, which needs no TensorFlow
+	cargo test --locked --features cuda
 
 # How much faster than others, with all instructions and without AVX-512: ratios from one interleaved run each. Times by size. Then what
 # matching adds to a training step, on one thread and on TensorFlow's own choice; types, masks and threads; criteria of detectors.

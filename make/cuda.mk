@@ -33,7 +33,7 @@ UNDER = setarch -R env LD_PRELOAD=$$($(CXX) -print-file-name=lib$(1).so) TSAN_OP
 # Each run has one thread.
 test-twin: ## run the CUDA kernels' source on the CPU: results, races, bounds, mutants
 	$(BUILD_TWIN_PROGRAM)
-	$(MAKE) --jobs 2 --output-sync=target twin-parity twin-sample twin-races twin-bounds
+	$(MAKE) $(SIDE_BY_SIDE) twin-parity twin-sample twin-races twin-bounds
 	$(PYTHON) cuda/twin/mutants.py $(TWIN_PROGRAM)
 
 twin-sample: $(TWIN)/libtwin-70.so ## the part of test-twin that runs kernels as older devices do
