@@ -8,7 +8,7 @@ shift
 kernels=${TWIN_SOURCE:-$twin/..}/twin/kernels.cc
 objects=$(mktemp -d)
 trap 'rm -rf "$objects"' EXIT
-common="-std=c++17 -g -fPIC -ffp-contract=off -Wall -Wextra -Wno-unknown-pragmas"
+common="-std=c++17 -g1 -fPIC -ffp-contract=off -Wall -Wextra -Wno-unknown-pragmas"
 # The runtime is never instrumented: it is what carries the threads, not one of them.
 # shellcheck disable=SC2086
 ${CXX:-g++} $common -O2 -c "$twin/runtime.cc" -o "$objects/runtime.o"
