@@ -55,7 +55,8 @@ fn compile_shim(with_cuda: bool) -> anyhow::Result<()> {
         format!("the feature tensorflow-op needs {PYTHON}, the path of a Python that has TensorFlow; `make build` sets it")
     })?;
     let mut shim = cc::Build::new();
-    shim.cpp(true);
+    // Cargo says that there is debug information, not that it is line tables only.
+    shim.cpp(true).flag("-g1");
     let flags = flags(&python)?;
     for flag in flags.lines() {
         shim.flag(flag);
