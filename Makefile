@@ -25,7 +25,7 @@ demo: build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc ## learn to find and co
 
 # Quick tests first: style; the solver, which needs no TensorFlow, and what it costs; then the boundary, sanitizers and a short search
 # for crashes; then the op through the C API; then Python, whose closing line is the last. What often keeps one core busy goes side by
-# side with something else.
+# side with something else. The clients of the C API wait for the op and the compiler only, so they are not optimised.
 SIDE_BY_SIDE := --jobs 2 --output-sync=target
 test: lint-quick ## run all tests, after lint-quick; CI runs this
 	$(MAKE) $(SIDE_BY_SIDE) test-core build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc
@@ -34,7 +34,7 @@ test: lint-quick ## run all tests, after lint-quick; CI runs this
 	$(MAKE) $(SIDE_BY_SIDE) test-asan test-faults
 	$(MAKE) fuzz-smoke
 	$(BIN)/python examples/serving/tests/make_model.py $(SERVING_MODEL)
-	cargo test --locked --package hungarian-serving --package hungarian-op-interface --package hungarian-fit-points
+	CARGO_PROFILE_TEST_OPT_LEVEL=0 cargo test --locked --package hungarian-serving --package hungarian-op-interface --package hungarian-fit-points
 	$(MAKE) test-twin
 	$(MAKE) test-gpu-path
 	$(MAKE) sim-check
