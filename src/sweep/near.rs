@@ -37,7 +37,9 @@ impl<R: Arithmetic> Paths<R> {
     /// The place, among the rows reached, of the first that offered a column its distance.
     #[inline(always)]
     pub fn offered_by(&self, col: usize) -> usize {
-        self.offered_by.get(col).round_to_f64() as usize
+        // By way of u32: a conversion to usize also computes the number less 2^63, which is rounded, and would be taken for rounding of
+        // what is solved.
+        self.offered_by.get(col).round_to_f64() as u32 as usize
     }
 
     /// As [`Paths::start`], where bounds are kept; `bounds` are the row's.
