@@ -15,7 +15,7 @@ Usage: gpu-check [OPTION ...]
   --after NAME        only cases behind the one of that name, to go on where an earlier run ended
   --runs N            time each batch N times (25)
   --uninitialized     leave outputs and workspace as they are allocated, for compute-sanitizer's initcheck
-  --patience SECONDS  end the program where the GPU takes longer for a case (60)
+  --patience SECONDS  end the program where the GPU takes longer for a case (60; no limit for the stand-in)
   --help              print this
 
 Each case is named before it is launched. Exits with 0 if all is right, 1 if not, 2 if the command line is not understood or
@@ -37,8 +37,8 @@ pub struct Options {
     pub runs: Option<usize>,
     /// Outputs and workspace are not filled before a launch.
     pub uninitialized: bool,
-    /// How long the GPU may take for a case.
-    pub patience: Duration,
+    /// How long the GPU may take for a case, if that is said.
+    pub patience: Option<Duration>,
 }
 
 /// What is to be done.
@@ -64,7 +64,7 @@ impl Options {
             after: None,
             runs: None,
             uninitialized: false,
-            patience: Duration::from_secs(60),
+            patience: None,
         };
         let mut arguments = arguments.map(|argument| {
             let text = argument.into_string();
@@ -84,7 +84,7 @@ impl Options {
                 "--uninitialized" => options.uninitialized = true,
                 "--patience" => {
                     let seconds = positive(&argument, &value()?)?;
-                    options.patience = Duration::from_secs(seconds.into());
+                    options.patience = Some(Duration::from_secs(seconds.into()));
                 }
                 "--help" => return Ok(Request::Help),
                 _ => return Err(format!("unknown option {argument}")),
