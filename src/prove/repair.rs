@@ -181,7 +181,6 @@ impl Repair {
         if self.quads.len() < room {
             self.quads.resize(room, (0, 0));
         }
-        self.ends.clear();
         self.is_complete = true;
         let (slack, col_duals) = (self.slack as f32, solved.col_duals());
         // First which rows have to be looked at, without a branch: it could not be guessed.

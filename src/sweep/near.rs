@@ -12,7 +12,7 @@ use crate::number::arithmetic::Arithmetic;
 use crate::simd::cost::Entry;
 use crate::simd::ops::Lanes;
 use crate::sweep::nearest::{Holders, Nearest, bits_of_quad};
-use crate::sweep::paths::{InDistances, Paths};
+use crate::sweep::paths::{InDistances, Paths, offer};
 use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad, QUAD, quads};
 use crate::sweep::quad::{larger, least_of_quad, load, store, subtract};
 use crate::sweep::row::{Row, for_each_quad, load_costs};
@@ -127,16 +127,15 @@ impl<R: Arithmetic> Paths<R> {
                 bounds[place] = lanes.least(least_of_quad(lanes, reduced));
                 let (open_duals, distances) = (open_duals.at(quad), distances.at(quad));
                 let offered_by = offered_by.at(quad);
-                let mut shorter = load(lanes, distances);
-                for (place, shorter) in shorter.iter_mut().enumerate() {
-                    let reduced = lanes.subtract(costs[place], lanes.load(&open_duals[place]));
-                    let through_row = lanes.subtract(reduced, offsets);
-                    let by = lanes.load(&offered_by[place]);
-                    let by = lanes.where_less(through_row, *shorter, this_row, by);
-                    lanes.store(by, &mut offered_by[place]);
-                    *shorter = lanes.smaller(through_row, *shorter);
+                let mut shorter = costs;
+                for (vector, shorter) in shorter.iter_mut().enumerate() {
+                    let (duals, distances) = (&open_duals[vector], &mut distances[vector]);
+                    let before = lanes.load(distances);
+                    *shorter = offer(lanes, costs[vector], offsets, duals, distances);
+                    let by = lanes.load(&offered_by[vector]);
+                    let by = lanes.where_less(*shorter, before, this_row, by);
+                    lanes.store(by, &mut offered_by[vector]);
                 }
-                store(lanes, shorter, distances);
                 quad_least.set(quad, lanes.least(least_of_quad(lanes, shorter)));
                 let unmatched = larger(lanes, shorter, load(lanes, only_unmatched.at(quad)));
                 nearest_unmatched =

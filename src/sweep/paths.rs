@@ -213,7 +213,7 @@ impl<R: Arithmetic> Paths<R> {
 
 /// Offers a vector of columns the path through a row. Returns their distances.
 #[inline(always)]
-fn offer<L: Lanes<W>, const W: usize>(
+pub(super) fn offer<L: Lanes<W>, const W: usize>(
     lanes: L,
     costs: L::Vector,
     offset: L::Vector,

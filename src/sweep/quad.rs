@@ -30,33 +30,24 @@ pub fn store<L: Lanes<W>, const W: usize>(
     lanes.store(vectors[3], &mut numbers[3]);
 }
 
-#[inline(always)]
-pub fn subtract<L: Lanes<W>, const W: usize>(
-    lanes: L,
-    a: [L::Vector; QUAD],
-    b: [L::Vector; QUAD],
-) -> [L::Vector; QUAD] {
-    [
-        lanes.subtract(a[0], b[0]),
-        lanes.subtract(a[1], b[1]),
-        lanes.subtract(a[2], b[2]),
-        lanes.subtract(a[3], b[3]),
-    ]
+macro_rules! lane_by_lane {
+    ($($operation:ident),*) => {$(
+        #[inline(always)]
+        pub fn $operation<L: Lanes<W>, const W: usize>(
+            lanes: L,
+            a: [L::Vector; QUAD],
+            b: [L::Vector; QUAD],
+        ) -> [L::Vector; QUAD] {
+            [
+                lanes.$operation(a[0], b[0]),
+                lanes.$operation(a[1], b[1]),
+                lanes.$operation(a[2], b[2]),
+                lanes.$operation(a[3], b[3]),
+            ]
+        }
+    )*};
 }
-
-#[inline(always)]
-pub fn larger<L: Lanes<W>, const W: usize>(
-    lanes: L,
-    a: [L::Vector; QUAD],
-    b: [L::Vector; QUAD],
-) -> [L::Vector; QUAD] {
-    [
-        lanes.larger(a[0], b[0]),
-        lanes.larger(a[1], b[1]),
-        lanes.larger(a[2], b[2]),
-        lanes.larger(a[3], b[3]),
-    ]
-}
+lane_by_lane!(subtract, larger);
 
 /// The least of four, lane by lane.
 #[inline(always)]
