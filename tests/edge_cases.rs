@@ -388,3 +388,26 @@ fn large_instances_of_known_optimum() {
         );
     }
 }
+
+#[test]
+fn columns_that_do_not_exist_are_never_taken() {
+    // Widths that leave part of a vector, with few enough rows that f64 searches alone; rows that all want the same two columns.
+    for (rows, cols, limit) in [
+        (3, 2049, INF),
+        (20, 2064, INF),
+        (3, 2080, INF),
+        (10, 4100, INF),
+        (20, 8400, INF),
+        (300, 2049, 10.0),
+    ] {
+        let cost = (0..rows * cols).map(|at| if at % cols < 2 { 5.0 } else { 7.0 });
+        let mut problem = Owned::new(rows, cols, cost.collect());
+        // Search ends at zero where the least reduced cost is zero.
+        for shift in [0.0, 5.0] {
+            problem.cost.iter_mut().for_each(|cost| *cost -= shift);
+            problem.options.cost_limit = limit - shift;
+            let total = 2.0 * (5.0 - shift) + (rows - 2) as f64 * (7.0 - shift);
+            assert_eq!(optimal(&problem).total_cost, total, "{rows}x{cols}");
+        }
+    }
+}

@@ -22,7 +22,6 @@ use crate::solve::augment::{Infeasible, Solver};
 use crate::solve::margin::Margin;
 use crate::solve::turns::{GROUP, take_turns};
 use crate::sweep::first_look::largest_magnitude;
-use crate::sweep::per_column::QUAD;
 use crate::sweep::row::ANY;
 
 /// Solves groups of instances. One worker owns one and reuses it.
@@ -67,25 +66,60 @@ const SINGLE_FROM: usize = 65;
 /// But not where there are as many columns for each row: few rows want the same one, so there are too few sweeps to save on.
 const COLUMNS_PER_ROW: usize = 8;
 
-/// Does work in a function of its own for rows of at most so many vectors, which fit the registers, or of any number.
+/// Does work in a function of its own for rows of at most so many vectors, which fit the registers, or of any number. The instances
+/// are alike.
 macro_rules! run_by_vectors {
     ($vectors:expr, singles of $instances:expr, $work:ident $fields:tt) => {
-        run_by_vectors!(
-            $vectors,
-            vectors_of_all::<_, SINGLES>($instances),
-            [7 => 7, 5..=8 => 8],
-            $work $fields
-        )
+        match likeness_of_all($instances).singles {
+            7 => run_by_vectors!(@run $vectors, 7, $work $fields),
+            8 => run_by_vectors!(@run $vectors, 8, $work $fields),
+            _ => run_by_vectors!(@run $vectors, ANY, $work $fields),
+        }
     };
-    ($vectors:expr, $count:expr, [$($counts:pat => $most:literal),*], $work:ident $fields:tt) => {
-        match $count {
-            $($counts => run_by_vectors!(@run $vectors, $most, $work $fields),)*
+    ($vectors:expr, doubles of $instances:expr, $work:ident $fields:tt) => {
+        match likeness_of_all($instances).doubles {
+            8 => run_by_vectors!(@run $vectors, 8, $work $fields),
             _ => run_by_vectors!(@run $vectors, ANY, $work $fields),
         }
     };
     (@run $vectors:expr, $most:expr, $work:ident { $($field:ident),* }) => {
         $vectors.run_apart($work::<E, { $most }> { $($field),* })
     };
+}
+
+/// What instances that are solved together have in common: the most vectors that code is compiled for to read their rows. It decides
+/// what is read behind a row, and how ties are looked for, and so what may be rounded; that must not depend on the neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Likeness {
+    singles: usize,
+    doubles: usize,
+}
+
+impl Likeness {
+    #[inline(always)]
+    fn of<E: Entry>(instance: &Instance<E>) -> Self {
+        Likeness {
+            singles: match instance.cols().div_ceil(SINGLES) {
+                7 => 7,
+                5..=8 => 8,
+                _ => ANY,
+            },
+            doubles: match instance.cols().div_ceil(DOUBLES) {
+                5..=8 => 8,
+                _ => ANY,
+            },
+        }
+    }
+}
+
+/// That of instances that are alike.
+#[inline(always)]
+fn likeness_of_all<E: Entry>(instances: &[Option<Instance<E>>; GROUP]) -> Likeness {
+    let any = instances.iter().flatten().next().map(Likeness::of);
+    any.unwrap_or(Likeness {
+        singles: ANY,
+        doubles: ANY,
+    })
 }
 
 impl GroupSolver {
@@ -118,16 +152,53 @@ impl GroupSolver {
         instances: &[Option<Instance<E>>; GROUP],
     ) -> Result<[Option<Verdict<'_, &Solver<f64>>>; GROUP], TryReserveError> {
         let mut is_feasible = instances.each_ref().map(Option::is_some);
+        let mut is_exact = [false; GROUP];
+        let likeness = instances
+            .each_ref()
+            .map(|one| one.as_ref().map(Likeness::of));
+        for index in 0..GROUP {
+            // Those that are like an earlier one were solved with that.
+            if likeness[index].is_none() || likeness[..index].contains(&likeness[index]) {
+                continue;
+            }
+            let mut alike = *instances;
+            for (one, other) in alike.iter_mut().zip(&likeness) {
+                if *other != likeness[index] {
+                    *one = None;
+                }
+            }
+            self.solve_alike(vectors, &alike, &mut is_feasible, &mut is_exact);
+        }
+        let mut verdicts = [const { None }; GROUP];
+        for (index, member) in self.members.iter_mut().enumerate() {
+            if let Some(instance) = &instances[index] {
+                verdicts[index] = Some(if is_feasible[index] {
+                    member.judge(vectors, instance, is_exact[index])?
+                } else {
+                    Verdict::Infeasible
+                });
+            }
+        }
+        Ok(verdicts)
+    }
+
+    /// Solves instances that are alike. Those in which nothing was rounded in f64 are exact.
+    #[inline(always)]
+    fn solve_alike<V: Vectors, E: Entry>(
+        &mut self,
+        vectors: V,
+        instances: &[Option<Instance<E>>; GROUP],
+        feasible: &mut [bool; GROUP],
+        is_exact: &mut [bool; GROUP],
+    ) {
         if instances.iter().flatten().any(starts_in_single) {
-            self.lead(vectors, instances, &mut is_feasible);
+            self.lead(vectors, instances, feasible);
         }
         let exactness = Exactness::watch();
-        let count = vectors_of_all::<_, DOUBLES>(instances);
-        let (members, feasible) = (&mut self.members, &mut is_feasible);
+        let members = &mut self.members;
         run_by_vectors!(
             vectors,
-            count,
-            [5..=8 => 8],
+            doubles of instances,
             SolveInDouble {
                 members,
                 instances,
@@ -135,17 +206,11 @@ impl GroupSolver {
             }
         );
         let exact = exactness.held(&mut self.members);
-        let mut verdicts = [const { None }; GROUP];
-        for (index, member) in self.members.iter_mut().enumerate() {
-            if let Some(instance) = &instances[index] {
-                verdicts[index] = Some(if is_feasible[index] {
-                    member.judge(vectors, instance, exact)?
-                } else {
-                    Verdict::Infeasible
-                });
+        for (is_exact, instance) in is_exact.iter_mut().zip(instances) {
+            if instance.is_some() {
+                *is_exact = exact;
             }
         }
-        Ok(verdicts)
     }
 
     /// Has f32 solve the instances that are to start there, and prepares what f64 needs of that.
@@ -206,19 +271,6 @@ impl GroupSolver {
             }
         );
         exactness.held(&mut self.members)
-    }
-}
-
-/// The most vectors of `W` that a row of these instances has, if none needs fewer quads of them.
-#[inline(always)]
-fn vectors_of_all<E: Entry, const W: usize>(instances: &[Option<Instance<E>>; GROUP]) -> usize {
-    let counts = || instances.iter().flatten().map(|one| one.cols().div_ceil(W));
-    let most = counts().max().unwrap_or(ANY);
-    let quads = |count: usize| count.div_ceil(QUAD);
-    if counts().all(|count| quads(count) == quads(most)) {
-        most
-    } else {
-        ANY
     }
 }
 
@@ -407,7 +459,7 @@ impl Member {
         Ok(())
     }
 
-    /// Climbs the ladder. `exact`: nothing was rounded in the whole group.
+    /// Climbs the ladder. `exact`: nothing was rounded in those that it was solved with.
     #[inline(always)]
     fn judge<V: Vectors, E: Entry>(
         &mut self,

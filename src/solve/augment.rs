@@ -297,8 +297,11 @@ impl<R: Arithmetic> Solver<R> {
         self.row_ceiling = R::round_from(instance.half_limit);
         refill(&mut self.col_of_row, rows + 1, UNMATCHED);
         refill(&mut self.row_of_col, cols, UNMATCHED);
-        // Bits of columns that do not exist do no harm: such columns are at +inf.
         refill(&mut self.unmatched_cols, cols.div_ceil(BLOCK), u64::MAX);
+        // A column that does not exist is never to be taken, whatever stands where its distance would.
+        if let Some(last) = self.unmatched_cols.last_mut() {
+            *last >>= (BLOCK - cols % BLOCK) % BLOCK;
+        }
         refill(&mut self.row_duals, rows, self.row_ceiling);
         self.quad_least.resize(cols);
         self.search.paths.resize(cols);

@@ -1,0 +1,55 @@
+//! An answer depends on its own problem, and not on what else is solved in the same call.
+
+mod common;
+
+use common::{Owned, solve, solve_together};
+use hungarian_random::Random;
+
+/// The first `n` rows and columns of a problem of `size`.
+fn padded(n: usize, size: usize, cost: impl Fn(usize, usize) -> f32) -> Owned<f32> {
+    let costs = (0..size * size).map(|at| match (at / size, at % size) {
+        (row, col) if row < n && col < n => cost(row, col),
+        _ => 0.0,
+    });
+    let mut problem = Owned::new(size, size, costs.collect());
+    problem.row_mask = (0..size).map(|row| row < n).collect();
+    problem.col_mask = problem.row_mask.clone();
+    problem
+}
+
+/// Ties, and one cost whose digits lie far from those of the others: what f32 rounds depends on which differences are taken.
+fn tied_but_one(n: usize, random: &mut Random) -> Vec<f32> {
+    let mut cost = vec![4.0; n * n];
+    let small: Vec<f32> = (0..n).map(|_| random.index(16) as f32 / 65536.0).collect();
+    for row in 1..n - 1 {
+        for _ in 0..1 + random.index(4) {
+            let col = 2 + random.index(n - 2);
+            cost[row * n + col] = small[col];
+        }
+        let col = 2 + row % (n - 2);
+        cost[row * n + col] = small[col];
+    }
+    for row in [0, n - 1] {
+        cost[row * n] = 0.0;
+        cost[row * n + 1] = 0.0;
+    }
+    let last = (64..n)
+        .max_by(|&a, &b| small[a].total_cmp(&small[b]))
+        .expect("more than 64");
+    cost[(n - 1) * n + last] = 1e10;
+    cost
+}
+
+#[test]
+fn problems_of_other_sizes_change_nothing() {
+    let (n, size) = (100, 130);
+    let neighbour = padded(size, size, |row, col| if row == col { 1.0 } else { 3.0 });
+    let mut random = Random::new(11);
+    for _ in 0..100 {
+        let cost = tied_but_one(n, &mut random);
+        let problem = padded(n, size, |row, col| cost[row * n + col]);
+        let alone = solve::<f32, f32>(&problem);
+        let together = solve_together::<f32, f32>(&[neighbour.clone(), problem.clone()]);
+        assert_eq!(format!("{:?}", together[1]), format!("{alone:?}"));
+    }
+}
