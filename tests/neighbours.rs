@@ -53,3 +53,38 @@ fn problems_of_other_sizes_change_nothing() {
         assert_eq!(format!("{:?}", together[1]), format!("{alone:?}"));
     }
 }
+
+#[test]
+fn what_f32_rounds_in_neighbours_changes_nothing() {
+    // Duals so unlike in size that their sums are rounded in f64, which are optimal as f32 has them.
+    let n = 16;
+    let mut cost = vec![f32::INFINITY; n * n];
+    for row in 0..n {
+        for col in 0..n {
+            cost[row * n + col] = match (row, col) {
+                (2, 2) => 1e-10,
+                (2, _) | (_, 2) => f32::INFINITY,
+                (_, 0) => -1e10,
+                _ => -1e-10,
+            };
+        }
+    }
+    let exact = Owned::new(n, n, cost);
+    let mut random = Random::new(12);
+    let mut rounded = exact.clone();
+    rounded
+        .cost
+        .iter_mut()
+        .for_each(|cost| *cost = random.uniform() as f32);
+    let alone = format!("{:?}", solve::<f32, f32>(&exact));
+    for batch in [
+        vec![exact.clone(), rounded.clone()],
+        vec![rounded, exact.clone()],
+        vec![exact; 100],
+    ] {
+        let is_rounded = |problem: &Owned<f32>| problem.cost[0] > 0.0;
+        for (problem, answer) in batch.iter().zip(solve_together::<f32, f32>(&batch)) {
+            assert!(is_rounded(problem) || format!("{answer:?}") == alone);
+        }
+    }
+}

@@ -6,10 +6,8 @@ use std::hint::black_box;
 use hungarian_loss::number::arithmetic::Arithmetic;
 use hungarian_loss::number::environment::Exactness;
 use hungarian_loss::simd::level::Level;
-use hungarian_loss::simd::ops::{
-    DOUBLES, LaneWise, Lanes, SINGLES, SideBySide, SideBySideWork, Vectors, Work,
-};
-use hungarian_loss::simd::portable::{Portable, PortableVectors};
+use hungarian_loss::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, WholeNumbers, Work};
+use hungarian_loss::simd::portable::PortableVectors;
 use hungarian_random::Random;
 
 /// What operations gave, in order, by name.
@@ -201,33 +199,35 @@ fn log_lane_wise<L: LaneWise>(lanes: L, random: &mut Random, log: &mut Log) {
     }
 }
 
-/// What problems side by side in f32 need, as many lanes as a level has. NaN may occur here, bit for bit.
-struct SideBySideOperations {
+/// Operations on bits as whole numbers. NaN may occur here, bit for bit.
+struct WholeOperations {
     seed: u64,
 }
 
-impl SideBySideOperations {
+impl WholeOperations {
     #[inline(always)]
-    fn log<L: SideBySide<W>, const W: usize>(&self, lanes: L) -> Log {
+    fn log<L: WholeNumbers>(&self, lanes: L) -> Log {
         let (mut random, mut log) = (Random::new(self.seed), Log::default());
         let random = &mut random;
         for _ in 0..2000 {
-            let [x, y, z, there, elsewhere] =
-                std::array::from_fn(|_| lanes.load(&draw_lanes(random, draw_any)));
+            let [x, y, there] = std::array::from_fn(|_| lanes.load(&draw_lanes(random, draw_any)));
             log.singles("not_negative", lanes, lanes.not_negative(x));
-            let handicap = [0.0, f32::from_bits(u32::MAX)][random.index(2)];
-            for handicap in [lanes.splat(handicap), z] {
-                let nearer = lanes.where_nearer(x, handicap, y, there, elsewhere);
-                log.singles("where_nearer", lanes, nearer);
-                let nearer = lanes.where_nearer(x, handicap, x, there, elsewhere);
-                log.singles("where_nearer of equals", lanes, nearer);
+            for (a, b) in [(x, y), (x, x)] {
+                log.singles("smaller_whole", lanes, lanes.smaller_whole(a, b));
+                log.singles("larger_whole", lanes, lanes.larger_whole(a, b));
+                log.singles("smaller_unsigned", lanes, lanes.smaller_unsigned(a, b));
+                let less = lanes.where_whole_less(a, b, there);
+                log.singles("where_whole_less", lanes, less);
+                log.bits("equal_whole", [lanes.equal_whole(a, b)]);
             }
-            let set = lanes.where_set(random.below(1 << W), there, elsewhere);
-            log.singles("where_set", lanes, set);
-            let rows: [[f32; DOUBLES]; W] = std::array::from_fn(|_| draw_lanes(random, draw_any));
-            for vector in lanes.transpose(rows.each_ref()) {
-                log.singles("transpose", lanes, vector);
-            }
+            let least = lanes.least_unsigned(x).to_bits();
+            log.bits("least_unsigned", [least.into()]);
+            let holders = lanes.equal_whole(x, lanes.splat(f32::from_bits(least)));
+            log.bits("equal_whole to the least", [holders]);
+        }
+        let vector = lanes.load(&draw_lanes(random, draw_any));
+        for lane in (0..64).chain([usize::MAX, usize::MAX - SINGLES]) {
+            log.singles("with_sign_at", lanes, lanes.with_sign_at(vector, lane));
         }
         log
     }
@@ -235,45 +235,27 @@ impl SideBySideOperations {
 
 impl Log {
     #[inline(always)]
-    fn singles<L: SideBySide<W>, const W: usize>(
-        &mut self,
-        name: &'static str,
-        lanes: L,
-        vector: L::Vector,
-    ) {
-        let mut numbers = [0.0; W];
+    fn singles<L: WholeNumbers>(&mut self, name: &'static str, lanes: L, vector: L::Vector) {
+        let mut numbers = [0.0; SINGLES];
         lanes.store(vector, &mut numbers);
         self.bits(name, numbers.map(|number| number.to_bits().into()));
     }
 }
 
-impl SideBySideWork for SideBySideOperations {
-    /// What the level gave, and plain arrays of as many lanes.
-    type Output = [Log; 2];
+impl Work for WholeOperations {
+    type Output = Log;
 
     #[inline(always)]
-    fn run<L: SideBySide<W>, const W: usize>(self, lanes: L) -> [Log; 2] {
-        let arrays = Portable::<f32>::default();
-        let mut logs = [self.log(lanes), self.log::<_, W>(arrays)];
-        log_lanes(lanes, &mut Random::new(self.seed), &mut logs[0]);
-        log_lanes::<_, W>(arrays, &mut Random::new(self.seed), &mut logs[1]);
-        logs
-    }
-}
-
-impl Work for SideBySideOperations {
-    type Output = [Log; 2];
-
-    #[inline(always)]
-    fn run<V: Vectors>(self, vectors: V) -> [Log; 2] {
-        vectors.run_side_by_side(self)
+    fn run<V: Vectors>(self, vectors: V) -> Log {
+        self.log(vectors.singles())
     }
 }
 
 #[test]
-fn all_levels_do_the_same_side_by_side() {
+fn all_levels_do_the_same_to_whole_numbers() {
+    let expected = PortableVectors.run(WholeOperations { seed: 3 });
     for level in Level::all() {
-        let [got, expected] = level.run(SideBySideOperations { seed: 3 });
+        let got = level.run(WholeOperations { seed: 3 });
         assert_eq!(got.0.len(), expected.0.len());
         for (got, expected) in got.0.iter().zip(&expected.0) {
             assert_eq!(got, expected, "{level:?}");

@@ -7,7 +7,7 @@ use crate::number::environment::Exactness;
 use crate::problem::instance::Instance;
 use crate::prove::bound::AreNearEnough;
 use crate::prove::ladder::{Verdict, evidence, solve_in_double_double};
-use crate::prove::settle::{NearPairs, Settle};
+use crate::prove::settle::{NearPairs, Settle, is_raised_exactly};
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, Vectors, Work};
 use crate::solve::augment::Solver;
@@ -148,12 +148,16 @@ fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
 ) -> bool {
     let Leads { led, near, settle } = leads;
     let exactness = Exactness::watch();
-    let led_ones = vectors.run_apart(Lead {
+    let led_ones = vectors.run_apart(LeadGroup {
         instances,
         led: &mut *led,
     });
-    // Then f64 would have come to the same.
-    let is_settled = exactness.held(&mut **led);
+    // Then its duals are exact, and f64 has nothing to raise.
+    let is_settled = exactness.held(&mut **led)
+        && vectors.run_apart(AreRaisedExactly {
+            instances,
+            led_ones,
+        });
     if !is_settled {
         vectors.run_apart(ListNearPairs {
             instances,
@@ -176,19 +180,26 @@ fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
     exact
 }
 
-/// [`LeadGroup`].
-struct Lead<'a, 'b, E, const COLS: usize> {
+/// [`is_raised_exactly`] of all instances that f32 has an answer to.
+struct AreRaisedExactly<'a, 'b, E, const COLS: usize> {
     instances: &'a [OctetInstances<'b, E, COLS>],
-    led: &'a mut [Led<COLS>],
+    led_ones: u64,
 }
 
-impl<E: Entry, const COLS: usize> Work for Lead<'_, '_, E, COLS> {
-    type Output = u64;
+impl<E: Entry, const COLS: usize> Work for AreRaisedExactly<'_, '_, E, COLS> {
+    type Output = bool;
 
     #[inline(always)]
-    fn run<V: Vectors>(self, vectors: V) -> u64 {
-        let Lead { instances, led } = self;
-        vectors.run_side_by_side(LeadGroup { instances, led })
+    fn run<V: Vectors>(self, vectors: V) -> bool {
+        for (index, instance) in self.instances.as_flattened().iter().enumerate() {
+            if let Some(costs) = E::as_singles(instance.costs)
+                && self.led_ones >> index & 1 != 0
+                && !is_raised_exactly(vectors, costs)
+            {
+                return false;
+            }
+        }
+        true
     }
 }
 

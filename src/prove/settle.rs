@@ -12,6 +12,32 @@ use crate::simd::ops::{DOUBLES, Lanes, Vectors};
 use crate::solve::lead::Led;
 use crate::solve::octet::UNMATCHED;
 
+/// Would raising the duals of an answer in which f32 rounded nothing, which are optimal, leave them as they are? Else its duals would
+/// depend on whether f32 rounded something in its neighbours.
+///
+/// Raising takes differences of two costs, and adds v_j. |v_j| ≤ 2·COLS·max|c|, as is that of all duals of shortest paths, so no sum is larger
+/// than 2^7·max|c|. All of them are multiples of 2^−24·min|c|, zero left out. If max|c| ≤ 2^22·min|c|, f64 rounds none of them.
+#[inline(always)]
+pub fn is_raised_exactly<V: Vectors, const COLS: usize>(
+    vectors: V,
+    costs: &[[f32; COLS]; COLS],
+) -> bool {
+    const MOST: f32 = (1 << 22) as f32;
+    let lanes = vectors.singles();
+    let (zero, infinite) = (lanes.splat(0.0), lanes.splat(f32::INFINITY));
+    let (mut least, mut largest) = (infinite, zero);
+    for costs in costs.as_flattened().as_chunks().0 {
+        let magnitude = lanes.larger_magnitude(lanes.load(costs), zero);
+        // Neither zeros nor forbidden pairs count.
+        let or_infinite = lanes.where_less(zero, magnitude, magnitude, infinite);
+        least = lanes.smaller(or_infinite, least);
+        let or_zero = lanes.where_less(magnitude, infinite, magnitude, zero);
+        largest = lanes.larger(or_zero, largest);
+    }
+    // A product of powers of two and f32: exact, or +inf, or, of denormals, rounded by less than what is left of 2^53.
+    -lanes.least(lanes.subtract(zero, largest)) <= MOST * lanes.least(least)
+}
+
 /// Pairs that are nearly as cheap as the own pair of their row.
 #[derive(Clone, Copy, Debug)]
 pub struct NearPairs<const COLS: usize> {
@@ -251,7 +277,7 @@ mod tests {
                 cols: N,
                 half_limit: f64::INFINITY,
             });
-            let led = vectors.run_side_by_side(LeadGroup {
+            let led = vectors.run_apart(LeadGroup {
                 instances: &[instances],
                 led: self.1,
             });

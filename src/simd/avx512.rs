@@ -12,9 +12,7 @@ use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
 
 use crate::simd::avx2::{part, transpose_singles};
-use crate::simd::ops::{
-    DOUBLES, LaneWise, Lanes, SINGLES, SideBySide, SideBySideWork, Vectors, Work,
-};
+use crate::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, WholeNumbers, Work};
 
 /// Proof that this processor has the level: only [`Avx512::detect`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +57,6 @@ impl Vectors for Avx512 {
     #[inline(always)]
     fn run_apart<T: Work>(self, work: T) -> T::Output {
         self.run(work)
-    }
-    #[inline(always)]
-    fn run_side_by_side<T: SideBySideWork>(self, work: T) -> T::Output {
-        work.run(self.singles())
     }
 }
 
@@ -448,49 +442,77 @@ impl Lanes<SINGLES> for Singles {
     }
 }
 
-impl SideBySide<SINGLES> for Singles {
+impl WholeNumbers for Singles {
     #[inline(always)]
     fn not_negative(self, vector: __m512) -> __m512 {
+        self.larger_whole(vector, self.splat(0.0))
+    }
+    #[inline(always)]
+    fn smaller_whole(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
+            _mm512_castsi512_ps(_mm512_min_epi32(a, b))
+        }
+    }
+    #[inline(always)]
+    fn larger_whole(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
+            _mm512_castsi512_ps(_mm512_max_epi32(a, b))
+        }
+    }
+    #[inline(always)]
+    fn where_whole_less(self, a: __m512, b: __m512, there: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
+            _mm512_maskz_mov_ps(_mm512_cmplt_epi32_mask(a, b), there)
+        }
+    }
+    #[inline(always)]
+    fn smaller_unsigned(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
+            _mm512_castsi512_ps(_mm512_min_epu32(a, b))
+        }
+    }
+    #[inline(always)]
+    fn least_unsigned(self, vector: __m512) -> f32 {
+        // SAFETY: `self` proves AVX-512, and with it AVX2.
+        unsafe {
+            let sixteen = _mm512_castps_si512(vector);
+            let eight = _mm256_min_epu32(
+                _mm512_castsi512_si256(sixteen),
+                _mm512_extracti64x4_epi64::<1>(sixteen),
+            );
+            let four = _mm_min_epu32(
+                _mm256_castsi256_si128(eight),
+                _mm256_extracti128_si256::<1>(eight),
+            );
+            let two = _mm_min_epu32(four, _mm_unpackhi_epi64(four, four));
+            let one = _mm_min_epu32(two, _mm_shuffle_epi32::<1>(two));
+            _mm_cvtss_f32(_mm_castsi128_ps(one))
+        }
+    }
+    #[inline(always)]
+    fn equal_whole(self, a: __m512, b: __m512) -> u64 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
+            u64::from(_mm512_cmpeq_epi32_mask(a, b))
+        }
+    }
+    #[inline(always)]
+    fn with_sign_at(self, vector: __m512, lane: usize) -> __m512 {
+        let mask = (1_u64 << (lane % 64)) as __mmask16;
         // SAFETY: `self` proves AVX-512.
         unsafe {
             let bits = _mm512_castps_si512(vector);
-            _mm512_castsi512_ps(_mm512_max_epi32(bits, _mm512_setzero_si512()))
-        }
-    }
-    #[inline(always)]
-    fn where_nearer(
-        self,
-        a: __m512,
-        handicap: __m512,
-        b: __m512,
-        there: __m512,
-        elsewhere: __m512,
-    ) -> __m512 {
-        // SAFETY: `self` proves AVX-512.
-        unsafe {
-            let a = _mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(handicap));
-            let is_nearer = _mm512_cmplt_epi32_mask(a, _mm512_castps_si512(b));
-            _mm512_mask_mov_ps(elsewhere, is_nearer, there)
-        }
-    }
-    #[inline(always)]
-    fn where_set(self, bits: u64, there: __m512, elsewhere: __m512) -> __m512 {
-        // SAFETY: `self` proves AVX-512.
-        unsafe { _mm512_mask_mov_ps(elsewhere, bits as __mmask16, there) }
-    }
-    #[inline(always)]
-    fn transpose(self, rows: [&[f32; DOUBLES]; SINGLES]) -> [__m512; DOUBLES] {
-        let mut halves = [[rows[0]; DOUBLES]; 2];
-        halves.as_flattened_mut().copy_from_slice(&rows);
-        // SAFETY: `self` proves AVX-512, and with it AVX2.
-        unsafe {
-            let [low, high] = [transpose_singles(halves[0]), transpose_singles(halves[1])];
-            let mut vectors = [_mm512_setzero_ps(); DOUBLES];
-            for col in 0..DOUBLES {
-                let low = _mm512_castps256_ps512(low[col]);
-                vectors[col] = _mm512_insertf32x8::<1>(low, high[col]);
-            }
-            vectors
+            let sign = _mm512_set1_epi32(i32::MIN);
+            _mm512_castsi512_ps(_mm512_mask_or_epi32(bits, mask, bits, sign))
         }
     }
 }

@@ -2,8 +2,7 @@
 //!
 //! A vector has 8 lanes of f64 or 16 of f32 at every level, and every level performs the same IEEE operations on them, so the
 //! answer does not depend on the level. [`Lanes`] is all that passes over a row ask; [`LaneWise`] is what problems side by
-//! side, one in each lane, ask beyond that. [`SideBySide`] is the same in f32, with as many lanes as suit the level: problems side by
-//! side know nothing of each other.
+//! side, one in each lane, ask beyond that, and [`WholeNumbers`] what rows of narrow problems do.
 
 use crate::number::arithmetic::Arithmetic;
 
@@ -142,24 +141,29 @@ pub trait LaneWise: Lanes<DOUBLES, Number = f64> {
     }
 }
 
-/// Operations for `W` problems side by side in f32, one in each lane.
-pub trait SideBySide<const W: usize>: Lanes<W, Number = f32> {
-    /// The vector, but 0 in lanes whose sign bit is set.
+/// Operations on f32 that are read as whole numbers of 32 bits, as which the bits of numbers that are not negative sort alike.
+pub trait WholeNumbers: Lanes<SINGLES, Number = f32> {
+    /// The vector, but 0 in lanes whose sign is set.
     fn not_negative(self, vector: Self::Vector) -> Self::Vector;
-    /// `there` in lanes where `a + handicap` is less than `b`, all three read as whole numbers, as which the bits of numbers that
-    /// are not negative sort alike; `elsewhere` in the others.
-    fn where_nearer(
+    /// The smaller of a and b, lane by lane, as numbers with a sign.
+    fn smaller_whole(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The larger of a and b, lane by lane, as numbers with a sign.
+    fn larger_whole(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `there` in lanes where a < b as numbers with a sign, 0 in the others.
+    fn where_whole_less(
         self,
         a: Self::Vector,
-        handicap: Self::Vector,
         b: Self::Vector,
         there: Self::Vector,
-        elsewhere: Self::Vector,
     ) -> Self::Vector;
-    /// `there` in lanes whose bits are set, `elsewhere` in the others.
-    fn where_set(self, bits: u64, there: Self::Vector, elsewhere: Self::Vector) -> Self::Vector;
-    /// Transposes eight numbers of each lane: lane l of vector c is number c of row l.
-    fn transpose(self, rows: [&[f32; DOUBLES]; W]) -> [Self::Vector; DOUBLES];
+    /// The smaller of a and b, lane by lane, as numbers without a sign.
+    fn smaller_unsigned(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The least of all lanes, as numbers without a sign.
+    fn least_unsigned(self, vector: Self::Vector) -> f32;
+    /// Bit l is set where all bits of lane l of a are those of b.
+    fn equal_whole(self, a: Self::Vector, b: Self::Vector) -> u64;
+    /// The vector, with the sign of one lane set; none where `lane`, modulo 64, is none.
+    fn with_sign_at(self, vector: Self::Vector, lane: usize) -> Self::Vector;
 }
 
 /// The vectors of a level, of both precisions.
@@ -167,7 +171,7 @@ pub trait Vectors: Copy {
     /// Vectors of f64.
     type Doubles: LaneWise;
     /// Vectors of f32.
-    type Singles: Lanes<SINGLES, Number = f32>;
+    type Singles: WholeNumbers;
 
     /// The vectors of f64.
     fn doubles(self) -> Self::Doubles;
@@ -177,9 +181,6 @@ pub trait Vectors: Copy {
     /// Does `work` in a function of its own, compiled for this level. Work that is called from several places is so compiled
     /// once, and not inlined into each.
     fn run_apart<T: Work>(self, work: T) -> T::Output;
-
-    /// Does work on problems side by side, as many as suit the level.
-    fn run_side_by_side<T: SideBySideWork>(self, work: T) -> T::Output;
 }
 
 /// Work that can be done at any level. Implementors mark `run` and all it calls `#[inline(always)]`: only
@@ -189,12 +190,4 @@ pub trait Work {
     type Output;
     /// Does the work.
     fn run<V: Vectors>(self, vectors: V) -> Self::Output;
-}
-
-/// Work on problems side by side in f32. It does not show how many of them stand in a vector. Implementors as of [`Work`].
-pub trait SideBySideWork {
-    /// The result of the work.
-    type Output;
-    /// Does the work.
-    fn run<L: SideBySide<W>, const W: usize>(self, lanes: L) -> Self::Output;
 }

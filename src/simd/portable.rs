@@ -2,7 +2,7 @@
 //! tested against.
 
 use crate::number::arithmetic::Arithmetic;
-use crate::simd::ops::{DOUBLES, LaneWise, Lanes, SideBySide, SideBySideWork, Vectors, Work};
+use crate::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, WholeNumbers, Work};
 
 /// Plain arrays, of any arithmetic and width.
 #[derive(Clone, Copy, Debug)]
@@ -38,10 +38,6 @@ impl Vectors for PortableVectors {
     #[inline(never)]
     fn run_apart<T: Work>(self, work: T) -> T::Output {
         work.run(self)
-    }
-    #[inline(always)]
-    fn run_side_by_side<T: SideBySideWork>(self, work: T) -> T::Output {
-        work.run::<_, DOUBLES>(self.singles())
     }
 }
 
@@ -219,38 +215,66 @@ impl LaneWise for Portable<f64> {
     }
 }
 
-impl<const W: usize> SideBySide<W> for Portable<f32> {
+impl WholeNumbers for Portable<f32> {
     #[inline(always)]
-    fn not_negative(self, vector: [f32; W]) -> [f32; W] {
-        vector.map(|number| f32::from_bits((number.to_bits() as i32).max(0) as u32))
+    fn not_negative(self, vector: [f32; SINGLES]) -> [f32; SINGLES] {
+        self.larger_whole(vector, [0.0; SINGLES])
     }
     #[inline(always)]
-    fn where_nearer(
+    fn smaller_whole(self, a: [f32; SINGLES], b: [f32; SINGLES]) -> [f32; SINGLES] {
+        std::array::from_fn(|lane| whole(signed(a[lane]).min(signed(b[lane]))))
+    }
+    #[inline(always)]
+    fn larger_whole(self, a: [f32; SINGLES], b: [f32; SINGLES]) -> [f32; SINGLES] {
+        std::array::from_fn(|lane| whole(signed(a[lane]).max(signed(b[lane]))))
+    }
+    #[inline(always)]
+    fn where_whole_less(
         self,
-        a: [f32; W],
-        handicap: [f32; W],
-        b: [f32; W],
-        there: [f32; W],
-        elsewhere: [f32; W],
-    ) -> [f32; W] {
-        std::array::from_fn(|lane| {
-            let a = a[lane].to_bits().wrapping_add(handicap[lane].to_bits());
-            if (a as i32) < b[lane].to_bits() as i32 {
-                there[lane]
-            } else {
-                elsewhere[lane]
-            }
+        a: [f32; SINGLES],
+        b: [f32; SINGLES],
+        there: [f32; SINGLES],
+    ) -> [f32; SINGLES] {
+        std::array::from_fn(|lane| match signed(a[lane]) < signed(b[lane]) {
+            true => there[lane],
+            false => 0.0,
         })
     }
     #[inline(always)]
-    fn where_set(self, bits: u64, there: [f32; W], elsewhere: [f32; W]) -> [f32; W] {
-        std::array::from_fn(|lane| match bits >> lane & 1 {
-            0 => elsewhere[lane],
-            _ => there[lane],
+    fn smaller_unsigned(self, a: [f32; SINGLES], b: [f32; SINGLES]) -> [f32; SINGLES] {
+        std::array::from_fn(|lane| f32::from_bits(a[lane].to_bits().min(b[lane].to_bits())))
+    }
+    #[inline(always)]
+    fn least_unsigned(self, vector: [f32; SINGLES]) -> f32 {
+        f32::from_bits(
+            vector
+                .iter()
+                .fold(u32::MAX, |least, lane| least.min(lane.to_bits())),
+        )
+    }
+    #[inline(always)]
+    fn equal_whole(self, a: [f32; SINGLES], b: [f32; SINGLES]) -> u64 {
+        (0..SINGLES).fold(0, |bits, lane| {
+            bits | u64::from(a[lane].to_bits() == b[lane].to_bits()) << lane
         })
     }
     #[inline(always)]
-    fn transpose(self, rows: [&[f32; DOUBLES]; W]) -> [[f32; W]; DOUBLES] {
-        std::array::from_fn(|col| rows.map(|row| row[col]))
+    fn with_sign_at(self, mut vector: [f32; SINGLES], lane: usize) -> [f32; SINGLES] {
+        if let Some(number) = vector.get_mut(lane % 64) {
+            *number = -number.abs();
+        }
+        vector
     }
+}
+
+/// The bits as a number with a sign.
+#[inline(always)]
+fn signed(number: f32) -> i32 {
+    number.to_bits().cast_signed()
+}
+
+/// The bits of a number with a sign.
+#[inline(always)]
+fn whole(number: i32) -> f32 {
+    f32::from_bits(number.cast_unsigned())
 }

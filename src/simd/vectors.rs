@@ -4,11 +4,9 @@
 //! [`baseline`](crate::simd::baseline) and `avx2` say how a level does that.
 
 use fearless_simd::prelude::*;
-use fearless_simd::{f32x8, f32x16, f64x8, i32x8, i32x16, i64x8, mask32x8, mask64x8};
+use fearless_simd::{f32x8, f32x16, f64x8, i32x16, i64x8, mask32x8, mask64x8, u32x16};
 
-use crate::simd::ops::{
-    DOUBLES, LaneWise, Lanes, SINGLES, SideBySide, SideBySideWork, Vectors, Work,
-};
+use crate::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, WholeNumbers, Work};
 use crate::simd::portable::packed;
 
 /// What fearless_simd lacks. What stands here works at any level; a level may have something better.
@@ -116,9 +114,6 @@ pub struct Doubles<S>(S);
 /// Vectors of f32.
 #[derive(Clone, Copy)]
 pub struct Singles<S>(S);
-/// Vectors of f32 for problems side by side. With eight lanes what a step needs stays in registers.
-#[derive(Clone, Copy)]
-pub struct Eights<S>(S);
 
 impl<S: Native> Vectors for At<S> {
     type Doubles = Doubles<S>;
@@ -135,10 +130,6 @@ impl<S: Native> Vectors for At<S> {
     #[inline(always)]
     fn run_apart<T: Work>(self, work: T) -> T::Output {
         run(self.0, work)
-    }
-    #[inline(always)]
-    fn run_side_by_side<T: SideBySideWork>(self, work: T) -> T::Output {
-        work.run(Eights(self.0))
     }
 }
 
@@ -389,24 +380,52 @@ impl<S: Native> Lanes<SINGLES> for Singles<S> {
     }
 }
 
-impl<S: Native> Lanes<DOUBLES> for Eights<S> {
-    operations!(f32, DOUBLES, f32x8, i32x8, i32, [0, 1, 2, 3, 4, 5, 6, 7]);
-
+impl<S: Native> WholeNumbers for Singles<S> {
     #[inline(always)]
-    fn load_f32(self, costs: &[f32; DOUBLES]) -> f32x8<S> {
-        self.load(costs)
+    fn not_negative(self, vector: f32x16<S>) -> f32x16<S> {
+        self.larger_whole(vector, self.splat(0.0))
     }
     #[inline(always)]
-    fn load_part_f32(self, costs: &[f32], start: usize) -> f32x8<S> {
-        self.0.load_part_of_eight(costs, start)
+    fn smaller_whole(self, a: f32x16<S>, b: f32x16<S>) -> f32x16<S> {
+        let [a, b]: [i32x16<S>; 2] = [a.bitcast(), b.bitcast()];
+        a.min(b).bitcast()
     }
     #[inline(always)]
-    fn load_f64(self, costs: &[f64; DOUBLES]) -> f32x8<S> {
-        narrow(f64x8::load_array_ref(self.0, costs))
+    fn larger_whole(self, a: f32x16<S>, b: f32x16<S>) -> f32x16<S> {
+        let [a, b]: [i32x16<S>; 2] = [a.bitcast(), b.bitcast()];
+        a.max(b).bitcast()
     }
     #[inline(always)]
-    fn load_part_f64(self, costs: &[f64], start: usize) -> f32x8<S> {
-        narrow(self.0.load_part_f64(costs, start))
+    fn where_whole_less(self, a: f32x16<S>, b: f32x16<S>, there: f32x16<S>) -> f32x16<S> {
+        let [a, b]: [i32x16<S>; 2] = [a.bitcast(), b.bitcast()];
+        a.simd_lt(b).select(there, self.splat(0.0))
+    }
+    #[inline(always)]
+    fn smaller_unsigned(self, a: f32x16<S>, b: f32x16<S>) -> f32x16<S> {
+        let [a, b]: [u32x16<S>; 2] = [a.bitcast(), b.bitcast()];
+        a.min(b).bitcast()
+    }
+    #[inline(always)]
+    fn least_unsigned(self, vector: f32x16<S>) -> f32 {
+        let vector: u32x16<S> = vector.bitcast();
+        f32::from_bits(vector.reduce_min())
+    }
+    #[inline(always)]
+    fn equal_whole(self, a: f32x16<S>, b: f32x16<S>) -> u64 {
+        let [a, b]: [i32x16<S>; 2] = [a.bitcast(), b.bitcast()];
+        a.simd_eq(b).to_bitmask()
+    }
+    #[inline(always)]
+    fn with_sign_at(self, vector: f32x16<S>, lane: usize) -> f32x16<S> {
+        // −0 in the midst of zeros.
+        static SIGN: [f32; 64 + SINGLES] = {
+            let mut sign = [0.0; 64 + SINGLES];
+            sign[64 - 1] = -0.0;
+            sign
+        };
+        let sign = SIGN[63 - lane % 64..].as_chunks().0;
+        let [vector, sign]: [i32x16<S>; 2] = [vector.bitcast(), self.load(&sign[0]).bitcast()];
+        (vector | sign).bitcast()
     }
 }
 
@@ -414,32 +433,4 @@ impl<S: Native> Lanes<DOUBLES> for Eights<S> {
 #[inline(always)]
 fn narrow<S: Simd>(doubles: f64x8<S>) -> f32x8<S> {
     doubles.narrow(doubles).split().0
-}
-
-impl<S: Native> SideBySide<DOUBLES> for Eights<S> {
-    #[inline(always)]
-    fn not_negative(self, vector: f32x8<S>) -> f32x8<S> {
-        let bits: i32x8<S> = vector.bitcast();
-        bits.max(i32x8::splat(self.0, 0)).bitcast()
-    }
-    #[inline(always)]
-    fn where_nearer(
-        self,
-        a: f32x8<S>,
-        handicap: f32x8<S>,
-        b: f32x8<S>,
-        there: f32x8<S>,
-        elsewhere: f32x8<S>,
-    ) -> f32x8<S> {
-        let [a, handicap, b]: [i32x8<S>; 3] = [a.bitcast(), handicap.bitcast(), b.bitcast()];
-        (a + handicap).simd_lt(b).select(there, elsewhere)
-    }
-    #[inline(always)]
-    fn where_set(self, bits: u64, there: f32x8<S>, elsewhere: f32x8<S>) -> f32x8<S> {
-        mask32x8::from_bitmask(self.0, bits).select(there, elsewhere)
-    }
-    #[inline(always)]
-    fn transpose(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [f32x8<S>; DOUBLES] {
-        self.0.transpose_f32(rows)
-    }
 }

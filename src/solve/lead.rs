@@ -1,25 +1,26 @@
-//! f32 leads narrow squares: [`crate::solve::side_by_side`] in half the vectors.
+//! f32 leads narrow squares: a row of costs is one vector or two.
 //!
-//! **Algorithm.** That of [`crate::solve::side_by_side`], with its ties, for squares without a limit: nothing ends at a row. What f32
-//! rounds away is made good, or noticed, by [`crate::prove::settle`]; where nothing was rounded the answer is that of f64, bit
-//! for bit. It differs in:
+//! **Algorithm.** That of [`crate::solve::side_by_side`] for squares without a limit: nothing ends at a row. What f32 rounds away is made
+//! good, or noticed, by [`crate::prove::settle`]; where nothing was rounded the answer is exact. It differs in:
 //!
-//! * **A settled column** gets a distance of +inf and a dual of −inf in its lane, so no mask has to keep it out. The true dual
-//!   stands beside.
-//! * **Ties** are decided as whole numbers, as which the bits of distances sort alike: those of unmatched columns count as one less.
+//! * **Searches take turns.** A step needs few instructions, but each waits for the one before: for a minimum, and for what is to be
+//!   looked up then. So several instances are searched in at once, in two teams. What one team found is acted on after the other
+//!   team's sweeps were begun: by then it is known, and a wrong guess at what follows costs none of them.
+//! * **A settled column** keeps its distance, with its sign set: it is no longer the least where bits are compared without a sign, and
+//!   always less than what is offered where they are compared with one.
+//! * **Ties** among matched columns go to the lowest index, too, which makes searches shorter where there are many.
 //! * **Predecessors** are numbers of steps, which only grow: the larger one is the last. What each step settled is kept for as
 //!   long as a search can be.
-//! * **A lane takes the next instance** of the group that nobody has begun.
 //!
 //! An instance is given up, and left to f64, where a number leaves what f32 has room for, or an allowed pair is not found.
 //!
-//! **Cost.** As there.
+//! **Cost.** A step is O(columns / 16) vector operations. Workspace O(columns) for each search.
 
 use std::hint::select_unpredictable;
 
 use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
-use crate::simd::ops::{DOUBLES, SideBySide, SideBySideWork};
+use crate::simd::ops::{SINGLES, Vectors, WholeNumbers, Work};
 use crate::solve::octet::{LaneInstance, OctetInstances, UNMATCHED};
 
 /// What f32 came to.
@@ -29,8 +30,6 @@ pub struct Led<const COLS: usize> {
     pub col_duals: [f32; COLS],
     /// Row matched with each column, or −1.
     pub row_of_col: [i8; COLS],
-    /// One bit for each row that is still to be searched from.
-    pending: u32,
 }
 
 impl<const COLS: usize> Led<COLS> {
@@ -38,12 +37,11 @@ impl<const COLS: usize> Led<COLS> {
     pub const NOTHING: Self = Led {
         col_duals: [0.0; COLS],
         row_of_col: [UNMATCHED; COLS],
-        pending: 0,
     };
 }
 
 /// Columns from which f32 leads. With fewer, what it saves is less than it takes to prove what it came to.
-const LEADS_FROM: usize = 16;
+const LEADS_FROM: usize = SINGLES;
 
 /// No dual or distance is larger, so no sum of them leaves the range of f32.
 const MOST: f32 = 1e36;
@@ -56,396 +54,324 @@ pub struct LeadGroup<'a, 'b, E, const COLS: usize> {
     pub led: &'a mut [Led<COLS>],
 }
 
-impl<E: Entry, const COLS: usize> SideBySideWork for LeadGroup<'_, '_, E, COLS> {
+impl<E: Entry, const COLS: usize> Work for LeadGroup<'_, '_, E, COLS> {
     type Output = u64;
 
     #[inline(always)]
-    fn run<L: SideBySide<W>, const W: usize>(self, lanes: L) -> u64 {
-        let LeadGroup { instances, led } = self;
-        let instances = instances.as_flattened();
+    fn run<V: Vectors>(self, vectors: V) -> u64 {
+        let instances = self.instances.as_flattened();
         let any = instances.first().filter(|_| COLS >= LEADS_FROM);
         let Some(any) = any.and_then(|any| E::as_singles(any.costs)) else {
             return 0;
         };
-        let mut taken = 0;
-        for first in (0..instances.len()).step_by(W) {
-            let mut members = Members::<COLS, W>::idle(any);
-            for (lane, instance) in instances[first..].iter().take(W).enumerate() {
-                if let Some(costs) =
-                    E::as_singles(instance.costs).filter(|_| instance.is_balanced())
-                {
-                    members.costs[lane] = costs;
-                    members.cols[lane] = instance.cols as f32;
-                    members.rows = members.rows.max(instance.rows).min(COLS);
-                    members.there |= 1 << lane;
-                }
-            }
-            if members.there != 0 {
-                taken |= members.begin(lanes, &mut led[first..]) << first;
-            }
+        let mut squares = 0;
+        for (at, instance) in instances.iter().enumerate() {
+            squares |= u64::from(instance.is_balanced()) << at;
         }
-        let mut searches = Searches::<COLS, W>::new(any);
-        searches.waiting = taken;
-        for lane in 0..W {
-            searches.search_in_next(lane, instances, led);
-        }
-        while searches.running != 0 {
-            searches.step(lanes, instances, led);
-        }
-        taken & !searches.given_up
+        let mut searches = Searches {
+            instances,
+            led: self.led,
+            waiting: squares,
+            given_up: 0,
+            running: 0,
+            ends: [0; TEAMS],
+            searches: [Search::idle(any); TEAMS * TEAM],
+        };
+        searches.run(vectors.singles());
+        squares & !searches.given_up
     }
 }
 
-/// A number in each lane.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Each<const W: usize>([f32; W]);
+/// Searches whose sweeps are begun together.
+const TEAM: usize = 4;
 
-/// An index as a number in a lane: the number's last bits are the index.
-#[inline(always)]
-fn numbered(index: usize) -> f32 {
-    const BASE: f32 = (1u32 << 23) as f32;
-    f32::from_bits(BASE.to_bits() | index as u32)
-}
+/// Teams that take turns.
+const TEAMS: usize = 2;
 
-/// The index of a number that [`numbered`] made, modulo `END`, a power of two.
-#[inline(always)]
-fn index<const END: usize>(number: f32) -> usize {
-    number.to_bits() as usize % END
-}
-
-/// Instances whose columns are reduced together.
-struct Members<'a, const COLS: usize, const W: usize> {
-    costs: [&'a [[f32; COLS]; COLS]; W],
-    cols: [f32; W],
-    /// Most rows of any.
-    rows: usize,
-    /// Lanes that have one.
-    there: u64,
-}
-
-impl<'a, const COLS: usize, const W: usize> Members<'a, COLS, W> {
-    fn idle(any: &'a [[f32; COLS]; COLS]) -> Self {
-        Members {
-            costs: [any; W],
-            cols: [0.0; W],
-            rows: 0,
-            there: 0,
-        }
-    }
-
-    /// Column reduction. Returns lanes that are not given up.
-    #[inline(always)]
-    fn begin<L: SideBySide<W>>(&self, lanes: L, led: &mut [Led<COLS>]) -> u64 {
-        let infinite = lanes.splat(f32::INFINITY);
-        let padding = lanes.splat(f32::NEG_INFINITY);
-        let cols = lanes.load(&self.cols);
-        let mut given_up = 0;
-        for (lane, led) in led.iter_mut().take(W).enumerate() {
-            let rows = self.cols[lane] as i32 as u32;
-            led.pending = ((1u64 << rows) - 1) as u32;
-        }
-        for chunk in 0..COLS / DOUBLES {
-            let mut least = [infinite; DOUBLES];
-            let mut holder = [lanes.splat(numbered(0)); DOUBLES];
-            for row in 0..self.rows {
-                let costs = transpose_chunk(lanes, rows_at(&self.costs, row), chunk);
-                let number = lanes.splat(numbered(row));
-                for col in 0..DOUBLES {
-                    holder[col] = lanes.where_less(costs[col], least[col], number, holder[col]);
-                    least[col] = lanes.smaller(costs[col], least[col]);
-                }
-            }
-            for col in 0..DOUBLES {
-                let at = chunk * DOUBLES + col;
-                let place = lanes.splat(at as f32);
-                let real = lanes.below(place, cols);
-                let fits = lanes.below(least[col], lanes.splat(MOST))
-                    & lanes.below(lanes.splat(-MOST), least[col]);
-                given_up |= real & !fits;
-                let (mut duals, mut holders) = (Each([0.0; W]), Each([0.0; W]));
-                let dual = lanes.where_less(place, cols, least[col], padding);
-                lanes.store(dual, &mut duals.0);
-                lanes.store(holder[col], &mut holders.0);
-                for (lane, led) in led.iter_mut().take(W).enumerate() {
-                    led.col_duals[at] = duals.0[lane];
-                    // Each row keeps the first of the columns that it holds.
-                    let row = index::<COLS>(holders.0[lane]);
-                    let keeps = led.pending >> row & (real >> lane) as u32 & 1;
-                    led.row_of_col[at] = row as i8 | (keeps as i8 - 1);
-                    led.pending &= !(keeps << row);
-                }
-            }
-        }
-        self.there & !given_up
-    }
-}
-
-/// The same row in each lane.
-#[inline(always)]
-fn rows_at<'a, const COLS: usize, const W: usize>(
-    costs: &[&'a [[f32; COLS]; COLS]; W],
-    row: usize,
-) -> [&'a [f32; COLS]; W] {
-    let mut rows = [&costs[0][row]; W];
-    for lane in 1..W {
-        rows[lane] = &costs[lane][row];
-    }
-    rows
-}
-
-/// Eight columns of one row in each lane.
-#[inline(always)]
-fn transpose_chunk<L: SideBySide<W>, const COLS: usize, const W: usize>(
-    lanes: L,
-    rows: [&[f32; COLS]; W],
-    chunk: usize,
-) -> [L::Vector; DOUBLES] {
-    let mut chunks = [&rows[0].as_chunks().0[chunk]; W];
-    for lane in 1..W {
-        chunks[lane] = &rows[lane].as_chunks().0[chunk];
-    }
-    lanes.transpose(chunks)
-}
-
-/// Steps that are remembered: a search settles each column once.
-const STEPS: usize = 2 * WIDEST;
-
-/// That an unmatched column goes first where it is as near as others: −1, read as a whole number.
-const UNMATCHED_FIRST: f32 = f32::from_bits(u32::MAX);
-
-/// Where the search in each lane stands.
-struct Searches<'a, const COLS: usize, const W: usize> {
-    /// Lanes that are not done.
-    running: u64,
-    /// Instances that no lane has begun.
+/// All searches, and what they search in.
+struct Searches<'a, 'b, E, const COLS: usize> {
+    instances: &'a [LaneInstance<'b, E, COLS>],
+    led: &'a mut [Led<COLS>],
+    /// Instances that nobody has begun.
     waiting: u64,
     /// Instances that f32 has no answer to.
     given_up: u64,
-    /// Number of the step.
-    step: usize,
-    /// The step that began the search.
-    first: [usize; W],
-    /// The instance.
-    instance: [usize; W],
-    costs: [&'a [[f32; COLS]; COLS]; W],
-    /// Costs of the row that was reached last.
-    row: [&'a [f32; COLS]; W],
-    /// One bit for each row that is still to be searched from, the present start included.
-    pending: [u32; W],
-    row_of_col: [[i8; COLS]; W],
-    /// v of all columns, settled or not.
-    col_duals: [[f32; COLS]; W],
-    /// u of the row reached last, less the length of the shortest path to it.
-    offset: Each<W>,
-    /// +inf in lanes that begin a search, which forget all distances; −inf in the others.
-    fresh: Each<W>,
-    /// v of columns that are not settled, −inf of others.
-    open_duals: [Each<W>; COLS],
-    /// Length of the shortest path known to each column that is not settled, +inf of others.
-    distance: [Each<W>; COLS],
-    /// The step that found that path.
-    found_at: [Each<W>; COLS],
-    /// [`UNMATCHED_FIRST`] or 0.
-    handicap: [Each<W>; COLS],
-    /// The column that a step settled, and its distance.
-    settled: [Each<W>; STEPS],
-    length: [Each<W>; STEPS],
+    /// Searches that are not done.
+    running: u32,
+    /// Those of each team that ended with the last sweep.
+    ends: [u32; TEAMS],
+    searches: [Search<'b, COLS>; TEAMS * TEAM],
 }
 
-impl<'a, const COLS: usize, const W: usize> Searches<'a, COLS, W> {
-    /// No lane is running. `any` gives idle lanes something to read.
-    fn new(any: &'a [[f32; COLS]; COLS]) -> Self {
-        let [zeros, infinite, lowest] =
-            [0.0, f32::INFINITY, f32::NEG_INFINITY].map(|n| Each([n; W]));
-        Searches {
-            running: 0,
-            waiting: 0,
-            given_up: 0,
-            step: 1,
-            first: [1; W],
-            instance: [0; W],
-            costs: [any; W],
-            row: [&any[0]; W],
-            pending: [0; W],
-            row_of_col: [[UNMATCHED; COLS]; W],
-            col_duals: [[0.0; COLS]; W],
-            offset: zeros,
-            fresh: infinite,
-            open_duals: [lowest; COLS],
-            distance: [infinite; COLS],
-            found_at: [zeros; COLS],
-            handicap: [zeros; COLS],
-            settled: [zeros; STEPS],
-            length: [zeros; STEPS],
+impl<E: Entry, const COLS: usize> Searches<'_, '_, E, COLS> {
+    #[inline(always)]
+    fn run<L: WholeNumbers>(&mut self, lanes: L) {
+        for at in 0..self.searches.len() {
+            self.search_in_next(lanes, at);
+        }
+        while self.running != 0 {
+            self.sweep(lanes, 0);
+            self.act(lanes, 1);
+            self.sweep(lanes, 1);
+            self.act(lanes, 0);
+        }
+    }
+
+    /// A sweep of each search of a team.
+    #[inline(always)]
+    fn sweep<L: WholeNumbers>(&mut self, lanes: L, team: usize) {
+        let mut ends = 0;
+        for at in team * TEAM..(team + 1) * TEAM {
+            ends |= u32::from(self.searches[at].sweep(lanes)) << at;
+        }
+        self.ends[team] = ends & self.running;
+    }
+
+    /// What follows from it, where a search ended.
+    #[inline(always)]
+    fn act<L: WholeNumbers>(&mut self, lanes: L, team: usize) {
+        let mut ends = self.ends[team];
+        while ends != 0 {
+            let at = ends.trailing_zeros() as usize % (TEAMS * TEAM);
+            ends &= ends - 1;
+            let search = &mut self.searches[at];
+            if search.length < MOST {
+                search.update_duals(lanes);
+                search.flip_path();
+                search.pending &= search.pending - 1;
+                if search.pending != 0 {
+                    search.begin(lanes);
+                    continue;
+                }
+                search.write(&mut self.led[search.instance]);
+            } else {
+                self.given_up |= 1 << search.instance;
+            }
+            self.search_in_next(lanes, at);
         }
     }
 
     /// Goes on in the next instance that has rows to search from; there may be none.
     #[inline(always)]
-    fn search_in_next<E: Entry>(
-        &mut self,
-        lane: usize,
-        instances: &[LaneInstance<'a, E, COLS>],
-        led: &[Led<COLS>],
-    ) {
+    fn search_in_next<L: WholeNumbers>(&mut self, lanes: L, at: usize) {
+        let search = &mut self.searches[at];
         while self.waiting != 0 {
-            let instance = self.waiting.trailing_zeros() as usize;
+            search.instance = self.waiting.trailing_zeros() as usize;
             self.waiting &= self.waiting - 1;
-            let led = &led[instance];
-            if led.pending == 0 {
-                continue;
-            }
-            let Some(costs) = E::as_singles(instances[instance].costs) else {
+            let instance = &self.instances[search.instance];
+            let Some(costs) = E::as_singles(instance.costs) else {
                 continue;
             };
-            self.instance[lane] = instance;
-            self.costs[lane] = costs;
-            self.pending[lane] = led.pending;
-            self.row_of_col[lane] = led.row_of_col;
-            self.col_duals[lane] = led.col_duals;
-            for col in 0..COLS {
-                let dual = led.col_duals[col];
-                self.open_duals[col].0[lane] = dual;
-                let is_free = led.row_of_col[col] == UNMATCHED && dual > f32::NEG_INFINITY;
-                self.handicap[col].0[lane] = if is_free { UNMATCHED_FIRST } else { 0.0 };
+            search.costs = costs;
+            if !search.reduce_columns(lanes, instance.cols) {
+                self.given_up |= 1 << search.instance;
+            } else if search.pending == 0 {
+                search.write(&mut self.led[search.instance]);
+            } else {
+                search.begin(lanes);
+                self.running |= 1 << at;
+                return;
             }
-            self.running |= 1 << lane;
-            self.search_from_next(lane);
-            return;
         }
-        // Nothing is rounded in an idle lane.
-        self.running &= !(1 << lane);
-        for col in 0..COLS {
-            self.open_duals[col].0[lane] = f32::NEG_INFINITY;
+        self.running &= !(1 << at);
+    }
+}
+
+/// Steps that are remembered: a search settles each column once.
+const STEPS: usize = 2 * WIDEST;
+
+/// A search for a shortest augmenting path, and the instance that it searches in.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Search<'a, const COLS: usize> {
+    /// v.
+    col_duals: [f32; COLS],
+    /// Length of the shortest path known to each column, with its sign set where the column is settled.
+    distance: [f32; COLS],
+    /// The step that found that path.
+    found_at: [f32; COLS],
+    /// Distances where no path is known yet: +inf, −inf beyond the instance's columns.
+    unknown: [f32; COLS],
+    row_of_col: [i8; COLS],
+    /// The column that a step settled.
+    settled: [u8; STEPS],
+    costs: &'a [[f32; COLS]; COLS],
+    /// Costs of the row that was reached last.
+    row: &'a [f32; COLS],
+    /// Its u, less the length of the shortest path to it.
+    offset: f32,
+    /// The distance of the column that was settled last.
+    length: f32,
+    /// Number of the step.
+    step: u32,
+    /// The step that began the search.
+    first: u32,
+    /// One bit for each row that is still to be searched from, the present start included.
+    pending: u32,
+    /// One bit for each unmatched column.
+    unmatched: u32,
+    instance: usize,
+}
+
+impl<'a, const COLS: usize> Search<'a, COLS> {
+    /// A search that has no instance, and reads `any`.
+    fn idle(any: &'a [[f32; COLS]; COLS]) -> Self {
+        Search {
+            col_duals: [0.0; COLS],
+            distance: [f32::INFINITY; COLS],
+            found_at: [0.0; COLS],
+            unknown: [f32::INFINITY; COLS],
+            row_of_col: [UNMATCHED; COLS],
+            settled: [0; STEPS],
+            costs: any,
+            row: &any[0],
+            offset: 0.0,
+            length: 0.0,
+            step: 1,
+            first: 1,
+            pending: 0,
+            unmatched: 0,
+            instance: 0,
         }
     }
 
-    /// Begins the search from the first pending row, at the next step.
+    /// Column reduction. Returns whether f32 has room for the duals.
     #[inline(always)]
-    fn search_from_next(&mut self, lane: usize) {
-        let row = self.pending[lane].trailing_zeros() as usize % COLS;
-        self.row[lane] = &self.costs[lane][row];
-        self.first[lane] = self.step;
-    }
-
-    /// One sweep in each lane, and what follows from it.
-    #[inline(always)]
-    fn step<E: Entry>(
-        &mut self,
-        lanes: impl SideBySide<W>,
-        instances: &[LaneInstance<'a, E, COLS>],
-        led: &mut [Led<COLS>],
-    ) {
+    fn reduce_columns<L: WholeNumbers>(&mut self, lanes: L, cols: usize) -> bool {
         let infinite = lanes.splat(f32::INFINITY);
-        let zero = lanes.splat(0.0);
-        let offset = lanes.load(&self.offset.0);
-        let fresh = lanes.load(&self.fresh.0);
-        let step = lanes.splat(numbered(self.step));
-        let mut least = infinite;
-        let mut nearest = lanes.splat(numbered(0));
-        for chunk in (0..COLS / DOUBLES).rev() {
-            let costs = transpose_chunk(lanes, self.row, chunk);
-            for col in (0..DOUBLES).rev() {
-                let at = chunk * DOUBLES + col;
-                let reduced = lanes.subtract(costs[col], lanes.load(&self.open_duals[at].0));
-                // Never below 0 but for rounding.
-                let through_row = lanes.not_negative(lanes.subtract(reduced, offset));
-                let distance = lanes.larger(lanes.load(&self.distance[at].0), fresh);
-                // Not a choice between old and new, which the compiler would make a masked store.
-                let found_at = lanes.where_less(through_row, distance, step, zero);
-                let found_at = lanes.larger(lanes.load(&self.found_at[at].0), found_at);
-                lanes.store(found_at, &mut self.found_at[at].0);
-                let distance = lanes.smaller(through_row, distance);
-                lanes.store(distance, &mut self.distance[at].0);
-                // The columns come last to first: of equals the first unmatched one stays.
-                let handicap = lanes.load(&self.handicap[at].0);
-                let number = lanes.splat(numbered(at));
-                nearest = lanes.where_nearer(distance, handicap, least, number, nearest);
-                least = lanes.smaller(distance, least);
+        let mut holders = [0.0; COLS];
+        let real = ((1u64 << cols) - 1) as u32;
+        let mut least = [infinite; WIDEST / SINGLES];
+        // Columns beyond the instance's are held by a row beyond it.
+        let nobody = lanes.splat(f32::of_index(COLS as u32 - 1));
+        let mut holder = [nobody; WIDEST / SINGLES];
+        for (row, costs) in self.costs.iter().take(cols).enumerate() {
+            let number = lanes.splat(f32::of_index(row as u32));
+            for (chunk, costs) in costs.as_chunks().0.iter().enumerate() {
+                let costs = lanes.load(costs);
+                holder[chunk] = lanes.where_less(costs, least[chunk], number, holder[chunk]);
+                least[chunk] = lanes.smaller(costs, least[chunk]);
             }
         }
+        let (most, lowest) = (lanes.splat(MOST), lanes.splat(-MOST));
+        let mut fit = 0;
+        for chunk in 0..COLS / SINGLES {
+            let least = least[chunk];
+            let fits = lanes.below(least, most) & lanes.below(lowest, least);
+            fit |= (fits as u32) << (chunk * SINGLES);
+            lanes.store(least, &mut self.col_duals.as_chunks_mut().0[chunk]);
+            lanes.store(infinite, &mut self.unknown.as_chunks_mut().0[chunk]);
+            lanes.store(holder[chunk], &mut holders.as_chunks_mut().0[chunk]);
+        }
+        for col in cols..COLS {
+            self.col_duals[col] = f32::NEG_INFINITY;
+            self.unknown[col] = f32::NEG_INFINITY;
+        }
+        let (mut pending, mut matched) = (real, 0);
+        for (col, holder) in holders.iter().enumerate() {
+            // Each row keeps the first of the columns that it holds.
+            let row = holder.to_index() % COLS;
+            let keeps = pending >> row & 1;
+            self.row_of_col[col] = row as i8 | (keeps as i8 - 1);
+            pending &= !(1 << row);
+            matched |= keeps << col;
+        }
+        self.pending = pending;
+        self.unmatched = real & !matched;
+        real & !fit == 0
+    }
 
-        let memory = self.step % STEPS;
-        self.step += 1;
-        lanes.store(nearest, &mut self.settled[memory].0);
-        lanes.store(least, &mut self.length[memory].0);
-        let failing = self.running & !lanes.below(least, lanes.splat(MOST));
-        let mut reduced = Each([0.0; W]);
-        let mut ends = failing;
-        for lane in 0..W {
-            let col = index::<COLS>(self.settled[memory].0[lane]);
-            let row = self.row_of_col[lane][col];
-            ends |= u64::from(row as u8 >> 7) << lane;
-            let row = &self.costs[lane][row as usize % COLS];
-            reduced.0[lane] = row[col] - self.open_duals[col].0[lane];
-            self.row[lane] = row;
-            self.open_duals[col].0[lane] = f32::NEG_INFINITY;
-            self.distance[col].0[lane] = f32::INFINITY;
-        }
-        let over = ends | !self.running;
-        let offset = lanes.subtract(lanes.load(&reduced.0), least);
-        lanes.store(lanes.where_set(over, zero, offset), &mut self.offset.0);
-        let lowest = lanes.splat(f32::NEG_INFINITY);
-        lanes.store(lanes.where_set(over, infinite, lowest), &mut self.fresh.0);
-        ends &= self.running;
-        while ends != 0 {
-            let lane = ends.trailing_zeros() as usize % W;
-            ends &= ends - 1;
-            if failing >> lane & 1 != 0 {
-                self.given_up |= 1 << self.instance[lane];
-                self.pending[lane] = 0;
-            } else {
-                self.update_duals(lane);
-                self.flip_path(lane);
-                self.pending[lane] &= self.pending[lane] - 1;
-            }
-            if self.pending[lane] != 0 {
-                self.search_from_next(lane);
-            } else {
-                let done = &mut led[self.instance[lane]];
-                done.col_duals = self.col_duals[lane];
-                done.row_of_col = self.row_of_col[lane];
-                self.search_in_next(lane, instances, led);
-            }
+    /// The instance is solved.
+    #[inline(always)]
+    fn write(&self, led: &mut Led<COLS>) {
+        led.col_duals = self.col_duals;
+        led.row_of_col = self.row_of_col;
+    }
+
+    /// Begins the search from the first pending row.
+    #[inline(always)]
+    fn begin<L: WholeNumbers>(&mut self, lanes: L) {
+        self.row = &self.costs[self.pending.trailing_zeros() as usize % COLS];
+        self.offset = 0.0;
+        self.first = self.step;
+        for chunk in 0..COLS / SINGLES {
+            let unknown = lanes.load(&self.unknown.as_chunks().0[chunk]);
+            lanes.store(unknown, &mut self.distance.as_chunks_mut().0[chunk]);
         }
     }
 
-    /// v of a column settled at distance d falls by length − d. No column is settled any more.
-    ///
-    /// How many there are cannot be guessed: four are visited at once, the last one again where there are less.
+    /// Offers every column the path through the row, settles the nearest one, and goes on to the row matched with it. Is there none?
     #[inline(always)]
-    fn update_duals(&mut self, lane: usize) {
-        let last = self.step - 1;
-        let length = self.length[last % STEPS].0[lane];
-        let mut step = self.first[lane];
-        while step <= last {
-            for _ in 0..4 {
-                let memory = step.min(last) % STEPS;
-                let col = index::<COLS>(self.settled[memory].0[lane]);
-                let excess = length - self.length[memory].0[lane];
-                let dual = self.col_duals[lane][col] - excess;
-                self.open_duals[col].0[lane] = dual;
-                self.col_duals[lane][col] = dual;
-                step += 1;
-            }
+    fn sweep<L: WholeNumbers>(&mut self, lanes: L) -> bool {
+        let step = lanes.splat(f32::of_index(self.step));
+        let offset = lanes.splat(self.offset);
+        let costs = self.row.as_chunks().0;
+        let col_duals = self.col_duals.as_chunks().0;
+        let distances = self.distance.as_chunks_mut().0;
+        let found_at = self.found_at.as_chunks_mut().0;
+        let mut distance = [lanes.splat(0.0); WIDEST / SINGLES];
+        let mut nearest = lanes.splat(f32::from_bits(u32::MAX));
+        for chunk in 0..COLS / SINGLES {
+            let reduced = lanes.subtract(lanes.load(&costs[chunk]), lanes.load(&col_duals[chunk]));
+            // Never below 0 but for rounding.
+            let through_row = lanes.not_negative(lanes.subtract(reduced, offset));
+            let before = lanes.load(&distances[chunk]);
+            let now = lanes.where_whole_less(through_row, before, step);
+            let found = lanes.larger_whole(lanes.load(&found_at[chunk]), now);
+            lanes.store(found, &mut found_at[chunk]);
+            distance[chunk] = lanes.smaller_whole(through_row, before);
+            nearest = lanes.smaller_unsigned(distance[chunk], nearest);
+        }
+        self.length = lanes.least_unsigned(nearest);
+        let nearest = lanes.splat(self.length);
+        let mut holders = 0;
+        for chunk in 0..COLS / SINGLES {
+            holders |= (lanes.equal_whole(distance[chunk], nearest) as u32) << (chunk * SINGLES);
+        }
+        // Of equals the first unmatched one, or else the first.
+        let free = holders & self.unmatched;
+        let holder = select_unpredictable(free != 0, free, holders);
+        let col = holder.trailing_zeros() as usize % COLS;
+        for chunk in 0..COLS / SINGLES {
+            let lane = col.wrapping_sub(chunk * SINGLES);
+            let settled = lanes.with_sign_at(distance[chunk], lane);
+            lanes.store(settled, &mut distances[chunk]);
+        }
+        self.settled[self.step as usize % STEPS] = col as u8;
+        self.step += 1;
+        let row = self.row_of_col[col];
+        self.row = &self.costs[row as usize % COLS];
+        self.offset = self.row[col] - self.col_duals[col] - self.length;
+        row == UNMATCHED
+    }
+
+    /// v of a column settled at distance d falls by length − d.
+    #[inline(always)]
+    fn update_duals<L: WholeNumbers>(&mut self, lanes: L) {
+        let length = lanes.splat(self.length);
+        let zero = lanes.splat(0.0);
+        for chunk in 0..COLS / SINGLES {
+            // No other column is nearer than the path is long.
+            let distance = lanes.load(&self.distance.as_chunks().0[chunk]);
+            let nearer_by = lanes.subtract(length, lanes.larger_magnitude(distance, zero));
+            let col_duals = &mut self.col_duals.as_chunks_mut().0[chunk];
+            let dual = lanes.subtract(lanes.load(col_duals), lanes.not_negative(nearer_by));
+            lanes.store(dual, col_duals);
         }
     }
 
     /// Flips the shortest path, from the column that was settled last back to its start.
     #[inline(always)]
-    fn flip_path(&mut self, lane: usize) {
-        let last = self.step - 1;
-        let mut col = index::<COLS>(self.settled[last % STEPS].0[lane]);
-        self.handicap[col].0[lane] = 0.0;
-        let first = self.first[lane] % STEPS;
-        let start = self.pending[lane].trailing_zeros() as i8;
-        let row_of_col = &mut self.row_of_col[lane];
+    fn flip_path(&mut self) {
+        let settled = |step: u32| usize::from(self.settled[step as usize % STEPS]) % COLS;
+        let mut col = settled(self.step - 1);
+        self.unmatched &= !(1 << col);
+        let start = self.pending.trailing_zeros() as i8;
         let mut flip = || {
-            let step = index::<STEPS>(self.found_at[col].0[lane]);
-            let before = index::<COLS>(self.settled[(step + STEPS - 1) % STEPS].0[lane]);
-            let begins = step == first;
-            row_of_col[col] = select_unpredictable(begins, start, row_of_col[before]);
+            let step = self.found_at[col].to_bits();
+            let before = settled(step.wrapping_sub(1));
+            let begins = step == self.first;
+            self.row_of_col[col] = select_unpredictable(begins, start, self.row_of_col[before]);
             col = select_unpredictable(begins, col, before);
             begins
         };
