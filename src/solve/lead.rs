@@ -16,6 +16,11 @@
 //!
 //! **Cost.** A step is O(columns / 16) vector operations. Workspace O(columns) for each search.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "a chunk of columns is an index into several arrays at once"
+)]
+
 use std::hint::select_unpredictable;
 
 use crate::problem::instance::WIDEST;
