@@ -255,6 +255,29 @@ def test_subclasses(tmp_path):
         assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
 
 
+class StepFromTheGuide(SetPredictionModel):
+    """With the step that Keras's guides show, which gives compute_loss no x."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(y=y, y_pred=self(x, training=True))
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        return {metric.name: metric.result() for metric in self.metrics if metric.name != "loss"}
+
+
+def test_a_step_that_gives_no_x():
+    x, y = data()
+    outputs = detector()
+    model = StepFromTheGuide(outputs.input, outputs.output)
+    model.compile(optimizer=adam(), loss=DetrLoss(CLASSES))
+    want = wanted(y, model.predict(x, verbose=0))
+    assert float(model.compute_loss(y=y, y_pred=model(x))) == pytest.approx(want.pop("loss"), rel=2e-5)
+    history = model.fit(x, y, epochs=6, batch_size=IMAGES, verbose=0).history
+    same({name: values[0] for name, values in history.items()}, want)
+    assert sum(values[-1] for values in history.values()) < 0.9 * sum(want.values())
+
+
 def test_terms_of_another_loss_go():
     x, y = data()
     model = detector()

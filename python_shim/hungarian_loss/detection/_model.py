@@ -1,6 +1,7 @@
 """``SetPredictionModel``: a Keras model whose loss sees all outputs and targets at once."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -66,8 +67,9 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
         weight = weights[0] if weights else None
         if isinstance(self.loss, DetrLoss):
             total, terms = self.loss.with_components(y, y_pred, weight)
-            # As Keras counts them for the mean of the loss.
-            self._track(terms, tf.shape(next(one for one in tf.nest.flatten(x) if one is not None))[0])
+            # As many as Keras counts in x for the mean of the loss. A step of one's own need not give x.
+            boxes = y_pred["boxes"] if isinstance(y_pred, Mapping) else y_pred
+            self._track(terms, tf.shape(boxes)[0])
         else:
             total = self.loss(y, y_pred, weight)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
