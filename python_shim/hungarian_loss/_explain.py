@@ -21,13 +21,16 @@ Indices: TypeAlias = npt.NDArray[np.integer[Any]]
 _STATUS = {
     0: "optimal",
     1: "infeasible: the allowed pairs cannot match min(true, predicted) objects",
-    2: "invalid: a cost is NaN or -inf",
+    2: "invalid: a cost is NaN or -inf (+inf when maximizing)",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
     """One sample's matching in numbers; ``print`` shows it as a table.
+
+    Where a loss maximizes, costs are scores: ``cost``, ``pair_cost`` and ``total_cost`` are as given, ``margin`` and ``rise`` say how much
+    less is scored.
 
     Attributes:
       status: 0 optimal, 1 infeasible, 2 invalid.
@@ -41,7 +44,7 @@ class Explanation:
         object's: by the duals, a matching without this pair costs at least their sum more. +inf where there is no other way.
       rise: ``[p]``, how much more it really costs: the pair forbidden and the sample solved again. Never less than
         ``margin``, up to rounding; 0 at a tie, +inf where nothing else can be matched.
-      total_cost: Sum of the pairs' costs; NaN if invalid, +inf if infeasible.
+      total_cost: Sum of the pairs' costs; NaN if invalid, +inf (−inf when maximizing) if infeasible.
       unmatched_true: Existing true objects without a partner.
       unmatched_pred: Existing predicted objects without a partner.
       boxes: True ``[n, 4]`` and predicted ones ``[m, 4]`` (center x, center y, width, height) where objects are boxes or have four
@@ -121,8 +124,8 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None =
       y_true: What the loss takes; by default ``[batch, n, features]``, like y_pred a RaggedTensor too.
       y_pred: Likewise; by default ``[batch, m, features]``. A mask that Keras attached to it holds here as in the loss.
       sample: Which sample of the batch.
-      loss: The :class:`HungarianLoss` or :class:`DetrLoss` whose costs and masks to use; default: Euclidean distance over all
-        features, as in :func:`hungarian_loss`.
+      loss: The :class:`HungarianLoss`, :class:`DetrLoss` or :class:`PermutationInvariantLoss` whose costs and masks to use; default:
+        Euclidean distance over all features, as in :func:`hungarian_loss`.
 
     Returns:
       An :class:`Explanation`. ``print`` it, or call its ``figure``.
@@ -146,9 +149,11 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None =
     col_to_row = assignment.col_to_row.numpy()[sample]
     true_index = np.flatnonzero(row_to_col >= 0)
     pred_index = row_to_col[true_index]
-    row_duals = assignment.row_duals.numpy()[sample].astype(np.float64)
-    col_duals = assignment.col_duals.numpy()[sample].astype(np.float64)
-    runner_up, margin = _runners_up(cost, row_duals, col_duals, true_index, pred_index, row_exists, col_exists)
+    # Below, less is better.
+    sense = -1.0 if matching.maximize else 1.0
+    row_duals = sense * assignment.row_duals.numpy()[sample].astype(np.float64)
+    col_duals = sense * assignment.col_duals.numpy()[sample].astype(np.float64)
+    runner_up, margin = _runners_up(sense * cost, row_duals, col_duals, true_index, pred_index, row_exists, col_exists)
     return Explanation(
         status=int(assignment.status.numpy()[sample]),
         cost=cost,
@@ -157,7 +162,7 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None =
         pair_cost=cost[true_index, pred_index],
         runner_up=runner_up,
         margin=margin,
-        rise=_rises(cost, true_index, pred_index, row_exists, col_exists),
+        rise=_rises(sense * cost, true_index, pred_index, row_exists, col_exists),
         total_cost=float(assignment.total_cost.numpy()[sample]),
         unmatched_true=np.flatnonzero((row_to_col < 0) & row_exists),
         unmatched_pred=np.flatnonzero((col_to_row < 0) & col_exists),

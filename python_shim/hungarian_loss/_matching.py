@@ -17,6 +17,7 @@ class Matching(NamedTuple):
       assignment: Who is matched with whom.
       boxes: Where objects are boxes, the true ones ``[B, n, 4]`` and the predicted ones ``[B, m, 4]``, each as center x, center y, width
         and height; else None.
+      maximize: Whether costs are scores, and the assignment has the greatest total.
     """
 
     cost: Any
@@ -24,6 +25,7 @@ class Matching(NamedTuple):
     pred_mask: Any
     assignment: Assignment
     boxes: tuple[Any, Any] | None = None
+    maximize: bool = False
 
 
 class Matcher(Protocol):

@@ -1,6 +1,7 @@
 """explain(): its numbers against every matching there is, its words, its picture."""
 
 import base64
+import dataclasses
 import html.parser
 import io
 import itertools
@@ -15,6 +16,7 @@ import tensorflow as tf
 import oracle
 from hungarian_loss import HungarianLoss, explain, hungarian_loss, linear_assignment
 from hungarian_loss.detection import DetrLoss
+from hungarian_loss.recipes import PermutationInvariantLoss
 
 INF, NAN = np.inf, np.nan
 SEED = 20240611
@@ -112,6 +114,48 @@ def test_masked_objects_take_no_part(rows, cols):
             np.testing.assert_array_equal(explanation.margin, alone.margin)
         else:
             assert len(explanation.true_index) == 0 and explanation.total_cost == 0
+
+
+def explain_score(score, exists):
+    """The same of a loss that finds the greatest total."""
+    rows, cols = score.shape
+    loss = PermutationInvariantLoss(
+        lambda true, pred: tf.constant(score[np.newaxis]),
+        maximize=True,
+        true_mask_fn=lambda objects: tf.constant([exists[0]]),
+        pred_mask_fn=lambda objects: tf.constant([exists[1]]),
+        dtype="float64",
+    )
+    return explain(np.zeros((1, rows, 1)), np.zeros((1, cols, 1)), loss=loss)
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(2, 2), (3, 3), (4, 5), (5, 4)], ids=str)
+def test_scores_that_are_maximized_against_every_matching(rows, cols):
+    """The numbers of the costs that they are the negatives of; -inf forbids."""
+    rng = np.random.default_rng([SEED, rows, cols])
+    for forbidden in [0.0, 0.3]:
+        for _ in range(6):
+            # A diagonal that is left, so that all can be matched; or masks.
+            exists = [rng.uniform(size=size) < (1 if forbidden else 0.7) for size in (rows, cols)]
+            score = rng.integers(-3, 6, (rows, cols)).astype(float)
+            score[(rng.uniform(size=score.shape) < forbidden) & ~np.eye(rows, cols, dtype=bool)] = -INF
+            got = explain_score(score, exists)
+            np.testing.assert_array_equal(got.cost, score)
+            as_costs = dataclasses.replace(got, cost=-got.cost, pair_cost=-got.pair_cost, total_cost=-got.total_cost)
+            check(as_costs, -score, exists, slack=0)
+
+
+def test_scores_by_hand():
+    both = np.full(2, True), np.full(2, True)
+    # 10 + 9; without 0-0, or 1-1, 1 + 2.
+    explanation = explain_score(np.array([[10.0, 1], [2, 9]]), both)
+    assert (explanation.total_cost, explanation.rise.tolist(), explanation.runner_up.tolist()) == (19, [16, 16], [1, 0])
+    assert explanation.margin.sum() > 0
+    # There is no other way.
+    explanation = explain_score(np.array([[10.0, -INF], [-INF, 9]]), both)
+    assert explanation.rise.tolist() == explanation.margin.tolist() == [INF, INF]
+    assert "nan" not in str(explanation)
+    draw(explanation.figure())
 
 
 def test_masks_of_the_loss():

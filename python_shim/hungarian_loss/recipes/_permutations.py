@@ -147,7 +147,7 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
         cost = self._costs(with_features(true, sizes[0]), with_features(pred, sizes[1]))
         masks = {"row_mask": sets.true_mask, "col_mask": sets.pred_mask}
         assignment = linear_assignment(cost, maximize=self.maximize, **masks)
-        return Matching(cost, sets.true_mask, sets.pred_mask, assignment)
+        return Matching(cost, sets.true_mask, sets.pred_mask, assignment, maximize=self.maximize)
 
     def _costs(self, true: Any, pred: Any) -> Any:
         """``[B, n, ...]``, ``[B, m, ...]`` -> ``[B, n, m]``."""
