@@ -460,6 +460,42 @@ def test_mistakes_with_clusters():
     assert metric.result().numpy() == 0.5
 
 
+def test_one_hot_classes_are_refused():
+    """Beside scores they were taken for three samples each, and scores for clusters 0."""
+    true, _ = labels(3, 3)
+    scores = np.random.default_rng(SEED).dirichlet(np.ones(3), 200)
+    one_hot = np.eye(3)[true]
+    metric = ClusteringAccuracy(3)
+    for classes in [one_hot, one_hot.astype(int)]:
+        with pytest.raises(ValueError, match=r"y_true must be whole numbers, one for each.*one-hot.*tf.argmax\(y_true"):
+            metric.update_state(classes, scores)
+    # Where the sizes are unknown it shows when run.
+    late = tf.function(metric.update_state, input_signature=[tf.TensorSpec([None, None])] * 2)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="y_pred must be whole numbers, got"):
+        late(one_hot.astype(np.float32), scores.astype(np.float32))
+    assert metric.seen.numpy() == 0
+    metric.update_state(tf.argmax(one_hot, axis=-1), scores)
+    assert metric.result().numpy() == pytest.approx(clustering_accuracy(true, scores.argmax(-1)), rel=1e-6)
+
+
+@pytest.mark.parametrize("bad", [0.5, -0.5, NAN])
+def test_numbers_that_are_not_whole_are_no_classes_and_no_clusters(bad):
+    metric = ClusteringAccuracy(2)
+    for name, true, pred in [("y_true", [0, 1.0, bad], [0, 1, 1]), ("y_pred", [0, 1, 1], [0, 1.0, bad])]:
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"{name} must be whole numbers, got"):
+            metric.update_state(true, pred)
+        assert metric.seen.numpy() == 0
+        # XLA cannot raise: the sample is wrong. What is left out may be anything.
+        tf.function(metric.update_state, jit_compile=True)(tf.constant(true), tf.constant(pred))
+        assert metric.result().numpy() == pytest.approx(2 / 3)
+        metric.reset_state()
+    hidden = tf.constant([0, 1.0, bad])
+    hidden._keras_mask = tf.constant([True, True, False])
+    metric.update_state([0, 1, 0], hidden)
+    metric.update_state([0, 1, -1], [0, 1, bad])
+    assert (metric.result().numpy(), metric.seen.numpy()) == (1, 4)
+
+
 # Losses that no order matters to.
 
 

@@ -31,8 +31,10 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
       dtype: Type of the result; default: Keras's float type. Counts are kept in float64.
 
     Raises:
-      ValueError: a number that is not a whole one of 1 or more; when called: shapes that do not belong together.
-      tf.errors.InvalidArgumentError: when run, a class of ``num_classes`` or more. XLA drops that check; there such a sample is wrong.
+      ValueError: a number that is not a whole one of 1 or more; when called: shapes that do not belong together, or those of one-hot
+        classes beside scores.
+      tf.errors.InvalidArgumentError: when run, a class of ``num_classes`` or more, a class or a cluster that is no whole number. XLA drops
+        these checks; there such a sample is wrong.
 
     Source: ACC in Xie et al. 2016 (DEC), arXiv:1511.06335; the choice by Kuhn 1955.
     """
@@ -57,21 +59,28 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
         """Counts a batch.
 
         Args:
-          y_true: The classes, whole numbers ``[...]`` or ``[..., 1]``. Samples of a negative class are left out.
+          y_true: The classes, whole numbers ``[...]`` or ``[..., 1]``, not one-hot. Samples of a negative class are left out.
           y_pred: The clusters, whole numbers of the same shape; or a score for each cluster, ``[..., num_clusters]``, of which
             the greatest counts. A number outside [0, num_clusters), such as −1 for noise, is no cluster: the sample is wrong.
           sample_weight: How much each sample counts: ``[...]``, or its leading dimensions, or a scalar. A mask that Keras
             attached to ``y_pred`` leaves samples out.
         """
         mask = getattr(y_pred, "_keras_mask", None)
-        classes, clusters = self._labels(tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred))
+        y_true, y_pred = self._labels(tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred))
+        # What is no whole number is no class and no cluster.
+        classes, clusters = _whole(y_true, self.num_classes), _whole(y_pred, -1)
         counted = classes >= 0
         if mask is not None:
             counted &= _spread(tf.cast(mask, tf.bool), classes, "the mask of y_pred")
-        known = tf.reduce_all((classes < self.num_classes) | ~counted)
-        largest = tf.reduce_max(classes)
-        check = tf.debugging.Assert(known, [f"y_true must be less than num_classes={self.num_classes}, got", largest])
-        with tf.control_dependencies([] if check is None else [check]):
+        sentence = f"y_true must be less than num_classes={self.num_classes}, got"
+        checks = [
+            _require_whole("y_true", y_true, counted),
+            _require_whole("y_pred", y_pred, counted),
+            tf.debugging.Assert(
+                tf.reduce_all((classes < self.num_classes) | ~counted), [sentence, tf.reduce_max(classes)]
+            ),
+        ]
+        with tf.control_dependencies([check for check in checks if check is not None]):
             weight = tf.cast(counted, tf.float64)
         if sample_weight is not None:
             given = tf.cast(tf.convert_to_tensor(sample_weight), tf.float64)
@@ -116,9 +125,16 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
         return linear_assignment(tf.convert_to_tensor(self.confusion), maximize=True)
 
     def _labels(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
-        """Classes and clusters as int64 of one shape."""
+        """Classes and clusters of one shape, of any type."""
         if y_true.shape.rank is None or y_pred.shape.rank is None:
             raise ValueError(f"the ranks of y_true and y_pred must be known, got {y_true.shape} and {y_pred.shape}")
+        if y_pred.dtype.is_floating and y_true.shape.rank == y_pred.shape.rank > 1:
+            sizes = self.num_classes, self.num_clusters
+            if min(sizes) > 1 and (y_true.shape[-1], y_pred.shape[-1]) == sizes:
+                raise ValueError(
+                    f"y_true must be whole numbers, one for each sample, got shapes {y_true.shape} and {y_pred.shape}, as of one-hot "
+                    "classes and scores; give tf.argmax(y_true, axis=-1), and clusters that are no scores as integers"
+                )
         # Keras has [batch, 1] for [batch].
         if y_true.shape.rank > 0 and y_true.shape[-1] == 1 and y_pred.shape.rank <= y_true.shape.rank:
             y_true = tf.squeeze(y_true, -1)
@@ -128,8 +144,28 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
             elif y_pred.shape[-1] in (None, self.num_clusters):
                 y_pred = tf.argmax(tf.ensure_shape(y_pred, [*y_pred.shape[:-1], self.num_clusters]), axis=-1)
         sentence = f"y_pred must be clusters of the shape of y_true, or {self.num_clusters} scores for each sample"
-        y_pred = with_shape(y_pred, [(y_true, axis) for axis in range(y_true.shape.rank)], sentence)
-        return tf.cast(y_true, tf.int64), tf.cast(y_pred, tf.int64)
+        return y_true, with_shape(y_pred, [(y_true, axis) for axis in range(y_true.shape.rank)], sentence)
+
+
+def _whole(values: Any, otherwise: int) -> Any:
+    """``values`` as int64, ``otherwise`` where they are no whole numbers."""
+    if not values.dtype.is_floating:
+        return tf.cast(values, tf.int64)
+    # An infinity has no whole number; this one is beyond all classes and clusters.
+    limited = tf.clip_by_value(tf.cast(values, tf.float64), -(2.0**53), 2.0**53)
+    return tf.where(_is_whole(values), tf.cast(limited, tf.int64), otherwise)
+
+
+def _is_whole(values: Any) -> Any:
+    return tf.equal(values, tf.round(values))
+
+
+def _require_whole(name: str, values: Any, counted: Any) -> Any:
+    """Raises where a sample that counts has a number that is not whole. Returns what to wait for, or None."""
+    if not values.dtype.is_floating:
+        return None
+    known = tf.reduce_all(_is_whole(values) | ~counted)
+    return tf.debugging.Assert(known, [f"{name} must be whole numbers, got", values], summarize=10)
 
 
 def _spread(values: Any, classes: Any, name: str) -> Any:
