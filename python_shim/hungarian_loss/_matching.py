@@ -18,6 +18,7 @@ class Matching(NamedTuple):
       boxes: Where objects are boxes, the true ones ``[B, n, 4]`` and the predicted ones ``[B, m, 4]``, each as center x, center y, width
         and height; else None.
       maximize: Whether costs are scores, and the assignment has the greatest total.
+      repeats: How many rows in a row are copies of one true object.
     """
 
     cost: Any
@@ -26,6 +27,7 @@ class Matching(NamedTuple):
     assignment: Assignment
     boxes: tuple[Any, Any] | None = None
     maximize: bool = False
+    repeats: int = 1
 
 
 class Matcher(Protocol):

@@ -25,6 +25,9 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     * ``assignment_cost``: the mean cost of a matched pair; NaN where there is none;
     * ``assignment_unmatched``: the number of real objects without a prediction.
 
+    An object that may have several predictions, by ``DetrLoss(repeats=k)``, counts once: as changed where the set of its predictions is
+    another, whatever their order, and as unmatched where it has none.
+
     A sample that cannot be matched, because of a NaN for example, counts as unmatched objects.
 
     Args:
@@ -69,12 +72,13 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         """Matches again, and logs what came out."""
         y_pred, matching = self._matching()
         partners, exists = self._partners(matching)
-        is_matched = partners >= 0
-        costs = np.take_along_axis(np.asarray(matching.cost), np.maximum(partners, 0)[..., np.newaxis], axis=-1)[..., 0]
+        row_to_col = np.asarray(matching.assignment.row_to_col)
+        cols = np.maximum(row_to_col, 0)[..., np.newaxis]
+        costs = np.take_along_axis(np.asarray(matching.cost), cols, axis=-1)[..., 0]
         found = {
-            "assignment_changed": _mean((partners != self._before)[exists]),
-            "assignment_cost": _mean(costs[is_matched]),
-            "assignment_unmatched": float(np.sum(exists & ~is_matched)),
+            "assignment_changed": _mean((partners != self._before).any(axis=-1)[exists]),
+            "assignment_cost": _mean(costs[row_to_col >= 0]),
+            "assignment_unmatched": float(np.sum(exists & (partners < 0).all(axis=-1))),
         }
         self._before = partners
         if logs is not None:
@@ -89,10 +93,12 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
 
     @staticmethod
     def _partners(matching: Any) -> tuple[Any, Any]:
-        """The prediction of each true object ``[B, n]``, −1 for none, and which of them exist."""
+        """The predictions of each true object in rising order ``[B, n, repeats]``, −1 for none, and which objects exist ``[B, n]``."""
         partners = np.asarray(matching.assignment.row_to_col)
-        mask = matching.true_mask
-        return partners, np.ones(partners.shape, bool) if mask is None else np.asarray(mask)
+        mask = np.ones(partners.shape, bool) if matching.true_mask is None else np.asarray(matching.true_mask)
+        # Copies of an object lie side by side, and which of them has which prediction means nothing.
+        by_object = (*partners.shape[:-1], partners.shape[-1] // matching.repeats, matching.repeats)
+        return np.sort(partners.reshape(by_object)), mask.reshape(by_object)[..., 0]
 
     def _write(self, epoch: int, found: dict[str, float], y_pred: Any) -> None:
         assert self._writer is not None

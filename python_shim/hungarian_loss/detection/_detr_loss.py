@@ -192,7 +192,8 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         boxes = tuple(
             tf.stack(center_and_size(one, self.box_format), axis=-1) for one in (objects.boxes, first.boxes[:, 0])
         )
-        return Matching(cost[:, 0], objects.exists, None, Assignment(*(output[:, 0] for output in assignment)), boxes)
+        assignment = Assignment(*(output[:, 0] for output in assignment))
+        return Matching(cost[:, 0], objects.exists, None, assignment, boxes, repeats=self.repeats)
 
     def _reduced(self, values: Any, weight: Any, reduction: str | None) -> Any:
         return _Reduction(reduction=reduction, dtype=self.dtype)(values, values, weight)
