@@ -51,9 +51,9 @@ def scene(n=3, m=6, *, batch=3, auxiliary=0, denoising=None, seed=SEED, **option
     if denoising is not None:
         for layer in [*y_pred.get("auxiliary", []), y_pred]:
             layer["denoising"] = predictions(denoising)
-        # Some say none, some point beyond the slots, some at an empty slot.
-        y_pred["denoising"]["target"] = rng.integers(-1, n + 2, (batch, denoising))
-        y_pred["denoising"]["target"][1:2, :1] = 0
+        # Some say none, some point at an empty slot.
+        y_pred["denoising"]["target"] = rng.integers(-2, n, (batch, denoising))
+        y_pred["denoising"]["target"][1:2, :1] = min(0, n - 1)
     return y_true, y_pred
 
 
@@ -309,7 +309,7 @@ def test_dicts_packed_and_ragged_are_the_same(auxiliary, classification):
         tf.ragged.constant(rows, dtype=tf.float64),
         {**y_true, "labels": short},
         {**ragged(y_true), "labels": unsigned},
-        {**y_true, "labels": np.where(exists, y_true["labels"], NAN), "scores": None},
+        {**y_true, "labels": np.where(exists, y_true["labels"], -INF), "scores": None},
     ]:
         for pred in [y_pred, packed_pred(y_pred), {**y_pred, "queries": "ignored"}]:
             np.testing.assert_allclose(loss.call(true, pred), want, rtol=1e-11, err_msg=f"seed {SEED}")
@@ -613,6 +613,45 @@ def test_an_infinite_label_is_none_of_an_empty_slot(label):
     y_true["labels"][1, 2] = label
     with pytest.raises(tf.errors.InvalidArgumentError, match="labels must be below num_classes"):
         DetrLoss(CLASSES)(y_true, y_pred)
+
+
+@pytest.mark.parametrize("label", [NAN, 0.5])
+def test_a_label_that_is_no_whole_number(label):
+    """Its image shows it; divided by their own objects the others are as ever."""
+    y_true, y_pred = scene(3, 6, batch=4)
+    options = {"normalization": "sample", "dtype": "float64"}
+    want = sum(reference.terms(y_true, y_pred, {"normalization": "sample"}).values())
+    y_true["labels"] = y_true["labels"].astype(float)
+    y_true["labels"][1, 2] = label
+    for true in [y_true, packed_true(y_true)]:
+        value, slopes = value_and_slopes(lambda pred, true=true: DetrLoss(CLASSES, **options).call(true, pred), y_pred)
+        assert np.isnan(value).tolist() == [False, True, False, False]
+        np.testing.assert_allclose(np.delete(value, 1), np.delete(want, 1), rtol=1e-11, err_msg=f"seed {SEED}")
+        assert all((slope[1] == 0).all() and np.isfinite(slope).all() and slope.any() for slope in slopes)
+        compiled = tf.function(DetrLoss(CLASSES, **options).call, jit_compile=True)(true, y_pred)
+        np.testing.assert_allclose(compiled, value, rtol=1e-11)
+
+
+def test_a_denoising_target_beyond_the_slots():
+    """As a label beyond the classes: an error, under XLA NaN. One that is no number: NaN."""
+    y_true, y_pred = scene(3, 6, denoising=4)
+    loss, target = DetrLoss(CLASSES, dtype="float64"), y_pred["denoising"]["target"]
+    np.testing.assert_allclose(loss.call(y_true, y_pred), reference.loss(y_true, y_pred, {}), rtol=1e-11)
+
+    def call(target):
+        return loss.call(y_true, {**y_pred, "denoising": {**y_pred["denoising"], "target": target}})
+
+    for beyond in [3, 99]:
+        target[1, 2] = beyond
+        message = rf"(?s)target.* must be slots of y_true, negative for none; the largest is.*{beyond}"
+        for run in [call, tf.function(call)]:
+            with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+                run(tf.constant(target))
+        value = tf.function(call, jit_compile=True)(tf.constant(target)).numpy()
+        assert np.isnan(value).tolist() == [False, True, False]
+    target = target.astype(float)
+    target[1, 2] = NAN
+    assert np.isnan(call(target)).tolist() == [False, True, False]
 
 
 # Matching.

@@ -17,7 +17,7 @@ from hungarian_loss.detection._boxes import center_and_size, checked_format, che
 from hungarian_loss.detection._classification import CLASSIFICATIONS, Classification, Settings
 from hungarian_loss.detection._costs import giou_cost, l1_cost
 from hungarian_loss.detection._normalization import Divisors
-from hungarian_loss.detection._sets import Denoising, Predictions, Truth, read_predictions, read_truth
+from hungarian_loss.detection._sets import NO_NUMBER, Denoising, Predictions, Truth, read_predictions, read_truth
 from hungarian_loss.detection._targets import Sums, Targets, of_assignment, of_denoising, sums_of
 
 _NORMALIZATIONS = ("batch", "sample")
@@ -92,8 +92,9 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
     Raises:
       ValueError: an argument is none of the above. When called: shapes do not fit, ``sample_weight`` is not a scalar, ``[B]`` or
         ``[B, 1]``.
-      tf.errors.InvalidArgumentError: shapes do not fit, or a label is not below ``num_classes``, which shows only when run. Under XLA and
-        where there is a GPU such a label makes the sample's loss NaN instead.
+      tf.errors.InvalidArgumentError: shapes do not fit, a label is not below ``num_classes``, or a denoising target is beyond the slots of
+        y_true, which shows only when run. Under XLA and where there is a GPU the latter two make the sample's loss NaN instead, as a label
+        or target that is no whole number does everywhere.
     """
 
     def __init__(
@@ -203,16 +204,13 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         truth = read_truth(y_true, dtype)
         channels = self.num_classes + self._classification.has_no_object
         predictions, denoising = read_predictions(y_pred, truth, channels, dtype)
-        return self._with_checked_labels(truth), predictions, denoising
-
-    def _with_checked_labels(self, truth: Truth) -> Truth:
-        if tf.config.list_logical_devices("GPU"):
-            return truth  # It would wait for the device. The loss of such a sample is NaN.
-        largest = tf.reduce_max(truth.labels)
         sentence = f"labels must be below num_classes, {self.num_classes}, and negative in empty slots; the largest is"
-        check = tf.debugging.Assert(largest < self.num_classes, [sentence, largest])
-        with tf.control_dependencies([] if check is None else [check]):
-            return Truth(truth.boxes, tf.identity(truth.labels))
+        truth = Truth(truth.boxes, _with_checked_largest(truth.labels, self.num_classes, sentence))
+        if denoising is not None:
+            sentence = "y_pred['denoising']['target'] must be slots of y_true, negative for none; the largest is"
+            target = _with_checked_largest(denoising.target, _slots(truth), sentence)
+            denoising = Denoising(denoising.predictions, target)
+        return truth, predictions, denoising
 
     @property
     def _classification(self) -> Classification:
@@ -260,11 +258,13 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         values = self._means(parts)
         total = tf.add_n(list(values.values()))
         solved = is_solved(assignment)
-        labels_are_known = tf.reduce_all(truth.labels < self.num_classes, axis=1)
-        gate.is_good = tf.reduce_all(solved, axis=1) & labels_are_known & tf.math.is_finite(total)
+        known = tf.reduce_all(truth.labels < self.num_classes, axis=1)
+        if denoising is not None:
+            known &= tf.reduce_all(denoising.target < _slots(truth), axis=1)
+        gate.is_good = tf.reduce_all(solved, axis=1) & known & tf.math.is_finite(total)
         # Of what it cannot solve the op says NaN or +inf.
         bad = tf.reduce_sum(tf.where(solved, tf.zeros_like(assignment.total_cost), assignment.total_cost), axis=1)
-        bad = tf.where(labels_are_known, tf.cast(bad, total.dtype) + total, math.nan)
+        bad = tf.where(known, tf.cast(bad, total.dtype) + total, math.nan)
         return {name: tf.where(gate.is_good, value, tf.stop_gradient(bad)) for name, value in values.items()}
 
     def _sums(self, predictions: Predictions, targets: Targets, layers: int) -> Sums:
@@ -301,6 +301,20 @@ class _Reduction(keras.losses.Loss):  # type: ignore[misc]
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return y_pred
+
+
+def _slots(truth: Truth) -> Any:
+    return tf.shape(truth.labels, out_type=tf.int64)[1]
+
+
+def _with_checked_largest(values: Any, below: Any, sentence: str) -> Any:
+    """``values``, whole numbers that are checked where that costs nothing. What is no number is left to the loss, which is NaN then."""
+    if tf.config.list_logical_devices("GPU"):
+        return values  # It would wait for the device. The loss of such a sample is NaN.
+    largest = tf.reduce_max(tf.where(tf.equal(values, NO_NUMBER), tf.constant(-1, tf.int64), values))
+    check = tf.debugging.Assert(largest < below, [sentence, largest])
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.identity(values)
 
 
 def _checked_weight(sample_weight: TensorLike | None, losses: Any) -> Any:

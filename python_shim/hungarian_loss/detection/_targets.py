@@ -53,7 +53,7 @@ def of_assignment(assignment: Assignment, truth: Truth, num_classes: int) -> Tar
 
 
 def of_denoising(denoising: Denoising, truth: Truth, num_classes: int) -> Targets:
-    """As given. A target that is no object of the image means none."""
+    """As given. An empty slot means none."""
     layers = denoising.predictions.layers
     none = _none(truth)
     boxes, labels = _for_each_set(truth, layers, num_classes)
