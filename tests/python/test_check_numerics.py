@@ -44,6 +44,22 @@ for name, given in options.items():
 
 whole = tf.function(lambda cost: [linear_assignment(cost).total_cost])
 results["integers"] = attempt(whole, tf.constant([[2**53, 1], [1, 5]]))
+from hungarian_loss.detection import DetrLoss, SetPredictionModel
+
+numbers = np.random.default_rng(0)
+x = numbers.normal(size=(4, 3)).astype(np.float32)
+boxes = numbers.uniform(0.2, 0.8, (4, 2, 4)).astype(np.float32)
+y_true = {"boxes": boxes, "labels": np.array([[0, -1], [1, 0], [-1, -1], [1, 1]])}
+for name, channels in [("softmax", 3), ("focal", 2), ("varifocal", 2)]:
+    inputs = tf.keras.Input([3])
+    dense = lambda size: tf.keras.layers.Reshape([4, size])(tf.keras.layers.Dense(4 * size, "sigmoid")(inputs))
+    model = SetPredictionModel(inputs, {"boxes": dense(4), "logits": dense(channels)})
+    loss = DetrLoss(2, classification=name)
+    model.compile(optimizer="sgd", loss=loss, jit_compile=False)
+    eager = float(loss(y_true, model(x)))
+    traced = attempt(tf.function(lambda: [loss(y_true, model(x))]))
+    results[name] = [[eager], traced, attempt(lambda: [tf.constant(model.fit(x, y_true, verbose=0).history["loss"][0])])]
+
 results["on"] = [attempt(call, tf.constant([-1.0])) for call in (tf.math.log, tf.function(tf.math.log))]
 print(json.dumps(results))
 """
@@ -78,6 +94,14 @@ def test_values_and_gradients_are_as_ever(name, total, matched, results):
 def test_what_is_wrong_is_called_what_it_is(results):
     for said in results["count too large"]:
         assert "num_rows must lie in [0, rows]" in said and "Infinity or NaN" not in said
+
+
+@pytest.mark.parametrize("classification", ["softmax", "focal", "varifocal"])
+def test_a_detectors_loss(classification, results):
+    eager, *others = results[classification]
+    assert len(others) == 2 and eager[0] > 0
+    for loss in others:
+        assert loss == pytest.approx(eager, rel=1e-6)
 
 
 def test_integers(results):

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from hungarian_loss._arguments import one_of, whole_number
 from hungarian_loss._assignment import Assignment, linear_assignment
+from hungarian_loss._inputs import constant
 from hungarian_loss._matching import GradientGate, Matching, is_solved
 from hungarian_loss._objects import per_sample_weight
 from hungarian_loss._types import Tensor, TensorLike
@@ -264,7 +265,7 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         gate.is_good = tf.reduce_all(solved, axis=1) & known & tf.math.is_finite(total)
         # Of what it cannot solve the op says NaN or +inf.
         bad = tf.reduce_sum(tf.where(solved, tf.zeros_like(assignment.total_cost), assignment.total_cost), axis=1)
-        bad = tf.where(known, tf.cast(bad, total.dtype) + total, math.nan)
+        bad = tf.where(known, tf.cast(bad, total.dtype) + total, constant(math.nan, total.dtype))
         return {name: tf.where(gate.is_good, value, tf.stop_gradient(bad)) for name, value in values.items()}
 
     def _sums(self, predictions: Predictions, targets: Targets, layers: int) -> Sums:
