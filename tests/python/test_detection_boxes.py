@@ -305,6 +305,14 @@ def test_costs_of_classes_broadcast(function):
     open_sizes = [tf.TensorSpec([None, None, None], tf.int64), tf.TensorSpec([None] * 4, tf.float32)]
     traced = tf.function(function, input_signature=open_sizes)
     np.testing.assert_allclose(traced(labels, logits), want, rtol=1e-5, atol=1e-7)
+    # With any number of dimensions.
+    for labels_shape, logits_shape in [(None, None), (None, [2, 3, 5, 3]), ([2, 1, 4], None), (None, [None] * 4)]:
+        open_ranks = [tf.TensorSpec(labels_shape, tf.int64), tf.TensorSpec(logits_shape, tf.float32)]
+        traced = tf.function(function, input_signature=open_ranks)
+        np.testing.assert_allclose(traced(labels, logits), want, rtol=1e-5, atol=1e-7)
+        if labels_shape is logits_shape is None:
+            np.testing.assert_allclose(traced(labels[0, 0], logits[0, 1]), want[0, 1], rtol=1e-5, atol=1e-7)
+            assert traced(labels[:0], logits[:0]).shape == (0, 3, 4, 5)
     # Something stands at a negative label.
     assert np.isfinite(function(np.where(labels == 1, -7, labels), logits)).all()
 

@@ -140,9 +140,16 @@ def _of_class(values: Any, labels: TensorLike) -> Any:
     """Of ``values`` ``[..., m, channels]`` those at the channels ``labels`` ``[..., n]``: ``[..., n, m]``."""
     values, labels = tf.convert_to_tensor(values), tf.convert_to_tensor(labels)
     labels = tf.clip_by_value(tf.cast(labels, tf.int32), 0, tf.shape(values)[-1] - 1)
-    if values.shape[:-2] != labels.shape[:-1] or not values.shape[:-2].is_fully_defined():
+    lead = None
+    if not values.shape[:-2].is_fully_defined() or values.shape[:-2] != labels.shape[:-1]:
         lead = tf.broadcast_dynamic_shape(tf.shape(values)[:-2], tf.shape(labels)[:-1])
         values = tf.broadcast_to(values, tf.concat([lead, tf.shape(values)[-2:]], axis=0))
         labels = tf.broadcast_to(labels, tf.concat([lead, tf.shape(labels)[-1:]], axis=0))
     # No product with ones and zeros, which a GPU may round.
-    return tf.linalg.matrix_transpose(tf.gather(values, labels, axis=-1, batch_dims=labels.shape.rank - 1))
+    if labels.shape.rank is not None:
+        return tf.linalg.matrix_transpose(tf.gather(values, labels, axis=-1, batch_dims=labels.shape.rank - 1))
+    # What broadcasts to an open number of dimensions is one of them meanwhile.
+    problems, rows, cols = tf.reduce_prod(lead), tf.shape(labels)[-1], tf.shape(values)[-2]
+    values = tf.reshape(values, [problems, cols, tf.shape(values)[-1]])
+    found = tf.linalg.matrix_transpose(tf.gather(values, tf.reshape(labels, [problems, rows]), axis=-1, batch_dims=1))
+    return tf.reshape(found, tf.concat([lead, [rows, cols]], axis=0))
