@@ -87,7 +87,10 @@ def unmatched_predictions(assignment: Assignment, pred_mask: Any) -> Any:
 
 def take(objects: Any, index: Any, matched: Any) -> Any:
     """The objects at ``index``: ``[B, n, f]``, ``[B, p]`` -> ``[B, p, f]``. No gradient passes through empty places."""
-    if index is not None:
+    if index is not None and objects.shape[-1] == 0:
+        # Out of no numbers gather_nd takes nothing.
+        objects = tf.gather(objects, index, batch_dims=1)
+    elif index is not None:
         # The gradient of gather_nd is a single op, that of a batched gather dozens.
         sample = tf.range(tf.shape(index, out_type=tf.int64)[0])[:, tf.newaxis]
         place = tf.stack([tf.broadcast_to(sample, tf.shape(index)), index], axis=-1)

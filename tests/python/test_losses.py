@@ -428,6 +428,17 @@ def test_no_object_no_gradient(empty):
         assert not any(slope.any() for slope in got)
 
 
+def test_objects_without_features():
+    """They are no distance apart, by the formula."""
+    for n, m in [(3, 3), (2, 3), (3, 2)]:
+        y_true, y_pred = np.ones((2, n, 0)), np.ones((2, m, 0))
+        for normalization in ["pairs", "elements"]:
+            assert hungarian_loss(y_true, y_pred, normalization=normalization).numpy().tolist() == [0, 0]
+        assert [slope.shape for slope in slopes(hungarian_loss, y_true, y_pred)] == [(2, n, 0), (2, m, 0)]
+        compiled = tf.function(hungarian_loss, jit_compile=True)
+        assert compiled(tf.constant(y_true), tf.constant(y_pred)).numpy().tolist() == [0, 0]
+
+
 # Bad samples.
 
 
