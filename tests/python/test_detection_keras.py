@@ -1,6 +1,8 @@
 """Training with `DetrLoss` in Keras: SetPredictionModel, and packed tensors in any model."""
 
+import copy
 import math
+import pickle
 import re
 
 import keras
@@ -9,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import detection_reference as reference
+import oracle
 from hungarian_loss.detection import DetrLoss, SetPredictionModel
 
 SEED = 20250713
@@ -253,6 +256,33 @@ def test_subclasses(tmp_path):
         again = keras.saving.load_model(tmp_path / "model.keras")
         assert isinstance(again, type(model).__mro__[1] if extra else OwnDetector)
         assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+
+
+def test_pickle_and_deepcopy(tmp_path):
+    x, y = data()
+    outputs = detector(auxiliary=0)
+    for model in [detector(), OwnStep(outputs.inputs, outputs.output), OwnDetector(16, QUERIES)]:
+        model.compile(optimizer=adam(), loss=DetrLoss(CLASSES))
+        model.fit(x, y, verbose=0)
+        want = model.evaluate(x, y, verbose=0, return_dict=True)
+        for again in [pickle.loads(pickle.dumps(model)), copy.deepcopy(model)]:
+            assert type(again) is type(model)
+            assert again.evaluate(x, y, verbose=0, return_dict=True) == want
+    model = detector()
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(model))
+    # A process that has imported nothing.
+    said = oracle.run_json(
+        """
+        import json, pickle, sys
+        with open(sys.argv[1], "rb") as file:
+            model = pickle.load(file)
+        print(json.dumps([type(model).__name__, [one.tolist() for one in model.get_weights()]]))
+        """,
+        tmp_path / "model.pkl",
+    )
+    assert said[0] == "SetPredictionModel"
+    for got, want in zip(said[1], model.get_weights(), strict=True):
+        np.testing.assert_array_equal(np.float32(got), want)
 
 
 class StepFromTheGuide(SetPredictionModel):

@@ -34,6 +34,13 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
         is_functional = not issubclass(cls, _functional()) and _are_inputs_and_outputs(args, kwargs)
         return super().__new__(_functional_subclass(cls) if is_functional else cls, *args, **kwargs)
 
+    def __reduce__(self) -> Any:
+        """For pickle and copy.deepcopy, as Keras does it for its models, by saving and loading."""
+        load, *rest = super().__reduce__()
+        # Of a class that pickle finds, and so imports. What is saved says which one the model is of.
+        cls = vars(type(self)).get("_made_of", type(self))
+        return getattr(cls, load.__name__), *rest
+
     @property
     def metrics(self) -> list[Any]:
         """What Keras tracks, and a mean for each term of the loss."""
@@ -101,7 +108,7 @@ def _functional() -> Any:
 def _functional_subclass(cls: Any) -> Any:
     """``cls`` made of inputs and outputs, saved as ``cls``."""
     names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
-    subclass = type(cls.__name__, (cls, _functional()), names)
+    subclass = type(cls.__name__, (cls, _functional()), {**names, "_made_of": cls})
     package, _, name = keras.saving.get_registered_name(cls).rpartition(">")
     if package:
         for one in (subclass, cls):  # The last is the one that is found by this name.
