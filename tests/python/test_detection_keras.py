@@ -389,6 +389,29 @@ def test_a_loss_of_ones_own_sees_everything():
     model.fit(x, y, verbose=0)
 
 
+def everything_at_once(y_true, y_pred):
+    return EverythingAtOnce().call({**y_true, "labels": keras.ops.cast(y_true["labels"], "float32")}, y_pred)
+
+
+@pytest.mark.parametrize("loss", [everything_at_once, lambda y, pred: tf.reduce_mean(everything_at_once(y, pred))])
+def test_so_does_a_function(loss):
+    """Once, as the class: keras.Model would call it for each output."""
+    x, y = data()
+    model = detector()
+    model.compile(optimizer="sgd", loss=loss)
+    want = model.predict(x, verbose=0)["boxes"].mean(axis=(1, 2)) + y["labels"].sum(axis=1)
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(want.mean(), rel=1e-5)
+    model.fit(x, y, verbose=0)
+    if loss is everything_at_once:
+        weight = np.random.default_rng(SEED).uniform(0, 2, IMAGES).astype(np.float32)
+        want = model.predict(x, verbose=0)["boxes"].mean(axis=(1, 2)) + y["labels"].sum(axis=1)
+        got = model.evaluate(x, y, sample_weight=weight, verbose=0)
+        assert got == pytest.approx((weight * want).mean(), rel=1e-5)
+    model.compile(optimizer="sgd", loss=loss, loss_weights=[2.0])
+    with pytest.raises(ValueError, match="takes no loss_weights.*may have weights itself"):
+        model.evaluate(x, y, verbose=0)
+
+
 def test_metrics_before_anything_else():
     assert detector().metrics == []
     model = detector()

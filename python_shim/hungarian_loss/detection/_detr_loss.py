@@ -198,7 +198,7 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         return Matching(cost[:, 0], objects.exists, None, assignment, boxes, repeats=self.repeats)
 
     def _reduced(self, values: Any, weight: Any, reduction: str | None) -> Any:
-        return _Reduction(reduction=reduction, dtype=self.dtype)(values, values, weight)
+        return Reduction(reduction=reduction, dtype=self.dtype)(values, values, weight)
 
     def _read(self, y_true: Any, y_pred: Any) -> tuple[Truth, Predictions, Denoising | None]:
         dtype = tf.float64 if self.dtype == "float64" else tf.float32
@@ -297,7 +297,7 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         return {name: getattr(self, name) for name in inspect.signature(DetrLoss).parameters}
 
 
-class _Reduction(keras.losses.Loss):  # type: ignore[misc]
+class Reduction(keras.losses.Loss):  # type: ignore[misc]
     """Weights and reduces losses ``[B]`` as every Keras loss does. Keras would make floats of labels on the way to ``call``."""
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

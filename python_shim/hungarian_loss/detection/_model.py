@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from hungarian_loss.detection._detr_loss import DetrLoss
+from hungarian_loss._objects import per_sample_weight
+from hungarian_loss.detection._detr_loss import DetrLoss, Reduction
 
 
 @keras.saving.register_keras_serializable(package="hungarian_loss")
@@ -17,6 +18,9 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
     Keras calls a loss once for each output, and wants targets of the outputs' structure. Here the loss is called once, with y and
     y_pred as they are: dicts, lists within them, ragged targets. Otherwise it is a ``keras.Model``: ``SetPredictionModel(inputs, outputs)``
     or a subclass of it, with ``fit``, ``evaluate``, saving and compiling as ever.
+
+    The loss is a :class:`keras.losses.Loss`, or a function of y and y_pred that returns ``[B]`` or a scalar. What else ``compile`` takes,
+    names, lists and dicts of losses, goes to each output, as Keras does it.
 
     With a :class:`DetrLoss` the terms of the loss show as metrics beside it, matched once; they are means over the samples, as "loss" is.
 
@@ -58,12 +62,17 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         """The loss of a batch, a scalar, with what layers add; Keras calls it in ``fit`` and ``evaluate``."""
-        if not isinstance(getattr(self, "loss", None), keras.losses.Loss):
+        loss: Any = getattr(self, "loss", None)
+        is_function = callable(loss) and not isinstance(loss, (type, keras.losses.Loss))
+        # Of single tensors a function sees all anyway, and Keras aligns their shapes for it.
+        is_function &= tf.nest.is_nested(y) or tf.nest.is_nested(y_pred)
+        if not is_function and not isinstance(loss, keras.losses.Loss):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         factors = getattr(self._compile_loss, "_user_loss_weights", None)
         if factors is not None:
+            name = getattr(loss, "__name__", type(loss).__name__)
             raise ValueError(
-                f"a loss for all outputs takes no loss_weights, got {factors!r}; {type(self.loss).__name__} may have weights itself"
+                f"a loss for all outputs takes no loss_weights, got {factors!r}; {name} may have weights itself"
             )
         if self.jit_compile and any(isinstance(one, tf.RaggedTensor) for one in tf.nest.flatten(y)):
             raise ValueError(
@@ -72,13 +81,13 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
             )
         weights = [weight for weight in tf.nest.flatten(sample_weight) if weight is not None]
         weight = weights[0] if weights else None
-        if isinstance(self.loss, DetrLoss):
-            total, terms = self.loss.with_components(y, y_pred, weight)
+        if isinstance(loss, DetrLoss):
+            total, terms = loss.with_components(y, y_pred, weight)
             # As many as Keras counts in x for the mean of the loss. A step of one's own need not give x.
             boxes = y_pred["boxes"] if isinstance(y_pred, Mapping) else y_pred
             self._track(terms, tf.shape(boxes)[0])
         else:
-            total = self.loss(y, y_pred, weight)
+            total = _reduced(loss(y, y_pred), weight) if is_function else loss(y, y_pred, weight)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         # As Keras does: gradients are summed over the replicas.
         return tf.add_n([total, *(tf.cast(tf.reduce_sum(loss), total.dtype) / replicas for loss in self.losses)])
@@ -90,6 +99,14 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
                 with tf.init_scope():
                     self._terms[name] = keras.metrics.Mean(name=name)
             self._terms[name].update_state(tf.stop_gradient(value) * replicas, sample_weight=samples)
+
+
+def _reduced(values: Any, weight: Any) -> Any:
+    """What a function returns as a scalar, as Keras does it."""
+    values = tf.convert_to_tensor(values)
+    if weight is not None and values.shape.rank != 0:
+        weight = per_sample_weight(weight, values)
+    return Reduction()(values, values, weight)
 
 
 def _are_inputs_and_outputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
