@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from hungarian_loss._inputs import as_limit, as_problems, nan_unless
+from hungarian_loss._inputs import as_flag, as_limit, as_problems, nan_unless
 from hungarian_loss._library import ops
 from hungarian_loss._placement import able_device
 from hungarian_loss._types import Tensor, TensorLike
@@ -85,14 +85,16 @@ def linear_assignment(
       its neighbours alone.
 
     Raises:
-      TypeError: a mask, a count, ``cost`` or ``cost_limit`` is of a type that is not supported.
-      ValueError: both a mask and a count are given; a list holds an integer beyond 2^53 in magnitude; or, while
+      TypeError: a mask, a count, ``cost`` or ``cost_limit`` is of a type that is not supported, such as a RaggedTensor; ``maximize`` or
+        ``validate`` is no bool.
+      ValueError: both a mask and a count are given; a list holds an integer beyond 2^53 in magnitude, or lists of unequal length; or, while
         tracing, shapes do not fit.
       tf.errors.InvalidArgumentError: when run, shapes do not fit; a tensor holds an existing integer beyond 2^53 in
         magnitude (under XLA that problem's status is 2 instead); or ``validate`` found a bad problem.
 
     Source: Jonker & Volgenant, Computing 38 (1987); Crouse, IEEE TAES 52 (2016).
     """
+    maximize, validate = as_flag("maximize", maximize), as_flag("validate", validate)
     given = as_problems(cost, (row_mask, num_rows), (col_mask, num_cols), cost_limit, validate)
     limit = as_limit(cost_limit, given.cost)
     for each in given.in_range:

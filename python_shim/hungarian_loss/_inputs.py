@@ -29,6 +29,38 @@ def _unchecked(op: str, inputs: list[Tensor], dtype: Any, **attributes: Any) -> 
     return tf.compat.v1.get_default_graph().create_op(op, inputs, [dtype], attrs=attributes).outputs[0]
 
 
+def as_flag(name: str, value: Any) -> bool:
+    """An option of the op, which is decided while tracing.
+
+    Raises:
+      TypeError: neither True nor False.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, known while tracing; got {value!r}")
+    return bool(value)
+
+
+def _check_is_dense(name: str, values: Any) -> None:
+    if isinstance(values, tf.RaggedTensor):
+        raise TypeError(f"{name} must be a tensor, got a RaggedTensor; {_PAD}, as its to_tensor() does, {_COUNT}")
+    if isinstance(values, tf.SparseTensor):
+        raise TypeError(f"{name} must be a tensor, got a SparseTensor; tf.sparse.to_dense makes one of it")
+
+
+def _array(name: str, lists: Any) -> Any:
+    """What NumPy makes of Python's lists of numbers."""
+    try:
+        array = np.asarray(lists)
+    except ValueError as error:
+        raise ValueError(f"{name} must hold lists of one length; {_PAD} {_COUNT}; {error}") from error
+    if array.dtype == object and any(number is None for number in array.flat):
+        raise TypeError(f"{name} must be numbers, got None" + ("" if array.ndim == 0 else " among them"))
+    return array
+
+
+_PAD, _COUNT = "pad it", "and say with num_rows and num_cols how many rows and columns exist"
+
+
 # Costs.
 
 
@@ -37,6 +69,7 @@ def as_cost(values: TensorLike, limit: TensorLike | None = None) -> Tensor:
 
     What has a type keeps it. Python's numbers become float32, or float64 where one among them or the limit asks for that.
     """
+    _check_is_dense("cost", values)
     if hasattr(values, "__array__") and not hasattr(values, "dtype"):
         values = np.asarray(values)
     if not hasattr(values, "dtype") or (isinstance(values, np.ndarray) and values.dtype == object):
@@ -65,7 +98,7 @@ def _from_lists(values: Any, limit: TensorLike | None) -> Any:
                     "cast the tensors to a type that can"
                 )
         return stacked
-    array = np.asarray(values)
+    array = _array("cost", values)
     if array.dtype.kind not in "biuf" or any(hasattr(number, "dtype") for number in numbers):
         return array
     with np.errstate(over="ignore"):
@@ -130,8 +163,10 @@ def as_mask(side: str, mask: TensorLike | None, cost: Tensor) -> Tensor:
     """bool, a scalar or ``[..., rows]``."""
     if mask is None:
         return tf.constant(True)
+    _check_is_dense(f"{side}_mask", mask)
     if not hasattr(mask, "dtype") and not _holds_tensors(mask):
-        mask = np.asarray(mask) if np.size(mask) else np.zeros(np.shape(mask), bool)
+        mask = _array(f"{side}_mask", mask)
+        mask = mask if mask.size else mask.astype(bool)
     mask = tf.convert_to_tensor(mask)
     if mask.dtype.is_integer:
         mask = tf.not_equal(mask, tf.zeros([], mask.dtype))
@@ -150,6 +185,7 @@ class CountMask(NamedTuple):
 def count_as_mask(side: str, count: TensorLike, cost: Tensor, validate: bool) -> CountMask:
     """``num_rows`` or ``num_cols`` as a mask of leading ones, ``[..., rows]``."""
     name = f"num_{side}s"
+    _check_is_dense(name, count)
     # Python's integers have no bound, and TensorFlow wraps large ones while tracing.
     for number in tf.nest.flatten(count):
         if isinstance(number, int) and not tf.int64.min <= number <= tf.int64.max:
@@ -217,6 +253,7 @@ def as_limit(limit: TensorLike | None, cost: Tensor, name: str = "cost_limit") -
     real = tf.float64 if cost.dtype == tf.float64 else tf.float32
     if limit is None:
         return constant(np.inf, real)
+    _check_is_dense(name, limit)
     if _holds_tensors(limit):
         limit = tf.convert_to_tensor(limit, dtype_hint=real)
         if limit.dtype.is_integer:
@@ -224,7 +261,7 @@ def as_limit(limit: TensorLike | None, cost: Tensor, name: str = "cost_limit") -
         if limit.dtype != real:
             raise TypeError(f"{name} must be {real.name} here, got {limit.dtype.name}")
     else:
-        given = np.asarray(limit)
+        given = _array(name, limit)
         most = float(real.max)
         if given.dtype.kind == "O" and all(isinstance(number, int) for number in given.flat):
             given = np.asarray(np.clip(given, int(-most), int(most)), np.float64)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import oracle
 from hungarian_loss import Assignment, linear_assignment
+from hungarian_loss.recipes import gated_assignment
 
 SEED = 20261126
 MODES = ("eager", "known shapes", "unknown dims", "unknown rank", "jit")
@@ -225,6 +226,97 @@ def test_a_list_of_nothing():
 def test_lists_of_something_else(cost):
     with pytest.raises((TypeError, ValueError)):
         linear_assignment(cost)
+
+
+RAGGED = tf.ragged.constant([[[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0]]])
+ROWS_AND_COLUMNS = "and say with num_rows and num_cols how many rows and columns exist"
+NO_TENSORS = {
+    "ragged cost": (
+        RAGGED,
+        {},
+        TypeError,
+        f"cost must be a tensor, got a RaggedTensor; pad it.*to_tensor.*{ROWS_AND_COLUMNS}",
+    ),
+    "ragged mask": (
+        np.ones((2, 2, 2)),
+        {"row_mask": RAGGED > 0},
+        TypeError,
+        "row_mask must be a tensor, got a RaggedTensor",
+    ),
+    "ragged count": (
+        np.ones((2, 2, 2)),
+        {"num_cols": RAGGED},
+        TypeError,
+        "num_cols must be a tensor, got a RaggedTensor",
+    ),
+    "ragged limit": (
+        np.ones((2, 2, 2)),
+        {"cost_limit": RAGGED},
+        TypeError,
+        "cost_limit must be a tensor, got a Ragged",
+    ),
+    "sparse": (
+        tf.sparse.from_dense([[1.0]]),
+        {},
+        TypeError,
+        "cost must be a tensor, got a SparseTensor; tf.sparse.to_dense",
+    ),
+    "None": (None, {}, TypeError, "cost must be numbers, got None$"),
+    "None in a list": ([[1, None]], {}, TypeError, "cost must be numbers, got None among them"),
+    "lists of unequal length": (
+        [[1.0, 2.0], [3.0]],
+        {},
+        ValueError,
+        f"cost must hold lists of one length; pad.*{ROWS_AND_COLUMNS}",
+    ),
+    "mask of unequal length": (
+        [[1.0]],
+        {"col_mask": [[1, 0], [1]]},
+        ValueError,
+        "col_mask must hold lists of one length",
+    ),
+    "limits of unequal length": (
+        [[1.0]],
+        {"cost_limit": [[1, 0], [1]]},
+        ValueError,
+        "cost_limit must hold lists of one len",
+    ),
+}
+
+
+@pytest.mark.parametrize(("cost", "options", "error", "message"), NO_TENSORS.values(), ids=NO_TENSORS)
+def test_what_is_no_tensor_is_called_by_its_name(cost, options, error, message):
+    for call in (linear_assignment, tf.function(lambda: linear_assignment(cost, **options))):
+        with pytest.raises(error, match=message):
+            call(cost, **options) if call is linear_assignment else call()
+
+
+def test_the_cure_for_a_ragged_cost():
+    rows, cols = RAGGED.row_lengths(), tf.constant([2, 1])
+    answer = linear_assignment(RAGGED.to_tensor(), num_rows=rows, num_cols=cols)
+    assert answer.total_cost.numpy().tolist() == [optimum([[1, 2], [3, 4]]), optimum([[1]])]
+
+
+def with_option(cost, name, value):
+    # Of an argument of its own tf.function would make a tensor.
+    return lambda: linear_assignment(cost, **{name: value})
+
+
+@pytest.mark.parametrize("name", ["maximize", "validate"])
+def test_flags(name):
+    cost = [[1.0, 2.0], [0.0, 5.0]]
+    for flag in (True, False):
+        for value in (flag, np.bool_(flag)):
+            solve = with_option(cost, name, value)
+            for answer in (solve(), tf.function(solve)()):
+                assert answer.total_cost.numpy() == optimum(cost, maximize=flag and name == "maximize")
+    for value in (tf.constant(True), np.array([True]), "no", 2, None):
+        with pytest.raises(TypeError, match=f"{name} must be True or False, known while tracing; got"):
+            linear_assignment(cost, **{name: value})
+    with pytest.raises(TypeError, match=f"{name} must be True or False.*tf.Tensor"):
+        tf.function(lambda flag: linear_assignment(cost, **{name: flag}))(tf.constant(True))
+    with pytest.raises(TypeError, match="validate must be True or False"):
+        gated_assignment(cost, 1.0, validate=tf.constant(True))
 
 
 TOO_LARGE = [

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from hungarian_loss._assignment import Assignment, linear_assignment
-from hungarian_loss._inputs import Given, as_limit, as_problems, constant, nan_unless
+from hungarian_loss._inputs import Given, as_flag, as_limit, as_problems, constant, nan_unless
 from hungarian_loss._types import TensorLike
 
 _PREFERENCES = ("pairs", "cost")
@@ -73,6 +73,7 @@ def gated_assignment(
         raise ValueError(f"prefer must be one of {_PREFERENCES}, got {prefer!r}")
     if gate is None:
         raise TypeError("gate must be a number, got None; math.inf leaves only forbidden pairs apart")
+    validate = as_flag("validate", validate)
     given = as_problems(distances, (row_mask, num_rows), (col_mask, num_cols), gate, validate)
     if given.cost.shape.rank is not None and given.cost.shape.rank < 2:
         raise ValueError(f"distances must be [..., rows, cols], got shape {given.cost.shape}")
