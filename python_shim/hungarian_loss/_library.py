@@ -4,11 +4,15 @@ import functools
 import pathlib
 from typing import Any
 
+from hungarian_loss._version import __version__
+
 # A build is a folder with these two: the shared object, and the version of the TensorFlow it was built for.
 _LIBRARY = "_hungarian.so"
 _BUILT_FOR = "_tensorflow_version.txt"
+# Not from PyPI, where there are other versions only.
 _INSTALL_HERE = (
-    "`pip install --no-build-isolation --no-binary hungarian-loss hungarian-loss`, which needs cargo and g++"
+    f"`pip install --no-build-isolation .` in a clone or a source distribution of hungarian-loss {__version__}, "
+    "which needs cargo and g++"
 )
 _FOLDER = pathlib.Path(__file__).resolve().parent
 

@@ -333,10 +333,14 @@ for case in sorted(os.listdir(sys.argv[1])):
 print(json.dumps(said))
 """
 
+# README.md says the same.
+FROM_SOURCE = (
+    rf"`pip install --no-build-isolation \.` in a clone or a source.*hungarian-loss {hungarian_loss.__version__}"
+)
 # The last one loads the library for good, so it is the last.
 REASONS = {
-    "a another TensorFlow": "built for TensorFlow 2.19 and this is TensorFlow 2",
-    "b no library": "has not been built.*_hungarian.so.*make build",
+    "a another TensorFlow": f"built for TensorFlow 2.19 and this is TensorFlow 2.*{FROM_SOURCE}",
+    "b no library": f"has not been built.*_hungarian.so.*make build.*{FROM_SOURCE}",
     "c no version": "has not been built.*make build",
     "d not a library": "cannot load its op from .*_hungarian.so",
     "e an empty version": "built for TensorFlow",
