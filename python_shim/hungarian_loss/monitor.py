@@ -3,6 +3,12 @@
 import importlib.util
 from typing import Any
 
+from hungarian_loss import _keras
+
+_reason = _keras.why_not()
+if _reason is not None:
+    raise ImportError(_reason)
+
 import keras
 import numpy as np
 import tensorflow as tf

@@ -215,6 +215,8 @@ def test_a_keras_of_another_name():
 
 # Without the Keras that the losses need.
 
+NEEDS_KERAS = ["adapters.keras_hub", "detection", "monitor"]
+
 NO_KERAS = {
     "legacy Keras": ({"TF_USE_LEGACY_KERAS": "1"}, "", "Keras 3.*TF_USE_LEGACY_KERAS=1.*unset"),
     "jax": ({"KERAS_BACKEND": "jax"}, "", "tensorflow backend, got 'jax'.*KERAS_BACKEND=tensorflow"),
@@ -238,7 +240,7 @@ def test_the_assignment_needs_no_keras_and_the_losses_say_what_they_need(
         hidden = tmp_path
     said = oracle.run_json(
         """
-        import importlib.machinery, importlib.metadata, json, sys
+        import importlib, importlib.machinery, importlib.metadata, json, sys
         installed = importlib.metadata.version
 
         find = importlib.machinery.PathFinder.find_spec
@@ -273,6 +275,11 @@ def test_the_assignment_needs_no_keras_and_the_losses_say_what_they_need(
                 exec(f"from hungarian_loss.recipes import {name}")
             except BaseException as error:
                 said[f"recipes.{name}"] = [type(error).__name__, str(error)]
+        for name in sys.argv[2:]:
+            try:
+                importlib.import_module(f"hungarian_loss.{name}")
+            except BaseException as error:
+                said[name] = [type(error).__name__, str(error)]
         from hungarian_loss import *
         from hungarian_loss.recipes import *
         solved = linear_assignment([[3, 1], [1, 5]], num_rows=2)
@@ -290,11 +297,13 @@ def test_the_assignment_needs_no_keras_and_the_losses_say_what_they_need(
         }))
         """,
         hidden,
+        *NEEDS_KERAS,
         env=environment,
     )
     refused = [name for name in DOCUMENTED if name in said["said"]]
     assert len(refused) == 5
-    assert sorted(said["said"]) == [*refused, "recipes.ClusteringAccuracy", "recipes.PermutationInvariantLoss"]
+    of_modules = ["recipes.ClusteringAccuracy", "recipes.PermutationInvariantLoss", *NEEDS_KERAS]
+    assert sorted(said["said"]) == sorted([*refused, *of_modules])
     for kind, text in said["said"].values():
         assert kind == "ImportError" and oracle.matches(message, text), text
     assert (said["pairs"], said["mask"]) == ([1, 0], [[False, True], [True, False]])
