@@ -19,13 +19,15 @@ def compute_euclidean_distance(a: TensorLike, b: TensorLike) -> Tensor:
     everywhere: 0 where two objects coincide.
 
     Args:
-      a: ``[..., n, features]``.
+      a: ``[..., n, features]``, of any float type; whole numbers and bool are taken as the type of the other, or float32, as in
+        :func:`hungarian_loss`.
       b: ``[..., m, features]``, of the same type. Leading dimensions broadcast, features do not.
 
     Returns:
       ``[..., n, m]``, in the units of the features.
 
     Raises:
+      TypeError: different float types, or something else.
       ValueError: a rank below 2, or other numbers of features, where they are known while tracing.
       tf.errors.InvalidArgumentError: likewise, when run.
     """
@@ -39,7 +41,7 @@ def undifferentiated_distances(a: Any, b: Any) -> Any:
 
 def squared_distances(a: Any, b: Any) -> Any:
     """``[..., n, features]``, ``[..., m, features]`` -> ``[..., n, m]``."""
-    a, b = tf.convert_to_tensor(a), tf.convert_to_tensor(b)
+    a, b = _of_one_type(tf.convert_to_tensor(a), tf.convert_to_tensor(b))
     b = _with_equal_features(a, b)
     a, b = a[..., :, tf.newaxis, :], b[..., tf.newaxis, :, :]
     features = a.shape[-1] if a.shape.rank is not None and a.shape.rank == b.shape.rank else None
@@ -50,6 +52,14 @@ def squared_distances(a: Any, b: Any) -> Any:
     # rounded after every term.
     pairs = zip(tf.unstack(a, axis=-1), tf.unstack(b, axis=-1), strict=True)
     return tf.add_n([tf.math.squared_difference(x, y) for x, y in pairs])
+
+
+def _of_one_type(a: Any, b: Any) -> tuple[Any, Any]:
+    """Both of one float type."""
+    types = [x.dtype for x in (a, b) if not x.dtype.is_integer and not x.dtype.is_bool] or [tf.float32]
+    if types[0] != types[-1] or not types[0].is_floating:
+        raise TypeError(f"a and b must be of one float type, got {a.dtype.name} and {b.dtype.name}")
+    return tf.cast(a, types[0]), tf.cast(b, types[0])
 
 
 def _with_equal_features(a: Any, b: Any) -> Any:

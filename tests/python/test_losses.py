@@ -417,6 +417,25 @@ def test_distances_of_any_rank_against_scipy_keep_their_digits():
     assert np.isnan(compute_euclidean_distance([[NAN]], [[1.0]])).all()
 
 
+@pytest.mark.parametrize("features", [2, 12])
+def test_distances_of_whole_numbers_against_scipy(features):
+    rng = np.random.default_rng(SEED)
+    a, b = rng.integers(0, 100, (4, features)), rng.integers(0, 100, (5, features))
+    want = oracle.cdist(a, b)
+    for dtype in [np.int8, np.uint8, np.int32, np.int64]:
+        got = compute_euclidean_distance(a.astype(dtype), b.astype(dtype))
+        assert got.dtype == tf.float32
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+        for one in [compute_euclidean_distance(a.astype(dtype), b * 1.0), compute_euclidean_distance(a * 1.0, b)]:
+            assert one.dtype == tf.float64
+            np.testing.assert_allclose(one, want, rtol=1e-14)
+    np.testing.assert_allclose(compute_euclidean_distance(a.tolist(), b.tolist()), want, rtol=1e-6)
+    np.testing.assert_allclose(compute_euclidean_distance(a > 50, b > 50), oracle.cdist(a > 50, b > 50), rtol=1e-6)
+    for one, other in [("float32", "float64"), ("complex64", "complex64"), ("int32", "complex64")]:
+        with pytest.raises(TypeError, match=f"a and b must be of one float type, got {one} and {other}"):
+            compute_euclidean_distance(a.astype(one), b.astype(other))
+
+
 @pytest.mark.parametrize("empty", [(0, 3), (3, 0), (0, 0)])
 def test_no_object_no_gradient(empty):
     n, m = empty
