@@ -44,7 +44,7 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
       images: Of how many samples to write the pictures of :func:`explain`, the first of the batch. Needs matplotlib and ``log_dir``.
 
     Raises:
-      ValueError: ``images`` without ``log_dir``.
+      ValueError: ``images`` without ``log_dir``; when training begins, more ``images`` than ``x`` has samples.
       ImportError: ``log_dir`` without tensorboard.
       TypeError: when training begins, a loss that does not show what it matches by.
     """
@@ -72,7 +72,11 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
                 "give it as `loss`"
             )
         self._matcher: Any = loss
-        self._before, _ = self._partners(self._matching()[1])
+        matching = self._matching()[1]
+        samples = matching.cost.shape[0]
+        if self._images > samples:
+            raise ValueError(f"got images={self._images} and a batch of {samples} to take them from")
+        self._before, _ = self._partners(matching)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Matches again, and logs what came out."""

@@ -138,6 +138,16 @@ def test_tensorboard(tmp_path):
     assert pictures == {(f"assignment_{sample}", epoch) for sample in range(2) for epoch in range(2)}
 
 
+def test_more_images_than_samples(tmp_path):
+    x, y = images()
+    history = detector().fit(x, y, verbose=0, callbacks=[AssignmentMonitor(x, y, log_dir=tmp_path, images=BATCH)])
+    assert len(history.epoch) == 1
+    with pytest.raises(ValueError, match=f"got images={BATCH + 1} and a batch of {BATCH}"):
+        monitor = AssignmentMonitor(x, y, log_dir=tmp_path, images=BATCH + 1)
+        monitor.set_model(detector())
+        monitor.on_train_begin()
+
+
 def test_wrong_arguments():
     x, y = images()
     with pytest.raises(ValueError, match="images=1.*log_dir"):
