@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import importlib.util
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -131,9 +132,14 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None =
       An :class:`Explanation`. ``print`` it, or call its ``figure``.
 
     Raises:
+      TypeError: dicts without a loss.
       ValueError: ``sample`` is not in the batch, or shapes do not fit.
     """
     if loss is None:
+        if isinstance(y_true, Mapping) or isinstance(y_pred, Mapping):
+            raise TypeError(
+                "y_true and y_pred are dicts: explain needs the loss that takes them, such as loss=DetrLoss(...)"
+            )
         features = tf.convert_to_tensor(y_pred.flat_values if isinstance(y_pred, tf.RaggedTensor) else y_pred).shape[-1]
         loss = HungarianLoss([features], 0, compute_euclidean_distance)
     matching = loss.match(y_true, y_pred)

@@ -255,6 +255,11 @@ def test_shapes_that_do_not_fit(true_shape, pred_shape, sample):
         explain(np.zeros(true_shape), np.zeros(pred_shape), sample)
 
 
+def test_dicts_need_their_loss():
+    with pytest.raises(TypeError, match=r"dicts: explain needs the loss that takes them, such as loss=DetrLoss"):
+        explain({"boxes": np.zeros((1, 2, 4)), "labels": [[0, 1]]}, {"boxes": np.zeros((1, 3, 4))})
+
+
 @pytest.mark.parametrize(("rows", "cols"), [(0, 3), (3, 0), (0, 0)], ids=str)
 def test_no_objects(rows, cols):
     explanation = explain(np.zeros((1, rows, 4)), np.zeros((1, cols, 4)))
