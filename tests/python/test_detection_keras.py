@@ -419,6 +419,16 @@ def test_metrics_before_anything_else():
     assert [metric.name for metric in model.metrics] == ["loss"]
 
 
+@pytest.mark.parametrize("names", [("boxes", "labels"), ("boxes", "logits")])
+def test_dicts_in_another_model(names):
+    x, y = data()
+    outputs = detector(auxiliary=0)
+    model = keras.Model(outputs.inputs, outputs.output)
+    model.compile(optimizer="sgd", loss=DetrLoss(CLASSES))
+    with pytest.raises(ValueError, match="once for each output of a model, so dicts need a SetPredictionModel"):
+        model.fit(x, dict(zip(names, y.values(), strict=True)), verbose=0)
+
+
 # Packed tensors in any model.
 
 

@@ -99,7 +99,8 @@ def read_truth(y_true: Any, dtype: Any) -> Truth:
         sentence = (
             "y_true must be a dict of boxes [B, n, 4] and labels [B, n], or packed [B, n, 5], a box and its label"
         )
-        packed = with_shape(packed, [(packed, 0), (packed, 1), 5], sentence)
+        cure = "; Keras calls a loss once for each output of a model, so dicts need a SetPredictionModel"
+        packed = with_shape(packed, [(packed, 0), (packed, 1), 5], sentence, cure)
         boxes, labels = packed[..., :4], packed[..., 4]
     if labels.shape.rank == 3 and labels.shape[-1] == 1:
         labels = labels[..., 0]
