@@ -1,9 +1,10 @@
-"""The Python code in README.md and docs/ runs as it stands there, and shows what it is said to show.
+"""The Python code in README.md and docs/ runs as it stands there, and shows what it is said to show; links lead somewhere.
 
 Sybil finds the blocks marked ```python, runs those of a file in order in one namespace, and compares what stands below `>>>`.
 """
 
 import pathlib
+import re
 
 import pytest
 from sybil import Document, Sybil
@@ -22,6 +23,42 @@ def name(document: Document) -> str:
 def test_there_is_something_to_run() -> None:
     """A search that finds nothing would pass the other test."""
     assert {"README.md", "docs/detection.md"} <= set(map(name, WITH_CODE))
+
+
+# Not what was built, nor what is hidden.
+FOLDERS = [one for one in ROOT.iterdir() if one.is_dir() and one.name[0] != "." and one.name not in ("build", "target")]
+PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in folder.rglob("*.md"))])
+
+
+def prose(path: pathlib.Path) -> str:
+    """Without blocks of code, and code within a line."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"`[^`\n]*`", "", text)
+
+
+def anchors(path: pathlib.Path) -> set[str]:
+    """The names that GitHub gives to headings."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: pathlib.Path) -> None:
+    """Those within the repository."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"https?://|mailto:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_there_are_links() -> None:
+    """Likewise."""
+    links = [link for page in PAGES for link in re.findall(r"\]\((?!http)([^)\s]+)\)", prose(page))]
+    assert len(links) > 20 and any("#" in link for link in links)
 
 
 @pytest.mark.parametrize("document", WITH_CODE, ids=name)
