@@ -47,7 +47,7 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
 
     Under a ``tf.distribute`` strategy objects and weights are counted over all replicas, so that losses and gradients are those of
     one device with the whole batch. A sample whose loss is no number shows it, NaN or +inf, and has zero
-    gradient; the matching of its neighbours is untouched.
+    gradient; the matching of its neighbours is untouched. Its objects and weights stay in what all are divided by.
 
     **y_true**: ``{"boxes": [B, n, 4], "labels": [B, n]}`` with a negative label in empty slots, or packed ``[B, n, 5]``, a box and its
     label. Both may be ragged along n.
@@ -68,7 +68,8 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
     Args:
       num_classes: Number of classes C; labels are 0 to C − 1.
       classification: ``"softmax"`` (DETR, Carion et al. 2020), ``"focal"`` (Deformable DETR, Zhu et al. 2021) or ``"varifocal"``
-        (RT-DETR, Zhao et al. 2024).
+        (RT-DETR, Zhao et al. 2024). The weights below are DETR's for all of them; the other two were published with ``class_cost=2.0``,
+        Deformable DETR with ``class_weight=2.0`` too.
       class_cost: Weight of the class in the matching: minus the probability of the object's class, or :func:`focal_class_cost`.
       box_cost: Weight of :func:`l1_cost` in the matching.
       giou_cost: Weight of :func:`giou_cost` in the matching.
@@ -85,7 +86,7 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
       auxiliary_weight: What a layer before the last weighs.
       repeats: How many predictions each object may be matched with (one-to-many, H-DETR, arXiv:2207.13080); it counts as so many.
       groups: Number of groups of queries, side by side in m, each matched by itself (Group DETR, arXiv:2207.13085); objects count once
-        for each.
+        for each. Whatever arrives is split, in ``evaluate`` too, where such a model may return one group only.
       reduction: As in every Keras loss; ``None`` for one value per sample.
       name: Name of the loss.
       dtype: Type to compute in; default: Keras's float type.
