@@ -90,15 +90,14 @@ def linear_assignment(
       ValueError: both a mask and a count are given; a list holds an integer beyond 2^53 in magnitude, or lists of unequal length; or, while
         tracing, shapes do not fit.
       tf.errors.InvalidArgumentError: when run, shapes do not fit; a tensor holds an existing integer beyond 2^53 in
-        magnitude (under XLA that problem's status is 2 instead); or ``validate`` found a bad problem.
+        magnitude (under XLA that problem's status is 2 instead; so is all problems' where sizes that XLA merely bounds do not
+        fit); or ``validate`` found a bad problem.
 
     Source: Jonker & Volgenant, Computing 38 (1987); Crouse, IEEE TAES 52 (2016).
     """
     maximize, validate = as_flag("maximize", maximize), as_flag("validate", validate)
     given = as_problems(cost, (row_mask, num_rows), (col_mask, num_cols), cost_limit, validate)
-    limit = as_limit(cost_limit, given.cost)
-    for each in given.in_range:
-        limit = nan_unless(each, limit)
+    limit = nan_unless(as_limit(cost_limit, given.cost), given.conditions)
     with able_device(given.cost, validate):
         outputs = ops.hungarian_assignment(
             cost=given.cost,

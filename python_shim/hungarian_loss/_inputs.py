@@ -159,10 +159,17 @@ def whole_as_real(cost: Tensor, row_mask: Tensor, col_mask: Tensor, limit: Tenso
 # Masks, counts and limits.
 
 
-def as_mask(side: str, mask: TensorLike | None, cost: Tensor) -> Tensor:
+class Checked(NamedTuple):
+    """A tensor, and what must hold when run, a scalar each. XLA drops assertions: :func:`nan_unless` says it there."""
+
+    tensor: Tensor
+    conditions: list[Tensor]
+
+
+def as_mask(side: str, mask: TensorLike | None, cost: Tensor) -> Checked:
     """bool, a scalar or ``[..., rows]``."""
     if mask is None:
-        return tf.constant(True)
+        return Checked(tf.constant(True), [])
     _check_is_dense(f"{side}_mask", mask)
     if not hasattr(mask, "dtype") and not _holds_tensors(mask):
         mask = _array(f"{side}_mask", mask)
@@ -172,18 +179,11 @@ def as_mask(side: str, mask: TensorLike | None, cost: Tensor) -> Tensor:
         mask = tf.not_equal(mask, tf.zeros([], mask.dtype))
     if mask.dtype != tf.bool:
         raise TypeError(f"{side}_mask must be bool, or integers of 0 and 1; got {mask.dtype.name}")
-    return mask if mask.shape.rank == 0 else _broadcast(f"{side}_mask", mask, cost, side)
+    return Checked(mask, []) if mask.shape.rank == 0 else _broadcast(f"{side}_mask", mask, cost, side)
 
 
-class CountMask(NamedTuple):
-    """The mask that a count stands for; where it is to be validated, whether it lies in [0, size], else None."""
-
-    mask: Tensor
-    in_range: Tensor | None
-
-
-def count_as_mask(side: str, count: TensorLike, cost: Tensor, validate: bool) -> CountMask:
-    """``num_rows`` or ``num_cols`` as a mask of leading ones, ``[..., rows]``."""
+def count_as_mask(side: str, count: TensorLike, cost: Tensor, validate: bool) -> Checked:
+    """``num_rows`` or ``num_cols`` as a mask of leading ones, ``[..., rows]``; where it is to be validated, it must lie in [0, size]."""
     name = f"num_{side}s"
     _check_is_dense(name, count)
     # Python's integers have no bound, and TensorFlow wraps large ones while tracing.
@@ -196,17 +196,17 @@ def count_as_mask(side: str, count: TensorLike, cost: Tensor, validate: bool) ->
     if count.dtype == tf.uint64:
         # "More than there are" must not turn negative on the way to int64.
         count = tf.minimum(count, tf.constant(tf.int64.max, tf.uint64))
-    count = _broadcast(name, tf.cast(count, tf.int64), cost, None)
+    count, conditions = _broadcast(name, tf.cast(count, tf.int64), cost, None)
     # Padded in front, so that a cost without rows or columns gets as far as the op, which says what is wrong.
     size = tf.concat([[1, 1], tf.shape(cost, out_type=tf.int64)], axis=0)[-2 if side == "row" else -1]
     if not validate:
-        return CountMask(tf.sequence_mask(count, size), None)
+        return Checked(tf.sequence_mask(count, size), conditions)
     in_range = tf.reduce_all((count >= 0) & (count <= size))
     # Before the op, which would speak of a limit.
     with tf.control_dependencies(
         _require(in_range, lambda: [f"{name} must lie in [0, {side}s], here", size, "got", count])
     ):
-        return CountMask(tf.sequence_mask(count, size), in_range)
+        return Checked(tf.sequence_mask(count, size), [*conditions, in_range])
 
 
 class Given(NamedTuple):
@@ -216,13 +216,13 @@ class Given(NamedTuple):
       cost: ``[..., rows, cols]``, of one of the op's types.
       row_mask: bool, a scalar or ``[..., rows]``.
       col_mask: bool, a scalar or ``[..., cols]``.
-      in_range: For each count that is to be validated, whether it lies in [0, size].
+      conditions: What must hold of masks and counts when run, a scalar each.
     """
 
     cost: Tensor
     row_mask: Tensor
     col_mask: Tensor
-    in_range: list[Tensor]
+    conditions: list[Tensor]
 
 
 def as_problems(
@@ -234,18 +234,15 @@ def as_problems(
 ) -> Given:
     """Costs, and which rows and columns exist: of each a mask or a count, at most one of the two."""
     cost = as_cost(cost, limit)
-    masks, in_range = [], []
+    masks: list[Tensor] = []
+    conditions: list[Tensor] = []
     for side, (mask, count) in (("row", rows), ("col", cols)):
         if mask is not None and count is not None:
             raise ValueError(f"got both {side}_mask and num_{side}s, expected one of them")
-        if count is None:
-            masks.append(as_mask(side, mask, cost))
-        else:
-            by_count = count_as_mask(side, count, cost, validate)
-            masks.append(by_count.mask)
-            if by_count.in_range is not None:
-                in_range.append(by_count.in_range)
-    return Given(whole_as_real(cost, masks[0], masks[1], limit), masks[0], masks[1], in_range)
+        checked = as_mask(side, mask, cost) if count is None else count_as_mask(side, count, cost, validate)
+        masks.append(checked.tensor)
+        conditions += checked.conditions
+    return Given(whole_as_real(cost, masks[0], masks[1], limit), masks[0], masks[1], conditions)
 
 
 def as_limit(limit: TensorLike | None, cost: Tensor, name: str = "cost_limit") -> Tensor:
@@ -271,20 +268,22 @@ def as_limit(limit: TensorLike | None, cost: Tensor, name: str = "cost_limit") -
         # A finite number beyond the type must not become an infinity, which is no limit at all.
         held = np.where(np.isinf(given), given, np.clip(given, -most, most)).astype(real.as_numpy_dtype)
         limit = constant(held, real)
-    return limit if limit.shape.rank == 0 else _broadcast(name, limit, cost, None)
+    return limit if limit.shape.rank == 0 else nan_unless(*_broadcast(name, limit, cost, None))
 
 
-def nan_unless(in_range: Tensor, limit: Tensor) -> Tensor:
-    """The limit, or NaN where counts are out of range: XLA drops assertions, but not what the op says of a limit."""
+def nan_unless(limit: Tensor, conditions: list[Tensor]) -> Tensor:
+    """The limit, or NaN where a condition does not hold: XLA drops assertions, but not what the op says of a limit."""
     if tf.executing_eagerly():
         return limit
-    return _unchecked("SelectV2", [in_range, limit, constant(np.nan, limit.dtype)], limit.dtype)
+    for condition in conditions:
+        limit = _unchecked("SelectV2", [condition, limit, constant(np.nan, limit.dtype)], limit.dtype)
+    return limit
 
 
 # Shapes.
 
 
-def _broadcast(name: str, tensor: Tensor, cost: Tensor, side: str | None) -> Tensor:
+def _broadcast(name: str, tensor: Tensor, cost: Tensor, side: str | None) -> Checked:
     """Broadcasts to ``[..., rows]`` or ``[..., cols]``, for no side to ``[...]``; nothing is added to a graph where nothing can be missing.
 
     A shape that does not fit is a ValueError while tracing, an InvalidArgumentError when run.
@@ -292,7 +291,7 @@ def _broadcast(name: str, tensor: Tensor, cost: Tensor, side: str | None) -> Ten
     got, target = tensor.shape, _static_target(cost, side)
     expected = f"expected one that broadcasts to [...{'' if side is None else f', {side}s'}], here"
     if cost.shape.rank is not None and cost.shape.rank < 2:
-        return tensor  # The op says what is wrong with the cost.
+        return Checked(tensor, [])  # The op says what is wrong with the cost.
     same_rank = got.rank is not None and got.rank == target.rank
     if got.rank is not None and target.rank is not None:
         skipped = target.rank - got.rank
@@ -305,14 +304,15 @@ def _broadcast(name: str, tensor: Tensor, cost: Tensor, side: str | None) -> Ten
         # A size that cannot be broadcast is compared with the cost's by the op, which gets masks and limits as they are.
         by_op = name in ("row_mask", "col_mask", "cost_limit")
         if same_rank and all(size is not None and (size == want or (by_op and size != 1)) for size, want in sizes):
-            return tensor
+            return Checked(tensor, [])
         if got.is_fully_defined() and target.is_fully_defined():
-            return tf.broadcast_to(tensor, target)
+            return Checked(tf.broadcast_to(tensor, target), [])
     shape, wanted = tf.shape(tensor, out_type=tf.int64), _target(cost, side)
-    checked = _require(_fits(shape, wanted), lambda: [f"{name} does not fit cost: got shape", shape, expected, wanted])
+    fits = _fits(shape, wanted)
+    checked = _require(fits, lambda: [f"{name} does not fit cost: got shape", shape, expected, wanted])
     with tf.control_dependencies(checked):
         # tf.broadcast_to wants a shape that XLA knows while compiling. To add zeros would flush the smallest numbers to 0.
-        return tf.where(tf.fill(wanted, True), tensor, tf.zeros([], tensor.dtype), name)
+        return Checked(tf.where(tf.fill(wanted, True), tensor, tf.zeros([], tensor.dtype), name), [fits])
 
 
 def _fits(shape: Tensor, wanted: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import oracle
 from hungarian_loss import Assignment, linear_assignment
+from hungarian_loss._library import ops
 
 SEED = 20240615
 
@@ -106,6 +107,66 @@ def test_a_mask_of_another_bound_is_refused():
         (ValueError, tf.errors.InvalidArgumentError), match=r"row_mask does not fit cost: got shape \[2\]"
     ):
         compiled(solve)(cost, keep)
+
+
+# How many are kept of cost's three, and of a mask's or limits'. None: all, and XLA knows it while compiling.
+DISAGREEING = [(3, 2), (2, 3), (2, None), (None, 2), (0, 2)]
+GIVEN = {
+    "row_mask": lambda kept: kept > 0,
+    "col_mask": lambda kept: kept > 0,
+    "num_rows": lambda kept: tf.cast(kept, tf.int32),
+    "cost_limit": lambda kept: kept,
+}
+
+
+def keep(tensor, count, axis):
+    """The first ``count``, of which XLA knows but a bound."""
+    return tensor if count is None else tf.boolean_mask(tensor, tf.range(3) < count, axis=axis)
+
+
+@pytest.mark.parametrize(
+    ("name", "by_op"),
+    [(name, by_op) for name in GIVEN for by_op in (False, True) if (name, by_op) != ("num_rows", True)],
+)
+@pytest.mark.parametrize("kept", DISAGREEING, ids=str)
+def test_sizes_that_disagree_when_run_are_no_answer(kept, name, by_op):
+    """Without XLA they are an error. XLA cannot raise it, and would take for values what lies behind a bound."""
+    axis = {"row_mask": 1, "col_mask": 2}.get(name, 0)
+    cost = tf.random.stateless_uniform([3, 3, 3], [6, SEED])
+    values = tf.ones([3, 3] if axis else [3])
+
+    def solve(cost_kept, values_kept, validate):
+        given = {name: GIVEN[name](keep(values, values_kept, min(axis, 1)))}
+        kept_cost = keep(cost, cost_kept, axis)
+        if not by_op:
+            return linear_assignment(kept_cost, validate=validate, **given)
+        given = {"row_mask": True, "col_mask": True, "cost_limit": np.float32(np.inf), **given}
+        return Assignment(*ops.hungarian_assignment(cost=kept_cost, maximize=False, validate=validate, **given))
+
+    sizes = [None if count is None else tf.constant(count) for count in kept]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"{name} does not fit cost"):
+        solve(*sizes, validate=False)
+    got = compiled(solve)(*sizes, validate=False)
+    assert np.all(got.status == 2) and np.all(np.isnan(got.total_cost)) and np.all(got.row_to_col == -1)
+    if got.status.shape != [0]:  # Of no problems none is bad.
+        with pytest.raises(tf.errors.InvalidArgumentError, match="is nan, expected a number"):
+            compiled(solve)(*sizes, validate=True)
+    # The same where they agree.
+    sizes = [size if size is None else tf.constant(3 if None in kept else 2) for size in sizes]
+    assert_same(compiled(solve)(*sizes, validate=True), solve(*sizes, validate=True))
+
+
+@pytest.mark.parametrize("shape", [[2], [1], [1, 2], [3, 1], [1, 1]], ids=str)
+def test_a_mask_is_broadcast_to_sizes_that_are_only_bounded(shape):
+    cost = tf.random.stateless_uniform([3, 2, 3], [7, SEED])
+    mask = tf.random.stateless_uniform(shape, [8, SEED]) < 0.6
+
+    def solve(count):
+        of_cost = keep(mask, count, 0) if shape[0] == 3 else mask
+        return linear_assignment(keep(cost, count, 0), row_mask=of_cost)
+
+    for count in (0, 1, 2, 3):
+        assert_same(compiled(solve)(tf.constant(count)), solve(count))
 
 
 # Raising.

@@ -6,6 +6,7 @@
 // and nowhere else.
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -110,6 +111,56 @@ std::vector<std::pair<int, XlaOp>> WithoutOtherSide(const Input& cost,
   return kept;
 }
 
+// Whether masks and limits have the sizes that cost has, dimension by dimension
+// where one of the two is bounded: the rule for shapes knows but the bounds.
+class Agreement {
+ public:
+  explicit Agreement(xla::XlaBuilder* builder) : builder_(builder) {}
+
+  // Takes a mask or limits into account; `side` as in WithoutOtherSide.
+  void Add(const Input& cost, int side, const Input& input) {
+    if (input.rank() == 0) return;
+    const std::vector<std::pair<int, XlaOp>> wanted =
+        WithoutOtherSide(cost, side);
+    for (int dim = 0; dim < input.rank(); ++dim) {
+      const XlaOp* const want = Find(wanted, dim);
+      const XlaOp* const got = Find(input.bounded, dim);
+      if (want == nullptr && got == nullptr) continue;
+      const XlaOp bound = xla::ConstantR0<int32_t>(
+          builder_, static_cast<int32_t>(input.dims[dim]));
+      const XlaOp equal = xla::Eq(want == nullptr ? bound : *want,
+                                  got == nullptr ? bound : *got);
+      agree_ = agree_.valid() ? xla::And(agree_, equal) : equal;
+    }
+  }
+
+  // XLA cannot raise. Limits that are NaN say the same of every problem, and
+  // raise where the op is to validate.
+  void Enforce(Input* limit) const {
+    if (!agree_.valid()) return;
+    const XlaOp agree = xla::Broadcast(agree_, limit->dims);
+    const XlaOp nan = xla::Broadcast(
+        xla::ConvertElementType(
+            xla::ConstantR0<float>(builder_,
+                                   std::numeric_limits<float>::quiet_NaN()),
+            limit->type),
+        limit->dims);
+    limit->array = xla::Select(agree, limit->array, nan);
+  }
+
+ private:
+  static const XlaOp* Find(const std::vector<std::pair<int, XlaOp>>& bounded,
+                           int dim) {
+    for (const auto& [place, size] : bounded) {
+      if (place == dim) return &size;
+    }
+    return nullptr;
+  }
+
+  xla::XlaBuilder* builder_;
+  XlaOp agree_;  // A scalar, if anything is bounded.
+};
+
 // A mask, false beyond what exists of cost and mask where sizes are bounded:
 // what is there is never looked at. Limits likewise: `side` is kNoSide, and
 // they are 0 there, for what happens to lie there might be NaN.
@@ -175,9 +226,14 @@ class HungarianAssignmentXla : public XlaOpKernel {
     const int row_side = cost.rank() - 2;
     const int col_side = cost.rank() - 1;
     xla::XlaBuilder* const builder = context->builder();
-    TF_RETURN_IF_ERROR(Confine(builder, cost, row_side, &inputs[1]));
-    TF_RETURN_IF_ERROR(Confine(builder, cost, col_side, &inputs[2]));
-    TF_RETURN_IF_ERROR(Confine(builder, cost, kNoSide, &inputs[3]));
+    Agreement agreement(builder);
+    const int sides[] = {row_side, col_side, kNoSide};
+    for (int index = 1; index < 4; ++index) {
+      agreement.Add(cost, sides[index - 1], inputs[index]);
+      TF_RETURN_IF_ERROR(
+          Confine(builder, cost, sides[index - 1], &inputs[index]));
+    }
+    agreement.Enforce(&inputs[3]);
 
     // Of operands and results, dense and row-major.
     std::vector<XlaOp> operands;

@@ -86,8 +86,7 @@ def gated_assignment(
     ample = _more_than_any_pair_costs(tf.where(allowed & _exists(given), tf.abs(exact), tf.zeros_like(exact)))
     # The op takes an infinite limit for none, and then wants all matched.
     limit = tf.where(tf.math.is_nan(gate) if prefer == "pairs" else ~tf.math.is_inf(gate), gate, ample)
-    for in_range in given.in_range:
-        limit = nan_unless(in_range, limit)
+    limit = nan_unless(limit, given.conditions)
     return linear_assignment(
         cost, row_mask=given.row_mask, col_mask=given.col_mask, cost_limit=limit, validate=validate
     )
