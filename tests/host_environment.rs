@@ -42,7 +42,7 @@ mod host {
 
     pub fn write(word: Host) {
         // SAFETY: ldmxcsr reads four bytes from the address given; the word is one that `read` gave, with control bits changed.
-        unsafe { asm!("ldmxcsr [{}]", in(reg) &word, options(nostack, preserves_flags)) };
+        unsafe { asm!("ldmxcsr [{}]", in(reg) &word, options(nostack)) };
     }
 }
 
@@ -91,8 +91,7 @@ mod host {
     pub fn write((control, flags): Host) {
         // SAFETY: the words are ones that `read` gave, with bits changed that the architecture defines.
         unsafe {
-            asm!("msr fpcr, {}", "msr fpsr, {}", in(reg) control, in(reg) flags,
-                options(nostack, preserves_flags));
+            asm!("msr fpcr, {}", "msr fpsr, {}", in(reg) control, in(reg) flags, options(nostack));
         }
     }
 }

@@ -84,8 +84,8 @@ mod control {
     pub fn write(word: Environment) {
         // SAFETY: ldmxcsr reads four bytes from the address given, which is that of `word`. It faults
         // on reserved bits only, and `word` is DEFAULT, or what `read` gave, with one flag lowered at most.
-        // Not marked as free of memory effects: arithmetic must not move across.
-        unsafe { asm!("ldmxcsr [{}]", in(reg) &word, options(nostack, preserves_flags)) };
+        // Not marked as free of memory effects: arithmetic must not move across. Nor as preserving flags: MXCSR's are flags.
+        unsafe { asm!("ldmxcsr [{}]", in(reg) &word, options(nostack)) };
     }
 }
 
@@ -122,15 +122,14 @@ mod control {
     pub fn write((control, flags): Environment) {
         // SAFETY: the words are those of DEFAULT, or what `read` gave, with one flag lowered at most.
         unsafe {
-            asm!("msr fpcr, {}", "msr fpsr, {}", in(reg) control, in(reg) flags,
-                options(nostack, preserves_flags));
+            asm!("msr fpcr, {}", "msr fpsr, {}", in(reg) control, in(reg) flags, options(nostack));
         }
     }
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 compile_error!(
-    "this architecture's floating point environment is not known: add it to float_environment.rs"
+    "this architecture's floating point environment is not known: add it to src/number/environment.rs"
 );
 
 #[cfg(test)]
