@@ -74,8 +74,9 @@ impl Refusal {
             209 | 218 | 221..=223 => Cause::Image,
             // SYSTEM_NOT_READY, SYSTEM_DRIVER_MISMATCH, COMPAT_NOT_SUPPORTED_ON_DEVICE; STUB_LIBRARY
             34 | 802..=804 => Cause::Installation,
-            // ECC_UNCORRECTABLE, ILLEGAL_ADDRESS, LAUNCH_TIMEOUT, and all others that a kernel leaves behind.
-            214 | 700 | 702 | 710 | 714..=719 => Cause::Earlier,
+            // ECC_UNCORRECTABLE, NVLINK_UNCORRECTABLE, CONTAINED, ILLEGAL_ADDRESS, LAUNCH_TIMEOUT, TENSOR_MEMORY_LEAK, and all
+            // others that a kernel leaves behind.
+            214 | 220 | 226 | 700 | 702 | 710 | 714..=719 | 721 => Cause::Earlier,
             _ => Cause::Other,
         }
     }

@@ -108,6 +108,11 @@ FAILURES = {
     f"was encountered; {EARLIER}",
     "cuLaunchKernel=701": "InternalError|cuLaunchKernel failed: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES (701), too many resources "
     f"requested for launch; {REPORT}",
+    "cuLaunchKernel=220": "InternalError|cuLaunchKernel failed: CUDA_ERROR_NVLINK_UNCORRECTABLE (220), uncorrectable NVLink error "
+    f"detected during the execution; {EARLIER}",
+    # CONTAINED and TENSOR_MEMORY_LEAK, which drivers for CUDA 12.8 and later have.
+    "cuLaunchKernel=226": f"InternalError|cuLaunchKernel failed: result 226, which the driver has no name for; {EARLIER}",
+    "cuLaunchKernel=721": f"InternalError|cuLaunchKernel failed: result 721, which the driver has no name for; {EARLIER}",
     # One that cudarc's enumeration does not have.
     "cuLaunchKernel=4711": "InternalError|cuLaunchKernel failed: result 4711, which the driver has no name for; "
     + REPORT,
