@@ -1,6 +1,7 @@
 #include "tf_op/call.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "tensorflow/core/framework/partial_tensor_shape.h"
 #include "tf_op/shape_rule.h"
 
@@ -48,11 +49,11 @@ absl::Status Call::Make(tensorflow::OpKernelContext* context, Call* call) {
   return context->allocate_output(5, per_problem, &call->status);
 }
 
-absl::Status NoValidationOnGpu() {
-  return absl::UnimplementedError(
+absl::Status NoValidationOnGpu(absl::string_view otherwise) {
+  return absl::UnimplementedError(absl::StrCat(
       "validate=True is not available on GPU, where raising would have the "
-      "host wait for the device: look at the output status instead, or place "
-      "the op on the CPU with tf.device('/CPU:0')");
+      "host wait for the device: look at the output status instead, or ",
+      otherwise));
 }
 
 MismatchedTypes::MismatchedTypes(tensorflow::OpKernelConstruction* context)

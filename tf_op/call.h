@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor_shape.h"
@@ -38,8 +39,16 @@ struct Call {
   tensorflow::Tensor* status = nullptr;      // [...]
 };
 
+// What to do where a GPU cannot. XLA compiles for the GPU whatever was placed
+// there, and an op within is placed nowhere.
+constexpr absl::string_view kPlaceOnCpu =
+    "place the op on the CPU with tf.device('/CPU:0')";
+constexpr absl::string_view kCompileForCpu =
+    "turn jit_compile off, or call the compiled function under "
+    "tf.device('/CPU:0')";
+
 // Why `validate` is not to be had on a GPU, and what to do instead.
-absl::Status NoValidationOnGpu();
+absl::Status NoValidationOnGpu(absl::string_view otherwise);
 
 // Costs and limit of types that do not go together. Without a kernel of its own
 // this would be TensorFlow's "no OpKernel was registered".

@@ -19,6 +19,8 @@ SEED = 20240614
 FOLDER = pathlib.Path(os.environ["HUNGARIAN_GPU_PATH"])
 TARGET = b"HungarianAssignment"
 INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED = 3, 8, 12
+# An op within a program is placed nowhere.
+ADVICE = "turn jit_compile off, or call the compiled function under tf.device('/CPU:0')"
 # XLA_FFI_DataType.
 TYPES = {"bool": 1, "int32": 4, "float16": 10, "float32": 11, "float64": 12, "bfloat16": 16}
 
@@ -209,6 +211,12 @@ def test_what_does_not_fit_is_refused(runtime, launches):
     assert launches() == before + launched
     code, message, _ = call(runtime, good, validate=True)
     assert code == UNIMPLEMENTED and "validate=True is not available on GPU" in message
+    assert message.endswith(f"look at the output status instead, or {ADVICE}")
+    code, message, _ = call(runtime, inputs_of(np.ones((1, 1, 4097), np.float32)))
+    assert (code, message) == (
+        INVALID_ARGUMENT,
+        f"got problems of 1 x 4097, expected at most 4096 rows and columns on a GPU; {ADVICE}",
+    )
 
 
 def test_a_name_that_is_taken_is_told_at_first_use():

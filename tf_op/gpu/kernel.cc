@@ -73,7 +73,7 @@ class HungarianAssignmentGpu : public OpKernel {
     bool validate = false;
     OP_REQUIRES_OK(context, context->GetAttr("maximize", &maximize_));
     OP_REQUIRES_OK(context, context->GetAttr("validate", &validate));
-    OP_REQUIRES(context, !validate, NoValidationOnGpu());
+    OP_REQUIRES(context, !validate, NoValidationOnGpu(kPlaceOnCpu));
   }
 
   void Compute(OpKernelContext* context) override {

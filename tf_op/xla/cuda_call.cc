@@ -11,9 +11,11 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "hungarian-loss/src/cuda/bridge.rs.h"
 #include "tf_op/call.h"
 #include "tf_op/solver_bridge.h"
@@ -49,10 +51,21 @@ absl::Status CostsOf(const ffi::AnyBuffer& cost, CudaCosts* costs) {
   }
 }
 
+// What src/cuda advises is for TensorFlow's kernel.
+absl::Status WithAdviceForXla(const absl::Status& status) {
+  constexpr absl::string_view kAdvice = "place the op on the CPU";
+  std::string message(status.message());
+  const size_t at = message.find(kAdvice.data(), 0, kAdvice.size());
+  if (at == std::string::npos) return status;
+  message.replace(at, kAdvice.size(), kCompileForCpu.data(),
+                  kCompileForCpu.size());
+  return {status.code(), message};
+}
+
 absl::Status Launch(void* stream, ffi::ScratchAllocator& scratch,
                     ffi::RemainingArgs operands, ffi::RemainingRets results,
                     bool maximize, bool validate) {
-  if (validate) return NoValidationOnGpu();
+  if (validate) return NoValidationOnGpu(kCompileForCpu);
   XlaCall call;
   absl::Status status = XlaCall::Make(operands, results, &call);
   if (!status.ok()) return status;
@@ -79,7 +92,7 @@ absl::Status Launch(void* stream, ffi::ScratchAllocator& scratch,
                         call.cost_limit().dimensions().size() == 0,
                         maximize};
   uint64_t bytes = 0;
-  status = ToStatus(cuda_workspace(batch, bytes));
+  status = WithAdviceForXla(ToStatus(cuda_workspace(batch, bytes)));
   if (!status.ok()) return status;
   // Given back when the call returns, before the kernels have run: what gets it
   // next is on the same stream, behind them.
@@ -94,8 +107,8 @@ absl::Status Launch(void* stream, ffi::ScratchAllocator& scratch,
         absl::StrCat("HungarianAssignment: no GPU memory for ", bytes,
                      " bytes of workspace; make the batch smaller"));
   }
-  return ToStatus(
-      cuda_launch(batch, reinterpret_cast<uintptr_t>(*workspace), bytes));
+  return WithAdviceForXla(ToStatus(
+      cuda_launch(batch, reinterpret_cast<uintptr_t>(*workspace), bytes)));
 }
 
 ffi::Error Handle(void* stream, ffi::ScratchAllocator scratch,

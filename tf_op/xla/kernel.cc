@@ -196,7 +196,8 @@ class HungarianAssignmentXla : public XlaOpKernel {
     OP_REQUIRES_OK(context, context->GetAttr("validate", &validate_));
     OP_REQUIRES_OK(
         context, ApplyTypeRule(context->input_type(0), context->input_type(3)));
-    OP_REQUIRES(context, !(on_gpu_ && validate_), NoValidationOnGpu());
+    OP_REQUIRES(context, !(on_gpu_ && validate_),
+                NoValidationOnGpu(kCompileForCpu));
   }
 
   void Compile(XlaOpKernelContext* context) override {
