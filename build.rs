@@ -14,6 +14,9 @@ const PYTHON: &str = "HUNGARIAN_PYTHON";
 /// Names the folder of that TensorFlow for another processor, which flags.py then takes the headers from.
 const TENSORFLOW: &str = "HUNGARIAN_TENSORFLOW";
 
+/// Names its version. Another one may come into the same folder, with files older than what was compiled.
+const TENSORFLOW_VERSION: &str = "HUNGARIAN_TENSORFLOW_VERSION";
+
 const SHIM_SOURCES: [&str; 7] = [
     "op.cc",
     "shape_rule.cc",
@@ -36,6 +39,7 @@ fn main() -> anyhow::Result<()> {
     println!("cargo::rerun-if-changed=tf_op");
     println!("cargo::rerun-if-env-changed={PYTHON}");
     println!("cargo::rerun-if-env-changed={TENSORFLOW}");
+    println!("cargo::rerun-if-env-changed={TENSORFLOW_VERSION}");
 
     let with_cuda = env::var_os("CARGO_FEATURE_CUDA").is_some();
     let bridges = ["src/op/bridge.rs", "src/cuda/bridge.rs"];

@@ -7,9 +7,12 @@ $(VENV)/.complete: $(REQUIREMENTS) pyproject.toml
 	$(INSTALL_PACKAGE)
 	touch $@
 
+# TensorFlow, which `pip install` may have changed in there.
+INSTALLED_TENSORFLOW := $(wildcard $(VENV)/lib/python3*/site-packages/tensorflow/__init__.py)
+
 # The shared object, and the static library that it is linked from: solver, bridge and TensorFlow shim.
 $(OP): Cargo.toml Cargo.lock build.rs $(RUST_SOURCES) $(wildcard cuda/*.ptx) $(OP_SOURCES) $(wildcard tf_op/*.map tf_op/*.txt) \
-  tf_op/flags.py tf_op/build_op.py $(VENV)/.complete
+  tf_op/flags.py tf_op/build_op.py $(VENV)/.complete $(INSTALLED_TENSORFLOW)
 	$(BIN)/python tf_op/build_op.py $@ --target-dir $(TARGET) --features $(FEATURES) $(BUILD_OPTIONS)
 
 $(ARCHIVE): $(OP)

@@ -69,6 +69,8 @@ def build(
 
     # Asked of the build script, which compiles the shim with the flags of this Python's TensorFlow.
     environment = {**os.environ, "HUNGARIAN_PYTHON": sys.executable, "CARGO_TARGET_DIR": str(target)}
+    # All that tells the build script that another TensorFlow took this one's place.
+    environment["HUNGARIAN_TENSORFLOW_VERSION"] = tf.__version__
     cargo = ["cargo", "build", "--release", "--locked", "--features", features]
     if arm64 is not None:
         environment |= {"HUNGARIAN_TENSORFLOW": str(tensorflow), "TARGET_CXX": compiler}

@@ -1,12 +1,43 @@
-"""What pip is told where it cannot build the package."""
+"""What pip is told where it cannot build the package; what is compiled again; with which compiler."""
 
+import importlib.util
 import pathlib
+import re
 import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 
 FOLDER = pathlib.Path(__file__).parents[2] / "tf_op"
+
+
+@pytest.fixture
+def build_op():
+    spec = importlib.util.spec_from_file_location("build_op", FOLDER / "build_op.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """Each command that would be run, and its environment."""
+    seen = []
+    monkeypatch.setattr(subprocess, "run", lambda command, env=None, **_: seen.append((command, env)))
+    return seen
+
+
+def test_another_tensorflow_has_all_compiled_again(build_op, commands, monkeypatch, tmp_path):
+    """One that took the other's place: Python and folders are named as before."""
+    for version in ("2.20.0", "2.21.0"):
+        monkeypatch.setattr(tf, "__version__", version)
+        build_op.build(tmp_path / "_hungarian.so", tmp_path)
+    script = (FOLDER.parent / "build.rs").read_text(encoding="utf-8")
+    names = dict(re.findall(r'const (\w+): &str = "(\w+)";', script))
+    watched = [names[name] for name in re.findall(r"rerun-if-env-changed=\{(\w+)\}", script)]
+    (_, older), _, (_, newer), _ = commands
+    assert [name for name in watched if older.get(name) != newer.get(name)] == ["HUNGARIAN_TENSORFLOW_VERSION"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """`make help` lists every target, and every target that a document names exists."""
 
+import importlib.util
 import os
 import pathlib
 import re
@@ -25,6 +26,14 @@ def test_help_lists_every_target() -> None:
     """One for each TensorFlow is listed once."""
     listed = re.findall(r"^  (\S+) +\S", make("help"), re.MULTILINE)
     assert sorted(listed) == sorted({re.sub(r"-\d[\d.rc]*$", "-%", target) for target in targets()})
+
+
+def test_another_tensorflow_in_the_environment_has_the_op_built() -> None:
+    """Where pip put it there, beside make."""
+    tensorflow = importlib.util.find_spec("tensorflow").origin
+    assert pathlib.Path(tensorflow).is_relative_to(ROOT / ".venv")
+    planned = make("--dry-run", "--what-if", os.path.relpath(tensorflow, ROOT), "build")
+    assert "tf_op/build_op.py" in planned
 
 
 def test_documents_name_targets_that_exist() -> None:
