@@ -11,6 +11,7 @@ import importlib.metadata
 import importlib.util
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -42,9 +43,9 @@ def build(
       CannotBuildError: a tool, TensorFlow or its headers are not there.
       subprocess.CalledProcessError: a compiler failed; it has said why.
     """
-    compiler = os.environ.get("CXX", "g++") if arm64 is None else ARM64_COMPILER
+    compiler = _compiler() if arm64 is None else [ARM64_COMPILER]
     package = "GCC 9 or newer" if arm64 is None else "Debian's package g++-aarch64-linux-gnu"
-    for tool, source in (("cargo", "Rust 1.89 or newer"), (compiler, package)):
+    for tool, source in (("cargo", "Rust 1.89 or newer"), (compiler[0], package)):
         if shutil.which(tool) is None:
             raise CannotBuildError(f"building the op needs {tool}, which is not on PATH; {source} brings it")
     if importlib.util.find_spec("tensorflow") is None:
@@ -73,7 +74,7 @@ def build(
     environment["HUNGARIAN_TENSORFLOW_VERSION"] = tf.__version__
     cargo = ["cargo", "build", "--release", "--locked", "--features", features]
     if arm64 is not None:
-        environment |= {"HUNGARIAN_TENSORFLOW": str(tensorflow), "TARGET_CXX": compiler}
+        environment |= {"HUNGARIAN_TENSORFLOW": str(tensorflow), "TARGET_CXX": ARM64_COMPILER}
         cargo += ["--target", ARM64]
         target /= ARM64
     subprocess.run(cargo, cwd=ROOT, env=environment, check=True)
@@ -81,13 +82,19 @@ def build(
     archive = target / "release" / "libhungarian_loss.a"
     library.parent.mkdir(parents=True, exist_ok=True)
     # TensorFlow brings its two libraries when it loads the op; all else must be inside (-z defs).
-    link = [compiler, "-shared", "-o", str(library)]
+    link = [*compiler, "-shared", "-o", str(library)]
     link += ["-Wl,--whole-archive", str(archive), "-Wl,--no-whole-archive"]
     link += [f"-L{tensorflow}", "-l:libtensorflow_framework.so.2", "-l:libtensorflow_cc.so.2"]
     link += ["-Wl,-z,defs", "-Wl,--gc-sections", f"-Wl,--version-script={ROOT / 'tf_op' / 'exports.map'}"]
     link += [f"@{ROOT / 'tf_op' / 'old_systems.txt'}"]
     subprocess.run(link, check=True)
     (library.parent / BUILT_FOR).write_text(f"{tf.__version__}\n", encoding="utf-8")
+
+
+def _compiler() -> list[str]:
+    """CXX as the crate cc, which compiles with it, takes it: a program, or words such as ``ccache g++`` and ``g++ -m64``."""
+    given = os.environ.get("CXX", "").strip()
+    return [given] if shutil.which(given) else shlex.split(given) or ["g++"]
 
 
 def main() -> None:

@@ -41,6 +41,33 @@ def test_another_tensorflow_has_all_compiled_again(build_op, commands, monkeypat
 
 
 @pytest.mark.parametrize(
+    ("given", "linked_with"),
+    [
+        ("", ["g++"]),
+        (" g++ ", ["g++"]),
+        ("g++ -m64", ["g++", "-m64"]),
+        ("env g++ -m64", ["env", "g++", "-m64"]),
+        ("{folder}/a compiler", ["{folder}/a compiler"]),
+    ],
+)
+def test_a_compiler_of_several_words(build_op, commands, monkeypatch, tmp_path, given, linked_with):
+    """As cargo's build script takes CXX, so does the linker."""
+    compiler = tmp_path / "a compiler"
+    compiler.touch(mode=0o700)
+    monkeypatch.setenv("CXX", given.format(folder=tmp_path))
+    build_op.build(tmp_path / "_hungarian.so", tmp_path)
+    (_, (command, _)) = commands
+    assert command[: command.index("-shared")] == [word.format(folder=tmp_path) for word in linked_with]
+
+
+def test_a_compiler_that_is_not_there_is_named(build_op, commands, monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", "no-such-compiler -m64")
+    with pytest.raises(build_op.CannotBuildError, match="needs no-such-compiler, which is not on PATH"):
+        build_op.build(tmp_path / "_hungarian.so", tmp_path)
+    assert commands == []
+
+
+@pytest.mark.parametrize(
     "version, is_refused", [("65.5.0", True), ("76.1.0", True), ("77.0.1", False), ("100.0.0", False)]
 )
 def test_a_setuptools_that_is_too_old_is_refused_with_a_sentence(version, is_refused):
