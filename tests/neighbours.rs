@@ -54,6 +54,51 @@ fn problems_of_other_sizes_change_nothing() {
     }
 }
 
+/// Whole numbers, allowed pairs few enough, and a chain of them that drives v far down: f64, which goes on from what f32 came to, may
+/// have to solve it again.
+fn chained(n: usize, random: &mut Random) -> Vec<f32> {
+    let most = [40_000, 65_535, 1 << 20, 1 << 23][random.index(4)];
+    let forbidden = [0.5, 0.9, 0.95][random.index(3)];
+    let chain = 5 + random.index(35);
+    let mut cost = vec![f32::INFINITY; n * n];
+    for row in 0..chain {
+        cost[row * n + row] = most as f32;
+        cost[row * n + row + 1] = if random.one_in(20) { 0.0 } else { -most as f32 };
+    }
+    for row in chain..n {
+        for col in chain..n {
+            if random.uniform() >= forbidden {
+                cost[row * n + col] = random.index(most as usize) as f32;
+            }
+        }
+    }
+    cost
+}
+
+#[test]
+fn what_is_solved_again_is_solved_as_alone() {
+    let size = 130;
+    let mut random = Random::new(13);
+    for _ in 0..60 {
+        let cost = chained(100, &mut random);
+        let problem = padded(100, size, |row, col| cost[row * 100 + col]);
+        let mut draw = |n: usize, draw: &dyn Fn(&mut Random) -> f32| {
+            let costs: Vec<f32> = (0..n * n).map(|_| draw(&mut random)).collect();
+            padded(n, size, |row, col| costs[row * n + col])
+        };
+        let rounded = draw(100, &|random| {
+            let scale = if random.one_in(2) { 1e10 } else { 1e-10 };
+            (scale * random.uniform()) as f32
+        });
+        let of_another_size = draw(120, &|random| random.index(9) as f32);
+        let alone = format!("{:?}", solve::<f32, f32>(&problem));
+        let batch = [problem.clone(), rounded, of_another_size, problem];
+        let together = solve_together::<f32, f32>(&batch);
+        assert_eq!(format!("{:?}", together[0]), alone);
+        assert_eq!(format!("{:?}", together[3]), alone);
+    }
+}
+
 #[test]
 fn what_f32_rounds_in_neighbours_changes_nothing() {
     // Duals so unlike in size that their sums are rounded in f64, which are optimal as f32 has them.

@@ -153,6 +153,9 @@ impl GroupSolver {
     ) -> Result<[Option<Verdict<'_, &Solver<f64>>>; GROUP], TryReserveError> {
         let mut is_feasible = instances.each_ref().map(Option::is_some);
         let mut is_exact = [false; GROUP];
+        for member in &mut self.members {
+            member.is_led = false;
+        }
         let likeness = instances
             .each_ref()
             .map(|one| one.as_ref().map(Likeness::of));
@@ -322,7 +325,6 @@ impl<E: Entry, const N: usize> Work for Adopt<'_, '_, E, N> {
     fn run<V: Vectors>(self, vectors: V) {
         let lanes = vectors.singles();
         for (index, member) in self.members.iter_mut().enumerate() {
-            member.is_led = false;
             if let Some(instance) = &self.instances[index]
                 && self.feasible[index]
                 && starts_in_single(instance)

@@ -48,7 +48,8 @@ impl<const COLS: usize> Led<COLS> {
 /// Columns from which f32 leads. With fewer, what it saves is less than it takes to prove what it came to.
 const LEADS_FROM: usize = SINGLES;
 
-/// No dual or distance is larger, so no sum of them leaves the range of f32.
+/// No path that a column is matched by is longer, nor is v larger in the beginning. So |v| stays below 33 times that, and what a search
+/// goes on with, c − v − length of a matched pair, stays within the range of f32. A pair beyond it counts as forbidden.
 const MOST: f32 = 1e36;
 
 /// Solves the squares of a group in f32. Returns one bit for each instance that has an answer.
