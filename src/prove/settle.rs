@@ -34,7 +34,7 @@ pub fn is_raised_exactly<V: Vectors, const COLS: usize>(
         let or_zero = lanes.where_less(magnitude, infinite, magnitude, zero);
         largest = lanes.larger(or_zero, largest);
     }
-    // A product of powers of two and f32: exact, or +inf, or, of denormals, rounded by less than what is left of 2^53.
+    // The product is exact, or +inf.
     -lanes.least(lanes.subtract(zero, largest)) <= MOST * lanes.least(least)
 }
 
