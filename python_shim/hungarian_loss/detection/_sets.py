@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from hungarian_loss._objects import with_equal_features
 from hungarian_loss._shapes import Dimension, sizes_of, with_shape
+from hungarian_loss._whole import as_whole
 
 # Stands for a label or a slot that is no whole number, such as NaN. It is too large for one, and so makes its image's loss NaN.
 NO_NUMBER = tf.int64.max
@@ -106,7 +107,7 @@ def read_truth(y_true: Any, dtype: Any) -> Truth:
         labels = labels[..., 0]
     boxes = with_shape(boxes, [(boxes, 0), (boxes, 1), 4], "y_true's boxes must be [B, n, 4]")
     labels = with_shape(labels, [(boxes, 0), (boxes, 1)], "y_true's labels must be [B, n], one for each box")
-    return Truth(tf.stop_gradient(tf.cast(boxes, dtype)), _whole(labels))
+    return Truth(tf.stop_gradient(tf.cast(boxes, dtype)), _labels_or_slots(labels))
 
 
 def read_predictions(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> tuple[Predictions, Denoising | None]:
@@ -136,7 +137,7 @@ def read_predictions(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> tu
     like = denoised.boxes[:, 0]
     sentence = "y_pred['denoising']['target'] must be [B, d], a slot of y_true for each box"
     target = with_shape(target, [(like, 0), (like, 1)], sentence)
-    return predictions, Denoising(denoised, _whole(target))
+    return predictions, Denoising(denoised, _labels_or_slots(target))
 
 
 def _stacked(layers: Sequence[tuple[str, Any]], truth: Truth, channels: int, dtype: Any) -> Predictions:
@@ -170,13 +171,9 @@ def _unpacked(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> Predictio
     return Predictions(packed[..., :4], packed[..., 4:])
 
 
-def _whole(values: Any) -> Any:
-    """Labels or slots as int64."""
-    if not values.dtype.is_floating:
-        return tf.cast(values, tf.int64)
-    # An infinity has no whole number; this one is too large for a class.
-    limited = tf.clip_by_value(tf.cast(values, tf.float64), -1.0, 1e9)
-    return tf.where(tf.equal(values, tf.round(values)), tf.cast(limited, tf.int64), NO_NUMBER)
+def _labels_or_slots(values: Any) -> Any:
+    """As int64. What is large beyond measure is too large for a class."""
+    return as_whole(values, -1.0, 1e9, NO_NUMBER)
 
 
 def merged(tensor: Any) -> Any:

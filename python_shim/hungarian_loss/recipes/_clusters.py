@@ -10,6 +10,7 @@ from hungarian_loss._arguments import whole_number
 from hungarian_loss._assignment import Assignment, linear_assignment
 from hungarian_loss._shapes import with_shape
 from hungarian_loss._types import Tensor, TensorLike
+from hungarian_loss._whole import as_whole, is_whole
 
 
 @keras.saving.register_keras_serializable(package="hungarian_loss")
@@ -148,23 +149,15 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
 
 
 def _whole(values: Any, otherwise: int) -> Any:
-    """``values`` as int64, ``otherwise`` where they are no whole numbers."""
-    if not values.dtype.is_floating:
-        return tf.cast(values, tf.int64)
-    # An infinity has no whole number; this one is beyond all classes and clusters.
-    limited = tf.clip_by_value(tf.cast(values, tf.float64), -(2.0**53), 2.0**53)
-    return tf.where(_is_whole(values), tf.cast(limited, tf.int64), otherwise)
-
-
-def _is_whole(values: Any) -> Any:
-    return tf.equal(values, tf.round(values))
+    """As int64. What is large beyond measure is beyond all classes and clusters."""
+    return as_whole(values, -(2.0**53), 2.0**53, otherwise)
 
 
 def _require_whole(name: str, values: Any, counted: Any) -> Any:
     """Raises where a sample that counts has a number that is not whole. Returns what to wait for, or None."""
     if not values.dtype.is_floating:
         return None
-    known = tf.reduce_all(_is_whole(values) | ~counted)
+    known = tf.reduce_all(is_whole(values) | ~counted)
     return tf.debugging.Assert(known, [f"{name} must be whole numbers, got", values], summarize=10)
 
 
