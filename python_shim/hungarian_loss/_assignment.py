@@ -7,6 +7,7 @@ import tensorflow as tf
 from hungarian_loss._inputs import as_flag, as_limit, as_problems, nan_unless
 from hungarian_loss._library import ops
 from hungarian_loss._placement import able_device
+from hungarian_loss._shapes import range_int64
 from hungarian_loss._types import Tensor, TensorLike
 from hungarian_loss._vectorize import register_converter
 
@@ -140,7 +141,7 @@ def assignment_pairs(row_to_col: TensorLike) -> AssignmentPairs:
     """
     # int64, since TensorFlow compares int32 on the host even on a GPU.
     col = tf.cast(row_to_col, tf.int64)
-    row = tf.range(tf.shape(col, out_type=tf.int64)[-1]) + tf.zeros_like(col)
+    row = range_int64(tf.shape(col)[-1]) + tf.zeros_like(col)
     return AssignmentPairs(row, tf.maximum(col, 0), col >= 0)
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from hungarian_loss._shapes import all_zero, range_int64
 from hungarian_loss._types import Tensor, TensorLike
 
 COST_TYPES = (tf.float16, tf.bfloat16, tf.float32, tf.float64)
@@ -198,15 +199,16 @@ def count_as_mask(side: str, count: TensorLike, cost: Tensor, validate: bool) ->
         count = tf.minimum(count, tf.constant(tf.int64.max, tf.uint64))
     count, conditions = _broadcast(name, tf.cast(count, tf.int64), cost, None)
     # Padded in front, so that a cost without rows or columns gets as far as the op, which says what is wrong.
-    size = tf.concat([[1, 1], tf.shape(cost, out_type=tf.int64)], axis=0)[-2 if side == "row" else -1]
+    size = tf.concat([[1, 1], tf.shape(cost)], axis=0)[-2 if side == "row" else -1]
+    exists = range_int64(size) < count[..., tf.newaxis]
     if not validate:
-        return Checked(tf.sequence_mask(count, size), conditions)
-    in_range = tf.reduce_all((count >= 0) & (count <= size))
+        return Checked(exists, conditions)
+    in_range = tf.reduce_all((count >= 0) & (count <= tf.cast(size, tf.int64)))
     # Before the op, which would speak of a limit.
     with tf.control_dependencies(
         _require(in_range, lambda: [f"{name} must lie in [0, {side}s], here", size, "got", count])
     ):
-        return Checked(tf.sequence_mask(count, size), [*conditions, in_range])
+        return Checked(tf.identity(exists), [*conditions, in_range])
 
 
 class Given(NamedTuple):
@@ -307,7 +309,7 @@ def _broadcast(name: str, tensor: Tensor, cost: Tensor, side: str | None) -> Che
             return Checked(tensor, [])
         if got.is_fully_defined() and target.is_fully_defined():
             return Checked(tf.broadcast_to(tensor, target), [])
-    shape, wanted = tf.shape(tensor, out_type=tf.int64), _target(cost, side)
+    shape, wanted = tf.shape(tensor), _target(cost, side)
     fits = _fits(shape, wanted)
     checked = _require(fits, lambda: [f"{name} does not fit cost: got shape", shape, expected, wanted])
     with tf.control_dependencies(checked):
@@ -322,7 +324,8 @@ def _fits(shape: Tensor, wanted: Tensor) -> Tensor:
         rank, most = tf.size(shape), tf.size(wanted)
     short = tf.minimum(rank, most)
     last, wanted = shape[rank - short :], wanted[most - short :]
-    return (rank <= most) & tf.reduce_all(tf.equal(last, 1) | tf.equal(last, wanted))
+    apart = tf.minimum(tf.abs(last - 1), tf.abs(last - wanted))
+    return all_zero(tf.concat([apart, [tf.maximum(rank - most, 0)]], axis=0))
 
 
 def _static_target(cost: Tensor, side: str | None) -> Any:
@@ -335,7 +338,7 @@ def _static_target(cost: Tensor, side: str | None) -> Any:
 
 def _target(cost: Tensor, side: str | None) -> Tensor:
     """The same when run."""
-    shape = tf.shape(cost, out_type=tf.int64)
+    shape = tf.shape(cost)
     if side == "col":
         return tf.concat([shape[:-2], shape[-1:]], axis=0)
     return shape[:-1] if side == "row" else shape[:-2]

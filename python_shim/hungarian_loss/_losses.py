@@ -329,8 +329,8 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
 
 
 def _number(mask: Any, objects: Any) -> Any:
-    """How many objects exist: ``[B]`` where there is a mask, else a scalar."""
-    return tf.shape(objects)[1] if mask is None else tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
+    """How many objects exist, as int64: ``[B]`` where there is a mask, else a scalar."""
+    return tf.cast(tf.shape(objects)[1], tf.int64) if mask is None else tf.reduce_sum(tf.cast(mask, tf.int64), axis=1)
 
 
 def _split(objects: Any, name: str, sizes: list[int]) -> list[Any]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol
 import tensorflow as tf
 
 from hungarian_loss._assignment import Assignment
+from hungarian_loss._shapes import range_int64, summed
 
 
 class Matching(NamedTuple):
@@ -72,7 +73,7 @@ def matched_pairs(assignment: Assignment, dtype: Any) -> MatchedPairs:
     if isinstance(rows_are_shorter, bool):
         true_index, pred_index = (None, partner) if rows_are_shorter else (partner, None)
     else:
-        itself = tf.broadcast_to(tf.range(tf.cast(places, tf.int64)), tf.shape(partner))
+        itself = tf.broadcast_to(range_int64(places), tf.shape(partner))
         true_index = tf.where(rows_are_shorter, itself, partner)
         pred_index = tf.where(rows_are_shorter, partner, itself)
     return MatchedPairs(true_index, pred_index, matched, tf.reduce_sum(tf.cast(matched, dtype), axis=1))
@@ -92,7 +93,7 @@ def take(objects: Any, index: Any, matched: Any) -> Any:
         objects = tf.gather(objects, index, batch_dims=1)
     elif index is not None:
         # The gradient of gather_nd is a single op, that of a batched gather dozens.
-        sample = tf.range(tf.shape(index, out_type=tf.int64)[0])[:, tf.newaxis]
+        sample = range_int64(tf.shape(index)[0])[:, tf.newaxis]
         place = tf.stack([tf.broadcast_to(sample, tf.shape(index)), index], axis=-1)
         objects = tf.gather_nd(objects, place) if objects.shape.is_fully_defined() else _gather(objects, place)
     return stop_gradient_outside(objects, matched)
@@ -130,7 +131,7 @@ def stop_gradient_outside(objects: Any, kept: Any) -> Any:
 
 def sum_where(kept: Any, values: Any) -> Any:
     """Sum of ``values`` ``[B, p]`` where ``kept``, ``[B]``; what is not kept may be NaN."""
-    return tf.reduce_sum(tf.where(kept, values, tf.zeros_like(values)), axis=1)
+    return summed(tf.where(kept, values, tf.zeros_like(values)), axis=1)
 
 
 def show_status(loss: Any, assignment: Assignment) -> Any:

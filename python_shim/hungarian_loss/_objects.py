@@ -76,7 +76,7 @@ def hide(objects: Any, mask: Any) -> Any:
     candidates = tf.reshape(tf.stop_gradient(objects), [-1, tf.shape(objects)[-1]])
     candidates = tf.pad(candidates, [[1, 0], [0, 0]])
     first = tf.argmax(tf.pad(tf.cast(tf.reshape(usable, [-1]), tf.float32), [[1, 0]]))
-    return tf.where(mask[..., tf.newaxis], objects, candidates[first])
+    return tf.where(mask[..., tf.newaxis], objects, tf.gather(candidates, first))
 
 
 def shown(

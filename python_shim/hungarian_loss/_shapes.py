@@ -32,16 +32,42 @@ def with_shape(tensor: Any, dimensions: Sequence[Dimension], sentence: str, cure
     shape = tf.shape(tensor)
     # Padded where the rank is open, so that one of another rank can be compared at all. No size is -1.
     padded = shape if tensor.shape.rank is not None else tf.concat([shape, tf.fill([rank], -1)], axis=0)[:rank]
-    same = tf.reduce_all(tf.equal(padded, sizes)) & tf.equal(tf.size(shape), rank)
+    same = all_zero(tf.concat([padded - sizes, [tf.size(shape) - rank]], axis=0))
     check = tf.debugging.Assert(same, [f"{sentence}; got shape", shape, "expected", tf.stack(sizes), cure])
     with tf.control_dependencies([check]):
-        tensor = tf.ensure_shape(tf.identity(tensor), [None] * rank)
+        tensor = tf.identity(tensor)
+    if tensor.shape.rank is None:
+        tensor = tf.ensure_shape(tensor, [None] * rank)
     # One at a time: a reshape of all would take [m, n] for [n, m].
     # Where one fails, the error shows the sentence as its name.
     with tf.name_scope(re.sub(r"\W+", "_", sentence + cure)):
         for axis in open_axes:
             tensor = with_size(tensor, axis, sizes[axis])
     return tensor
+
+
+def all_zero(numbers: Any) -> Any:
+    """Whether int32 ``numbers``, which are some and differences of sizes, are all 0.
+
+    Of int32 alone, which TensorFlow computes on the host even where there is a GPU. Of booleans a GPU would find out whether all are true,
+    and the host wait for it.
+    """
+    return tf.equal(tf.reduce_max(tf.abs(numbers)), 0)
+
+
+def summed(values: Any, axis: int) -> Any:
+    """``tf.reduce_sum`` along an axis.
+
+    Where sizes are open, that one's gradient has a GPU compute a shape, for which the host waits. Where the axis is kept it does not.
+    """
+    if values.shape.is_fully_defined():
+        return tf.reduce_sum(values, axis=axis)
+    return tf.squeeze(tf.reduce_sum(values, axis=axis, keepdims=True), axis=axis)
+
+
+def range_int64(size: Any) -> Any:
+    """0, 1, 2, … as int64. TensorFlow counts on the host, so a ``size`` in int64 would come back from a GPU for it."""
+    return tf.cast(tf.range(size), tf.int64)
 
 
 def with_size(tensor: Any, axis: int, size: Any) -> Any:

@@ -27,7 +27,7 @@ def _convert(pfor_input: Any) -> list[Any]:
 
     pfor_input.stack_inputs([0])
     cost = pfor_input.stacked_input(0)
-    shape = tf.shape(cost, out_type=tf.int64)
+    shape = tf.shape(cost)
     rank_in_body = pfor_input.op.inputs[0].shape.rank
 
     def stacked(index: int, *sizes: Tensor) -> Tensor:
@@ -40,8 +40,8 @@ def _convert(pfor_input: Any) -> list[Any]:
         target = tf.concat([shape[:-2], *sizes], axis=0)
         if varies:
             # A scalar for each iteration, if need be.
-            own = tf.shape(tensor, out_type=tf.int64)
-            missing = tf.ones([tf.size(target) - tf.size(own)], tf.int64)
+            own = tf.shape(tensor)
+            missing = tf.ones([tf.size(target) - tf.size(own)], tf.int32)
             tensor = tf.reshape(tensor, tf.concat([own[:1], missing, own[1:]], axis=0))
         return tf.broadcast_to(tensor, target)
 

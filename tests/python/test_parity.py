@@ -1,7 +1,8 @@
 """One op, wherever it runs: the same status, an equally good answer, a valid proof; on a CPU the same bits.
 
-Paths: eager, in a graph, compiled by XLA, and the CUDA kernels as their host twin, where `make test-gpu-path` has left
-what that takes. Eager is what the others are compared with, and the oracle (SciPy, the certificate) what all are.
+Paths: eager, in a graph, compiled by XLA, all on the CPU; the same on a GPU where TensorFlow sees one, and else the CUDA kernels as their
+host twin, where `make test-gpu-path` has left what that takes. Eager on the CPU is what the others are compared with, and the oracle
+(SciPy, the certificate) what all are.
 """
 
 import functools
@@ -90,6 +91,8 @@ def xla(calls, maximize):
 
 
 CPU_PATHS = {"eager": eager, "graph": graph, "XLA": xla}
+GPU_PATHS = {"GPU, eager": eager, "GPU, graph": graph, "GPU, XLA": xla}
+ON_GPU = list(GPU_PATHS) if tf.config.list_physical_devices("GPU") else ["GPU twin"]
 
 
 @functools.cache
@@ -98,8 +101,8 @@ def answers(path, dtype, option):
     if path == "GPU twin":
         return answers_of_twin()[dtype, option]
     tensors = [{name: tf.constant(value) for name, value in call.items()} for call in calls]
-    with tf.device("/CPU:0"):
-        found = CPU_PATHS[path](tensors, OPTIONS[option].get("maximize", False))
+    with tf.device("/CPU:0" if path in CPU_PATHS else "/GPU:0"):
+        found = (CPU_PATHS | GPU_PATHS)[path](tensors, OPTIONS[option].get("maximize", False))
     return [tuple(output.numpy() for output in answer) for answer in found]
 
 
@@ -142,7 +145,7 @@ def answers_of_twin():
 
 @EVERY_OPTION
 @EVERY_DTYPE
-@pytest.mark.parametrize("path", [*CPU_PATHS, "GPU twin"])
+@pytest.mark.parametrize("path", [*CPU_PATHS, *ON_GPU])
 def test_every_path_keeps_the_promise(path, dtype, option):
     """Status and objective are SciPy's, and the certificate holds."""
     calls = list(calls_of(dtype, option))
@@ -162,7 +165,7 @@ def test_every_path_keeps_the_promise(path, dtype, option):
 
 @EVERY_OPTION
 @EVERY_DTYPE
-@pytest.mark.parametrize("path", [*(path for path in CPU_PATHS if path != "eager"), "GPU twin"])
+@pytest.mark.parametrize("path", [*(path for path in CPU_PATHS if path != "eager"), *ON_GPU])
 def test_every_path_gives_the_same(path, dtype, option):
     """On a CPU all outputs to the last bit; a GPU may return another of equally good assignments."""
     calls = calls_of(dtype, option)

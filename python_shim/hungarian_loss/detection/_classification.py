@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from hungarian_loss._shapes import summed
 from hungarian_loss.detection._costs import focal_class_cost, sigmoid_power, softmax_class_cost
 
 
@@ -42,8 +43,10 @@ def _softmax_cost(labels: Any, logits: Any, settings: Settings) -> Any:
 
 def _softmax_loss(logits: Any, labels: Any, iou: Any, settings: Settings) -> Any:
     """Weighted cross entropy (Carion et al. 2020, arXiv:2005.12872)."""
-    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-    return entropy * _softmax_weight(labels, logits, settings)
+    # As a list: of other shapes TensorFlow asserts first that they fit, and on a GPU the host waits for that.
+    flat_labels, flat_logits = tf.reshape(labels, [-1]), tf.reshape(logits, [-1, logits.shape[-1]])
+    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=flat_labels, logits=flat_logits)
+    return tf.reshape(entropy, tf.shape(labels)) * _softmax_weight(labels, logits, settings)
 
 
 def _softmax_weight(labels: Any, logits: Any, settings: Settings) -> Any:
@@ -62,7 +65,7 @@ def _focal_loss(logits: Any, labels: Any, iou: Any, settings: Settings) -> Any:
     wrong = tf.where(is_class, -logits, logits)
     alpha = tf.constant(settings.focal_alpha, logits.dtype)
     weight = tf.where(is_class, alpha, 1 - alpha)
-    return tf.reduce_sum(weight * sigmoid_power(wrong, settings.focal_gamma) * tf.nn.softplus(wrong), axis=-1)
+    return summed(weight * sigmoid_power(wrong, settings.focal_gamma) * tf.nn.softplus(wrong), axis=-1)
 
 
 def _varifocal_loss(logits: Any, labels: Any, iou: Any, settings: Settings) -> Any:
@@ -75,7 +78,7 @@ def _varifocal_loss(logits: Any, labels: Any, iou: Any, settings: Settings) -> A
     easy = (1 - settings.focal_alpha) * sigmoid_power(tf.stop_gradient(logits), settings.focal_gamma)
     weight = tf.where(is_class, target, easy)
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits)
-    return tf.reduce_sum(weight * entropy, axis=-1)
+    return summed(weight * entropy, axis=-1)
 
 
 # By the names that DetrLoss takes.

@@ -139,7 +139,8 @@ def sigmoid_power(logits: Any, exponent: float) -> Any:
 def _of_class(values: Any, labels: TensorLike) -> Any:
     """Of ``values`` ``[..., m, channels]`` those at the channels ``labels`` ``[..., n]``: ``[..., n, m]``."""
     values, labels = tf.convert_to_tensor(values), tf.convert_to_tensor(labels)
-    labels = tf.clip_by_value(tf.cast(labels, tf.int32), 0, tf.shape(values)[-1] - 1)
+    # A GPU's program would copy int32 to the host to limit it.
+    labels = tf.clip_by_value(tf.cast(labels, tf.int64), 0, tf.shape(values, out_type=tf.int64)[-1] - 1)
     lead = None
     if not values.shape[:-2].is_fully_defined() or values.shape[:-2] != labels.shape[:-1]:
         lead = tf.broadcast_dynamic_shape(tf.shape(values)[:-2], tf.shape(labels)[:-1])

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from hungarian_loss._assignment import Assignment
 from hungarian_loss._matching import MatchedPairs, matched_pairs, sum_where, take
+from hungarian_loss._shapes import summed
 from hungarian_loss.detection._boxes import IOU_OF, center_and_size, edges, iou_of
 from hungarian_loss.detection._classification import Classification, Settings
 from hungarian_loss.detection._sets import Denoising, Predictions, Truth, merged
@@ -45,10 +46,13 @@ class Sums(NamedTuple):
 
 def of_assignment(assignment: Assignment, truth: Truth, num_classes: int) -> Targets:
     """As matched: rows are the objects, columns the predictions of ``[B, sets]`` problems."""
-    flat = assignment._replace(row_to_col=merged(assignment.row_to_col), col_to_row=merged(assignment.col_to_row))
+    # On a GPU TensorFlow would copy int32 to the host to reshape it. The maximum, which changes nothing, keeps TensorFlow's optimiser from
+    # reshaping before the cast.
+    partners = (assignment.row_to_col, assignment.col_to_row)
+    row_to_col, col_to_row = (merged(tf.maximum(tf.cast(one, tf.int64), -1)) for one in partners)
+    flat = assignment._replace(row_to_col=row_to_col, col_to_row=col_to_row)
     boxes, labels = _for_each_set(truth, assignment.row_to_col.shape[1], num_classes)
-    object_of = tf.cast(flat.col_to_row, tf.int64)
-    object_of = tf.where(object_of < 0, _none(truth), object_of)
+    object_of = tf.where(col_to_row < 0, _none(truth), col_to_row)
     return Targets(boxes, labels, object_of, matched_pairs(flat, boxes.dtype))
 
 
@@ -97,11 +101,11 @@ def sums_of(
 
     def by_layer(values: Any) -> Any:
         # The sets of a layer, its groups, lie side by side.
-        return tf.reduce_sum(tf.reshape(values, [batch, layers, predictions.layers // layers]), axis=2)
+        return summed(tf.reshape(values, [batch, layers, predictions.layers // layers]), axis=2)
 
     return Sums(
-        by_layer(tf.reduce_sum(class_losses, axis=1)),
-        None if weights is None else by_layer(tf.reduce_sum(weights, axis=1)),
+        by_layer(summed(class_losses, axis=1)),
+        None if weights is None else by_layer(summed(weights, axis=1)),
         by_layer(sum_where(pairs.matched, distances)),
         by_layer(sum_where(pairs.matched, 1 - ious)),
     )
@@ -116,7 +120,9 @@ def _overlap(boxes: Any, targets: Targets, box_format: str) -> Any:
 def _for_each_set(truth: Truth, sets: int, num_classes: int) -> tuple[Any, Any]:
     """Boxes and labels as in :class:`Targets`."""
     boxes = tf.pad(truth.boxes, [[0, 0], [0, 1], [0, 0]])
-    labels = tf.pad(tf.minimum(truth.labels, num_classes), [[0, 0], [0, 1]], constant_values=num_classes)
+    # tf.pad has no kernel for int64 on a GPU.
+    labels = tf.minimum(truth.labels, num_classes)
+    labels = tf.concat([labels, tf.fill([tf.shape(labels)[0], 1], tf.constant(num_classes, tf.int64))], axis=1)
     return merged(_repeated(boxes, sets)), merged(_repeated(labels, sets))
 
 
