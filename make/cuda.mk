@@ -1,6 +1,6 @@
-##@ CUDA (only gpu-check needs a GPU)
+##@ CUDA (only gpu-check and test-on-gpu need a GPU)
 
-.PHONY: ptx test-ptx test-twin twin-sample twin-parity twin-races twin-bounds twin-steps test-gpu-path gpu-check gpu-package
+.PHONY: ptx test-ptx test-twin twin-sample twin-parity twin-races twin-bounds twin-steps test-gpu-path test-on-gpu gpu-check gpu-package
 
 # A CUDA toolkit is not needed: NVRTC and ptxas come from PyPI when they are first asked for.
 CUDA_TOOLS := build/cuda-tools
@@ -87,6 +87,19 @@ test-gpu-path: build $(STAND_IN_DRIVER) $(HOST_DEVICE) $(XLA_RUNTIME) $(NO_DRIVE
 	LD_LIBRARY_PATH=$(abspath $(dir $(STAND_IN_DRIVER))) HUNGARIAN_STAND_IN_CUDA=1 HUNGARIAN_GPU_PATH=$(abspath $(GPU_PATH)) \
 	  HUNGARIAN_GPU_CHECK=$(abspath $(GPU_CHECK)) HUNGARIAN_GPU_PACKAGE=$(abspath $(GPU_PACKAGE)) HUNGARIAN_JAX=$(abspath $(JAX)) \
 	  $(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/gpu
+
+# TensorFlow's CUDA build with NVIDIA's libraries, some gigabytes, in an environment of its own. The op is the same.
+ON_GPU := build/on_gpu
+test-on-gpu: build $(ON_GPU)/.complete ## run the op's tests in TensorFlow on a real GPU; says SKIPPED where there is none
+	PYTHONPATH=$(abspath python_shim) TF_FORCE_GPU_ALLOW_GROWTH=true $(ON_GPU)/bin/python -m pytest --numprocesses 4 --dist worksteal \
+	  tests/gpu/test_gpu_kernel.py tests/python/test_parity.py
+
+$(ON_GPU)/.complete: $(REQUIREMENTS)
+	rm -rf $(ON_GPU)
+	$(PYTHON) -m venv $(ON_GPU)
+	sed 's/^tensorflow-cpu==/tensorflow[and-cuda]==/' $(REQUIREMENTS) > $(ON_GPU)/requirements.txt
+	$(ON_GPU)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(ON_GPU)/requirements.txt
+	touch $@
 
 $(STAND_IN_DRIVER): tests/gpu/stand_in_driver.cc $(DRIVER_TWIN)
 	$(COMPILE_STAND_IN) -I. $< -o $@ -Wl,-soname,libcuda.so.1 -Wl,-z,defs \

@@ -14,8 +14,16 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework import op_def_registry
 
 import gpu_kernels
-from hungarian_loss import HungarianLoss, assignment_mask, assignment_pairs, hungarian_loss, linear_assignment
+from hungarian_loss import (
+    HungarianLoss,
+    assignment_mask,
+    assignment_pairs,
+    compute_euclidean_distance,
+    hungarian_loss,
+    linear_assignment,
+)
 from hungarian_loss.detection import DetrLoss
+from hungarian_loss.recipes import PermutationInvariantLoss, gated_assignment
 
 pytestmark = pytest.mark.skipif(
     bool(tf.config.list_physical_devices("GPU")),
@@ -136,16 +144,43 @@ def test_detr_loss(classification, labels, open_sizes, monkeypatch):
     assert copies_to_host(graph) == []
 
 
+@OPEN
+def test_detr_loss_with_denoising_repeats_and_groups(open_sizes, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: ["one"])
+    loss = DetrLoss(4, classification="focal", repeats=2, groups=2)
+    b, n, m, d = (None,) * 4 if open_sizes else (2, 3, 8, 5)
+
+    def of_all(boxes, labels, target, noised, y_pred):
+        denoising = {"boxes": noised[..., :4], "logits": noised[..., 4:]}
+        given = {"boxes": y_pred[..., :4], "logits": y_pred[..., 4:], "denoising": {**denoising, "target": target}}
+        return loss({"boxes": boxes, "labels": labels}, given)
+
+    floats = [tf.TensorSpec([b, size, 8]) for size in (d, m)]
+    signature = [tf.TensorSpec([b, n, 4]), tf.TensorSpec([b, n], tf.int64), tf.TensorSpec([b, d], tf.int64), *floats]
+    labels, target = tf.constant([[0, 3, -1], [1, -1, -1]], tf.int64), tf.constant([[0, 1, 2, 0, -1]] * 2, tf.int64)
+    given = [uniform(2, 3, 4), labels, target, uniform(2, 5, 8), uniform(2, 8, 8)]
+    assert copies_to_host(optimized(gradient_step(of_all, signature), given)) == []
+
+
+def pair_distances(y_true, y_pred):
+    return tf.abs(y_true - y_pred)[..., 0]
+
+
 LOSSES = {
     "hungarian_loss": hungarian_loss,
     "by elements": lambda y_true, y_pred: hungarian_loss(y_true, y_pred, normalization="elements"),
-    "HungarianLoss": HungarianLoss([2, 2], slice_losses_fn=[lambda a, b: tf.abs(a - b)[..., 0]] * 2),
+    "HungarianLoss": HungarianLoss([2, 2], slice_losses_fn=[pair_distances] * 2),
     "masks": HungarianLoss(
         [2, 2],
-        slice_losses_fn=[lambda a, b: tf.abs(a - b)[..., 0]] * 2,
+        slice_losses_fn=[pair_distances] * 2,
         true_mask_fn=lambda y_true: y_true[..., 0] > 0.3,
         pred_mask_fn=lambda y_pred: y_pred[..., 0] > 0.2,
     ),
+    "no order": PermutationInvariantLoss(pair_distances),
+    "no order, by pairs": PermutationInvariantLoss(
+        pair_distances, normalization="pairs", true_mask_fn=lambda y_true: y_true[..., 0] > 0.3
+    ),
+    "a gate": lambda y_true, y_pred: gated_assignment(compute_euclidean_distance(y_true, y_pred), 0.5).total_cost,
 }
 
 
