@@ -143,9 +143,9 @@ mod tests {
     use super::*;
     use crate::problem::given::Problem;
     use crate::problem::prepare::Scratch;
+    use crate::prove::octets::OctetSolver;
     use crate::simd::portable::{Portable, PortableVectors};
     use crate::solve::octet::LaneInstance;
-    use crate::solve::side_by_side::{FinishGroup, SolveGroup};
     use hungarian_random::Random;
 
     fn uniform(n: usize) -> Vec<f64> {
@@ -199,15 +199,9 @@ mod tests {
         scratch.try_reserve(N, N).unwrap();
         let instance = Problem::plain(&cost, N, N).prepare(PortableVectors, &mut scratch);
         let instances = [LaneInstance::<_, N>::of(&instance.ok().unwrap()); DOUBLES];
-        let mut octets = [Octet::EMPTY];
-        PortableVectors.run(SolveGroup {
-            instances: &[instances],
-            octets: &mut octets,
-        });
-        PortableVectors.run(FinishGroup {
-            instances: &[instances],
-            octets: &mut octets,
-        });
+        let mut solver = OctetSolver::default();
+        solver.try_reserve().unwrap();
+        solver.solve(PortableVectors, &[instances]);
         let near = |octet: &Octet<N>| {
             PortableVectors.run(AreNearEnough {
                 instances: &instances,
@@ -215,7 +209,7 @@ mod tests {
                 largest: [1.0; DOUBLES],
             })
         };
-        let [mut octet] = octets;
+        let mut octet = solver.octets()[0].clone();
         assert_eq!(near(&octet), u8::MAX);
         for lane in 0..DOUBLES {
             for col in 0..N {

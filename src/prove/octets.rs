@@ -13,7 +13,9 @@ use crate::simd::ops::{DOUBLES, Vectors, Work};
 use crate::solve::augment::Solver;
 use crate::solve::lead::{LeadGroup, Led};
 use crate::solve::octet::{LaneInstance, Octet, OctetInstances};
+use crate::solve::rows::Answer;
 use crate::solve::side_by_side::{FinishGroup, GROUP, OCTETS, SolveGroup};
+use crate::solve::squares::SolveSquares;
 
 /// Solves groups of narrow instances. One worker owns one and reuses it.
 #[derive(Debug)]
@@ -111,6 +113,8 @@ struct Leads<const COLS: usize> {
     near: Vec<NearPairs<COLS>>,
     /// One.
     settle: Vec<Settle<COLS>>,
+    /// What f64 came to in squares.
+    answers: Vec<Answer<f64, COLS>>,
 }
 
 impl<const COLS: usize> Default for Leads<COLS> {
@@ -119,6 +123,7 @@ impl<const COLS: usize> Default for Leads<COLS> {
             led: Vec::new(),
             near: Vec::new(),
             settle: Vec::new(),
+            answers: Vec::new(),
         }
     }
 }
@@ -132,6 +137,8 @@ impl<const COLS: usize> Leads<COLS> {
         self.near.resize(GROUP, NearPairs::NONE);
         self.settle.try_reserve_exact(1 - self.settle.len())?;
         self.settle.resize(1, Settle::NOTHING);
+        self.answers.try_reserve_exact(GROUP - self.answers.len())?;
+        self.answers.resize(GROUP, Answer::NOTHING);
         Ok(())
     }
 }
@@ -146,7 +153,12 @@ fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
     leads: &mut Leads<COLS>,
     octets: &mut [Octet<COLS>],
 ) -> bool {
-    let Leads { led, near, settle } = leads;
+    let Leads {
+        led,
+        near,
+        settle,
+        answers,
+    } = leads;
     let exactness = Exactness::watch();
     let led_ones = vectors.run_apart(LeadGroup {
         instances,
@@ -173,6 +185,7 @@ fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
         led_ones,
         near: (!is_settled).then_some(near),
         settle: &mut settle[0],
+        answers,
         octets: &mut *octets,
     });
     let exact = exactness.held(octets);
@@ -236,6 +249,7 @@ struct SettleAndSolve<'a, 'b, E, const COLS: usize> {
     /// `None` if it is proven.
     near: Option<&'a [NearPairs<COLS>]>,
     settle: &'a mut Settle<COLS>,
+    answers: &'a mut [Answer<f64, COLS>],
     octets: &'a mut [Octet<COLS>],
 }
 
@@ -245,31 +259,17 @@ impl<E: Entry, const COLS: usize> Work for SettleAndSolve<'_, '_, E, COLS> {
     #[inline(always)]
     fn run<V: Vectors>(mut self, vectors: V) {
         if self.led_ones == 0 {
-            vectors.run_apart(SolveGroup {
-                instances: self.instances,
-                octets: self.octets,
-            });
+            solve_in_double(vectors, self.instances, self.answers, self.octets);
             return;
         }
-        let mut others = [self.instances[0]; OCTETS];
-        let mut has_others = false;
-        for (octet, (others, instances)) in others.iter_mut().zip(self.instances).enumerate() {
+        let mut adopted = 0;
+        for octet in 0..self.instances.len() {
             self.octets[octet].clear();
-            let adopted = self.adopt(octet);
-            for (lane, (other, instance)) in others.iter_mut().zip(instances).enumerate() {
-                let is_adopted = adopted >> lane & 1 != 0;
-                has_others |= !is_adopted && instance.cols > 0;
-                *other = match is_adopted {
-                    true => instance.without_rows(),
-                    false => *instance,
-                };
-            }
+            adopted |= u64::from(self.adopt(octet)) << (octet * DOUBLES);
         }
-        if has_others {
-            vectors.run_apart(SolveGroup {
-                instances: &others[..self.instances.len()],
-                octets: &mut *self.octets,
-            });
+        if let Some(others) = without(self.instances, adopted) {
+            let others = &others[..self.instances.len()];
+            solve_in_double(vectors, others, self.answers, self.octets);
             // All lanes of an octet were written.
             for octet in 0..self.instances.len() {
                 self.adopt(octet);
@@ -306,4 +306,63 @@ impl<E: Entry, const COLS: usize> SettleAndSolve<'_, '_, E, COLS> {
         }
         settle.settled()
     }
+}
+
+/// Solves a group in f64: squares row by row, and what else there is eight side by side.
+#[inline(always)]
+fn solve_in_double<V: Vectors, E: Entry, const COLS: usize>(
+    vectors: V,
+    instances: &[OctetInstances<E, COLS>],
+    answers: &mut [Answer<f64, COLS>],
+    octets: &mut [Octet<COLS>],
+) {
+    let squares = vectors.run_apart(SolveSquares {
+        instances,
+        answers: &mut *answers,
+    });
+    match without(instances, squares.all) {
+        Some(others) => vectors.run_apart(SolveGroup {
+            instances: &others[..instances.len()],
+            octets: &mut *octets,
+        }),
+        None => octets.iter_mut().for_each(Octet::clear),
+    }
+    let instances = instances.as_flattened().iter();
+    for (at, (instance, answer)) in instances.zip(answers).enumerate() {
+        let (octet, lane) = (&mut octets[at / DOUBLES], at % DOUBLES);
+        if squares.solved >> at & 1 != 0 {
+            let Answer {
+                col_duals,
+                row_of_col,
+            } = answer;
+            octet.adopt(lane, instance.cols, col_duals, row_of_col);
+        } else if squares.all >> at & 1 != 0 {
+            octet.adopt_infeasible(lane);
+        }
+    }
+}
+
+/// The instances without rows where they have a bit in `done`; `None` if no other has any.
+#[inline(always)]
+fn without<'a, E: Entry, const COLS: usize>(
+    instances: &[OctetInstances<'a, E, COLS>],
+    done: u64,
+) -> Option<[OctetInstances<'a, E, COLS>; OCTETS]> {
+    let mut is_left = false;
+    for (at, instance) in instances.as_flattened().iter().enumerate() {
+        is_left |= done >> at & 1 == 0 && instance.cols > 0;
+    }
+    if !is_left {
+        return None;
+    }
+    let mut others = [instances[0]; OCTETS];
+    for (octet, (others, instances)) in others.iter_mut().zip(instances).enumerate() {
+        for (lane, (other, instance)) in others.iter_mut().zip(instances).enumerate() {
+            *other = match done >> (octet * DOUBLES + lane) & 1 {
+                0 => *instance,
+                _ => instance.without_rows(),
+            };
+        }
+    }
+    Some(others)
 }

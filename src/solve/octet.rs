@@ -97,19 +97,6 @@ impl<'a, E: Entry, const COLS: usize> LaneInstance<'a, E, COLS> {
     }
 }
 
-/// An index as a number in a lane: the number's last bits are the index.
-#[inline(always)]
-pub(crate) fn numbered(index: usize) -> f64 {
-    const BASE: f64 = (1u64 << 52) as f64;
-    f64::from_bits(BASE.to_bits() | index as u64)
-}
-
-/// The index of a number that [`numbered`] made. It is less than `END`, a power of two.
-#[inline(always)]
-pub(crate) fn index<const END: usize>(number: f64) -> usize {
-    number.to_bits() as usize % END
-}
-
 /// Eight instances of a group, as far as they are solved.
 #[derive(Clone, Debug)]
 pub struct Octet<const COLS: usize> {
@@ -203,6 +190,12 @@ impl<const COLS: usize> Octet<COLS> {
         (self.balanced, self.infeasible) = (0, 0);
     }
 
+    /// Takes into a lane that its square has no matching.
+    #[inline(always)]
+    pub(crate) fn adopt_infeasible(&mut self, lane: usize) {
+        self.infeasible |= 1 << lane;
+    }
+
     /// Takes an answer to a square of `cols` columns into a lane. v is −inf beyond them.
     #[inline(always)]
     pub(crate) fn adopt(
@@ -228,7 +221,7 @@ impl<const COLS: usize> Octet<COLS> {
 }
 
 impl<const COLS: usize> Octet<COLS> {
-    /// Column reduction where columns all end up matched; elsewhere v starts at its ceiling.
+    /// Nobody is matched, and v is at its ceiling.
     #[inline(always)]
     pub(crate) fn begin<L: LaneWise, E: Entry>(
         &mut self,
@@ -237,88 +230,28 @@ impl<const COLS: usize> Octet<COLS> {
     ) {
         let mut cols = PerLane::ZEROS;
         let mut col_ceiling = PerLane::ZEROS;
-        self.balanced = 0;
-        for lane in 0..DOUBLES {
-            let instance = &instances[lane];
+        self.clear();
+        for (lane, instance) in instances.iter().enumerate() {
             cols.0[lane] = instance.cols as f64;
             self.row_ceiling.0[lane] = instance.half_limit;
             if instance.half_limit.is_finite() {
                 col_ceiling.0[lane] = instance.half_limit;
             }
-            self.balanced |= u8::from(instance.is_balanced()) << lane;
+            self.row_of_col[lane] = [UNMATCHED; COLS];
+            self.pending[lane] = ((1u64 << instance.rows) - 1) as u32;
         }
-        let cols = lanes.load(&cols.0);
-        self.real = [0; WIDEST / DOUBLES];
-        for col in 0..COLS {
-            let real = lanes.bits(lanes.less(lanes.splat(col as f64), cols));
-            self.real[col / DOUBLES] |= u64::from(real) << (col % DOUBLES * DOUBLES);
-        }
-        self.unmatched = self.real;
-        let mut holders = [PerLane([numbered(0); DOUBLES]); COLS];
-        self.reduce_columns(lanes, instances, &col_ceiling, &mut holders);
-        for lane in 0..DOUBLES {
-            let rows = instances[lane].rows;
-            let mut pending = ((1u64 << rows) - 1) as u32;
-            if self.balanced >> lane & 1 != 0 {
-                // Each row keeps the first of the columns that it holds.
-                for col in 0..COLS {
-                    let row = index::<COLS>(holders[col].0[lane]);
-                    let is_real = flags_of(&self.real, col) >> lane;
-                    let keeps = pending >> row & u32::from(is_real) & 1;
-                    self.row_of_col[lane][col] = row as i8 | (keeps as i8 - 1);
-                    pending &= !(keeps << row);
-                    self.unmatched[col / DOUBLES] &= !(u64::from(keeps) * flag(col, lane));
-                }
-            } else {
-                self.row_of_col[lane] = [UNMATCHED; COLS];
-            }
-            let feasible = self.infeasible >> lane & 1 == 0;
-            self.pending[lane] = if feasible { pending } else { 0 };
-        }
-    }
-
-    /// v_j, and the row that holds the minimum.
-    #[inline(always)]
-    fn reduce_columns<L: LaneWise, E: Entry>(
-        &mut self,
-        lanes: L,
-        instances: &OctetInstances<E, COLS>,
-        col_ceiling: &PerLane,
-        holders: &mut [PerLane; COLS],
-    ) {
-        let rows = if self.balanced == 0 {
-            0
-        } else {
-            most_rows(instances)
-        };
-        let infinite = lanes.splat(f64::INFINITY);
-        let balanced = lanes.mask(self.balanced);
-        let ceiling = lanes.load(&col_ceiling.0);
+        let (cols, ceiling) = (lanes.load(&cols.0), lanes.load(&col_ceiling.0));
         // Below all real ones when the largest is sought, and +inf less this is still +inf.
         let padding = lanes.splat(f64::NEG_INFINITY);
-        self.infeasible = 0;
-        for chunk in 0..COLS / DOUBLES {
-            let mut least = [infinite; DOUBLES];
-            let mut holder = [lanes.splat(numbered(0)); DOUBLES];
-            for row in 0..rows {
-                let costs = transpose_chunk(lanes, rows_at(instances, row), chunk);
-                let number = lanes.splat(numbered(row));
-                for col in 0..DOUBLES {
-                    let cheaper = lanes.less(costs[col], least[col]);
-                    holder[col] = lanes.select(cheaper, number, holder[col]);
-                    least[col] = lanes.smaller(costs[col], least[col]);
-                }
-            }
-            for col in 0..DOUBLES {
-                let at = chunk * DOUBLES + col;
-                let real = lanes.mask(flags_of(&self.real, at));
-                let dual = lanes.select(balanced, least[col], ceiling);
-                let dual = lanes.select(real, dual, padding);
-                self.infeasible |= lanes.equal(dual, infinite) as u8;
-                lanes.store(dual, &mut self.col_duals[at].0);
-                lanes.store(holder[col], &mut holders[at].0);
-            }
+        for col in 0..COLS {
+            let real = lanes.less(lanes.splat(col as f64), cols);
+            self.real[col / DOUBLES] |= u64::from(lanes.bits(real)) << (col % DOUBLES * DOUBLES);
+            lanes.store(
+                lanes.select(real, ceiling, padding),
+                &mut self.col_duals[col].0,
+            );
         }
+        self.unmatched = self.real;
     }
 
     /// When all are matched: of all equally good duals of a square, takes those with max v = 0; then u, columns of rows,

@@ -3,12 +3,11 @@
 //! Up to [`WIDEST`] columns a sweep over one row is over before the processor knows what to do next. Here a sweep serves
 //! eight instances, each of which goes on by itself: what is a branch in [`crate::solve::augment`] is a choice between lanes.
 //!
-//! Squares of f32 costs and more than eight columns are led by f32 ([`crate::solve::lead`]); what is said here of f64 is for all others.
+//! Squares without a limit go another way ([`crate::solve::rows`]).
 //!
 //! **Algorithm.** This is [`crate::solve::augment`] written for lanes, with its invariants (1) and (2) and its ceilings. It differs in:
 //!
-//! * **Start.** Squares without a limit begin with column reduction, but without reduction transfer. Elsewhere no row
-//!   takes its cheapest column: all are left to searches.
+//! * **Start.** No row takes its cheapest column: all are left to searches.
 //! * **Augmenting row reduction** is left out. Counted, it makes more steps than it saves.
 //! * **Predecessors** are written down (`from`), not computed again from the lengths of paths.
 //! * **Ties** among matched columns go to the highest index, not to the lowest, which saves a comparison. All else is as there: of
@@ -19,9 +18,8 @@
 //! A *step* sweeps, in each lane, the row that the lane's search has just reached, finds the nearest column, and either
 //! goes on to the row matched with it or ends the search and begins the next.
 //!
-//! **Lanes do not wait for each other.** A *group* is several *octets* of instances. The columns of an octet are reduced
-//! together; then each lane makes its searches in the instance that it has in the first octet, in the second, and so
-//! on. So how long a lane takes evens out: of eight single instances the slowest takes half again as long as the mean.
+//! **Lanes do not wait for each other.** A *group* is several *octets* of instances. Each lane makes its searches in the
+//! instance that it has in the first octet, in the second, and so on. So how long a lane takes evens out: of eight single instances the slowest takes half again as long as the mean.
 //! No lane knows of another, so an answer depends neither on the neighbours nor on the place among them.
 //!
 //! **Exactness.** Additions and subtractions are those of [`crate::solve::augment`] and stay within the same bounds, so the same
@@ -38,8 +36,8 @@ use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, LaneWise, Vectors, Work};
 use crate::solve::octet::{
-    Flags, LaneInstance, Octet, OctetInstances, PerLane, UNMATCHED, flag, flags_of, index,
-    merge_flags, numbered, transpose_chunk,
+    Flags, LaneInstance, Octet, OctetInstances, PerLane, UNMATCHED, flag, flags_of, merge_flags,
+    transpose_chunk,
 };
 
 /// Octets of a group.
@@ -94,6 +92,19 @@ impl<E: Entry, const COLS: usize> Work for FinishGroup<'_, '_, E, COLS> {
             octet.finish(lanes, instances);
         }
     }
+}
+
+/// An index as a number in a lane: the number's last bits are the index.
+#[inline(always)]
+fn numbered(index: usize) -> f64 {
+    const BASE: f64 = (1u64 << 52) as f64;
+    f64::from_bits(BASE.to_bits() | index as u64)
+}
+
+/// The index of a number that [`numbered`] made. It is less than `END`, a power of two.
+#[inline(always)]
+fn index<const END: usize>(number: f64) -> usize {
+    number.to_bits() as usize % END
 }
 
 /// In place of a column, where a path starts.

@@ -1,0 +1,282 @@
+//! Narrow squares, a row of costs at a time: searches that take turns. In f64 ([`crate::solve::squares`]), or led by f32
+//! ([`crate::solve::lead`]).
+//!
+//! **Algorithm.** That of [`crate::solve::side_by_side`] for squares without a limit: column reduction, then a search for a shortest
+//! augmenting path from each row that is left; nothing ends at a row. It differs in:
+//!
+//! * **Searches take turns.** A step needs few instructions, but each waits for the one before: for a minimum, and for what is to be
+//!   looked up then. So several instances are searched in at once, in two teams. What one team found is acted on after the other
+//!   team's sweeps were begun: by then it is known, and a wrong guess at what follows costs none of them.
+//! * **Ties** among matched columns go to the lowest index, too, which makes searches shorter where there are many.
+//! * **Predecessors** are numbers of steps. What each step settled is kept for as long as a search can be.
+//!
+//! No search knows of another, so an answer depends neither on the neighbours nor on the place among them.
+
+use std::hint::select_unpredictable;
+
+use crate::problem::instance::WIDEST;
+use crate::simd::cost::Entry;
+use crate::solve::octet::{LaneInstance, OctetInstances, UNMATCHED};
+
+/// An answer in numbers of type `N`.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<N, const COLS: usize> {
+    /// v, −inf beyond the instance's columns.
+    pub col_duals: [N; COLS],
+    /// Row matched with each column, or −1.
+    pub row_of_col: [i8; COLS],
+}
+
+impl<N: Entry, const COLS: usize> Answer<N, COLS> {
+    /// Nothing yet.
+    pub const NOTHING: Self = Answer {
+        col_duals: [N::INFINITY; COLS],
+        row_of_col: [UNMATCHED; COLS],
+    };
+}
+
+/// One bit for each square of a group.
+#[inline(always)]
+pub(crate) fn squares_of<E: Entry, const COLS: usize>(
+    instances: &[OctetInstances<E, COLS>],
+) -> u64 {
+    let mut squares = 0;
+    for (at, instance) in instances.as_flattened().iter().enumerate() {
+        squares |= u64::from(instance.is_balanced()) << at;
+    }
+    squares
+}
+
+/// A search in one instance, in vectors `L`, and what it needs for that.
+pub(crate) trait Search<'a, E, L, const COLS: usize>: Copy {
+    /// The type that it reckons in.
+    type Number;
+
+    /// Takes an instance, and reduces its columns. Returns whether it can be solved, as far as that is known.
+    fn take(&mut self, lanes: L, instance: &LaneInstance<'a, E, COLS>) -> bool;
+    /// Begins the search from the first pending row.
+    fn begin(&mut self, lanes: L);
+    /// Offers every column the path through the row, settles the nearest one, and goes on to the row matched with it. Is there none?
+    fn sweep(&mut self, lanes: L) -> bool;
+    /// Was a path found?
+    fn has_path(&self) -> bool;
+    /// Changes duals and partners by the path that was found.
+    fn augment(&mut self, lanes: L);
+    /// What is known of paths, and who is matched.
+    fn paths(&self) -> &Paths<COLS>;
+    /// Writes the answer.
+    fn write(&self, answer: &mut Answer<Self::Number, COLS>);
+}
+
+/// Searches whose sweeps are begun together.
+const TEAM: usize = 4;
+
+/// Teams that take turns.
+const TEAMS: usize = 2;
+
+/// All searches, and what they search in.
+pub(crate) struct Searches<'a, 'b, E, N, S, const COLS: usize> {
+    instances: &'a [LaneInstance<'b, E, COLS>],
+    answers: &'a mut [Answer<N, COLS>],
+    /// Instances that nobody has begun.
+    waiting: u64,
+    /// Instances that have no answer.
+    given_up: u64,
+    /// Searches that are not done.
+    running: u32,
+    /// Those of each team that ended with the last sweep.
+    ends: [u32; TEAMS],
+    /// What a search is that has no instance.
+    idle: S,
+    searches: [S; TEAMS * TEAM],
+    /// The instance of each.
+    taken: [usize; TEAMS * TEAM],
+}
+
+impl<'a, 'b, E: Entry, N, S, const COLS: usize> Searches<'a, 'b, E, N, S, COLS> {
+    /// Solves the instances that have a bit in `squares`. Returns one bit for each that has an answer.
+    #[inline(always)]
+    pub(crate) fn solve<L: Copy>(
+        lanes: L,
+        squares: u64,
+        instances: &'a [OctetInstances<'b, E, COLS>],
+        answers: &'a mut [Answer<N, COLS>],
+        idle: S,
+    ) -> u64
+    where
+        S: Search<'b, E, L, COLS, Number = N>,
+    {
+        let mut searches = Searches {
+            instances: instances.as_flattened(),
+            answers,
+            waiting: squares,
+            given_up: 0,
+            running: 0,
+            ends: [0; TEAMS],
+            idle,
+            searches: [idle; TEAMS * TEAM],
+            taken: [0; TEAMS * TEAM],
+        };
+        for at in 0..TEAMS * TEAM {
+            searches.search_in_next(lanes, at);
+        }
+        while searches.running != 0 {
+            searches.sweep(lanes, 0);
+            searches.act(lanes, 1);
+            searches.sweep(lanes, 1);
+            searches.act(lanes, 0);
+        }
+        squares & !searches.given_up
+    }
+
+    /// A sweep of each search of a team.
+    #[inline(always)]
+    fn sweep<L: Copy>(&mut self, lanes: L, team: usize)
+    where
+        S: Search<'b, E, L, COLS, Number = N>,
+    {
+        let mut ends = 0;
+        for at in team * TEAM..(team + 1) * TEAM {
+            ends |= u32::from(self.searches[at].sweep(lanes)) << at;
+        }
+        self.ends[team] = ends & self.running;
+    }
+
+    /// What follows from it, where a search ended.
+    #[inline(always)]
+    fn act<L: Copy>(&mut self, lanes: L, team: usize)
+    where
+        S: Search<'b, E, L, COLS, Number = N>,
+    {
+        let mut ends = self.ends[team];
+        while ends != 0 {
+            let at = ends.trailing_zeros() as usize % (TEAMS * TEAM);
+            ends &= ends - 1;
+            let search = &mut self.searches[at];
+            if search.has_path() {
+                search.augment(lanes);
+                if search.paths().pending != 0 {
+                    search.begin(lanes);
+                    continue;
+                }
+                search.write(&mut self.answers[self.taken[at]]);
+            } else {
+                self.given_up |= 1 << self.taken[at];
+            }
+            self.search_in_next(lanes, at);
+        }
+    }
+
+    /// Goes on in the next instance that has rows to search from; there may be none.
+    #[inline(always)]
+    fn search_in_next<L: Copy>(&mut self, lanes: L, at: usize)
+    where
+        S: Search<'b, E, L, COLS, Number = N>,
+    {
+        let search = &mut self.searches[at];
+        while self.waiting != 0 {
+            let instance = self.waiting.trailing_zeros() as usize;
+            self.taken[at] = instance;
+            self.waiting &= self.waiting - 1;
+            if !search.take(lanes, &self.instances[instance]) {
+                self.given_up |= 1 << instance;
+            } else if search.paths().pending == 0 {
+                search.write(&mut self.answers[instance]);
+            } else {
+                search.begin(lanes);
+                self.running |= 1 << at;
+                return;
+            }
+        }
+        self.running &= !(1 << at);
+        *search = self.idle;
+    }
+}
+
+/// Steps that are remembered: a search settles each column once.
+const STEPS: usize = 2 * WIDEST;
+
+/// What a search knows of paths, and who is matched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paths<const COLS: usize> {
+    /// Row matched with each column, or [`UNMATCHED`].
+    pub(crate) row_of_col: [i8; COLS],
+    /// The column that a step settled.
+    settled: [u8; STEPS],
+    /// Number of the step.
+    pub(crate) step: u32,
+    /// The step that began the search.
+    first: u32,
+    /// One bit for each row that is still to be searched from, the present start included.
+    pending: u32,
+    /// One bit for each unmatched column.
+    unmatched: u32,
+}
+
+impl<const COLS: usize> Paths<COLS> {
+    pub(crate) const NONE: Self = Paths {
+        row_of_col: [UNMATCHED; COLS],
+        settled: [0; STEPS],
+        step: 1,
+        first: 1,
+        pending: 0,
+        unmatched: 0,
+    };
+
+    /// After column reduction: each row keeps the first of the columns that it holds. Of `holders` the last bits are rows.
+    #[inline(always)]
+    pub(crate) fn keep<N: Entry>(&mut self, holders: &[N; COLS], cols: usize) {
+        let real = ((1u64 << cols) - 1) as u32;
+        let (mut pending, mut matched) = (real, 0);
+        for (col, holder) in holders.iter().enumerate() {
+            let row = holder.to_index() % COLS;
+            let keeps = pending >> row & 1;
+            self.row_of_col[col] = row as i8 | (keeps as i8 - 1);
+            pending &= !(1 << row);
+            matched |= keeps << col;
+        }
+        self.pending = pending;
+        self.unmatched = real & !matched;
+    }
+
+    /// Begins a search, and returns the row that it starts from.
+    #[inline(always)]
+    pub(crate) fn begin(&mut self) -> usize {
+        self.first = self.step;
+        self.pending.trailing_zeros() as usize % COLS
+    }
+
+    /// Settles one of the nearest columns, which `holders` has a bit for each of, and returns it: the first unmatched one, or else the
+    /// first.
+    #[inline(always)]
+    pub(crate) fn settle(&mut self, holders: u32) -> usize {
+        let free = holders & self.unmatched;
+        let holder = select_unpredictable(free != 0, free, holders);
+        let col = holder.trailing_zeros() as usize % COLS;
+        self.settled[self.step as usize % STEPS] = col as u8;
+        self.step += 1;
+        col
+    }
+
+    /// Flips the shortest path, from the column that was settled last back to its start, which is pending no more. `found_at` has the
+    /// steps that found the columns.
+    #[inline(always)]
+    pub(crate) fn flip<N: Entry>(&mut self, found_at: &[N; COLS]) {
+        let settled = |step: u32| usize::from(self.settled[step as usize % STEPS]) % COLS;
+        let mut col = settled(self.step - 1);
+        self.unmatched &= !(1 << col);
+        let start = self.pending.trailing_zeros() as i8;
+        let mut flip = || {
+            let step = found_at[col].to_index() as u32;
+            let before = settled(step.wrapping_sub(1));
+            let begins = step == self.first;
+            self.row_of_col[col] = select_unpredictable(begins, start, self.row_of_col[before]);
+            col = select_unpredictable(begins, col, before);
+            begins
+        };
+        // Most paths are short. What is flipped whether there is something left or not need not be guessed.
+        flip();
+        while !flip() {}
+        self.pending &= self.pending - 1;
+    }
+}
