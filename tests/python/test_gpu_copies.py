@@ -16,6 +16,7 @@ from tensorflow.python.framework import op_def_registry
 import gpu_kernels
 from hungarian_loss import (
     HungarianLoss,
+    _losses,
     assignment_mask,
     assignment_pairs,
     compute_euclidean_distance,
@@ -191,6 +192,20 @@ def test_losses(name, sizes, open_sizes):
     shapes = [[None, None, 4] if open_sizes else [3, size, 4] for size in sizes]
     step = gradient_step(LOSSES[name], [tf.TensorSpec(shape) for shape in shapes])
     assert copies_to_host(optimized(step, [uniform(3, size, 4) for size in sizes])) == []
+
+
+def test_numbers_of_objects():
+    """What "elements" divides by where a mask says who exists."""
+
+    @tf.function(
+        autograph=False, input_signature=[tf.TensorSpec([None, None], tf.bool), tf.TensorSpec([None, None, 4])]
+    )
+    def number(mask, objects):
+        return tf.cast(_losses._number(mask, objects) * _losses._number(None, objects), objects.dtype)
+
+    exists = tf.constant([[True, False, True], [False, False, True]])
+    np.testing.assert_array_equal(number(exists, uniform(2, 3, 4)), [6, 3])
+    assert copies_to_host(optimized(number, [exists, uniform(2, 3, 4)])) == []
 
 
 @OPEN
