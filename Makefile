@@ -54,6 +54,7 @@ bench: build $(PEERS)/.complete $(HOSTS)/.complete ## compare the speed with oth
 	$(BIN)/python bench/training_step.py --threads 1
 	$(BIN)/python bench/training_step.py
 	$(BIN)/python bench/variants.py
+	HUNGARIAN_LOSS_MAX_ISA=avx2 $(BIN)/python bench/variants.py
 	$(BIN)/python bench/detection.py --hosts $(HOSTS)
 
 lint: lint-quick build $(LINKING)/tensorflow.pc ## run lint-quick, then clippy, links between docs, and clang-tidy; CI runs this

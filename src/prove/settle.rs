@@ -177,7 +177,9 @@ impl<const COLS: usize> Settle<COLS> {
         led: &Led<COLS>,
         near: Option<&NearPairs<COLS>>,
     ) {
-        self.duals[lane] = led.col_duals.map(f64::from);
+        for (wide, &dual) in self.duals[lane].iter_mut().zip(&led.col_duals) {
+            *wide = f64::from(dual);
+        }
         self.settled |= 1 << lane;
         let Some(near) = near else { return };
         let pairs = self.pairs.as_flattened_mut().as_flattened_mut();

@@ -74,36 +74,43 @@ impl Native for x86::Avx2 {
     #[inline(always)]
     fn transpose_f32(self, rows: [&[f32; 8]; 8]) -> [f32x8<Self>; 8] {
         // SAFETY: `self` proves AVX2.
-        let vectors = unsafe { transpose_singles(rows) };
-        vectors.map(
-            #[inline(always)]
-            |vector| vector.simd_into(self),
-        )
+        let transposed = unsafe { transpose_singles(rows) };
+        let mut vectors = [f32x8::splat(self, 0.0); 8];
+        for (vector, transposed) in vectors.iter_mut().zip(transposed) {
+            *vector = transposed.simd_into(self);
+        }
+        vectors
     }
 
     #[inline(always)]
     fn transpose_f64(self, rows: [&[f64; 8]; 8]) -> [f64x8<Self>; 8] {
         let mut vectors = [f64x8::splat(self, 0.0); 8];
         for part in 0..2 {
-            // Four columns of the upper rows, then of the lower ones.
-            let halves = [0, 4].map(
-                #[inline(always)]
-                |first| {
-                    let [a, b, c, d] = [0, 1, 2, 3].map(
-                        #[inline(always)]
-                        |row| &rows[first + row].as_chunks().0[part],
-                    );
-                    // SAFETY: `self` proves AVX2.
-                    unsafe { transpose_four([a, b, c, d]) }
-                },
-            );
+            // SAFETY: `self` proves AVX2.
+            let (upper, lower) = unsafe {
+                (
+                    transpose_four(four_of(rows, 0, part)),
+                    transpose_four(four_of(rows, 4, part)),
+                )
+            };
             for col in 0..4 {
-                let low: f64x4<Self> = halves[0][col].simd_into(self);
-                vectors[4 * part + col] = low.combine(halves[1][col]);
+                let low: f64x4<Self> = upper[col].simd_into(self);
+                vectors[4 * part + col] = low.combine(lower[col]);
             }
         }
         vectors
     }
+}
+
+/// Half of each of four rows. (No `map` of an array: the compiler may leave that a function of its own, which knows nothing of AVX2, and every
+/// operation in it one, too.)
+#[inline(always)]
+fn four_of(rows: [&[f64; 8]; 8], first: usize, part: usize) -> [&[f64; 4]; 4] {
+    let mut four = [&rows[first].as_chunks().0[part]; 4];
+    for (row, half) in four.iter_mut().enumerate() {
+        *half = &rows[first + row].as_chunks().0[part];
+    }
+    four
 }
 
 /// All ones, then all zeros: a mask for `n` leading lanes starts `n` before the zeros.

@@ -43,10 +43,10 @@ pub trait Native: Simd {
     /// Loads eight rows and transposes them: lane l of vector c is number c of row l.
     #[inline(always)]
     fn transpose_f32(self, rows: [&[f32; 8]; 8]) -> [f32x8<Self>; 8] {
-        let mut vectors = rows.map(
-            #[inline(always)]
-            |row| f32x8::load_array_ref(self, row),
-        );
+        let mut vectors = [f32x8::splat(self, 0.0); 8];
+        for (vector, row) in vectors.iter_mut().zip(rows) {
+            *vector = f32x8::load_array_ref(self, row);
+        }
         // Each round puts the first half of the vectors between the lanes of the second half.
         for _ in 0..3 {
             let from = vectors;
@@ -61,10 +61,10 @@ pub trait Native: Simd {
     /// As [`Native::transpose_f32`], of f64.
     #[inline(always)]
     fn transpose_f64(self, rows: [&[f64; 8]; 8]) -> [f64x8<Self>; 8] {
-        let mut vectors = rows.map(
-            #[inline(always)]
-            |row| f64x8::load_array_ref(self, row),
-        );
+        let mut vectors = [f64x8::splat(self, 0.0); 8];
+        for (vector, row) in vectors.iter_mut().zip(rows) {
+            *vector = f64x8::load_array_ref(self, row);
+        }
         for _ in 0..3 {
             let from = vectors;
             for pair in 0..4 {
@@ -280,10 +280,11 @@ impl<S: Native> LaneWise for Doubles<S> {
     }
     #[inline(always)]
     fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [f64x8<S>; DOUBLES] {
-        self.0.transpose_f32(rows).map(
-            #[inline(always)]
-            |singles| widen(singles),
-        )
+        let mut vectors = [self.splat(0.0); DOUBLES];
+        for (vector, singles) in vectors.iter_mut().zip(self.0.transpose_f32(rows)) {
+            *vector = widen(singles);
+        }
+        vectors
     }
     #[inline(always)]
     fn transpose_f64(self, rows: [&[f64; DOUBLES]; DOUBLES]) -> [f64x8<S>; DOUBLES] {
