@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol
 import tensorflow as tf
 
 from hungarian_loss._assignment import Assignment
+from hungarian_loss._placement import has_gpu
 from hungarian_loss._shapes import range_int64, summed
 
 
@@ -95,12 +96,21 @@ def take(objects: Any, index: Any, matched: Any) -> Any:
         # The gradient of gather_nd is a single op, that of a batched gather dozens.
         sample = range_int64(tf.shape(index)[0])[:, tf.newaxis]
         place = tf.stack([tf.broadcast_to(sample, tf.shape(index)), index], axis=-1)
-        objects = tf.gather_nd(objects, place) if objects.shape.is_fully_defined() else _gather(objects, place)
+        objects = tf.gather_nd(objects, place) if _may_use_its_gradient(objects) else _gather(objects, place)
     return stop_gradient_outside(objects, matched)
 
 
+def _may_use_its_gradient(objects: Any) -> bool:
+    """Whether the gradient of ``tf.gather_nd`` will do, which is the quickest on a CPU.
+
+    It takes the shape of ``objects`` as an input: XLA cannot compile it where it only bounds that, and a GPU's program copies even a
+    constant shape to the host, since it is of int64.
+    """
+    return objects.shape.is_fully_defined() and not has_gpu()
+
+
 def _gather(objects: Any, place: Any) -> Any:
-    """``tf.gather_nd``. Its own gradient takes the shape of ``objects`` as an input, which XLA cannot compile where it only bounds it."""
+    """``tf.gather_nd`` with a gradient that takes no shape."""
 
     @tf.custom_gradient
     def gather(objects: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Which device the op must run on. All else is TensorFlow's choice, or the user's."""
+"""Which device the op must run on, and whether there is a GPU. All else is TensorFlow's choice, or the user's."""
 
 import contextlib
 from typing import Any
@@ -7,6 +7,11 @@ import tensorflow as tf
 
 # The longest side of a problem that the kernels for GPUs can solve.
 MOST_ON_GPU = 4096
+
+
+def has_gpu() -> bool:
+    """Whether TensorFlow has a GPU, on which a program that is traced now is likely to run."""
+    return bool(tf.config.list_logical_devices("GPU"))
 
 
 def able_device(cost: Any, validate: bool) -> contextlib.AbstractContextManager[Any]:

@@ -13,6 +13,7 @@ from hungarian_loss._assignment import Assignment, linear_assignment
 from hungarian_loss._inputs import constant
 from hungarian_loss._matching import GradientGate, Matching, is_solved
 from hungarian_loss._objects import per_sample_weight
+from hungarian_loss._placement import has_gpu
 from hungarian_loss._types import Tensor, TensorLike
 from hungarian_loss.detection._boxes import center_and_size, checked_format, checked_iou
 from hungarian_loss.detection._classification import CLASSIFICATIONS, Classification, Settings
@@ -311,7 +312,7 @@ def _slots(truth: Truth) -> Any:
 
 def _with_checked_largest(values: Any, below: Any, sentence: str) -> Any:
     """``values``, whole numbers that are checked where that costs nothing. What is no number is left to the loss, which is NaN then."""
-    if tf.config.list_logical_devices("GPU"):
+    if has_gpu():
         return values  # It would wait for the device. The loss of such a sample is NaN.
     largest = tf.reduce_max(tf.where(tf.equal(values, NO_NUMBER), tf.constant(-1, tf.int64), values))
     check = tf.debugging.Assert(largest < below, [sentence, largest])
