@@ -277,3 +277,18 @@ fn long_searches_in_wide_problems_are_the_same_everywhere() {
     }
     digest.print("wide problems");
 }
+
+/// The row that a search ends at, and what it would go on with, have too many digits. Nobody asks for that.
+#[test]
+fn what_is_not_used_is_rounded_at_no_level() {
+    let forbidden = f64::INFINITY;
+    let mut problem = Owned::new(2, 2, vec![forbidden, 0.1, forbidden, 1.0]);
+    problem.options = Options {
+        cost_limit: 0.5,
+        ..Options::default()
+    };
+    for level in Level::all() {
+        let (_, tally) = solve_batch_at::<f64, f64>(level, std::slice::from_ref(&problem));
+        assert_eq!(tally.exact, 1, "{level:?}: {tally:?}");
+    }
+}

@@ -46,10 +46,18 @@ impl<T: Cost> Work for CopyCosts<'_, '_, T> {
         } = self;
         // A part of a matrix that exists, or with padding still a small one: the product fits.
         make_size(copy, height * width)?;
+        let negate = problem.options.maximize;
+        let all_exist = rows.count() * cols.count() == problem.cost.len();
+        if all_exist && !transposed && !negate && width == problem.cols {
+            // Nothing but the type stands against it.
+            let (costs, padding) = copy.split_at_mut(problem.cost.len());
+            T::copy_to_entries(problem.cost, costs);
+            padding.fill(T::Entry::INFINITY);
+            return Ok(());
+        }
         // As the user has it, if that is in another type; and what is kept of it, if that is to be transposed.
         make_size(line, 2 * problem.cols)?;
         let (line, kept) = line.split_at_mut(problem.cols);
-        let negate = problem.options.maximize;
         let real_rows = if transposed {
             cols.count()
         } else {

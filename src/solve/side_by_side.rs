@@ -301,13 +301,18 @@ impl<'a, E: Entry, const COLS: usize> Searches<'a, E, COLS> {
             reduced.0[lane] = self.costs[lane][row][col].widen() - self.col_duals[col].0[lane];
             self.row[lane] = row;
         }
-        let offset = lanes.subtract(lanes.load(&reduced.0), length);
         ends = ends & self.running | infeasible;
         let ending = lanes.mask(ends);
         let start = lanes.splat(numbered(START));
         let zero = lanes.splat(0.0);
         lanes.store(lanes.select(ending, start, nearest), &mut self.way_in.0);
-        lanes.store(lanes.select(ending, zero, offset), &mut self.offset.0);
+        // Chosen before anything is subtracted, as above. It passes through memory that the compiler does not see into, or it would choose
+        // between differences again.
+        let chosen = lanes.select(ending, zero, lanes.load(&reduced.0));
+        lanes.store(chosen, &mut reduced.0);
+        let chosen = lanes.load(&std::hint::black_box(&mut reduced).0);
+        let offset = lanes.subtract(chosen, lanes.select(ending, zero, length));
+        lanes.store(offset, &mut self.offset.0);
         lanes.store(lanes.select(ending, infinite, exit), &mut self.exit.0);
         if ends == 0 {
             return;
