@@ -11,11 +11,11 @@ use crate::prove::settle::{NearPairs, Settle, is_raised_exactly};
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, Vectors, Work};
 use crate::solve::augment::Solver;
+use crate::solve::doubles::SolveUnlimited;
 use crate::solve::lead::{LeadGroup, Led};
 use crate::solve::octet::{LaneInstance, Octet, OctetInstances};
 use crate::solve::rows::Answer;
 use crate::solve::side_by_side::{FinishGroup, GROUP, OCTETS, SolveGroup};
-use crate::solve::squares::SolveSquares;
 
 /// Solves groups of narrow instances. One worker owns one and reuses it.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ struct Leads<const COLS: usize> {
     near: Vec<NearPairs<COLS>>,
     /// One.
     settle: Vec<Settle<COLS>>,
-    /// What f64 came to in squares.
+    /// What f64 came to where there is no limit.
     answers: Vec<Answer<f64, COLS>>,
 }
 
@@ -300,15 +300,15 @@ impl<E: Entry, const COLS: usize> SettleAndSolve<'_, '_, E, COLS> {
         }
         for (lane, instance) in instances.iter().enumerate() {
             if settle.settled() >> lane & 1 != 0 {
-                let (cols, rows) = (instance.cols, &led[lane].row_of_col);
-                self.octets[octet].adopt(lane, cols, settle.col_duals(lane), rows);
+                let (shape, partners) = ((instance.rows, instance.cols), &led[lane].row_of_col);
+                self.octets[octet].adopt(lane, shape, settle.col_duals(lane), partners);
             }
         }
         settle.settled()
     }
 }
 
-/// Solves a group in f64: squares row by row, and what else there is eight side by side.
+/// Solves a group in f64: what has no limit row by row, and all else eight side by side.
 #[inline(always)]
 fn solve_in_double<V: Vectors, E: Entry, const COLS: usize>(
     vectors: V,
@@ -316,11 +316,11 @@ fn solve_in_double<V: Vectors, E: Entry, const COLS: usize>(
     answers: &mut [Answer<f64, COLS>],
     octets: &mut [Octet<COLS>],
 ) {
-    let squares = vectors.run_apart(SolveSquares {
+    let unlimited = vectors.run_apart(SolveUnlimited {
         instances,
         answers: &mut *answers,
     });
-    match without(instances, squares.all) {
+    match without(instances, unlimited.all) {
         Some(others) => vectors.run_apart(SolveGroup {
             instances: &others[..instances.len()],
             octets: &mut *octets,
@@ -330,13 +330,13 @@ fn solve_in_double<V: Vectors, E: Entry, const COLS: usize>(
     let instances = instances.as_flattened().iter();
     for (at, (instance, answer)) in instances.zip(answers).enumerate() {
         let (octet, lane) = (&mut octets[at / DOUBLES], at % DOUBLES);
-        if squares.solved >> at & 1 != 0 {
+        if unlimited.solved >> at & 1 != 0 {
             let Answer {
                 col_duals,
                 row_of_col,
             } = answer;
-            octet.adopt(lane, instance.cols, col_duals, row_of_col);
-        } else if squares.all >> at & 1 != 0 {
+            octet.adopt(lane, (instance.rows, instance.cols), col_duals, row_of_col);
+        } else if unlimited.all >> at & 1 != 0 {
             octet.adopt_infeasible(lane);
         }
     }

@@ -19,7 +19,7 @@ use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{SINGLES, Vectors, WholeNumbers, Work};
 use crate::solve::octet::{LaneInstance, OctetInstances, UNMATCHED};
-use crate::solve::rows::{self, Answer, Paths, Searches, squares_of};
+use crate::solve::rows::{self, Answer, Paths, Searches, each_of};
 
 /// What f32 came to.
 pub type Led<const COLS: usize> = Answer<f32, COLS>;
@@ -53,7 +53,7 @@ impl<E: Entry, const COLS: usize> Work for LeadGroup<'_, '_, E, COLS> {
         let idle = Search::idle(&forbidden);
         Searches::solve(
             vectors.singles(),
-            squares_of(instances),
+            each_of(instances, LaneInstance::is_balanced),
             instances,
             led,
             idle,

@@ -93,7 +93,12 @@ impl<'a, E: Entry, const COLS: usize> LaneInstance<'a, E, COLS> {
 
     #[inline(always)]
     pub(crate) fn is_balanced(&self) -> bool {
-        self.rows == self.cols && self.rows > 0 && self.half_limit.is_infinite()
+        self.rows == self.cols && self.is_unlimited()
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.rows > 0 && self.half_limit.is_infinite()
     }
 }
 
@@ -190,22 +195,28 @@ impl<const COLS: usize> Octet<COLS> {
         (self.balanced, self.infeasible) = (0, 0);
     }
 
-    /// Takes into a lane that its square has no matching.
+    /// Takes into a lane that its instance has no matching of all rows.
     #[inline(always)]
     pub(crate) fn adopt_infeasible(&mut self, lane: usize) {
         self.infeasible |= 1 << lane;
     }
 
-    /// Takes an answer to a square of `cols` columns into a lane. v is −inf beyond them.
+    /// Takes an answer to an instance of that shape, without a limit, into a lane. v is −inf beyond its columns.
     #[inline(always)]
     pub(crate) fn adopt(
         &mut self,
         lane: usize,
-        cols: usize,
+        (rows, cols): (usize, usize),
         col_duals: &[f64; COLS],
         row_of_col: &[i8; COLS],
     ) {
-        self.balanced |= 1 << lane;
+        if rows == cols {
+            self.balanced |= 1 << lane;
+        } else {
+            for (col, &row) in row_of_col.iter().enumerate().take(cols) {
+                self.unmatched[col / DOUBLES] |= u64::from(row == UNMATCHED) * flag(col, lane);
+            }
+        }
         self.row_ceiling.0[lane] = f64::INFINITY;
         self.row_of_col[lane] = *row_of_col;
         for col in 0..COLS {

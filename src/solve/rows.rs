@@ -1,8 +1,8 @@
-//! Narrow squares, a row of costs at a time: searches that take turns. In f64 ([`crate::solve::squares`]), or led by f32
-//! ([`crate::solve::lead`]).
+//! Narrow problems without a limit, a row of costs at a time: searches that take turns. In f64 ([`crate::solve::doubles`]), or, squares,
+//! led by f32 ([`crate::solve::lead`]).
 //!
-//! **Algorithm.** That of [`crate::solve::side_by_side`] for squares without a limit: column reduction, then a search for a shortest
-//! augmenting path from each row that is left; nothing ends at a row. It differs in:
+//! **Algorithm.** That of [`crate::solve::side_by_side`] where nothing ends at a row: a search for a shortest augmenting path from each
+//! row, in squares after column reduction. It differs in:
 //!
 //! * **Searches take turns.** A step needs few instructions, but each waits for the one before: for a minimum, and for what is to be
 //!   looked up then. So several instances are searched in at once, in two teams. What one team found is acted on after the other
@@ -35,16 +35,17 @@ impl<N: Entry, const COLS: usize> Answer<N, COLS> {
     };
 }
 
-/// One bit for each square of a group.
+/// One bit for each instance of a group that `is_one`.
 #[inline(always)]
-pub(crate) fn squares_of<E: Entry, const COLS: usize>(
-    instances: &[OctetInstances<E, COLS>],
+pub(crate) fn each_of<'a, E: Entry, const COLS: usize>(
+    instances: &[OctetInstances<'a, E, COLS>],
+    is_one: impl Fn(&LaneInstance<'a, E, COLS>) -> bool,
 ) -> u64 {
-    let mut squares = 0;
+    let mut bits = 0;
     for (at, instance) in instances.as_flattened().iter().enumerate() {
-        squares |= u64::from(instance.is_balanced()) << at;
+        bits |= u64::from(is_one(instance)) << at;
     }
-    squares
+    bits
 }
 
 /// A search in one instance, in vectors `L`, and what it needs for that.
@@ -94,11 +95,11 @@ pub(crate) struct Searches<'a, 'b, E, N, S, const COLS: usize> {
 }
 
 impl<'a, 'b, E: Entry, N, S, const COLS: usize> Searches<'a, 'b, E, N, S, COLS> {
-    /// Solves the instances that have a bit in `squares`. Returns one bit for each that has an answer.
+    /// Solves the instances that have a bit in `these`. Returns one bit for each that has an answer.
     #[inline(always)]
     pub(crate) fn solve<L: Copy>(
         lanes: L,
-        squares: u64,
+        these: u64,
         instances: &'a [OctetInstances<'b, E, COLS>],
         answers: &'a mut [Answer<N, COLS>],
         idle: S,
@@ -109,7 +110,7 @@ impl<'a, 'b, E: Entry, N, S, const COLS: usize> Searches<'a, 'b, E, N, S, COLS> 
         let mut searches = Searches {
             instances: instances.as_flattened(),
             answers,
-            waiting: squares,
+            waiting: these,
             given_up: 0,
             running: 0,
             ends: [0; TEAMS],
@@ -126,7 +127,7 @@ impl<'a, 'b, E: Entry, N, S, const COLS: usize> Searches<'a, 'b, E, N, S, COLS> 
             searches.sweep(lanes, 1);
             searches.act(lanes, 0);
         }
-        squares & !searches.given_up
+        these & !searches.given_up
     }
 
     /// A sweep of each search of a team.
@@ -237,6 +238,14 @@ impl<const COLS: usize> Paths<COLS> {
         }
         self.pending = pending;
         self.unmatched = real & !matched;
+    }
+
+    /// All rows are pending, and all columns unmatched.
+    #[inline(always)]
+    pub(crate) fn match_nobody(&mut self, rows: usize, cols: usize) {
+        self.row_of_col = [UNMATCHED; COLS];
+        self.pending = ((1u64 << rows) - 1) as u32;
+        self.unmatched = ((1u64 << cols) - 1) as u32;
     }
 
     /// Begins a search, and returns the row that it starts from.

@@ -3,7 +3,7 @@
 //! Up to [`WIDEST`] columns a sweep over one row is over before the processor knows what to do next. Here a sweep serves
 //! eight instances, each of which goes on by itself: what is a branch in [`crate::solve::augment`] is a choice between lanes.
 //!
-//! Squares without a limit go another way ([`crate::solve::rows`]).
+//! Problems without a limit go another way ([`crate::solve::rows`]).
 //!
 //! **Algorithm.** This is [`crate::solve::augment`] written for lanes, with its invariants (1) and (2) and its ceilings. It differs in:
 //!

@@ -1,4 +1,7 @@
-//! Narrow squares in f64, row by row ([`crate::solve::rows`]).
+//! Narrow problems without a limit in f64, row by row ([`crate::solve::rows`]).
+//!
+//! Squares begin with column reduction. Where there are more columns than rows v begins at 0, where it stays for a column that stays
+//! unmatched, and each row is searched from.
 //!
 //! **Exactness.** Additions and subtractions are those of [`crate::solve::side_by_side`] and stay within the same bounds, so the same
 //! costs are solved exactly.
@@ -16,36 +19,36 @@ use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, LaneWise, Vectors, Work};
 use crate::solve::octet::{LaneInstance, OctetInstances, UNMATCHED};
-use crate::solve::rows::{self, Answer, Paths, Searches, squares_of};
+use crate::solve::rows::{self, Answer, Paths, Searches, each_of};
 
 /// One bit for each instance of a group.
 #[derive(Clone, Copy, Debug)]
-pub struct Squares {
-    /// That is a square without a limit.
+pub struct Unlimited {
+    /// That has rows, and no limit.
     pub all: u64,
     /// Of these, that has an answer. The others have no matching.
     pub solved: u64,
 }
 
-/// Solves the squares of a group.
-pub struct SolveSquares<'a, 'b, E, const COLS: usize> {
+/// Solves the instances of a group that have no limit.
+pub struct SolveUnlimited<'a, 'b, E, const COLS: usize> {
     /// The group.
     pub instances: &'a [OctetInstances<'b, E, COLS>],
     /// The answers.
     pub answers: &'a mut [Answer<f64, COLS>],
 }
 
-impl<E: Entry, const COLS: usize> Work for SolveSquares<'_, '_, E, COLS> {
-    type Output = Squares;
+impl<E: Entry, const COLS: usize> Work for SolveUnlimited<'_, '_, E, COLS> {
+    type Output = Unlimited;
 
     #[inline(always)]
-    fn run<V: Vectors>(self, vectors: V) -> Squares {
-        let SolveSquares { instances, answers } = self;
-        let all = squares_of(instances);
+    fn run<V: Vectors>(self, vectors: V) -> Unlimited {
+        let SolveUnlimited { instances, answers } = self;
+        let all = each_of(instances, LaneInstance::is_unlimited);
         let forbidden = [[E::INFINITY; COLS]; COLS];
         let idle = Search::idle(&forbidden);
         let solved = Searches::solve(vectors.doubles(), all, instances, answers, idle);
-        Squares { all, solved }
+        Unlimited { all, solved }
     }
 }
 
@@ -123,6 +126,21 @@ impl<'a, E: Entry, const COLS: usize> Search<'a, E, COLS> {
         ((1u64 << cols) - 1) & !allowed == 0
     }
 
+    /// Nobody is matched, and v is 0.
+    #[inline(always)]
+    fn begin_at_zero<L: LaneWise>(&mut self, lanes: L, rows: usize, cols: usize) {
+        let (zero, never) = (lanes.splat(0.0), lanes.splat(f64::NEG_INFINITY));
+        for chunk in 0..COLS / DOUBLES {
+            lanes.store(zero, &mut self.col_duals.as_chunks_mut().0[chunk]);
+            lanes.store(never, &mut self.absent.as_chunks_mut().0[chunk]);
+        }
+        for col in cols..COLS {
+            self.col_duals[col] = f64::NEG_INFINITY;
+            self.absent[col] = f64::INFINITY;
+        }
+        self.paths.match_nobody(rows, cols);
+    }
+
     /// v of a column settled at distance d falls by length − d.
     #[inline(always)]
     fn update_duals<L: LaneWise>(&mut self, lanes: L) {
@@ -147,7 +165,11 @@ impl<'a, E: Entry, L: LaneWise, const COLS: usize> rows::Search<'a, E, L, COLS>
     #[inline(always)]
     fn take(&mut self, lanes: L, instance: &LaneInstance<'a, E, COLS>) -> bool {
         self.costs = instance.costs;
-        self.reduce_columns(lanes, instance.cols)
+        if instance.is_balanced() {
+            return self.reduce_columns(lanes, instance.cols);
+        }
+        self.begin_at_zero(lanes, instance.rows, instance.cols);
+        true
     }
 
     #[inline(always)]
