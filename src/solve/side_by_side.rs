@@ -20,7 +20,8 @@
 //!
 //! **Lanes do not wait for each other.** A *group* is several *octets* of instances. Each lane makes its searches in the
 //! instance that it has in the first octet, in the second, and so on. So how long a lane takes evens out: of eight single
-//! instances the slowest takes half again as long as the mean. No lane knows of another, so an answer depends neither on the neighbours nor on the place among them.
+//! instances the slowest takes half again as long as the mean. No lane knows of another, so an answer depends neither on the
+//! neighbours nor on the place among them.
 //!
 //! **Exactness.** Additions and subtractions are those of [`crate::solve::augment`] and stay within the same bounds, so the same
 //! costs are solved exactly.
