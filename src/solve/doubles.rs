@@ -19,7 +19,7 @@ use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, LaneWise, Vectors, Work};
 use crate::solve::octet::{LaneInstance, OctetInstances, UNMATCHED};
-use crate::solve::rows::{self, Answer, Paths, Searches, each_of};
+use crate::solve::rows::{self, Answer, Paths, Searches, each_of, least_of_columns};
 
 /// One bit for each instance of a group.
 #[derive(Clone, Copy, Debug)]
@@ -96,27 +96,14 @@ impl<'a, E: Entry, const COLS: usize> Search<'a, E, COLS> {
     /// Column reduction. Returns whether each column has a cost that is allowed.
     #[inline(always)]
     fn reduce_columns<L: LaneWise>(&mut self, lanes: L, cols: usize) -> bool {
-        let infinite = lanes.splat(f64::INFINITY);
-        let never = lanes.splat(f64::NEG_INFINITY);
-        let mut holders = [0.0; COLS];
-        let mut least = [infinite; WIDEST / DOUBLES];
-        // Columns beyond the instance's are held by a row beyond it.
-        let nobody = lanes.splat(f64::of_index(COLS as u32 - 1));
-        let mut holder = [nobody; WIDEST / DOUBLES];
-        for (row, costs) in self.costs.iter().take(cols).enumerate() {
-            let number = lanes.splat(f64::of_index(row as u32));
-            for (chunk, costs) in costs.as_chunks().0.iter().enumerate() {
-                let costs = E::load(lanes, costs);
-                holder[chunk] = lanes.where_less(costs, least[chunk], number, holder[chunk]);
-                least[chunk] = lanes.smaller(costs, least[chunk]);
-            }
-        }
+        let (least, holders) = least_of_columns(lanes, self.costs, cols);
+        self.col_duals = least;
+        let (infinite, never) = (lanes.splat(f64::INFINITY), lanes.splat(f64::NEG_INFINITY));
         let mut allowed = 0;
         for chunk in 0..COLS / DOUBLES {
-            allowed |= lanes.below(least[chunk], infinite) << (chunk * DOUBLES);
-            lanes.store(least[chunk], &mut self.col_duals.as_chunks_mut().0[chunk]);
+            let least = lanes.load(&least.as_chunks().0[chunk]);
+            allowed |= lanes.below(least, infinite) << (chunk * DOUBLES);
             lanes.store(never, &mut self.absent.as_chunks_mut().0[chunk]);
-            lanes.store(holder[chunk], &mut holders.as_chunks_mut().0[chunk]);
         }
         for col in cols..COLS {
             self.col_duals[col] = f64::NEG_INFINITY;

@@ -19,7 +19,7 @@ use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{SINGLES, Vectors, WholeNumbers, Work};
 use crate::solve::octet::{LaneInstance, OctetInstances, UNMATCHED};
-use crate::solve::rows::{self, Answer, Paths, Searches, each_of};
+use crate::solve::rows::{self, Answer, Paths, Searches, each_of, least_of_columns};
 
 /// What f32 came to.
 pub type Led<const COLS: usize> = Answer<f32, COLS>;
@@ -102,29 +102,16 @@ impl<'a, const COLS: usize> Search<'a, COLS> {
     /// Column reduction. Returns whether f32 has room for the duals.
     #[inline(always)]
     fn reduce_columns<L: WholeNumbers>(&mut self, lanes: L, cols: usize) -> bool {
+        let (least, holders) = least_of_columns(lanes, self.costs, cols);
+        self.col_duals = least;
         let infinite = lanes.splat(f32::INFINITY);
-        let mut holders = [0.0; COLS];
-        let mut least = [infinite; WIDEST / SINGLES];
-        // Columns beyond the instance's are held by a row beyond it.
-        let nobody = lanes.splat(f32::of_index(COLS as u32 - 1));
-        let mut holder = [nobody; WIDEST / SINGLES];
-        for (row, costs) in self.costs.iter().take(cols).enumerate() {
-            let number = lanes.splat(f32::of_index(row as u32));
-            for (chunk, costs) in costs.as_chunks().0.iter().enumerate() {
-                let costs = lanes.load(costs);
-                holder[chunk] = lanes.where_less(costs, least[chunk], number, holder[chunk]);
-                least[chunk] = lanes.smaller(costs, least[chunk]);
-            }
-        }
         let (most, lowest) = (lanes.splat(MOST), lanes.splat(-MOST));
         let mut fit = 0;
         for chunk in 0..COLS / SINGLES {
-            let least = least[chunk];
+            let least = lanes.load(&least.as_chunks().0[chunk]);
             let fits = lanes.below(least, most) & lanes.below(lowest, least);
             fit |= fits << (chunk * SINGLES);
-            lanes.store(least, &mut self.col_duals.as_chunks_mut().0[chunk]);
             lanes.store(infinite, &mut self.unknown.as_chunks_mut().0[chunk]);
-            lanes.store(holder[chunk], &mut holders.as_chunks_mut().0[chunk]);
         }
         for col in cols..COLS {
             self.col_duals[col] = f32::NEG_INFINITY;

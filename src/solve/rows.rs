@@ -14,8 +14,10 @@
 
 use std::hint::select_unpredictable;
 
+use crate::number::arithmetic::Arithmetic;
 use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
+use crate::simd::ops::{DOUBLES, Lanes};
 use crate::solve::octet::{LaneInstance, OctetInstances, UNMATCHED};
 
 /// An answer in numbers of type `N`.
@@ -46,6 +48,38 @@ pub(crate) fn each_of<'a, E: Entry, const COLS: usize>(
         bits |= u64::from(is_one(instance)) << at;
     }
     bits
+}
+
+/// The least cost of each column among the first `rows` rows, and the first row that has it, as a number whose last bits are the row.
+#[inline(always)]
+pub(crate) fn least_of_columns<L, E, const W: usize, const COLS: usize>(
+    lanes: L,
+    costs: &[[E; COLS]; COLS],
+    rows: usize,
+) -> ([L::Number; COLS], [L::Number; COLS])
+where
+    L: Lanes<W, Number: Entry>,
+    E: Entry,
+{
+    let mut least = [lanes.splat(L::Number::INFINITY); WIDEST / DOUBLES];
+    // Columns beyond the instance's are held by a row beyond it.
+    let mut holder = [lanes.splat(L::Number::of_index(COLS as u32 - 1)); WIDEST / DOUBLES];
+    for (row, costs) in costs.iter().take(rows).enumerate() {
+        let number = lanes.splat(L::Number::of_index(row as u32));
+        for (chunk, costs) in costs.as_chunks().0.iter().enumerate() {
+            let costs = E::load(lanes, costs);
+            holder[chunk] = lanes.where_less(costs, least[chunk], number, holder[chunk]);
+            least[chunk] = lanes.smaller(costs, least[chunk]);
+        }
+    }
+    let mut found = ([L::Number::INFINITY; COLS], [L::Number::INFINITY; COLS]);
+    for (chunk, to) in found.0.as_chunks_mut().0.iter_mut().enumerate() {
+        lanes.store(least[chunk], to);
+    }
+    for (chunk, to) in found.1.as_chunks_mut().0.iter_mut().enumerate() {
+        lanes.store(holder[chunk], to);
+    }
+    found
 }
 
 /// A search in one instance, in vectors `L`, and what it needs for that.
