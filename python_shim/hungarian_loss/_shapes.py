@@ -47,7 +47,7 @@ def with_shape(tensor: Any, dimensions: Sequence[Dimension], sentence: str, cure
 
 
 def all_zero(numbers: Any) -> Any:
-    """Whether int32 ``numbers``, which are some and differences of sizes, are all 0.
+    """Whether int32 ``numbers``, differences of sizes, are all 0.
 
     Of int32 alone, which TensorFlow computes on the host even where there is a GPU. Of booleans a GPU would find out whether all are true,
     and the host wait for it.

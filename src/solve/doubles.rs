@@ -98,34 +98,33 @@ impl<'a, E: Entry, const COLS: usize> Search<'a, E, COLS> {
     fn reduce_columns<L: LaneWise>(&mut self, lanes: L, cols: usize) -> bool {
         let (least, holders) = least_of_columns(lanes, self.costs, cols);
         self.col_duals = least;
-        let (infinite, never) = (lanes.splat(f64::INFINITY), lanes.splat(f64::NEG_INFINITY));
+        let infinite = lanes.splat(f64::INFINITY);
         let mut allowed = 0;
         for chunk in 0..COLS / DOUBLES {
             let least = lanes.load(&least.as_chunks().0[chunk]);
             allowed |= lanes.below(least, infinite) << (chunk * DOUBLES);
-            lanes.store(never, &mut self.absent.as_chunks_mut().0[chunk]);
         }
-        for col in cols..COLS {
-            self.col_duals[col] = f64::NEG_INFINITY;
-            self.absent[col] = f64::INFINITY;
-        }
+        self.leave_out_beyond(cols);
         self.paths.keep(&holders, cols);
         ((1u64 << cols) - 1) & !allowed == 0
     }
 
     /// Nobody is matched, and v is 0.
     #[inline(always)]
-    fn begin_at_zero<L: LaneWise>(&mut self, lanes: L, rows: usize, cols: usize) {
-        let (zero, never) = (lanes.splat(0.0), lanes.splat(f64::NEG_INFINITY));
-        for chunk in 0..COLS / DOUBLES {
-            lanes.store(zero, &mut self.col_duals.as_chunks_mut().0[chunk]);
-            lanes.store(never, &mut self.absent.as_chunks_mut().0[chunk]);
-        }
+    fn begin_at_zero(&mut self, rows: usize, cols: usize) {
+        self.col_duals = [0.0; COLS];
+        self.leave_out_beyond(cols);
+        self.paths.match_nobody(rows, cols);
+    }
+
+    /// Only the first `cols` columns are there.
+    #[inline(always)]
+    fn leave_out_beyond(&mut self, cols: usize) {
+        self.absent = [f64::NEG_INFINITY; COLS];
         for col in cols..COLS {
             self.col_duals[col] = f64::NEG_INFINITY;
             self.absent[col] = f64::INFINITY;
         }
-        self.paths.match_nobody(rows, cols);
     }
 
     /// v of a column settled at distance d falls by length − d.
@@ -155,7 +154,7 @@ impl<'a, E: Entry, L: LaneWise, const COLS: usize> rows::Search<'a, E, L, COLS>
         if instance.is_balanced() {
             return self.reduce_columns(lanes, instance.cols);
         }
-        self.begin_at_zero(lanes, instance.rows, instance.cols);
+        self.begin_at_zero(instance.rows, instance.cols);
         true
     }
 

@@ -28,7 +28,7 @@ from hungarian_loss.recipes import PermutationInvariantLoss, gated_assignment
 
 pytestmark = pytest.mark.skipif(
     bool(tf.config.list_physical_devices("GPU")),
-    reason="here TensorFlow places on a GPU: its profiler says what is copied",
+    reason="with a GPU TensorFlow makes another graph; this one is looked at on machines without",
 )
 
 
@@ -88,7 +88,7 @@ def copies_to_host(graph):
         if node.op == "Const":
             return tf.as_dtype(node.attr["dtype"].type) in (tf.int32, tf.string)
         if node.op in ENDS:
-            # What is known of a batch while tracing is on the host; what a function is given is where it should be.
+            # int32 that a function is given lies on the host, all else where it is wanted.
             return tf.as_dtype(node.attr["T"].type) == tf.int32
         kernel = kernel_of(node)
         outputs = names_of(op_def_registry.get(node.op).output_arg, node)
