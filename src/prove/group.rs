@@ -404,16 +404,17 @@ impl Member {
         largest
     }
 
-    /// Could it be that f32 has rounded nothing in this instance? At least it must not have rounded the rows' duals, which it has
-    /// computed from their matched pairs. (Under valgrind the inexact flag stays down whatever is rounded.)
+    /// Could it be that f32 has rounded nothing in this instance? At least it must have left no margins, and not have rounded the rows'
+    /// duals, which it has computed from their matched pairs. (Under valgrind the inexact flag stays down whatever is rounded.)
     #[inline(always)]
     fn may_be_exact<E: Entry>(&self, instance: &Instance<E>) -> bool {
         let matched = self.single.col_of_row().iter().enumerate();
         let mut duals = matched.zip(self.single.row_duals());
-        duals.all(|((row, &col), &dual)| {
-            let col_dual = self.single.col_duals().get(col as usize);
-            instance.cost(row, col as usize) - f64::from(col_dual) == f64::from(dual)
-        })
+        !self.single.has_left_margins()
+            && duals.all(|((row, &col), &dual)| {
+                let col_dual = self.single.col_duals().get(col as usize);
+                instance.cost(row, col as usize) - f64::from(col_dual) == f64::from(dual)
+            })
     }
 
     /// Has the solver in f64 begin, from what f32 came to where that leads.
@@ -605,6 +606,34 @@ mod tests {
             assert_eq!(together[0], alone[2], "{rows}x{cols}");
             assert_eq!(together[1..], alone[..2], "{rows}x{cols}");
             assert_eq!(solve(&[&whole, &offset], rows, cols), alone[..2]);
+        }
+    }
+
+    /// Costs far from 0 have duals of few digits, which are not rounded in the end. To solve each of them once more, to know whether
+    /// anything else was, took as long as all the rest.
+    #[test]
+    fn costs_far_from_zero_are_known_to_have_been_rounded() {
+        let mut random = Random::new(2);
+        for (rows, cols) in [(70, 70), (100, 100), (100, 300)] {
+            let mut draw = |cost: fn(f64) -> f64| -> Vec<f32> {
+                let costs = (0..rows * cols).map(|_| cost(random.uniform()) as f32);
+                costs.collect()
+            };
+            let far = draw(|uniform| 1.0 + uniform);
+            let whole = draw(|uniform| (uniform * 10.0).floor());
+            for (cost, is_known) in [(far, true), (whole, false)] {
+                let problem = Problem::plain(&cost, rows, cols);
+                let mut scratch = Scratch::default();
+                scratch.try_reserve(rows, cols).unwrap();
+                let instance = problem.prepare(PortableVectors, &mut scratch).ok().unwrap();
+                let mut solver = GroupSolver::default();
+                solver.try_reserve(1, rows, cols).unwrap();
+                solver
+                    .solve(PortableVectors, &[Some(instance), None, None, None])
+                    .unwrap();
+                let single = &solver.members[0].single;
+                assert_eq!(single.has_left_margins(), is_known, "{rows}x{cols}");
+            }
         }
     }
 }

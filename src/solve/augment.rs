@@ -471,6 +471,12 @@ impl<R: Arithmetic> Solver<R> {
         self.row_duals[row] + slack <= self.others_least[row]
     }
 
+    /// Was a part of some gap left as a margin? Then something was rounded.
+    #[inline(always)]
+    pub fn has_left_margins(&self) -> bool {
+        self.margin.has_left_some()
+    }
+
     /// By how much the duals of a square problem were shifted in the end; else 0.
     pub fn shift(&self) -> R {
         self.shift

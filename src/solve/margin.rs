@@ -11,6 +11,8 @@ pub struct Margin<R> {
     amount: R,
     /// Adding this to a number and subtracting it again changes all numbers but multiples of 16 margins.
     rounding: R,
+    /// Some gap was not taken whole.
+    has_left_some: bool,
 }
 
 impl<R: Arithmetic> Margin<R> {
@@ -19,18 +21,27 @@ impl<R: Arithmetic> Margin<R> {
         Margin {
             amount: R::ZERO,
             rounding: R::ZERO,
+            has_left_some: false,
         }
     }
 
     /// By how much v is lowered: the gap less the margin. A gap of few digits, as whole numbers have, is taken whole, and duals stay
     /// whole numbers; so is one that is no larger than two margins.
     #[inline(always)]
-    pub fn below(self, gap: R) -> R {
+    pub fn below(&mut self, gap: R) -> R {
         let is_small = gap < self.amount + self.amount;
         // What is small is not rounded, which would be taken for rounding of what is solved.
         let large = select_unpredictable(is_small, R::ZERO, gap);
         let is_whole = (large + self.rounding) - self.rounding == large;
+        self.has_left_some |= !is_whole;
         select_unpredictable(is_whole, gap, gap - self.amount)
+    }
+}
+
+impl<R> Margin<R> {
+    /// Was some gap not taken whole? To find that it is not took a sum that was rounded.
+    pub fn has_left_some(&self) -> bool {
+        self.has_left_some
     }
 }
 
@@ -43,6 +54,7 @@ impl Margin<f32> {
         Margin {
             amount: amount as f32,
             rounding: (DIGITS * 16.0 * amount) as f32,
+            has_left_some: false,
         }
     }
 }
@@ -56,7 +68,7 @@ mod tests {
     fn a_margin_leaves_a_part_of_a_gap_but_whole_numbers_whole() {
         let mut random = Random::new(1);
         for largest in [1e-20, 0.3, 1.0, 1000.0, 1e20] {
-            let margin = Margin::of(largest);
+            let mut margin = Margin::of(largest);
             let part = |times: f64| (times * largest / f64::from(1u32 << 15)) as f32;
             let mut left_something = 0;
             for _ in 0..1000 {
@@ -79,7 +91,7 @@ mod tests {
             // Smaller than what would be left.
             assert_eq!(margin.below(part(0.5)), part(0.5));
         }
-        let none = Margin::<f32>::none();
+        let mut none = Margin::<f32>::none();
         for gap in [0.0, 1e-30, 0.1, 1e30] {
             assert_eq!(none.below(gap), gap);
         }
