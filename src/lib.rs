@@ -4,8 +4,8 @@
 //!
 //! | folder | its one job |
 //! |---|---|
-//! | [`number`] | f32, f64, twice f64; sums; the floating point environment and its inexact flag |
-//! | [`simd`] | vectors: what is asked of a set of instructions, and which is chosen |
+//! | [`number`] | f32, f64, twice f64; the floating point environment and its inexact flag |
+//! | [`simd`] | vectors: what is asked of a set of instructions, and which is chosen; sums |
 //! | [`sweep`] | passes over one row of costs |
 //! | [`problem`] | one problem, from what the user gave to what the solver reads |
 //! | [`solve`] | shortest augmenting paths with duals: the algorithm |
@@ -16,7 +16,7 @@
 //!
 //! **The way of a cost matrix**: [`op::bridge`] → [`batch::solve`] → [`problem::prepare`] → [`prove::group`] →
 //! [`solve::augment`] → [`sweep`], and back by way of [`prove::ladder`] and `batch::write`. Narrow problems, of up to
-//! [`problem::instance::WIDEST`] rows and columns, go by [`prove::octets`] and [`solve::side_by_side`] instead.
+//! [`problem::instance::WIDEST`] rows and columns, go by [`prove::narrow`] and [`solve::rows`] instead.
 //!
 //! Nothing here knows TensorFlow; `tf_op/` does.
 

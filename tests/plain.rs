@@ -11,7 +11,7 @@ use hungarian_random::Random;
 
 const F32_ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
 
-/// A group and its octets are filled, and not.
+/// A group is filled, and not; so is what is finished together.
 const COUNTS: [usize; 8] = [1, 7, 8, 9, 63, 64, 65, 150];
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use hungarian_loss::number::arithmetic::Arithmetic;
 use hungarian_loss::number::environment::Exactness;
 use hungarian_loss::simd::level::Level;
-use hungarian_loss::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, WholeNumbers, Work};
+use hungarian_loss::simd::ops::{DOUBLES, Lanes, SINGLES, Vectors, WholeNumbers, Work};
 use hungarian_loss::simd::portable::PortableVectors;
 use hungarian_random::Random;
 
@@ -124,6 +124,7 @@ fn log_lanes<L: Lanes<W>, const W: usize>(lanes: L, random: &mut Random, log: &m
             "load_f64",
             read(lanes, lanes.load_f64(&draw_lanes(random, draw))),
         );
+        log.numbers("add", read(lanes, lanes.add(a, b)));
         log.numbers("subtract", read(lanes, lanes.subtract(a, b)));
         log.either_zero("smaller", read(lanes, lanes.smaller(a, b)));
         log.either_zero("larger", read(lanes, lanes.larger(a, b)));
@@ -151,51 +152,6 @@ fn log_lanes<L: Lanes<W>, const W: usize>(lanes: L, random: &mut Random, log: &m
             "larger_magnitude",
             read(lanes, lanes.larger_magnitude(a, b)),
         );
-    }
-}
-
-/// What problems side by side need besides. NaN may occur here.
-#[inline(always)]
-fn log_lane_wise<L: LaneWise>(lanes: L, random: &mut Random, log: &mut Log) {
-    for bits in 0..=u8::MAX {
-        let (other, mask) = (random.next() as u8, lanes.mask(bits));
-        log.bits("mask, bits", [lanes.bits(mask).into()]);
-        let other = lanes.mask(other);
-        log.bits("both", [lanes.bits(lanes.both(mask, other)).into()]);
-        log.bits("either", [lanes.bits(lanes.either(mask, other)).into()]);
-        let yes = lanes.load(&draw_lanes(random, draw_any));
-        let no = lanes.load(&draw_lanes(random, draw_any));
-        let selected = read(lanes, lanes.select(mask, yes, no));
-        log.bits("select", selected.map(f64::to_bits));
-    }
-    for _ in 0..2000 {
-        let a = lanes.load(&draw_lanes(random, draw_any));
-        let b = lanes.load(&draw_lanes(random, draw_any));
-        log.bits("less", [lanes.bits(lanes.less(a, b)).into()]);
-        log.bits("at_most", [lanes.bits(lanes.at_most(a, b)).into()]);
-        log.numbers("add", read(lanes, lanes.add(a, b)));
-        let mut singles = [0.0; DOUBLES];
-        lanes.store_f32(a, &mut singles);
-        log.numbers("store_f32", singles.map(f64::from));
-    }
-    for _ in 0..100 {
-        let singles: [[f32; DOUBLES]; DOUBLES] =
-            std::array::from_fn(|_| draw_lanes(random, draw_any));
-        for vector in lanes.transpose_f32(singles.each_ref()) {
-            log.numbers("transpose_f32", read(lanes, vector));
-        }
-        let doubles: [[f64; DOUBLES]; DOUBLES] =
-            std::array::from_fn(|_| draw_lanes(random, draw_any));
-        for vector in lanes.transpose_f64(doubles.each_ref()) {
-            log.numbers("transpose_f64", read(lanes, vector));
-        }
-        let vectors = doubles.map(|row| lanes.load(&row));
-        for row in lanes.transpose_to_f32(vectors) {
-            log.numbers("transpose_to_f32", row.map(f64::from));
-        }
-        for row in lanes.transpose_to_f64(vectors) {
-            log.numbers("transpose_to_f64", row);
-        }
     }
 }
 
@@ -276,7 +232,6 @@ impl Work for Operations {
         let (mut random, mut log) = (Random::new(self.seed), Log::default());
         log_lanes::<_, DOUBLES>(vectors.doubles(), &mut random, &mut log);
         log_lanes::<_, SINGLES>(vectors.singles(), &mut random, &mut log);
-        log_lane_wise(vectors.doubles(), &mut random, &mut log);
         log
     }
 }
@@ -341,6 +296,7 @@ fn log_roundings_of_lanes<L: Lanes<W>, const W: usize>(
                 );
             };
         }
+        log!("add", |a, b| read(lanes, lanes.add(a, b)));
         log!("subtract", |a, b| read(lanes, lanes.subtract(a, b)));
         log!("smaller", |a, b| read(lanes, lanes.smaller(a, b)));
         log!("larger", |a, b| read(lanes, lanes.larger(a, b)));
@@ -380,67 +336,6 @@ fn log_roundings_of_lanes<L: Lanes<W>, const W: usize>(
     }
 }
 
-#[inline(always)]
-fn log_roundings_lane_wise<L: LaneWise>(lanes: L, random: &mut Random, log: &mut Roundings) {
-    for _ in 0..2000 {
-        let inputs: [[f64; DOUBLES]; 2] =
-            std::array::from_fn(|_| draw_lanes(random, draw_mostly_whole));
-        macro_rules! log {
-            ($name:literal, |$a:ident, $b:ident| $operation:expr) => {
-                log.log(
-                    $name,
-                    inputs,
-                    #[inline(always)]
-                    |inputs| {
-                        let ($a, $b) = (lanes.load(&inputs[0]), lanes.load(&inputs[1]));
-                        $operation
-                    },
-                );
-            };
-        }
-        log!("less", |a, b| lanes.bits(lanes.less(a, b)));
-        log!("at_most", |a, b| lanes.bits(lanes.at_most(a, b)));
-        log!("select", |a, b| read(
-            lanes,
-            lanes.select(lanes.less(a, b), a, b)
-        ));
-        log!("add", |a, b| read(lanes, lanes.add(a, b)));
-        log!("store_f32", |a, _b| {
-            let mut singles = [0.0; DOUBLES];
-            lanes.store_f32(a, &mut singles);
-            singles
-        });
-        let rows: [[f64; DOUBLES]; DOUBLES] = std::array::from_fn(|row| inputs[row % 2]);
-        log.log(
-            "transpose_to_f32",
-            rows,
-            #[inline(always)]
-            |rows| lanes.transpose_to_f32(std::array::from_fn(|row| lanes.load(&rows[row]))),
-        );
-        log.log(
-            "transpose_f64",
-            rows,
-            #[inline(always)]
-            |rows| {
-                lanes
-                    .transpose_f64(rows.each_ref())
-                    .map(|row| read(lanes, row))
-            },
-        );
-        let singles = rows.map(|row| row.map(|number| number as f32));
-        log.log(
-            "transpose_f32",
-            singles,
-            #[inline(always)]
-            |rows| {
-                lanes
-                    .transpose_f32(rows.each_ref())
-                    .map(|row| read(lanes, row))
-            },
-        );
-    }
-}
-
 /// Operations on vectors of both types, and whether they rounded.
 struct FlagsOfOperations;
 
@@ -452,7 +347,6 @@ impl Work for FlagsOfOperations {
         let (mut random, mut log) = (Random::new(3), Roundings::default());
         log_roundings_of_lanes::<_, DOUBLES>(vectors.doubles(), &mut random, &mut log);
         log_roundings_of_lanes::<_, SINGLES>(vectors.singles(), &mut random, &mut log);
-        log_roundings_lane_wise(vectors.doubles(), &mut random, &mut log);
         log
     }
 }
@@ -460,7 +354,7 @@ impl Work for FlagsOfOperations {
 #[test]
 fn all_levels_raise_the_inexact_flag_alike() {
     let expected = FlagsOfOperations.run(PortableVectors).0;
-    for name in ["subtract", "add", "load_f64", "store_f32"] {
+    for name in ["add", "subtract", "load_f64"] {
         let rounded = |which| expected.contains(&(name, which));
         assert!(rounded(true) && rounded(false), "{name} is tried both ways");
     }

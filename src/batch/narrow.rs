@@ -1,4 +1,4 @@
-//! Batches of narrow problems: a group after the other is prepared, solved side by side and written.
+//! Batches of narrow problems: a group after the other is prepared, solved by turns and written.
 
 use std::collections::TryReserveError;
 
@@ -6,17 +6,16 @@ use crate::batch::plain::{self, PlainGroup};
 use crate::batch::tally::Tally;
 use crate::batch::tensors::{Inputs, Outputs, Shape};
 use crate::batch::workspace::{Keep, in_workspace, keep};
-use crate::batch::write::{ColsOf, ColsOfLane, RowsOf, RowsOfLane, total_cost};
+use crate::batch::write::{ColsOf, ColsOfNarrow, RowsOf, RowsOfNarrow, total_cost};
 use crate::problem::given::Problem;
 use crate::problem::instance::Instance;
 use crate::problem::prepare::{Scratch, Unprepared};
 use crate::prove::ladder::{Verdict, evidence};
-use crate::prove::octets::OctetSolver;
+use crate::prove::narrow::{NarrowSolver, Solved};
 use crate::simd::cost::{Cost, Entry, Real};
 use crate::simd::level::Level;
-use crate::simd::ops::{DOUBLES, Vectors, Work};
-use crate::solve::octet::{LaneInstance, Octet, OctetInstances};
-use crate::solve::side_by_side::{GROUP, OCTETS};
+use crate::simd::ops::{Vectors, Work};
+use crate::solve::narrow::{Answer, GROUP, NarrowInstance};
 
 /// Solves a batch whose sizes have been checked, of problems that are padded to `width` columns (see
 /// [`crate::problem::instance::narrow_width`]), with the vector instructions of a certain level.
@@ -64,14 +63,14 @@ where
 #[derive(Debug)]
 pub struct Narrow<E, const COLS: usize> {
     scratch: Vec<Scratch<E>>,
-    solver: OctetSolver<COLS>,
+    solver: NarrowSolver<COLS>,
 }
 
 impl<E, const COLS: usize> Default for Narrow<E, COLS> {
     fn default() -> Self {
         Narrow {
             scratch: Vec::new(),
-            solver: OctetSolver::default(),
+            solver: NarrowSolver::default(),
         }
     }
 }
@@ -138,10 +137,8 @@ impl<T: Cost, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, COLS> {
                 None => None,
             };
             if let Some(unproven) = unproven {
-                for (octet, unproven) in unproven.into_iter().enumerate() {
-                    if unproven != 0 {
-                        self.solve_again(vectors, first + octet * DOUBLES, unproven, &mut tally)?;
-                    }
+                if unproven != 0 {
+                    self.solve_again(vectors, first, unproven, &mut tally)?;
                 }
                 continue;
             }
@@ -170,15 +167,15 @@ impl<T: Cost, const COLS: usize> SolveNarrow<'_, '_, '_, T, COLS> {
         &mut self,
         vectors: V,
         first: usize,
-        unproven: u8,
+        unproven: u64,
         tally: &mut Tally,
     ) -> Result<(), TryReserveError> {
         self.workspace
             .reserve_scratch(1, self.shape.rows, self.shape.cols)?;
         let Narrow { scratch, solver } = &mut *self.workspace;
-        for lane in (0..DOUBLES).filter(|lane| unproven >> lane & 1 != 0) {
-            let problem = self.inputs.problem(self.shape, first + lane);
-            let mut answer = self.outputs.of_problem(self.shape, first + lane);
+        for at in (0..GROUP).filter(|at| unproven >> at & 1 != 0) {
+            let problem = self.inputs.problem(self.shape, first + at);
+            let mut answer = self.outputs.of_problem(self.shape, first + at);
             match problem.prepare_at_baseline(&mut scratch[0]) {
                 Ok(instance) => {
                     let verdict = solver.solve_again(vectors, &instance)?;
@@ -221,70 +218,49 @@ impl<T: Cost, const COLS: usize> Work for SolveGroup<'_, '_, '_, '_, T, COLS> {
         } = batch;
         let shape = *shape;
         let mut instances = [const { None }; GROUP];
-        let mut any = None;
+        // Those that are valid, without gaps.
+        let mut narrow_instances = None;
+        let mut count = 0;
         for ((index, scratch), place) in (first..last).zip(scratch).zip(&mut instances) {
             match inputs.problem(shape, index).prepare(vectors, scratch) {
                 Ok(instance) => {
-                    any = Some(LaneInstance::of(&instance));
+                    let narrow_instance = NarrowInstance::of(&instance);
+                    let narrow_instances = narrow_instances.get_or_insert([narrow_instance; GROUP]);
+                    narrow_instances[count] = narrow_instance;
+                    count += 1;
                     *place = Some(instance);
                 }
                 Err(Unprepared::Invalid(_)) => {}
                 Err(Unprepared::Memory(source)) => return Err(source),
             }
         }
-        let octets = (last - first).div_ceil(DOUBLES);
-        let mut exact = false;
-        let mut lane_instances: Option<[OctetInstances<T::Entry, COLS>; OCTETS]> = None;
-        if let Some(any) = any {
-            let mut filled = [[any.without_rows(); DOUBLES]; OCTETS];
-            for (lane_instance, instance) in filled.as_flattened_mut().iter_mut().zip(&instances) {
-                if let Some(instance) = instance {
-                    *lane_instance = LaneInstance::of(instance);
+        let narrow_instances: &[NarrowInstance<T::Entry, COLS>] = match &narrow_instances {
+            Some(narrow_instances) => &narrow_instances[..count],
+            None => &[],
+        };
+        let Solved { answered, exact } = solver.solve(vectors, narrow_instances);
+        let mut at = 0;
+        for (index, instance) in (first..last).zip(&instances) {
+            let mut answer = outputs.of_problem(shape, index);
+            let Some(instance) = instance else {
+                tally.bad += 1;
+                answer.conclude_invalid();
+                continue;
+            };
+            let narrow_instance = &narrow_instances[at];
+            let verdict = if answered >> at & 1 == 0 {
+                Verdict::Infeasible
+            } else {
+                let is_proven = || solver.prove(vectors, at, narrow_instance, instance.largest);
+                match evidence(instance, exact, is_proven) {
+                    Some(evidence) => Verdict::InDouble(evidence, &solver.answers()[at]),
+                    None => solver.solve_again(vectors, instance)?,
                 }
-            }
-            exact = solver.solve(vectors, &filled[..octets]);
-            lane_instances = Some(filled);
-        }
-        for octet in 0..octets {
-            let instances = &instances.as_chunks::<DOUBLES>().0[octet];
-            let mut proven = 0;
-            // Exact answers to scaled problems are not exact if scaling was not: those need the proof, too, whatever their
-            // neighbours are.
-            let are_scaled_exactly = instances
-                .iter()
-                .flatten()
-                .all(|instance| instance.scaling_is_exact);
-            if let Some(lane_instances) = &lane_instances
-                && !(exact && are_scaled_exactly)
-            {
-                let mut largest = [0.0; DOUBLES];
-                for (largest, instance) in largest.iter_mut().zip(instances) {
-                    *largest = instance.as_ref().map_or(0.0, |instance| instance.largest);
-                }
-                proven = solver.prove(vectors, octet, &lane_instances[octet], largest);
-            }
-            let first = first + octet * DOUBLES;
-            for (lane, index) in (first..last.min(first + DOUBLES)).enumerate() {
-                let mut answer = outputs.of_problem(shape, index);
-                let problem = inputs.problem(shape, index);
-                let Some(instance) = &instances[lane] else {
-                    tally.bad += 1;
-                    answer.conclude_invalid();
-                    continue;
-                };
-                let answers = &solver.octets()[octet];
-                let verdict = if answers.infeasible() >> lane & 1 != 0 {
-                    Verdict::Infeasible
-                } else {
-                    let is_proven = || proven >> lane & 1 != 0;
-                    match evidence(instance, exact, is_proven) {
-                        Some(evidence) => Verdict::InDouble(evidence, (answers, lane)),
-                        None => solver.solve_again(vectors, instance)?,
-                    }
-                };
-                tally.count(&verdict);
-                answer.conclude_verdict(&problem, instance, verdict);
-            }
+            };
+            at += 1;
+            tally.count(&verdict);
+            let problem = inputs.problem(shape, index);
+            answer.conclude_verdict(&problem, instance, verdict);
         }
         Ok(())
     }
@@ -298,25 +274,25 @@ impl<U: Real> Outputs<'_, U> {
         &mut self,
         problem: &Problem<T>,
         instance: &Instance<T::Entry>,
-        verdict: Verdict<'_, (&Octet<COLS>, usize)>,
+        verdict: Verdict<'_, &Answer<COLS>>,
     ) {
         self.conclude_verdict(problem, instance, verdict);
     }
 
-    /// Writes all outputs of one problem. An answer in f64 is a lane of an octet.
+    /// Writes all outputs of one problem.
     #[inline(always)]
     fn conclude_verdict<T: Cost, const COLS: usize>(
         &mut self,
         problem: &Problem<T>,
         instance: &Instance<T::Entry>,
-        verdict: Verdict<'_, (&Octet<COLS>, usize)>,
+        verdict: Verdict<'_, &Answer<COLS>>,
     ) {
         let sign = problem.options.sign();
         match verdict {
-            Verdict::InDouble(_, (octet, lane)) => {
-                self.write(instance, &RowsOfLane(octet, lane), &ColsOfLane(octet, lane));
+            Verdict::InDouble(_, answer) => {
+                self.write(instance, &RowsOfNarrow(answer), &ColsOfNarrow(answer));
                 // The sum is that of the user's costs, unless those were scaled.
-                let mut total = sign * octet.total_cost(lane) + 0.0;
+                let mut total = sign * answer.total_cost + 0.0;
                 if !instance.is_unscaled() || !total.is_finite() {
                     total = total_cost(problem, self.row_to_col);
                 }

@@ -6,12 +6,11 @@
 use crate::batch::status::Status;
 use crate::batch::tally::Tally;
 use crate::batch::tensors::{Inputs, Outputs, Shape};
-use crate::batch::write::total_cost;
-use crate::prove::octets::OctetSolver;
+use crate::batch::write::{ColsOfNarrow, Line, RowsOfNarrow, total_cost};
+use crate::prove::narrow::{NarrowSolver, Solved};
 use crate::simd::cost::{Cost, Entry, Real};
-use crate::simd::ops::{DOUBLES, LaneWise, Vectors};
-use crate::solve::octet::{LaneInstance, Octet};
-use crate::solve::side_by_side::{GROUP, OCTETS};
+use crate::simd::ops::{DOUBLES, Lanes, Vectors};
+use crate::solve::narrow::{Answer, GROUP, NarrowInstance};
 
 /// Costs of all problems, if the batch is plain.
 pub fn costs_of<'a, T: Cost, const COLS: usize>(
@@ -29,7 +28,10 @@ pub fn costs_of<'a, T: Cost, const COLS: usize>(
 
 /// Asks for the costs of the next group.
 #[inline(always)]
-pub fn prefetch<L: LaneWise, E: Entry, const COLS: usize>(lanes: L, costs: &[[[E; COLS]; COLS]]) {
+pub fn prefetch<L: Lanes<DOUBLES>, E: Entry, const COLS: usize>(
+    lanes: L,
+    costs: &[[[E; COLS]; COLS]],
+) {
     let entries = costs.as_flattened().as_flattened();
     let entries = &entries[..entries.len().min(GROUP * COLS * COLS)];
     for line in entries.chunks(64 / size_of::<E>()) {
@@ -50,16 +52,16 @@ pub struct PlainGroup<'s, 'a, 'c, T: Cost, const COLS: usize> {
     /// Costs of the group.
     pub costs: &'a [[[T::Entry; COLS]; COLS]],
     /// What solves it.
-    pub solver: &'s mut OctetSolver<COLS>,
+    pub solver: &'s mut NarrowSolver<COLS>,
     /// What counts the answers.
     pub tally: &'s mut Tally,
 }
 
 impl<T: Cost, const COLS: usize> PlainGroup<'_, '_, '_, T, COLS> {
-    /// Solves the group, if all its costs are valid. Returns, for each octet, one bit for each problem whose answer was not
-    /// proven and has to be found in another way.
+    /// Solves the group, if all its costs are valid. Returns one bit for each problem whose answer was not proven and has to be
+    /// found in another way.
     #[inline(always)]
-    pub fn solve<V: Vectors>(self, vectors: V) -> Option<[u8; OCTETS]> {
+    pub fn solve<V: Vectors>(self, vectors: V) -> Option<u64> {
         let PlainGroup {
             shape,
             inputs,
@@ -73,55 +75,42 @@ impl<T: Cost, const COLS: usize> PlainGroup<'_, '_, '_, T, COLS> {
         if !T::Entry::are_valid(costs.as_flattened().as_flattened()) {
             return None;
         }
-        let empty = LaneInstance {
-            costs: any,
-            rows: 0,
-            cols: 0,
+        let instance = |costs| NarrowInstance {
+            costs,
+            rows: COLS,
+            cols: COLS,
             half_limit: f64::INFINITY,
         };
-        let mut lane_instances = [[empty; DOUBLES]; OCTETS];
-        for (lane_instance, costs) in lane_instances.as_flattened_mut().iter_mut().zip(costs) {
-            *lane_instance = LaneInstance {
-                costs,
-                rows: COLS,
-                cols: COLS,
-                half_limit: f64::INFINITY,
-            };
+        let mut instances = [instance(any); GROUP];
+        for (to, costs) in instances.iter_mut().zip(costs) {
+            *to = instance(costs);
         }
-        let exact = solver.solve(vectors, &lane_instances[..costs.len().div_ceil(DOUBLES)]);
-        let mut unproven = [0; OCTETS];
-        for (index, costs) in costs.chunks(DOUBLES).enumerate() {
-            let octet = &solver.octets()[index];
-            let first = first + index * DOUBLES;
-            let mut answers = outputs.of_problems(shape, first..first + costs.len());
-            answers.write_octet(vectors.doubles(), octet);
-            let real = u8::MAX >> (DOUBLES - costs.len());
-            let feasible = real & !octet.infeasible();
-            if exact {
-                tally.exact += u64::from(feasible.count_ones());
-            } else {
-                let mut largest = [0.0; DOUBLES];
-                for (largest, costs) in largest.iter_mut().zip(costs) {
-                    *largest = largest_allowed(costs.as_flattened());
-                }
-                let proven =
-                    feasible & solver.prove(vectors, index, &lane_instances[index], largest);
-                tally.proven += u64::from(proven.count_ones());
-                unproven[index] = feasible & !proven;
+        let instances = &instances[..costs.len()];
+        let Solved { answered, exact } = solver.solve(vectors, instances);
+        let mut answers = outputs.of_problems(shape, first..first + costs.len());
+        answers.write_plain(solver.answers());
+        let mut unproven = 0;
+        if exact {
+            tally.exact += u64::from(answered.count_ones());
+        }
+        for (index, instance) in instances.iter().enumerate() {
+            let is_feasible = answered >> index & 1 != 0;
+            if is_feasible && !exact {
+                let largest = largest_allowed(instance.costs.as_flattened());
+                let is_proven = solver.prove(vectors, index, instance, largest);
+                tally.proven += u64::from(is_proven);
+                unproven |= u64::from(!is_proven) << index;
             }
-            for lane in 0..costs.len() {
-                let is_feasible = feasible >> lane & 1 != 0;
-                if is_feasible && octet.total_cost(lane).is_finite() {
-                    continue;
-                }
-                let mut answer = answers.of_problem(shape, lane);
-                if is_feasible {
-                    let problem = inputs.problem(shape, first + lane);
-                    answer.conclude(total_cost(&problem, answer.row_to_col));
-                } else {
-                    tally.bad += 1;
-                    answer.conclude_infeasible(1.0);
-                }
+            if is_feasible && solver.answers()[index].total_cost.is_finite() {
+                continue;
+            }
+            let mut answer = answers.of_problem(shape, index);
+            if is_feasible {
+                let problem = inputs.problem(shape, first + index);
+                answer.conclude(total_cost(&problem, answer.row_to_col));
+            } else {
+                tally.bad += 1;
+                answer.conclude_infeasible(1.0);
             }
         }
         Some(unproven)
@@ -142,42 +131,27 @@ fn largest_allowed<E: Entry>(costs: &[E]) -> f64 {
 }
 
 impl<U: Real> Outputs<'_, U> {
-    /// Writes all outputs of the problems of a plain octet, as if all of them were feasible.
+    /// Writes all outputs of plain problems, as if all of them were feasible.
     #[inline(always)]
-    fn write_octet<L: LaneWise, const COLS: usize>(&mut self, lanes: L, octet: &Octet<COLS>) {
-        // Adding zero turns -0.0 into 0.0.
-        let zero = lanes.splat(0.0);
-        let partners = self.row_to_col.as_chunks_mut::<COLS>().0.iter_mut();
-        for (lane, row_to_col) in partners.enumerate().take(DOUBLES) {
-            *row_to_col = octet.col_of_row(lane).map(i32::from);
+    fn write_plain<const COLS: usize>(&mut self, answers: &[Answer<COLS>]) {
+        let outputs = self.row_to_col.as_chunks_mut::<COLS>().0.iter_mut();
+        for (outputs, answer) in outputs.zip(answers) {
+            RowsOfNarrow(answer).write_partners(outputs);
         }
-        let partners = self.col_to_row.as_chunks_mut::<COLS>().0.iter_mut();
-        for (lane, col_to_row) in partners.enumerate().take(DOUBLES) {
-            *col_to_row = octet.row_of_col(lane).map(i32::from);
+        let outputs = self.col_to_row.as_chunks_mut::<COLS>().0.iter_mut();
+        for (outputs, answer) in outputs.zip(answers) {
+            ColsOfNarrow(answer).write_partners(outputs);
         }
-        let row_duals = self.row_duals.as_chunks_mut::<COLS>().0.iter_mut();
-        for (lane, outputs) in row_duals.enumerate().take(DOUBLES) {
-            let duals = octet.row_duals(lane).as_chunks::<DOUBLES>().0.iter();
-            for (outputs, duals) in outputs.as_chunks_mut().0.iter_mut().zip(duals) {
-                U::store(lanes, lanes.add(lanes.load(duals), zero), outputs);
-            }
+        let outputs = self.row_duals.as_chunks_mut::<COLS>().0.iter_mut();
+        for (outputs, answer) in outputs.zip(answers) {
+            RowsOfNarrow(answer).write_duals(outputs, 1.0);
         }
-        for chunk in 0..COLS / DOUBLES {
-            let mut duals = [zero; DOUBLES];
-            for (col, dual) in duals.iter_mut().enumerate() {
-                let of_col = lanes.load(octet.col_dual(chunk * DOUBLES + col));
-                *dual = lanes.add(of_col, zero);
-            }
-            let rows = U::transpose(lanes, duals);
-            let outputs = self.col_duals.as_chunks_mut::<COLS>().0.iter_mut();
-            for (outputs, duals) in outputs.zip(rows) {
-                outputs.as_chunks_mut().0[chunk] = duals;
-            }
+        let outputs = self.col_duals.as_chunks_mut::<COLS>().0.iter_mut();
+        for (outputs, answer) in outputs.zip(answers) {
+            ColsOfNarrow(answer).write_duals(outputs, 1.0);
         }
-        let mut totals = [U::round_from(0.0); DOUBLES];
-        U::store(lanes, lanes.load(octet.total_costs()), &mut totals);
-        for (output, total) in self.total_cost.iter_mut().zip(totals) {
-            *output = total;
+        for (output, answer) in self.total_cost.iter_mut().zip(answers) {
+            *output = U::round_from(answer.total_cost);
         }
         self.status.fill(Status::Optimal.code());
     }

@@ -3,14 +3,14 @@
 use crate::batch::status::Status;
 use crate::batch::tensors::Outputs;
 use crate::number::arithmetic::Arithmetic;
-use crate::number::sum::compensated_sum;
 use crate::problem::given::Problem;
 use crate::problem::indices::Indices;
 use crate::problem::instance::Instance;
 use crate::prove::lift::Lift;
 use crate::simd::cost::{Cost, Entry, Real};
+use crate::simd::sum::compensated_sum;
 use crate::solve::augment::{Solver, UNMATCHED};
-use crate::solve::octet::Octet;
+use crate::solve::narrow::Answer;
 use crate::sweep::per_column::BLOCK;
 
 /// An answer for the rows of an instance, or for its columns, whichever solver found it.
@@ -22,23 +22,12 @@ pub trait Line {
     fn dual(&self, index: usize) -> f64;
 
     /// Writes the partners of all.
-    #[inline(always)]
-    fn write_partners(&self, outputs: &mut [i32]) {
-        for (index, output) in outputs.iter_mut().enumerate() {
-            *output = self.partner(index);
-        }
-    }
+    fn write_partners(&self, outputs: &mut [i32]);
 
     /// Writes the duals of all, times `factor`.
-    #[inline(always)]
     fn write_duals<U: Real>(&self, outputs: &mut [U], factor: f64)
     where
-        Self: Sized,
-    {
-        for (index, output) in outputs.iter_mut().enumerate() {
-            *output = rounded(self.dual(index) * factor);
-        }
-    }
+        Self: Sized;
 }
 
 /// Adding zero turns -0.0 into 0.0.
@@ -98,31 +87,74 @@ impl<R: Arithmetic> Line for ColsOf<'_, R> {
     }
 }
 
-/// The rows of an instance that was solved in a lane.
-pub struct RowsOfLane<'a, const COLS: usize>(pub &'a Octet<COLS>, pub usize);
+/// The rows of a narrow instance.
+pub struct RowsOfNarrow<'a, const COLS: usize>(pub &'a Answer<COLS>);
 
-impl<const COLS: usize> Line for RowsOfLane<'_, COLS> {
+impl<const COLS: usize> Line for RowsOfNarrow<'_, COLS> {
     #[inline(always)]
     fn partner(&self, row: usize) -> i32 {
-        self.0.col_of_row(self.1)[row].into()
+        self.0.col_of_row()[row].into()
     }
     #[inline(always)]
     fn dual(&self, row: usize) -> f64 {
-        self.0.row_duals(self.1)[row]
+        self.0.row_duals()[row]
+    }
+    #[inline(always)]
+    fn write_partners(&self, outputs: &mut [i32]) {
+        widen(self.0.col_of_row(), outputs);
+    }
+    #[inline(always)]
+    fn write_duals<U: Real>(&self, outputs: &mut [U], factor: f64) {
+        round(self.0.row_duals(), outputs, factor);
     }
 }
 
 /// Its columns.
-pub struct ColsOfLane<'a, const COLS: usize>(pub &'a Octet<COLS>, pub usize);
+pub struct ColsOfNarrow<'a, const COLS: usize>(pub &'a Answer<COLS>);
 
-impl<const COLS: usize> Line for ColsOfLane<'_, COLS> {
+impl<const COLS: usize> Line for ColsOfNarrow<'_, COLS> {
     #[inline(always)]
     fn partner(&self, col: usize) -> i32 {
-        self.0.row_of_col(self.1)[col].into()
+        self.0.found.row_of_col[col].into()
     }
     #[inline(always)]
     fn dual(&self, col: usize) -> f64 {
-        self.0.col_dual(col)[self.1]
+        self.0.found.col_duals[col]
+    }
+    #[inline(always)]
+    fn write_partners(&self, outputs: &mut [i32]) {
+        widen(&self.0.found.row_of_col, outputs);
+    }
+    #[inline(always)]
+    fn write_duals<U: Real>(&self, outputs: &mut [U], factor: f64) {
+        round(&self.0.found.col_duals, outputs, factor);
+    }
+}
+
+#[inline(always)]
+fn widen<const COLS: usize>(partners: &[i8; COLS], outputs: &mut [i32]) {
+    let mut wide = [0; COLS];
+    for (wide, &partner) in wide.iter_mut().zip(partners) {
+        *wide = partner.into();
+    }
+    write_first(&wide, outputs);
+}
+
+#[inline(always)]
+fn round<U: Real, const COLS: usize>(duals: &[f64; COLS], outputs: &mut [U], factor: f64) {
+    let mut narrow = [U::round_from(0.0); COLS];
+    for (narrow, &dual) in narrow.iter_mut().zip(duals) {
+        *narrow = rounded(dual * factor);
+    }
+    write_first(&narrow, outputs);
+}
+
+/// Writes as many numbers as there are outputs; no call where that is all of them.
+#[inline(always)]
+fn write_first<U: Copy, const COLS: usize>(numbers: &[U; COLS], outputs: &mut [U]) {
+    match outputs.as_chunks_mut().0 {
+        [outputs] => *outputs = *numbers,
+        _ => (outputs.iter_mut().zip(numbers)).for_each(|(output, &number)| *output = number),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::problem::survey::Survey;
 use crate::simd::cost::Entry;
 use crate::sweep::row::Row;
 
-/// Problems of no more rows and columns than this are *narrow*: they are solved side by side, several at once.
+/// Problems of no more rows and columns than this are *narrow*: several are solved at once, by turns.
 pub const WIDEST: usize = 32;
 
 /// Columns to which narrow problems of `rows × cols` are padded: 8, 16 or 32, each of which has a solver compiled for it. `None` if

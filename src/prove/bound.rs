@@ -4,18 +4,12 @@
 //! min_j (c_ij − v_j), or to L/2 if that is less, the duals are feasible, so the sum of what they are lowered by bounds the
 //! distance from the optimum.
 
-#![expect(
-    clippy::needless_range_loop,
-    reason = "a lane or a column is an index into several arrays at once"
-)]
-
 use crate::problem::instance::Instance;
 use crate::simd::cost::Entry;
-use crate::simd::ops::{DOUBLES, LaneWise, Lanes, Vectors, Work};
+use crate::simd::ops::{DOUBLES, Lanes, Vectors, Work};
 use crate::solve::augment::Solver;
-use crate::solve::octet::{
-    Octet, OctetInstances, PerLane, flags_of, magnitude, most_rows, rows_at, transpose_chunk,
-};
+use crate::solve::narrow::{Answer, NarrowInstance};
+use crate::sweep::first_look::{largest_magnitude, largest_of_lanes, take_magnitudes};
 use crate::sweep::reduced_costs::least_reduced_cost;
 
 /// Is an objective near enough, which by the duals is within `distance` of the optimum? That was computed in f64, from numbers
@@ -55,86 +49,58 @@ impl<E: Entry> Work for IsNearEnough<'_, '_, E> {
                 distance += u - least;
             }
         }
-        let larger = |top: f64, dual: &f64| top.max(dual.abs());
-        let col_duals = solver.col_duals().blocks().iter();
-        let col_duals = col_duals.flat_map(|block| &block.0).take(instance.cols());
         let magnitude = instance.largest
-            + solver.row_duals().iter().fold(0.0, larger)
-            + col_duals.fold(0.0, larger)
+            + largest_of(lanes, solver.row_duals())
+            + largest_magnitude(lanes, solver.col_duals(), instance.cols())
             + solver.shift().abs();
         is_near_enough(distance, instance.rows(), magnitude, instance.largest)
     }
 }
 
-/// Are the objectives of an octet's answers near enough to the optimum? [`IsNearEnough`], eight at once.
-pub struct AreNearEnough<'a, 'b, E, const COLS: usize> {
-    /// What was solved.
-    pub instances: &'a OctetInstances<'b, E, COLS>,
-    /// The answers.
-    pub octet: &'a Octet<COLS>,
-    /// max(|c|, |L|) of each.
-    pub largest: [f64; DOUBLES],
+/// The largest magnitude of some numbers.
+#[inline(always)]
+fn largest_of<L: Lanes<DOUBLES, Number = f64>>(lanes: L, numbers: &[f64]) -> f64 {
+    largest_of_lanes(lanes, take_magnitudes(lanes, lanes.splat(0.0), numbers))
 }
 
-impl<E: Entry, const COLS: usize> Work for AreNearEnough<'_, '_, E, COLS> {
-    /// One bit for each lane.
-    type Output = u8;
+/// As [`IsNearEnough`], of a narrow instance.
+pub struct IsNarrowNearEnough<'a, 'b, E, const COLS: usize> {
+    /// What was solved.
+    pub instance: &'a NarrowInstance<'b, E, COLS>,
+    /// The answer.
+    pub answer: &'a Answer<COLS>,
+    /// max(|c|, |L|).
+    pub largest: f64,
+}
+
+impl<E: Entry, const COLS: usize> Work for IsNarrowNearEnough<'_, '_, E, COLS> {
+    type Output = bool;
 
     #[inline(always)]
-    fn run<V: Vectors>(self, vectors: V) -> u8 {
-        let AreNearEnough {
-            instances,
-            octet,
+    fn run<V: Vectors>(self, vectors: V) -> bool {
+        let IsNarrowNearEnough {
+            instance,
+            answer,
             largest,
         } = self;
         let lanes = vectors.doubles();
-        let zero = lanes.splat(0.0);
-        let ceiling = lanes.load(&octet.row_ceiling.0);
-        let mut distance = zero;
-        let mut largest_row_dual = zero;
-        let mut largest_col_dual = zero;
-        for row in 0..most_rows(instances) {
-            let costs = rows_at(instances, row);
+        let col_duals = &answer.found.col_duals;
+        let row_duals = &answer.row_duals()[..instance.rows];
+        let mut distance = 0.0;
+        for (costs, &u) in instance.costs.iter().zip(row_duals) {
             // A row may also be unmatched, at half the limit; without a limit that is +inf.
-            let mut least = ceiling;
-            for chunk in 0..COLS / DOUBLES {
-                let costs = transpose_chunk(lanes, costs, chunk);
-                for col in 0..DOUBLES {
-                    let dual = lanes.load(&octet.col_duals[chunk * DOUBLES + col].0);
-                    least = lanes.smaller(lanes.subtract(costs[col], dual), least);
-                }
+            let mut least = lanes.splat(instance.half_limit);
+            let chunks = costs.as_chunks().0.iter().zip(col_duals.as_chunks().0);
+            for (costs, duals) in chunks {
+                let reduced = lanes.subtract(E::load(lanes, costs), lanes.load(duals));
+                least = lanes.smaller(reduced, least);
             }
-            let mut u = PerLane::ZEROS;
-            let mut is_row = 0u8;
-            for lane in 0..DOUBLES {
-                u.0[lane] = octet.row_duals[lane][row];
-                is_row |= u8::from(row < instances[lane].rows) << lane;
-            }
-            let u = lanes.load(&u.0);
-            let is_row = lanes.mask(is_row);
-            let too_high = lanes.both(is_row, lanes.less(least, u));
-            let excess = lanes.select(too_high, lanes.subtract(u, least), zero);
-            distance = lanes.add(distance, excess);
-            let u = lanes.select(is_row, magnitude(lanes, u), zero);
-            largest_row_dual = lanes.larger(u, largest_row_dual);
+            // Not a branch, which could not be guessed.
+            distance += (u - lanes.least(least)).max(0.0);
         }
-        for col in 0..COLS {
-            let v = lanes.load(&octet.col_duals[col].0);
-            let real = lanes.mask(flags_of(&octet.real, col));
-            let v = lanes.select(real, magnitude(lanes, v), zero);
-            largest_col_dual = lanes.larger(v, largest_col_dual);
-        }
-        let duals = lanes.add(largest_row_dual, largest_col_dual);
-        let [mut distances, mut magnitudes] = [[0.0; DOUBLES]; 2];
-        lanes.store(distance, &mut distances);
-        lanes.store(duals, &mut magnitudes);
-        let mut proven = 0;
-        for (lane, instance) in instances.iter().enumerate() {
-            let magnitude = largest[lane] + magnitudes[lane];
-            let is_near = is_near_enough(distances[lane], instance.rows, magnitude, largest[lane]);
-            proven |= u8::from(is_near) << lane;
-        }
-        proven
+        let magnitude =
+            largest + largest_of(lanes, row_duals) + largest_of(lanes, &col_duals[..instance.cols]);
+        is_near_enough(distance, instance.rows, magnitude, largest)
     }
 }
 
@@ -143,9 +109,8 @@ mod tests {
     use super::*;
     use crate::problem::given::Problem;
     use crate::problem::prepare::Scratch;
-    use crate::prove::octets::OctetSolver;
+    use crate::prove::narrow::NarrowSolver;
     use crate::simd::portable::{Portable, PortableVectors};
-    use crate::solve::octet::LaneInstance;
     use hungarian_random::Random;
 
     fn uniform(n: usize) -> Vec<f64> {
@@ -192,35 +157,33 @@ mod tests {
     }
 
     #[test]
-    fn of_eight_the_one_that_is_too_high_is_not_near() {
+    fn narrow_ones_that_are_too_high_are_not_near() {
         const N: usize = 16;
         let cost = uniform(N);
         let mut scratch = Scratch::default();
         scratch.try_reserve(N, N).unwrap();
         let instance = Problem::plain(&cost, N, N).prepare(PortableVectors, &mut scratch);
-        let instances = [LaneInstance::<_, N>::of(&instance.ok().unwrap()); DOUBLES];
-        let mut solver = OctetSolver::default();
+        let instance = NarrowInstance::<_, N>::of(&instance.ok().unwrap());
+        let mut solver = NarrowSolver::default();
         solver.try_reserve().unwrap();
-        solver.solve(PortableVectors, &[instances]);
-        let near = |octet: &Octet<N>| {
-            PortableVectors.run(AreNearEnough {
-                instances: &instances,
-                octet,
-                largest: [1.0; DOUBLES],
+        solver.solve(PortableVectors, &[instance]);
+        let is_near = |answer: &Answer<N>| {
+            PortableVectors.run(IsNarrowNearEnough {
+                instance: &instance,
+                answer,
+                largest: 1.0,
             })
         };
-        let mut octet = solver.octets()[0].clone();
-        assert_eq!(near(&octet), u8::MAX);
-        for lane in 0..DOUBLES {
-            for col in 0..N {
-                octet.col_duals[col].0[lane] += ONE;
-                assert_eq!(near(&octet), !(1 << lane), "column {col}");
-                octet.col_duals[col].0[lane] -= ONE;
-            }
+        let mut answer = solver.answers()[0];
+        assert!(is_near(&answer));
+        for col in 0..N {
+            answer.found.col_duals[col] += ONE;
+            assert!(!is_near(&answer), "column {col}");
+            answer.found.col_duals[col] -= ONE;
         }
-        (0..N / 8).for_each(|col| octet.col_duals[col].0[3] += EACH);
-        assert_eq!(near(&octet), u8::MAX);
-        (N / 8..N).for_each(|col| octet.col_duals[col].0[3] += EACH);
-        assert_eq!(near(&octet), !(1 << 3));
+        (0..N / 8).for_each(|col| answer.found.col_duals[col] += EACH);
+        assert!(is_near(&answer));
+        (N / 8..N).for_each(|col| answer.found.col_duals[col] += EACH);
+        assert!(!is_near(&answer));
     }
 }

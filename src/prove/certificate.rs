@@ -13,9 +13,9 @@
 //! * Limit L: u_i ≤ L/2 and v_j ≤ L/2, with equality where unmatched.
 //! * Σu + Σv = total_cost, plus L/2 for each unmatched row and column.
 
-use crate::number::sum::compensated_sum;
 use crate::problem::given::Problem;
 use crate::simd::cost::Cost;
+use crate::simd::sum::compensated_sum;
 
 /// An answer in the form of the op's outputs, widened to f64.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,7 +7,7 @@
 //! 3. Otherwise solve again, alone: another instance of the group may have been what was rounded.
 //! 4. Otherwise solve in twice the precision, where rounding is some 2^53 times smaller.
 //!
-//! Both solvers climb it: [`crate::prove::group`] with one instance at a time, [`crate::prove::octets`] with eight.
+//! Both solvers climb it: [`crate::prove::group`] and, for narrow instances, [`crate::prove::narrow`].
 
 use std::collections::TryReserveError;
 

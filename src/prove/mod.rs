@@ -1,8 +1,8 @@
 //! What makes an answer optimal, and not only likely to be.
 //!
 //! [`ladder`] says when an answer may stand, and what is done when it may not; [`bound`] how far it can be from the optimum.
-//! [`group`] and [`octets`] solve groups of instances that way. [`repair`] makes duals in f64 from those of f32, [`settle`] those of narrow ones, [`lift`]
-//! those for a limit that counted as less than it is. [`certificate`] is the check of a finished answer, which shares no code
+//! [`group`] and [`narrow`] solve groups of instances that way. [`repair`] makes duals in f64 from those of f32, [`settle`] those of
+//! narrow ones, [`lift`] those for a limit that counted as less than it is. [`certificate`] is the check of a finished answer, which shares no code
 //! with all that.
 
 pub mod bound;
@@ -10,6 +10,6 @@ pub mod certificate;
 pub mod group;
 pub mod ladder;
 pub mod lift;
-pub mod octets;
+pub mod narrow;
 pub mod repair;
 pub mod settle;

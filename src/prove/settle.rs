@@ -1,6 +1,6 @@
 //! Duals in f64 for what f32 came to in narrow squares ([`crate::solve::lead`]).
 //!
-//! As [`crate::prove::repair`], for the eight of an octet together: v is raised along pairs that are nearly tight until each row's own
+//! As [`crate::prove::repair`], for eight instances together: v is raised along pairs that are nearly tight until each row's own
 //! pair is its cheapest, which proves the matching. How many pairs there are cannot be guessed, so branches on that are few.
 //!
 //! **Why no other pair matters.** A pair (i, j) is passed over if c_ij − v_j ≥ u_i + δ in f32, where u_i = c_im − v_m is that of
@@ -10,7 +10,7 @@
 use crate::number::arithmetic::Arithmetic;
 use crate::simd::ops::{DOUBLES, Lanes, Vectors};
 use crate::solve::lead::Led;
-use crate::solve::octet::UNMATCHED;
+use crate::solve::narrow::UNMATCHED;
 
 /// Would raising the duals of an answer in which f32 rounded nothing, which are optimal, leave them as they are? Else its duals would
 /// depend on whether f32 rounded something in its neighbours.
@@ -125,32 +125,35 @@ struct NearPair {
     cheaper: f64,
 }
 
-/// Raises the duals of an octet.
+/// Instances whose pairs are listed together: how many pairs one has cannot be guessed, of eight it hardly matters.
+pub const LISTED: usize = 8;
+
+/// Raises the duals of some answers.
 #[derive(Clone, Debug)]
 pub struct Settle<const COLS: usize> {
-    /// v, where lane and column make the place.
-    duals: [[f64; COLS]; DOUBLES],
-    /// Lanes whose duals prove the answer.
+    /// v, where answer and column make the place.
+    duals: [[f64; COLS]; LISTED],
+    /// One bit for each answer that its duals prove.
     settled: u8,
     /// The first `count` of them.
-    pairs: [[[NearPair; COLS]; COLS]; DOUBLES],
+    pairs: [[[NearPair; COLS]; COLS]; LISTED],
     count: usize,
 }
 
 impl<const COLS: usize> Settle<COLS> {
     /// Nothing yet.
     pub const NOTHING: Self = Settle {
-        duals: [[0.0; COLS]; DOUBLES],
+        duals: [[0.0; COLS]; LISTED],
         settled: 0,
         pairs: [[[NearPair {
             place: 0,
             matched: 0,
             cheaper: 0.0,
-        }; COLS]; COLS]; DOUBLES],
+        }; COLS]; COLS]; LISTED],
         count: 0,
     };
 
-    /// Lanes whose duals prove the answer.
+    /// One bit for each answer that its duals prove.
     #[inline(always)]
     pub fn settled(&self) -> u8 {
         self.settled
@@ -158,8 +161,8 @@ impl<const COLS: usize> Settle<COLS> {
 
     /// v.
     #[inline(always)]
-    pub fn col_duals(&self, lane: usize) -> &[f64; COLS] {
-        &self.duals[lane]
+    pub fn col_duals(&self, at: usize) -> &[f64; COLS] {
+        &self.duals[at]
     }
 
     /// Begins with no instance.
@@ -172,15 +175,15 @@ impl<const COLS: usize> Settle<COLS> {
     #[inline(always)]
     pub fn add(
         &mut self,
-        lane: usize,
+        at: usize,
         costs: &[[f32; COLS]; COLS],
         led: &Led<COLS>,
         near: Option<&NearPairs<COLS>>,
     ) {
-        for (wide, &dual) in self.duals[lane].iter_mut().zip(&led.col_duals) {
+        for (wide, &dual) in self.duals[at].iter_mut().zip(&led.col_duals) {
             *wide = f64::from(dual);
         }
-        self.settled |= 1 << lane;
+        self.settled |= 1 << at;
         let Some(near) = near else { return };
         let pairs = self.pairs.as_flattened_mut().as_flattened_mut();
         for col in 0..COLS {
@@ -192,8 +195,8 @@ impl<const COLS: usize> Settle<COLS> {
                 for _ in 0..2 {
                     let other = bits.trailing_zeros() as usize % COLS;
                     pairs[self.count] = NearPair {
-                        place: (lane * COLS + other) as u16,
-                        matched: (lane * COLS + col) as u16,
+                        place: (at * COLS + other) as u16,
+                        matched: (at * COLS + col) as u16,
                         cheaper: own - f64::from(row[other]),
                     };
                     self.count += usize::from(bits != 0);
@@ -228,17 +231,17 @@ impl<const COLS: usize> Settle<COLS> {
                 self.settled &= !unsettled;
             }
         }
-        for (lane, (led, near)) in led.iter().zip(near).enumerate().take(DOUBLES) {
-            if self.settled >> lane & 1 == 0 {
+        for (at, (led, near)) in led.iter().zip(near).enumerate() {
+            if self.settled >> at & 1 == 0 {
                 continue;
             }
             let most = 0.5 * f64::from(near.slack);
             let mut is_fine = true;
-            for (&dual, &before) in self.duals[lane].iter().zip(&led.col_duals) {
+            for (&dual, &before) in self.duals[at].iter().zip(&led.col_duals) {
                 let before = f64::from(before);
                 is_fine &= (dual == before) | (dual - before <= most);
             }
-            self.settled &= !(u8::from(!is_fine) << lane);
+            self.settled &= !(u8::from(!is_fine) << at);
         }
     }
 }
@@ -246,10 +249,10 @@ impl<const COLS: usize> Settle<COLS> {
 impl NearPair {
     /// Raises v_m if this pair would be cheaper.
     #[inline(always)]
-    fn raise<const COLS: usize>(&self, duals: &mut [[f64; COLS]; DOUBLES]) -> bool {
+    fn raise<const COLS: usize>(&self, duals: &mut [[f64; COLS]; LISTED]) -> bool {
         let duals = duals.as_flattened_mut();
-        let offer = duals[usize::from(self.place) % (DOUBLES * COLS)] + self.cheaper;
-        let dual = &mut duals[usize::from(self.matched) % (DOUBLES * COLS)];
+        let offer = duals[usize::from(self.place) % (LISTED * COLS)] + self.cheaper;
+        let dual = &mut duals[usize::from(self.matched) % (LISTED * COLS)];
         let raises = offer > *dual;
         *dual = if raises { offer } else { *dual };
         raises
@@ -262,25 +265,25 @@ mod tests {
     use crate::simd::ops::Work;
     use crate::simd::portable::PortableVectors;
     use crate::solve::lead::LeadGroup;
-    use crate::solve::octet::LaneInstance;
+    use crate::solve::narrow::NarrowInstance;
     use hungarian_random::Random;
 
     const N: usize = 16;
 
-    struct Lead<'a>(&'a [[[f32; N]; N]; DOUBLES], &'a mut [Led<N>]);
+    struct Lead<'a>(&'a [[[f32; N]; N]; LISTED], &'a mut [Led<N>]);
 
     impl Work for Lead<'_> {
         type Output = ();
 
         fn run<V: Vectors>(self, vectors: V) {
-            let instances = self.0.each_ref().map(|costs| LaneInstance {
+            let instances = self.0.each_ref().map(|costs| NarrowInstance {
                 costs,
                 rows: N,
                 cols: N,
                 half_limit: f64::INFINITY,
             });
             let led = vectors.run_apart(LeadGroup {
-                instances: &[instances],
+                instances: &instances,
                 led: self.1,
             });
             assert_eq!(led, 0xff);
@@ -288,22 +291,22 @@ mod tests {
     }
 
     /// Eight problems, and what f32 comes to.
-    fn solved() -> ([[[f32; N]; N]; DOUBLES], [Led<N>; DOUBLES]) {
+    fn solved() -> ([[[f32; N]; N]; LISTED], [Led<N>; LISTED]) {
         let mut random = Random::new(7);
         let mut cost = |_| std::array::from_fn(|_| random.uniform() as f32);
         let costs = std::array::from_fn(|_| std::array::from_fn(&mut cost));
-        let mut led = [Led::NOTHING; DOUBLES];
+        let mut led = [Led::NOTHING; LISTED];
         PortableVectors.run(Lead(&costs, &mut led));
         (costs, led)
     }
 
-    fn settle(costs: &[[[f32; N]; N]; DOUBLES], led: &[Led<N>; DOUBLES]) -> Settle<N> {
+    fn settle(costs: &[[[f32; N]; N]; LISTED], led: &[Led<N>; LISTED]) -> Settle<N> {
         let mut settle = Settle::NOTHING;
-        let near: [_; DOUBLES] =
-            std::array::from_fn(|lane| NearPairs::of(PortableVectors, &costs[lane], &led[lane]));
+        let near: [_; LISTED] =
+            std::array::from_fn(|at| NearPairs::of(PortableVectors, &costs[at], &led[at]));
         settle.clear();
-        for lane in 0..DOUBLES {
-            settle.add(lane, &costs[lane], &led[lane], Some(&near[lane]));
+        for at in 0..LISTED {
+            settle.add(at, &costs[at], &led[at], Some(&near[at]));
         }
         settle.raise(led, &near);
         settle
@@ -315,13 +318,13 @@ mod tests {
         let settle = settle(&costs, &led);
         assert_eq!(settle.settled(), u8::MAX);
         let mut raised = 0;
-        for lane in 0..DOUBLES {
-            let duals = settle.col_duals(lane);
+        for at in 0..LISTED {
+            let duals = settle.col_duals(at);
             for col in 0..N {
-                let row = costs[lane][led[lane].row_of_col[col] as usize];
+                let row = costs[at][led[at].row_of_col[col] as usize];
                 let reduced = |col: usize| f64::from(row[col]) - duals[col];
                 assert!((0..N).all(|other| reduced(other) >= reduced(col)));
-                raised += u32::from(duals[col] != f64::from(led[lane].col_duals[col]));
+                raised += u32::from(duals[col] != f64::from(led[at].col_duals[col]));
             }
         }
         assert!(raised > 0);
@@ -330,14 +333,14 @@ mod tests {
     #[test]
     fn what_is_not_optimal_is_not_settled() {
         let (costs, optimal) = solved();
-        for lane in 0..DOUBLES {
+        for at in 0..LISTED {
             let mut led = optimal;
-            led[lane].row_of_col.swap(3, 5);
-            assert_eq!(settle(&costs, &led).settled(), !(1 << lane));
+            led[at].row_of_col.swap(3, 5);
+            assert_eq!(settle(&costs, &led).settled(), !(1 << at));
             // Duals that are further off than f32 rounds.
             let mut led = optimal;
-            led[lane].col_duals[4] += 0.5;
-            assert_eq!(settle(&costs, &led).settled(), !(1 << lane));
+            led[at].col_duals[4] += 0.5;
+            assert_eq!(settle(&costs, &led).settled(), !(1 << at));
         }
     }
 

@@ -11,8 +11,8 @@
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
 
-use crate::simd::avx2::{part, transpose_singles};
-use crate::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, WholeNumbers, Work};
+use crate::simd::avx2::part;
+use crate::simd::ops::{DOUBLES, Lanes, SINGLES, Vectors, WholeNumbers, Work};
 
 /// Proof that this processor has the level: only [`Avx512::detect`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub struct Singles(Avx512);
 /// Operations on 512 bits, those that f64 and f32 share.
 macro_rules! avx512_operations {
     ($number:ident, $width:ident, $vector:ident, $mask:ident, $set:ident, $load:ident, $store:ident,
-     $subtract:ident, $smaller:ident, $larger:ident, $compare:ident, $blend:ident, $pack:ident) => {
+     $add:ident, $subtract:ident, $smaller:ident, $larger:ident, $compare:ident, $blend:ident, $pack:ident) => {
         type Number = $number;
         type Vector = $vector;
 
@@ -103,6 +103,11 @@ macro_rules! avx512_operations {
         fn store(self, vector: $vector, numbers: &mut [$number; $width]) {
             // SAFETY: as in `load`.
             unsafe { $store(numbers.as_mut_ptr(), vector) }
+        }
+        #[inline(always)]
+        fn add(self, a: $vector, b: $vector) -> $vector {
+            // SAFETY: `self` proves AVX-512.
+            unsafe { $add(a, b) }
         }
         #[inline(always)]
         fn subtract(self, a: $vector, b: $vector) -> $vector {
@@ -163,6 +168,7 @@ impl Lanes<DOUBLES> for Doubles {
         _mm512_set1_pd,
         _mm512_loadu_pd,
         _mm512_storeu_pd,
+        _mm512_add_pd,
         _mm512_sub_pd,
         _mm512_min_pd,
         _mm512_max_pd,
@@ -220,119 +226,6 @@ impl Lanes<DOUBLES> for Doubles {
     }
 }
 
-impl LaneWise for Doubles {
-    type Mask = __mmask8;
-
-    #[inline(always)]
-    fn mask(self, bits: u8) -> __mmask8 {
-        bits
-    }
-    #[inline(always)]
-    fn bits(self, mask: __mmask8) -> u8 {
-        mask
-    }
-    #[inline(always)]
-    fn both(self, a: __mmask8, b: __mmask8) -> __mmask8 {
-        a & b
-    }
-    #[inline(always)]
-    fn either(self, a: __mmask8, b: __mmask8) -> __mmask8 {
-        a | b
-    }
-    #[inline(always)]
-    fn less(self, a: __m512d, b: __m512d) -> __mmask8 {
-        // SAFETY: `self` proves AVX-512.
-        unsafe { _mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, b) }
-    }
-    #[inline(always)]
-    fn at_most(self, a: __m512d, b: __m512d) -> __mmask8 {
-        // SAFETY: `self` proves AVX-512.
-        unsafe { _mm512_cmp_pd_mask::<_CMP_LE_OQ>(a, b) }
-    }
-    #[inline(always)]
-    fn select(self, mask: __mmask8, yes: __m512d, no: __m512d) -> __m512d {
-        // SAFETY: `self` proves AVX-512.
-        unsafe { _mm512_mask_mov_pd(no, mask, yes) }
-    }
-    #[inline(always)]
-    fn add(self, a: __m512d, b: __m512d) -> __m512d {
-        // SAFETY: `self` proves AVX-512.
-        unsafe { _mm512_add_pd(a, b) }
-    }
-    #[inline(always)]
-    fn store_f32(self, vector: __m512d, numbers: &mut [f32; DOUBLES]) {
-        // SAFETY: `self` proves AVX-512; eight numbers can be written, at any alignment.
-        unsafe { _mm256_storeu_ps(numbers.as_mut_ptr(), _mm512_cvtpd_ps(vector)) }
-    }
-    #[inline(always)]
-    fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [__m512d; DOUBLES] {
-        // SAFETY: `self` proves AVX-512, and with it AVX2.
-        unsafe {
-            let mut vectors = [_mm512_setzero_pd(); DOUBLES];
-            for (vector, singles) in vectors.iter_mut().zip(transpose_singles(rows)) {
-                *vector = _mm512_cvtps_pd(singles);
-            }
-            vectors
-        }
-    }
-    #[inline(always)]
-    fn transpose_f64(self, rows: [&[f64; DOUBLES]; DOUBLES]) -> [__m512d; DOUBLES] {
-        // SAFETY: `self` proves AVX-512.
-        unsafe {
-            // Pairs of columns of the even rows and of the odd ones.
-            let even = transpose_pairs([rows[0], rows[2], rows[4], rows[6]]);
-            let odd = transpose_pairs([rows[1], rows[3], rows[5], rows[7]]);
-            let mut vectors = [_mm512_setzero_pd(); DOUBLES];
-            for pair in 0..DOUBLES / 2 {
-                vectors[2 * pair] = _mm512_unpacklo_pd(even[pair], odd[pair]);
-                vectors[2 * pair + 1] = _mm512_unpackhi_pd(even[pair], odd[pair]);
-            }
-            vectors
-        }
-    }
-    #[inline(always)]
-    fn transpose_to_f32(self, vectors: [__m512d; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES] {
-        let mut columns = [[0.0; DOUBLES]; DOUBLES];
-        for (column, vector) in columns.iter_mut().zip(vectors) {
-            self.store_f32(vector, column);
-        }
-        let mut rows = [[0.0; DOUBLES]; DOUBLES];
-        // SAFETY: `self` proves AVX-512, and with it AVX2; eight numbers can be written to each row.
-        unsafe {
-            for (row, vector) in rows.iter_mut().zip(transpose_singles(columns.each_ref())) {
-                _mm256_storeu_ps(row.as_mut_ptr(), vector);
-            }
-        }
-        rows
-    }
-}
-
-/// Columns 2p and 2p + 1 of all rows stand in vector p, row by row.
-///
-/// # Safety
-///
-/// The processor must have AVX-512.
-#[inline(always)]
-unsafe fn transpose_pairs(rows: [&[f64; 8]; 4]) -> [__m512d; 4] {
-    // SAFETY: AVX-512 is promised by the caller; each row has eight numbers.
-    unsafe {
-        let a = _mm512_loadu_pd(rows[0].as_ptr());
-        let b = _mm512_loadu_pd(rows[1].as_ptr());
-        let c = _mm512_loadu_pd(rows[2].as_ptr());
-        let d = _mm512_loadu_pd(rows[3].as_ptr());
-        let low_ab = _mm512_shuffle_f64x2::<0b01_00_01_00>(a, b);
-        let low_cd = _mm512_shuffle_f64x2::<0b01_00_01_00>(c, d);
-        let high_ab = _mm512_shuffle_f64x2::<0b11_10_11_10>(a, b);
-        let high_cd = _mm512_shuffle_f64x2::<0b11_10_11_10>(c, d);
-        [
-            _mm512_shuffle_f64x2::<0b10_00_10_00>(low_ab, low_cd),
-            _mm512_shuffle_f64x2::<0b11_01_11_01>(low_ab, low_cd),
-            _mm512_shuffle_f64x2::<0b10_00_10_00>(high_ab, high_cd),
-            _mm512_shuffle_f64x2::<0b11_01_11_01>(high_ab, high_cd),
-        ]
-    }
-}
-
 impl Lanes<SINGLES> for Singles {
     avx512_operations!(
         f32,
@@ -342,6 +235,7 @@ impl Lanes<SINGLES> for Singles {
         _mm512_set1_ps,
         _mm512_loadu_ps,
         _mm512_storeu_ps,
+        _mm512_add_ps,
         _mm512_sub_ps,
         _mm512_min_ps,
         _mm512_max_ps,

@@ -4,7 +4,7 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 use crate::number::arithmetic::Arithmetic;
-use crate::simd::ops::{DOUBLES, LaneWise, Lanes, Vectors};
+use crate::simd::ops::{Lanes, Vectors};
 
 /// A cost as it stands in the input. Widening to f64 is exact for every implementor.
 pub trait Cost: Copy {
@@ -35,9 +35,6 @@ pub trait Entry: Cost<Entry = Self> + Arithmetic + 'static {
     /// Loads the costs from `start` on; lanes beyond the last are +inf.
     fn load_part<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self], start: usize) -> L::Vector;
 
-    /// Loads eight rows and transposes them: lane l of vector c is number c of row l.
-    fn transpose<L: LaneWise>(lanes: L, rows: [&[Self; DOUBLES]; DOUBLES]) -> [L::Vector; DOUBLES];
-
     /// The costs, where they are of f32.
     fn as_singles<const N: usize>(costs: &[[Self; N]; N]) -> Option<&[[f32; N]; N]>;
 
@@ -67,7 +64,7 @@ pub trait LanesWork<N> {
 }
 
 macro_rules! entry {
-    ($entry:ident, $vectors:ident, $load:ident, $load_part:ident, $transpose:ident, $singles:expr) => {
+    ($entry:ident, $vectors:ident, $load:ident, $load_part:ident, $singles:expr) => {
         impl Cost for $entry {
             type Entry = Self;
             type Real = Self;
@@ -100,13 +97,6 @@ macro_rules! entry {
                 start: usize,
             ) -> L::Vector {
                 lanes.$load_part(costs, start)
-            }
-            #[inline(always)]
-            fn transpose<L: LaneWise>(
-                lanes: L,
-                rows: [&[Self; DOUBLES]; DOUBLES],
-            ) -> [L::Vector; DOUBLES] {
-                lanes.$transpose(rows)
             }
             #[inline(always)]
             fn as_singles<const N: usize>(costs: &[[Self; N]; N]) -> Option<&[[f32; N]; N]> {
@@ -142,17 +132,8 @@ macro_rules! entry {
     };
 }
 
-entry!(
-    f32,
-    singles,
-    load_f32,
-    load_part_f32,
-    transpose_f32,
-    |costs| Some(costs)
-);
-entry!(f64, doubles, load_f64, load_part_f64, transpose_f64, |_| {
-    None
-});
+entry!(f32, singles, load_f32, load_part_f32, |costs| Some(costs));
+entry!(f64, doubles, load_f64, load_part_f64, |_| None);
 
 macro_rules! half_cost {
     ($cost:ident) => {
@@ -180,15 +161,6 @@ half_cost!(bf16);
 pub trait Real: Copy + std::fmt::Debug + Into<f64> {
     /// Rounds to this type: to the nearest number, or to an infinity beyond its range.
     fn round_from(value: f64) -> Self;
-
-    /// Stores a vector, rounded as by [`Real::round_from`].
-    fn store<L: LaneWise>(lanes: L, vector: L::Vector, numbers: &mut [Self; DOUBLES]);
-
-    /// Transposes eight vectors, rounded as by [`Real::round_from`]: number c of row l is lane l of vector c.
-    fn transpose<L: LaneWise>(
-        lanes: L,
-        vectors: [L::Vector; DOUBLES],
-    ) -> [[Self; DOUBLES]; DOUBLES];
 }
 
 impl Real for f32 {
@@ -196,33 +168,11 @@ impl Real for f32 {
     fn round_from(value: f64) -> Self {
         value as f32
     }
-    #[inline(always)]
-    fn store<L: LaneWise>(lanes: L, vector: L::Vector, numbers: &mut [Self; DOUBLES]) {
-        lanes.store_f32(vector, numbers);
-    }
-    #[inline(always)]
-    fn transpose<L: LaneWise>(
-        lanes: L,
-        vectors: [L::Vector; DOUBLES],
-    ) -> [[Self; DOUBLES]; DOUBLES] {
-        lanes.transpose_to_f32(vectors)
-    }
 }
 
 impl Real for f64 {
     #[inline(always)]
     fn round_from(value: f64) -> Self {
         value
-    }
-    #[inline(always)]
-    fn store<L: LaneWise>(lanes: L, vector: L::Vector, numbers: &mut [Self; DOUBLES]) {
-        lanes.store(vector, numbers);
-    }
-    #[inline(always)]
-    fn transpose<L: LaneWise>(
-        lanes: L,
-        vectors: [L::Vector; DOUBLES],
-    ) -> [[Self; DOUBLES]; DOUBLES] {
-        lanes.transpose_to_f64(vectors)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`ops`] says what is asked of a level. The levels are [`baseline`] (SSE2 or NEON) and `avx2`, both of them made of the crate
 //! fearless_simd by `vectors`, and `avx512`, by hand. [`level`] chooses one when the program runs. [`portable`] does it all in plain
-//! arrays. [`cost`] has the types of costs as vectors read them.
+//! arrays. [`cost`] has the types of costs as vectors read them. [`sum`] adds up without losing small terms.
 //!
 //! **How code is compiled for a level.** What runs at a level is a [`ops::Work`], a function over any [`ops::Vectors`]. A level's
 //! `run_apart` calls it from a function that is marked with the level's instructions, and all that is inlined there is
@@ -26,6 +26,7 @@ pub mod cost;
 pub mod level;
 pub mod ops;
 pub mod portable;
+pub mod sum;
 
 #[cfg(any(not(target_arch = "x86_64"), arrays_only, test))]
 mod absent;

@@ -1,8 +1,8 @@
 //! What the solver asks of a level's vectors.
 //!
 //! A vector has 8 lanes of f64 or 16 of f32 at every level, and every level performs the same IEEE operations on them, so the
-//! answer does not depend on the level. [`Lanes`] is all that passes over a row ask; [`LaneWise`] is what problems side by
-//! side, one in each lane, ask beyond that, and [`WholeNumbers`] what rows of narrow problems do.
+//! answer does not depend on the level. [`Lanes`] is all that passes over a row ask; [`WholeNumbers`] is what rows of narrow problems
+//! ask beyond that.
 
 use crate::number::arithmetic::Arithmetic;
 
@@ -42,6 +42,8 @@ pub trait Lanes<const W: usize>: Copy {
     fn load_f64(self, costs: &[f64; W]) -> Self::Vector;
     /// As [`Lanes::load_part_f32`], of f64.
     fn load_part_f64(self, costs: &[f64], start: usize) -> Self::Vector;
+    /// a + b, lane by lane.
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// a − b, lane by lane.
     fn subtract(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The smaller of a and b, lane by lane.
@@ -97,50 +99,6 @@ pub trait Lanes<const W: usize>: Copy {
     fn one_lane(self, elsewhere: Self::Number, lane: usize, there: Self::Number) -> Self::Vector;
 }
 
-/// Operations for eight problems side by side, one in each lane: choices made lane by lane, and transposition.
-pub trait LaneWise: Lanes<DOUBLES, Number = f64> {
-    /// A yes or no for each lane.
-    type Mask: Copy;
-
-    /// Yes in lane l where bit l is set.
-    fn mask(self, bits: u8) -> Self::Mask;
-    /// Bit l is set where the mask says yes in lane l.
-    fn bits(self, mask: Self::Mask) -> u8;
-    /// Lane by lane: yes where both masks say yes.
-    fn both(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
-    /// Lane by lane: yes where at least one mask says yes.
-    fn either(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
-    /// Is a < b? No where one is NaN.
-    fn less(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
-    /// Is a ≤ b? No where one is NaN.
-    fn at_most(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
-    /// `yes` where the mask says so, else `no`, bit for bit.
-    fn select(self, mask: Self::Mask, yes: Self::Vector, no: Self::Vector) -> Self::Vector;
-    /// a + b, lane by lane.
-    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// Stores a vector as f32, rounded to the nearest.
-    fn store_f32(self, vector: Self::Vector, numbers: &mut [f32; DOUBLES]);
-    /// Loads eight rows of eight numbers and transposes them: lane l of vector c is number c of row l.
-    fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [Self::Vector; DOUBLES];
-    /// As [`LaneWise::transpose_f32`], of f64.
-    fn transpose_f64(self, rows: [&[f64; DOUBLES]; DOUBLES]) -> [Self::Vector; DOUBLES];
-    /// Transposes eight vectors into rows of f32: number c of row l is lane l of vector c, rounded to the nearest.
-    fn transpose_to_f32(self, vectors: [Self::Vector; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES];
-    /// As [`LaneWise::transpose_to_f32`], in f64.
-    #[inline(always)]
-    fn transpose_to_f64(self, vectors: [Self::Vector; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
-        let mut columns = [[0.0; DOUBLES]; DOUBLES];
-        for (column, vector) in columns.iter_mut().zip(vectors) {
-            self.store(vector, column);
-        }
-        let mut rows = [[0.0; DOUBLES]; DOUBLES];
-        for (row, vector) in rows.iter_mut().zip(self.transpose_f64(columns.each_ref())) {
-            self.store(vector, row);
-        }
-        rows
-    }
-}
-
 /// Operations on f32 that are read as whole numbers of 32 bits, as which the bits of numbers that are not negative sort alike.
 pub trait WholeNumbers: Lanes<SINGLES, Number = f32> {
     /// The vector, but 0 in lanes whose sign is set.
@@ -169,7 +127,7 @@ pub trait WholeNumbers: Lanes<SINGLES, Number = f32> {
 /// The vectors of a level, of both precisions.
 pub trait Vectors: Copy {
     /// Vectors of f64.
-    type Doubles: LaneWise;
+    type Doubles: Lanes<DOUBLES, Number = f64>;
     /// Vectors of f32.
     type Singles: WholeNumbers;
 

@@ -2,7 +2,7 @@
 //! tested against.
 
 use crate::number::arithmetic::Arithmetic;
-use crate::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, WholeNumbers, Work};
+use crate::simd::ops::{Lanes, SINGLES, Vectors, WholeNumbers, Work};
 
 /// Plain arrays, of any arithmetic and width.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,10 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
         })
     }
     #[inline(always)]
+    fn add(self, a: [R; W], b: [R; W]) -> [R; W] {
+        std::array::from_fn(|lane| a[lane] + b[lane])
+    }
+    #[inline(always)]
     fn subtract(self, a: [R; W], b: [R; W]) -> [R; W] {
         std::array::from_fn(|lane| a[lane] - b[lane])
     }
@@ -151,68 +155,6 @@ pub(super) fn packed<R: Copy, const W: usize>(numbers: [R; W], bits: u64) -> [R;
         count += (bits >> lane & 1) as usize;
     }
     packed
-}
-
-impl LaneWise for Portable<f64> {
-    type Mask = [bool; DOUBLES];
-
-    #[inline(always)]
-    fn mask(self, bits: u8) -> [bool; DOUBLES] {
-        std::array::from_fn(|lane| bits >> lane & 1 != 0)
-    }
-    #[inline(always)]
-    fn bits(self, mask: [bool; DOUBLES]) -> u8 {
-        (0..DOUBLES).fold(0, |bits, lane| bits | u8::from(mask[lane]) << lane)
-    }
-    #[inline(always)]
-    fn both(self, a: [bool; DOUBLES], b: [bool; DOUBLES]) -> [bool; DOUBLES] {
-        std::array::from_fn(|lane| a[lane] & b[lane])
-    }
-    #[inline(always)]
-    fn either(self, a: [bool; DOUBLES], b: [bool; DOUBLES]) -> [bool; DOUBLES] {
-        std::array::from_fn(|lane| a[lane] | b[lane])
-    }
-    #[inline(always)]
-    fn less(self, a: [f64; DOUBLES], b: [f64; DOUBLES]) -> [bool; DOUBLES] {
-        std::array::from_fn(|lane| a[lane] < b[lane])
-    }
-    #[inline(always)]
-    fn at_most(self, a: [f64; DOUBLES], b: [f64; DOUBLES]) -> [bool; DOUBLES] {
-        std::array::from_fn(|lane| a[lane] <= b[lane])
-    }
-    #[inline(always)]
-    fn select(
-        self,
-        mask: [bool; DOUBLES],
-        yes: [f64; DOUBLES],
-        no: [f64; DOUBLES],
-    ) -> [f64; DOUBLES] {
-        std::array::from_fn(|lane| if mask[lane] { yes[lane] } else { no[lane] })
-    }
-    #[inline(always)]
-    fn add(self, a: [f64; DOUBLES], b: [f64; DOUBLES]) -> [f64; DOUBLES] {
-        std::array::from_fn(|lane| a[lane] + b[lane])
-    }
-    #[inline(always)]
-    fn store_f32(self, vector: [f64; DOUBLES], numbers: &mut [f32; DOUBLES]) {
-        *numbers = vector.map(|number| number as f32);
-    }
-    #[inline(always)]
-    fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
-        std::array::from_fn(|col| std::array::from_fn(|lane| f64::from(rows[lane][col])))
-    }
-    #[inline(always)]
-    fn transpose_f64(self, rows: [&[f64; DOUBLES]; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
-        std::array::from_fn(|col| std::array::from_fn(|lane| rows[lane][col]))
-    }
-    #[inline(always)]
-    fn transpose_to_f32(self, vectors: [[f64; DOUBLES]; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES] {
-        std::array::from_fn(|lane| std::array::from_fn(|col| vectors[col][lane] as f32))
-    }
-    #[inline(always)]
-    fn transpose_to_f64(self, vectors: [[f64; DOUBLES]; DOUBLES]) -> [[f64; DOUBLES]; DOUBLES] {
-        std::array::from_fn(|lane| std::array::from_fn(|col| vectors[col][lane]))
-    }
 }
 
 impl WholeNumbers for Portable<f32> {

@@ -4,9 +4,9 @@
 //! [`baseline`](crate::simd::baseline) and `avx2` say how a level does that.
 
 use fearless_simd::prelude::*;
-use fearless_simd::{f32x8, f32x16, f64x8, i32x16, i64x8, mask32x8, mask64x8, u32x16};
+use fearless_simd::{f32x8, f32x16, f64x8, i32x16, i64x8, mask32x8, u32x16};
 
-use crate::simd::ops::{DOUBLES, LaneWise, Lanes, SINGLES, Vectors, WholeNumbers, Work};
+use crate::simd::ops::{DOUBLES, Lanes, SINGLES, Vectors, WholeNumbers, Work};
 use crate::simd::portable::packed;
 
 /// What fearless_simd lacks. What stands here works at any level; a level may have something better.
@@ -38,41 +38,6 @@ pub trait Native: Simd {
         let [a, b, c, d] = masks;
         let bits = a.to_bitmask() | b.to_bitmask() << 8 | c.to_bitmask() << 16;
         (bits | d.to_bitmask() << 24) as u32
-    }
-
-    /// Loads eight rows and transposes them: lane l of vector c is number c of row l.
-    #[inline(always)]
-    fn transpose_f32(self, rows: [&[f32; 8]; 8]) -> [f32x8<Self>; 8] {
-        let mut vectors = [f32x8::splat(self, 0.0); 8];
-        for (vector, row) in vectors.iter_mut().zip(rows) {
-            *vector = f32x8::load_array_ref(self, row);
-        }
-        // Each round puts the first half of the vectors between the lanes of the second half.
-        for _ in 0..3 {
-            let from = vectors;
-            for pair in 0..4 {
-                let (low, high) = from[pair].interleave(from[pair + 4]);
-                (vectors[2 * pair], vectors[2 * pair + 1]) = (low, high);
-            }
-        }
-        vectors
-    }
-
-    /// As [`Native::transpose_f32`], of f64.
-    #[inline(always)]
-    fn transpose_f64(self, rows: [&[f64; 8]; 8]) -> [f64x8<Self>; 8] {
-        let mut vectors = [f64x8::splat(self, 0.0); 8];
-        for (vector, row) in vectors.iter_mut().zip(rows) {
-            *vector = f64x8::load_array_ref(self, row);
-        }
-        for _ in 0..3 {
-            let from = vectors;
-            for pair in 0..4 {
-                let (low, high) = from[pair].interleave(from[pair + 4]);
-                (vectors[2 * pair], vectors[2 * pair + 1]) = (low, high);
-            }
-        }
-        vectors
     }
 }
 
@@ -153,6 +118,10 @@ macro_rules! operations {
         #[inline(always)]
         fn store(self, vector: $vector<S>, numbers: &mut [$number; $width]) {
             vector.store_array(numbers);
+        }
+        #[inline(always)]
+        fn add(self, a: $vector<S>, b: $vector<S>) -> $vector<S> {
+            a + b
         }
         #[inline(always)]
         fn subtract(self, a: $vector<S>, b: $vector<S>) -> $vector<S> {
@@ -237,74 +206,6 @@ impl<S: Native> Lanes<DOUBLES> for Doubles<S> {
 #[inline(always)]
 fn widen<S: Simd>(singles: f32x8<S>) -> f64x8<S> {
     singles.combine(singles).widen().0
-}
-
-impl<S: Native> LaneWise for Doubles<S> {
-    type Mask = mask64x8<S>;
-
-    #[inline(always)]
-    fn mask(self, bits: u8) -> mask64x8<S> {
-        mask64x8::from_bitmask(self.0, u64::from(bits))
-    }
-    #[inline(always)]
-    fn bits(self, mask: mask64x8<S>) -> u8 {
-        mask.to_bitmask() as u8
-    }
-    #[inline(always)]
-    fn both(self, a: mask64x8<S>, b: mask64x8<S>) -> mask64x8<S> {
-        a & b
-    }
-    #[inline(always)]
-    fn either(self, a: mask64x8<S>, b: mask64x8<S>) -> mask64x8<S> {
-        a | b
-    }
-    #[inline(always)]
-    fn less(self, a: f64x8<S>, b: f64x8<S>) -> mask64x8<S> {
-        a.simd_lt(b)
-    }
-    #[inline(always)]
-    fn at_most(self, a: f64x8<S>, b: f64x8<S>) -> mask64x8<S> {
-        a.simd_le(b)
-    }
-    #[inline(always)]
-    fn select(self, mask: mask64x8<S>, yes: f64x8<S>, no: f64x8<S>) -> f64x8<S> {
-        mask.select(yes, no)
-    }
-    #[inline(always)]
-    fn add(self, a: f64x8<S>, b: f64x8<S>) -> f64x8<S> {
-        a + b
-    }
-    #[inline(always)]
-    fn store_f32(self, vector: f64x8<S>, numbers: &mut [f32; DOUBLES]) {
-        narrow(vector).store_array(numbers);
-    }
-    #[inline(always)]
-    fn transpose_f32(self, rows: [&[f32; DOUBLES]; DOUBLES]) -> [f64x8<S>; DOUBLES] {
-        let mut vectors = [self.splat(0.0); DOUBLES];
-        for (vector, singles) in vectors.iter_mut().zip(self.0.transpose_f32(rows)) {
-            *vector = widen(singles);
-        }
-        vectors
-    }
-    #[inline(always)]
-    fn transpose_f64(self, rows: [&[f64; DOUBLES]; DOUBLES]) -> [f64x8<S>; DOUBLES] {
-        self.0.transpose_f64(rows)
-    }
-    #[inline(always)]
-    fn transpose_to_f32(self, vectors: [f64x8<S>; DOUBLES]) -> [[f32; DOUBLES]; DOUBLES] {
-        let mut columns = [[0.0; DOUBLES]; DOUBLES];
-        for (column, vector) in columns.iter_mut().zip(vectors) {
-            self.store_f32(vector, column);
-        }
-        let mut rows = [[0.0; DOUBLES]; DOUBLES];
-        for (row, vector) in rows
-            .iter_mut()
-            .zip(self.0.transpose_f32(columns.each_ref()))
-        {
-            vector.store_array(row);
-        }
-        rows
-    }
 }
 
 /// One bit for each lane of four vectors, where `compare` with all lanes of `b` says so.
@@ -428,10 +329,4 @@ impl<S: Native> WholeNumbers for Singles<S> {
         let [vector, sign]: [i32x16<S>; 2] = [vector.bitcast(), self.load(&sign[0]).bitcast()];
         (vector | sign).bitcast()
     }
-}
-
-/// Eight f64 as f32.
-#[inline(always)]
-fn narrow<S: Simd>(doubles: f64x8<S>) -> f32x8<S> {
-    doubles.narrow(doubles).split().0
 }

@@ -1,10 +1,11 @@
-//! Narrow problems without a limit in f64, row by row ([`crate::solve::rows`]).
+//! Narrow problems in f64, row by row ([`crate::solve::rows`]).
 //!
-//! Squares begin with column reduction. Where there are more columns than rows v begins at 0, where it stays for a column that stays
-//! unmatched, and each row is searched from.
+//! Squares without a limit begin with column reduction. All others begin with v at its ceiling, where it stays for a column that stays
+//! unmatched, and each row is searched from. With a limit a path may end at a row, which then stays unmatched: at the first one where
+//! that is cheapest, if it is cheaper than all columns.
 //!
-//! **Exactness.** Additions and subtractions are those of [`crate::solve::side_by_side`] and stay within the same bounds, so the same
-//! costs are solved exactly.
+//! **Exactness.** Additions and subtractions are those of [`crate::solve::augment`] and stay within the same bounds, so the same
+//! costs are solved exactly. What is not used is not computed, or computed at every level alike: what is rounded must not depend on it.
 //!
 //! Where no path is found, there is no matching of all rows.
 //!
@@ -15,47 +16,55 @@
     reason = "a chunk of columns is an index into several arrays at once"
 )]
 
+use std::hint::select_unpredictable;
+
 use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
-use crate::simd::ops::{DOUBLES, LaneWise, Vectors, Work};
-use crate::solve::octet::{LaneInstance, OctetInstances, UNMATCHED};
-use crate::solve::rows::{self, Answer, Paths, Searches, each_of, least_of_columns};
+use crate::simd::ops::{DOUBLES, Lanes, Vectors, Work};
+use crate::solve::narrow::{Answer, NarrowInstance, UNMATCHED};
+use crate::solve::rows::{self, Paths, Searches, each_of, least_of_columns};
 
-/// One bit for each instance of a group.
-#[derive(Clone, Copy, Debug)]
-pub struct Unlimited {
-    /// That has rows, and no limit.
-    pub all: u64,
-    /// Of these, that has an answer. The others have no matching.
-    pub solved: u64,
-}
-
-/// Solves the instances of a group that have no limit.
-pub struct SolveUnlimited<'a, 'b, E, const COLS: usize> {
+/// Solves instances of a group in f64, all but what [`FinishGroup`](crate::solve::narrow::FinishGroup) does.
+pub struct SolveInDouble<'a, 'b, E, const COLS: usize> {
     /// The group.
-    pub instances: &'a [OctetInstances<'b, E, COLS>],
+    pub instances: &'a [NarrowInstance<'b, E, COLS>],
+    /// One bit for each that is to be solved.
+    pub these: u64,
     /// The answers.
-    pub answers: &'a mut [Answer<f64, COLS>],
+    pub answers: &'a mut [Answer<COLS>],
 }
 
-impl<E: Entry, const COLS: usize> Work for SolveUnlimited<'_, '_, E, COLS> {
-    type Output = Unlimited;
+impl<E: Entry, const COLS: usize> Work for SolveInDouble<'_, '_, E, COLS> {
+    /// One bit for each that has an answer. The others have no matching of all rows.
+    type Output = u64;
 
     #[inline(always)]
-    fn run<V: Vectors>(self, vectors: V) -> Unlimited {
-        let SolveUnlimited { instances, answers } = self;
-        let all = each_of(instances, LaneInstance::is_unlimited);
+    fn run<V: Vectors>(mut self, vectors: V) -> u64 {
+        let limited = self.these
+            & each_of(self.instances, |instance: &NarrowInstance<E, COLS>| {
+                instance.half_limit.is_finite()
+            });
+        let mut solved = self.solve::<V, false>(vectors, self.these & !limited);
+        if limited != 0 {
+            solved |= self.solve::<V, true>(vectors, limited);
+        }
+        solved
+    }
+}
+
+impl<E: Entry, const COLS: usize> SolveInDouble<'_, '_, E, COLS> {
+    #[inline(always)]
+    fn solve<V: Vectors, const LIMITED: bool>(&mut self, vectors: V, these: u64) -> u64 {
         let forbidden = [[E::INFINITY; COLS]; COLS];
-        let idle = Search::idle(&forbidden);
-        let solved = Searches::solve(vectors.doubles(), all, instances, answers, idle);
-        Unlimited { all, solved }
+        let idle = Search::<E, COLS, LIMITED>::idle(&forbidden);
+        Searches::solve(vectors.doubles(), these, self.instances, self.answers, idle)
     }
 }
 
 /// A search for a shortest augmenting path, and the instance that it searches in.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Search<'a, E, const COLS: usize> {
+struct Search<'a, E, const COLS: usize, const LIMITED: bool> {
     /// v.
     col_duals: [f64; COLS],
     /// Length of the shortest path known to each column.
@@ -72,11 +81,19 @@ struct Search<'a, E, const COLS: usize> {
     row: &'a [E; COLS],
     /// Its u, less the length of the shortest path to it.
     offset: f64,
-    /// The distance of the column that was settled last.
+    /// How long the path is: to the column that was settled last, or to the row where it ends.
     length: f64,
+    /// u where a row is unmatched: half the limit.
+    row_ceiling: f64,
+    /// The length of the shortest path that ends at a row.
+    exit: f64,
+    /// The step that sweeps that row.
+    exit_step: u32,
+    /// It is shorter than those to all columns.
+    ends_at_row: bool,
 }
 
-impl<'a, E: Entry, const COLS: usize> Search<'a, E, COLS> {
+impl<'a, E: Entry, const COLS: usize, const LIMITED: bool> Search<'a, E, COLS, LIMITED> {
     /// A search that has no instance. Nothing that is made of costs which are all forbidden is rounded.
     fn idle(forbidden: &'a [[E; COLS]; COLS]) -> Self {
         Search {
@@ -90,12 +107,16 @@ impl<'a, E: Entry, const COLS: usize> Search<'a, E, COLS> {
             row: &forbidden[0],
             offset: 0.0,
             length: 0.0,
+            row_ceiling: f64::INFINITY,
+            exit: f64::INFINITY,
+            exit_step: 0,
+            ends_at_row: false,
         }
     }
 
     /// Column reduction. Returns whether each column has a cost that is allowed.
     #[inline(always)]
-    fn reduce_columns<L: LaneWise>(&mut self, lanes: L, cols: usize) -> bool {
+    fn reduce_columns<L: Lanes<DOUBLES, Number = f64>>(&mut self, lanes: L, cols: usize) -> bool {
         let (least, holders) = least_of_columns(lanes, self.costs, cols);
         self.col_duals = least;
         let infinite = lanes.splat(f64::INFINITY);
@@ -109,10 +130,11 @@ impl<'a, E: Entry, const COLS: usize> Search<'a, E, COLS> {
         ((1u64 << cols) - 1) & !allowed == 0
     }
 
-    /// Nobody is matched, and v is 0.
+    /// Nobody is matched, and v is at its ceiling.
     #[inline(always)]
-    fn begin_at_zero(&mut self, rows: usize, cols: usize) {
-        self.col_duals = [0.0; COLS];
+    fn begin_at_ceiling(&mut self, rows: usize, cols: usize) {
+        let is_limited = self.row_ceiling < f64::INFINITY;
+        self.col_duals = [if is_limited { self.row_ceiling } else { 0.0 }; COLS];
         self.leave_out_beyond(cols);
         self.paths.match_nobody(rows, cols);
     }
@@ -129,7 +151,7 @@ impl<'a, E: Entry, const COLS: usize> Search<'a, E, COLS> {
 
     /// v of a column settled at distance d falls by length − d.
     #[inline(always)]
-    fn update_duals<L: LaneWise>(&mut self, lanes: L) {
+    fn update_duals<L: Lanes<DOUBLES, Number = f64>>(&mut self, lanes: L) {
         let length = lanes.splat(self.length);
         let zero = lanes.splat(0.0);
         for chunk in 0..COLS / DOUBLES {
@@ -143,18 +165,19 @@ impl<'a, E: Entry, const COLS: usize> Search<'a, E, COLS> {
     }
 }
 
-impl<'a, E: Entry, L: LaneWise, const COLS: usize> rows::Search<'a, E, L, COLS>
-    for Search<'a, E, COLS>
+impl<'a, E: Entry, L: Lanes<DOUBLES, Number = f64>, const COLS: usize, const LIMITED: bool>
+    rows::Search<'a, E, L, COLS> for Search<'a, E, COLS, LIMITED>
 {
-    type Number = f64;
+    type Answer = Answer<COLS>;
 
     #[inline(always)]
-    fn take(&mut self, lanes: L, instance: &LaneInstance<'a, E, COLS>) -> bool {
+    fn take(&mut self, lanes: L, instance: &NarrowInstance<'a, E, COLS>) -> bool {
         self.costs = instance.costs;
+        self.row_ceiling = instance.half_limit;
         if instance.is_balanced() {
             return self.reduce_columns(lanes, instance.cols);
         }
-        self.begin_at_zero(instance.rows, instance.cols);
+        self.begin_at_ceiling(instance.rows, instance.cols);
         true
     }
 
@@ -162,6 +185,7 @@ impl<'a, E: Entry, L: LaneWise, const COLS: usize> rows::Search<'a, E, L, COLS>
     fn begin(&mut self, lanes: L) {
         self.row = &self.costs[self.paths.begin()];
         self.offset = 0.0;
+        self.exit = f64::INFINITY;
         let infinite = lanes.splat(f64::INFINITY);
         for chunk in 0..COLS / DOUBLES {
             let absent = lanes.load(&self.absent.as_chunks().0[chunk]);
@@ -172,6 +196,12 @@ impl<'a, E: Entry, L: LaneWise, const COLS: usize> rows::Search<'a, E, L, COLS>
 
     #[inline(always)]
     fn sweep(&mut self, lanes: L) -> bool {
+        if LIMITED {
+            let end_here = self.row_ceiling - self.offset;
+            let is_shorter = end_here < self.exit;
+            self.exit = smaller(end_here, self.exit);
+            self.exit_step = select_unpredictable(is_shorter, self.paths.step, self.exit_step);
+        }
         let step = lanes.splat(f64::of_index(self.paths.step));
         let offset = lanes.splat(self.offset);
         let costs = self.row.as_chunks().0;
@@ -196,8 +226,8 @@ impl<'a, E: Entry, L: LaneWise, const COLS: usize> rows::Search<'a, E, L, COLS>
             distance[chunk] = lanes.larger(now, closed);
             nearest = lanes.smaller(distance[chunk], nearest);
         }
-        self.length = lanes.least(nearest);
-        let nearest = lanes.splat(self.length);
+        let least = lanes.least(nearest);
+        let nearest = lanes.splat(least);
         let mut holders = 0;
         for chunk in 0..COLS / DOUBLES {
             holders |= (lanes.equal(distance[chunk], nearest) as u32) << (chunk * DOUBLES);
@@ -205,9 +235,21 @@ impl<'a, E: Entry, L: LaneWise, const COLS: usize> rows::Search<'a, E, L, COLS>
         let col = self.paths.settle(holders);
         self.closed[col] = f64::INFINITY;
         let row = self.paths.row_of_col[col];
+        let mut ends = row == UNMATCHED;
         self.row = &self.costs[row as usize % COLS];
-        self.offset = self.row[col].widen() - self.col_duals[col] - self.length;
-        row == UNMATCHED
+        let dual = self.col_duals[col];
+        let mut cost = self.row[col].widen();
+        self.length = least;
+        if LIMITED {
+            self.ends_at_row = self.exit < least;
+            self.length = smaller(self.exit, least);
+            ends |= self.ends_at_row;
+            // Where the search ends nobody goes on, so nothing is to be rounded: +inf less anything is not.
+            const LEAST: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
+            cost = larger(cost, LEAST[usize::from(ends)]);
+        }
+        self.offset = cost - dual - least;
+        ends
     }
 
     #[inline(always)]
@@ -218,7 +260,11 @@ impl<'a, E: Entry, L: LaneWise, const COLS: usize> rows::Search<'a, E, L, COLS>
     #[inline(always)]
     fn augment(&mut self, lanes: L) {
         self.update_duals(lanes);
-        self.paths.flip(&self.found_at);
+        if LIMITED & self.ends_at_row {
+            self.paths.flip_from_row(self.exit_step, &self.found_at);
+        } else {
+            self.paths.flip(&self.found_at);
+        }
     }
 
     #[inline(always)]
@@ -227,8 +273,20 @@ impl<'a, E: Entry, L: LaneWise, const COLS: usize> rows::Search<'a, E, L, COLS>
     }
 
     #[inline(always)]
-    fn write(&self, answer: &mut Answer<f64, COLS>) {
-        answer.col_duals = self.col_duals;
-        answer.row_of_col = self.paths.row_of_col;
+    fn write(&self, answer: &mut Answer<COLS>) {
+        answer.found.col_duals = self.col_duals;
+        answer.found.row_of_col = self.paths.row_of_col;
     }
+}
+
+/// The smaller of two numbers, without a branch, which could not be guessed.
+#[inline(always)]
+fn smaller(a: f64, b: f64) -> f64 {
+    if a < b { a } else { b }
+}
+
+/// The larger of two numbers.
+#[inline(always)]
+fn larger(a: f64, b: f64) -> f64 {
+    if a > b { a } else { b }
 }

@@ -18,11 +18,11 @@
 use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{SINGLES, Vectors, WholeNumbers, Work};
-use crate::solve::octet::{LaneInstance, OctetInstances, UNMATCHED};
-use crate::solve::rows::{self, Answer, Paths, Searches, each_of, least_of_columns};
+use crate::solve::narrow::{Found, NarrowInstance, UNMATCHED};
+use crate::solve::rows::{self, Paths, Searches, each_of, least_of_columns};
 
 /// What f32 came to.
-pub type Led<const COLS: usize> = Answer<f32, COLS>;
+pub type Led<const COLS: usize> = Found<f32, COLS>;
 
 /// Columns from which f32 leads. With fewer, what it saves is less than it takes to prove what it came to.
 const LEADS_FROM: usize = SINGLES;
@@ -34,7 +34,7 @@ const MOST: f32 = 1e36;
 /// Solves the squares of a group in f32. Returns one bit for each instance that has an answer.
 pub struct LeadGroup<'a, 'b, E, const COLS: usize> {
     /// The group.
-    pub instances: &'a [OctetInstances<'b, E, COLS>],
+    pub instances: &'a [NarrowInstance<'b, E, COLS>],
     /// The answers.
     pub led: &'a mut [Led<COLS>],
 }
@@ -45,7 +45,7 @@ impl<E: Entry, const COLS: usize> Work for LeadGroup<'_, '_, E, COLS> {
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) -> u64 {
         let LeadGroup { instances, led } = self;
-        let first = instances.as_flattened().first();
+        let first = instances.first();
         if COLS < LEADS_FROM || first.is_none_or(|first| E::as_singles(first.costs).is_none()) {
             return 0;
         }
@@ -53,7 +53,7 @@ impl<E: Entry, const COLS: usize> Work for LeadGroup<'_, '_, E, COLS> {
         let idle = Search::idle(&forbidden);
         Searches::solve(
             vectors.singles(),
-            each_of(instances, LaneInstance::is_balanced),
+            each_of(instances, NarrowInstance::is_balanced),
             instances,
             led,
             idle,
@@ -140,10 +140,10 @@ impl<'a, const COLS: usize> Search<'a, COLS> {
 impl<'a, E: Entry, L: WholeNumbers, const COLS: usize> rows::Search<'a, E, L, COLS>
     for Search<'a, COLS>
 {
-    type Number = f32;
+    type Answer = Led<COLS>;
 
     #[inline(always)]
-    fn take(&mut self, lanes: L, instance: &LaneInstance<'a, E, COLS>) -> bool {
+    fn take(&mut self, lanes: L, instance: &NarrowInstance<'a, E, COLS>) -> bool {
         let Some(costs) = E::as_singles(instance.costs) else {
             return false;
         };

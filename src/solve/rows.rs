@@ -1,13 +1,13 @@
-//! Narrow problems without a limit, a row of costs at a time: searches that take turns. In f64 ([`crate::solve::doubles`]), or, squares,
-//! led by f32 ([`crate::solve::lead`]).
+//! Narrow problems, a row of costs at a time: searches that take turns. In f64 ([`crate::solve::doubles`]), or, squares without a
+//! limit, led by f32 ([`crate::solve::lead`]).
 //!
-//! **Algorithm.** That of [`crate::solve::side_by_side`] where nothing ends at a row: a search for a shortest augmenting path from each
-//! row, in squares after column reduction. It differs in:
+//! **Algorithm.** This is [`crate::solve::augment`], with its invariants (1) and (2), its ceilings and its tie policy: a search for a
+//! shortest augmenting path from each row, in squares without a limit after column reduction. It differs in:
 //!
 //! * **Searches take turns.** A step needs few instructions, but each waits for the one before: for a minimum, and for what is to be
 //!   looked up then. So several instances are searched in at once, in two teams. What one team found is acted on after the other
 //!   team's sweeps were begun: by then it is known, and a wrong guess at what follows costs none of them.
-//! * **Ties** among matched columns go to the lowest index, too, which makes searches shorter where there are many.
+//! * **Augmenting row reduction** is left out. Counted, it makes more steps than it saves.
 //! * **Predecessors** are numbers of steps. What each step settled is kept for as long as a search can be.
 //!
 //! No search knows of another, so an answer depends neither on the neighbours nor on the place among them.
@@ -18,33 +18,16 @@ use crate::number::arithmetic::Arithmetic;
 use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, Lanes};
-use crate::solve::octet::{LaneInstance, OctetInstances, UNMATCHED};
-
-/// An answer in numbers of type `N`.
-#[derive(Clone, Copy, Debug)]
-pub struct Answer<N, const COLS: usize> {
-    /// v, −inf beyond the instance's columns.
-    pub col_duals: [N; COLS],
-    /// Row matched with each column, or −1.
-    pub row_of_col: [i8; COLS],
-}
-
-impl<N: Entry, const COLS: usize> Answer<N, COLS> {
-    /// Nothing yet.
-    pub const NOTHING: Self = Answer {
-        col_duals: [N::INFINITY; COLS],
-        row_of_col: [UNMATCHED; COLS],
-    };
-}
+use crate::solve::narrow::{NarrowInstance, UNMATCHED};
 
 /// One bit for each instance of a group that `is_one`.
 #[inline(always)]
 pub(crate) fn each_of<'a, E: Entry, const COLS: usize>(
-    instances: &[OctetInstances<'a, E, COLS>],
-    is_one: impl Fn(&LaneInstance<'a, E, COLS>) -> bool,
+    instances: &[NarrowInstance<'a, E, COLS>],
+    is_one: impl Fn(&NarrowInstance<'a, E, COLS>) -> bool,
 ) -> u64 {
     let mut bits = 0;
-    for (at, instance) in instances.as_flattened().iter().enumerate() {
+    for (at, instance) in instances.iter().enumerate() {
         bits |= u64::from(is_one(instance)) << at;
     }
     bits
@@ -84,11 +67,11 @@ where
 
 /// A search in one instance, in vectors `L`, and what it needs for that.
 pub(crate) trait Search<'a, E, L, const COLS: usize>: Copy {
-    /// The type that it reckons in.
-    type Number;
+    /// What it comes to.
+    type Answer;
 
     /// Takes an instance, and reduces its columns. Returns whether it can be solved, as far as that is known.
-    fn take(&mut self, lanes: L, instance: &LaneInstance<'a, E, COLS>) -> bool;
+    fn take(&mut self, lanes: L, instance: &NarrowInstance<'a, E, COLS>) -> bool;
     /// Begins the search from the first pending row.
     fn begin(&mut self, lanes: L);
     /// Offers every column the path through the row, settles the nearest one, and goes on to the row matched with it. Is there none?
@@ -100,7 +83,7 @@ pub(crate) trait Search<'a, E, L, const COLS: usize>: Copy {
     /// What is known of paths, and who is matched.
     fn paths(&self) -> &Paths<COLS>;
     /// Writes the answer.
-    fn write(&self, answer: &mut Answer<Self::Number, COLS>);
+    fn write(&self, answer: &mut Self::Answer);
 }
 
 /// Searches whose sweeps are begun together.
@@ -110,9 +93,9 @@ const TEAM: usize = 4;
 const TEAMS: usize = 2;
 
 /// All searches, and what they search in.
-pub(crate) struct Searches<'a, 'b, E, N, S, const COLS: usize> {
-    instances: &'a [LaneInstance<'b, E, COLS>],
-    answers: &'a mut [Answer<N, COLS>],
+pub(crate) struct Searches<'a, 'b, E, A, S, const COLS: usize> {
+    instances: &'a [NarrowInstance<'b, E, COLS>],
+    answers: &'a mut [A],
     /// Instances that nobody has begun.
     waiting: u64,
     /// Instances that have no answer.
@@ -128,21 +111,21 @@ pub(crate) struct Searches<'a, 'b, E, N, S, const COLS: usize> {
     taken: [usize; TEAMS * TEAM],
 }
 
-impl<'a, 'b, E: Entry, N, S, const COLS: usize> Searches<'a, 'b, E, N, S, COLS> {
+impl<'a, 'b, E: Entry, A, S, const COLS: usize> Searches<'a, 'b, E, A, S, COLS> {
     /// Solves the instances that have a bit in `these`. Returns one bit for each that has an answer.
     #[inline(always)]
     pub(crate) fn solve<L: Copy>(
         lanes: L,
         these: u64,
-        instances: &'a [OctetInstances<'b, E, COLS>],
-        answers: &'a mut [Answer<N, COLS>],
+        instances: &'a [NarrowInstance<'b, E, COLS>],
+        answers: &'a mut [A],
         idle: S,
     ) -> u64
     where
-        S: Search<'b, E, L, COLS, Number = N>,
+        S: Search<'b, E, L, COLS, Answer = A>,
     {
         let mut searches = Searches {
-            instances: instances.as_flattened(),
+            instances,
             answers,
             waiting: these,
             given_up: 0,
@@ -168,7 +151,7 @@ impl<'a, 'b, E: Entry, N, S, const COLS: usize> Searches<'a, 'b, E, N, S, COLS> 
     #[inline(always)]
     fn sweep<L: Copy>(&mut self, lanes: L, team: usize)
     where
-        S: Search<'b, E, L, COLS, Number = N>,
+        S: Search<'b, E, L, COLS, Answer = A>,
     {
         let mut ends = 0;
         for at in team * TEAM..(team + 1) * TEAM {
@@ -181,7 +164,7 @@ impl<'a, 'b, E: Entry, N, S, const COLS: usize> Searches<'a, 'b, E, N, S, COLS> 
     #[inline(always)]
     fn act<L: Copy>(&mut self, lanes: L, team: usize)
     where
-        S: Search<'b, E, L, COLS, Number = N>,
+        S: Search<'b, E, L, COLS, Answer = A>,
     {
         let mut ends = self.ends[team];
         while ends != 0 {
@@ -206,7 +189,7 @@ impl<'a, 'b, E: Entry, N, S, const COLS: usize> Searches<'a, 'b, E, N, S, COLS> 
     #[inline(always)]
     fn search_in_next<L: Copy>(&mut self, lanes: L, at: usize)
     where
-        S: Search<'b, E, L, COLS, Number = N>,
+        S: Search<'b, E, L, COLS, Answer = A>,
     {
         let search = &mut self.searches[at];
         while self.waiting != 0 {
@@ -305,13 +288,28 @@ impl<const COLS: usize> Paths<COLS> {
     /// steps that found the columns.
     #[inline(always)]
     pub(crate) fn flip<N: Entry>(&mut self, found_at: &[N; COLS]) {
-        let settled = |step: u32| usize::from(self.settled[step as usize % STEPS]) % COLS;
-        let mut col = settled(self.step - 1);
+        let col = settled_by::<COLS>(&self.settled, self.step - 1);
         self.unmatched &= !(1 << col);
+        self.flip_from(col, found_at);
+        self.pending &= self.pending - 1;
+    }
+
+    /// The same where the path ends at the row that a step swept. That row stays unmatched: the one before takes its column, if it is
+    /// not the start.
+    #[inline(always)]
+    pub(crate) fn flip_from_row<N: Entry>(&mut self, step: u32, found_at: &[N; COLS]) {
+        if step != self.first {
+            self.flip_from(settled_by::<COLS>(&self.settled, step - 1), found_at);
+        }
+        self.pending &= self.pending - 1;
+    }
+
+    #[inline(always)]
+    fn flip_from<N: Entry>(&mut self, mut col: usize, found_at: &[N; COLS]) {
         let start = self.pending.trailing_zeros() as i8;
         let mut flip = || {
             let step = found_at[col].to_index() as u32;
-            let before = settled(step.wrapping_sub(1));
+            let before = settled_by::<COLS>(&self.settled, step.wrapping_sub(1));
             let begins = step == self.first;
             self.row_of_col[col] = select_unpredictable(begins, start, self.row_of_col[before]);
             col = select_unpredictable(begins, col, before);
@@ -320,6 +318,11 @@ impl<const COLS: usize> Paths<COLS> {
         // Most paths are short. What is flipped whether there is something left or not need not be guessed.
         flip();
         while !flip() {}
-        self.pending &= self.pending - 1;
     }
+}
+
+/// The column that a step settled.
+#[inline(always)]
+fn settled_by<const COLS: usize>(settled: &[u8; STEPS], step: u32) -> usize {
+    usize::from(settled[step as usize % STEPS]) % COLS
 }

@@ -3,10 +3,10 @@
 use anyhow::{Context, Result, ensure};
 use hungarian_loss::batch::Shape;
 use hungarian_loss::cuda::plan::CostType;
-use hungarian_loss::number::sum::compensated_sum;
 use hungarian_loss::problem::given::Problem;
 use hungarian_loss::prove::certificate::check;
 use hungarian_loss::simd::cost::Real;
+use hungarian_loss::simd::sum::compensated_sum;
 use hungarian_random::Random;
 
 use crate::{Batch, Number, Solution};

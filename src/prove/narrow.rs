@@ -1,0 +1,305 @@
+//! Groups of narrow instances, solved by turns and proven.
+
+use std::collections::TryReserveError;
+
+use crate::number::double_double::DoubleDouble;
+use crate::number::environment::Exactness;
+use crate::problem::instance::Instance;
+use crate::prove::bound::IsNarrowNearEnough;
+use crate::prove::ladder::{Verdict, evidence, solve_in_double_double};
+use crate::prove::settle::{LISTED, NearPairs, Settle, is_raised_exactly};
+use crate::simd::cost::Entry;
+use crate::simd::ops::{Vectors, Work};
+use crate::solve::augment::Solver;
+use crate::solve::doubles::SolveInDouble;
+use crate::solve::lead::{LeadGroup, Led};
+use crate::solve::narrow::{Answer, FinishGroup, GROUP, NarrowInstance};
+
+/// Solves groups of narrow instances. One worker owns one and reuses it.
+#[derive(Debug)]
+pub struct NarrowSolver<const COLS: usize> {
+    answers: Vec<Answer<COLS>>,
+    leads: Leads<COLS>,
+    /// Of an instance that is solved again; usually none.
+    alone: Vec<Answer<COLS>>,
+    // Made room for only when it is needed, which is rare.
+    double_double: Solver<DoubleDouble>,
+}
+
+impl<const COLS: usize> Default for NarrowSolver<COLS> {
+    fn default() -> Self {
+        NarrowSolver {
+            answers: Vec::new(),
+            leads: Leads::default(),
+            alone: Vec::new(),
+            double_double: Solver::default(),
+        }
+    }
+}
+
+/// What became of a group.
+#[derive(Clone, Copy, Debug)]
+pub struct Solved {
+    /// One bit for each instance that has an answer. The allowed pairs of the others cannot match all rows.
+    pub answered: u64,
+    /// Nothing was rounded that decides the answers.
+    pub exact: bool,
+}
+
+impl<const COLS: usize> NarrowSolver<COLS> {
+    /// Makes room for a group.
+    pub fn try_reserve(&mut self) -> Result<(), TryReserveError> {
+        let more = GROUP - self.answers.len();
+        self.answers.try_reserve_exact(more)?;
+        // Within what was set aside.
+        self.answers.resize(GROUP, Answer::NOTHING);
+        self.leads.try_reserve()
+    }
+
+    /// The answers to the last group; anything where there is none.
+    #[inline(always)]
+    pub fn answers(&self) -> &[Answer<COLS>] {
+        &self.answers
+    }
+
+    /// Solves a group: at most [`GROUP`] instances.
+    #[inline(always)]
+    pub fn solve<V: Vectors, E: Entry>(
+        &mut self,
+        vectors: V,
+        instances: &[NarrowInstance<E, COLS>],
+    ) -> Solved {
+        let answers = &mut self.answers[..instances.len()];
+        solve_and_watch(vectors, instances, &mut self.leads, answers)
+    }
+
+    /// Is an answer to the last group proven near enough to the optimum, where `largest` is max(|c|, |L|)?
+    #[inline(always)]
+    pub fn prove<V: Vectors, E: Entry>(
+        &self,
+        vectors: V,
+        index: usize,
+        instance: &NarrowInstance<E, COLS>,
+        largest: f64,
+    ) -> bool {
+        vectors.run_apart(IsNarrowNearEnough {
+            instance,
+            answer: &self.answers[index],
+            largest,
+        })
+    }
+
+    /// Steps 3 and 4.
+    #[cold]
+    #[inline(never)]
+    pub fn solve_again<V: Vectors, E: Entry>(
+        &mut self,
+        vectors: V,
+        instance: &Instance<E>,
+    ) -> Result<Verdict<'_, &Answer<COLS>>, TryReserveError> {
+        self.alone.clear();
+        self.alone.try_reserve_exact(1)?;
+        self.alone.push(Answer::NOTHING);
+        // By the same code as the group, so that a verdict does not depend on the neighbours.
+        let instances = [NarrowInstance::of(instance)];
+        let solved = solve_and_watch(vectors, &instances, &mut self.leads, &mut self.alone);
+        match evidence(instance, solved.exact, || false) {
+            Some(evidence) if solved.answered != 0 => {
+                Ok(Verdict::InDouble(evidence, &self.alone[0]))
+            }
+            _ => solve_in_double_double(&mut self.double_double, instance),
+        }
+    }
+}
+
+/// What f32 came to in a group.
+#[derive(Debug)]
+struct Leads<const COLS: usize> {
+    led: Vec<Led<COLS>>,
+    near: Vec<NearPairs<COLS>>,
+    /// One.
+    settle: Vec<Settle<COLS>>,
+}
+
+impl<const COLS: usize> Default for Leads<COLS> {
+    fn default() -> Self {
+        Leads {
+            led: Vec::new(),
+            near: Vec::new(),
+            settle: Vec::new(),
+        }
+    }
+}
+
+impl<const COLS: usize> Leads<COLS> {
+    fn try_reserve(&mut self) -> Result<(), TryReserveError> {
+        self.led.try_reserve_exact(GROUP - self.led.len())?;
+        self.near.try_reserve_exact(GROUP - self.near.len())?;
+        // Within what was set aside.
+        self.led.resize(GROUP, Led::NOTHING);
+        self.near.resize(GROUP, NearPairs::NONE);
+        self.settle.try_reserve_exact(1 - self.settle.len())?;
+        self.settle.resize(1, Settle::NOTHING);
+        Ok(())
+    }
+}
+
+/// Solves a group and finishes its answers.
+///
+/// What is watched is done behind a call that is never inlined, so that no arithmetic can move past the flag being read.
+#[inline(always)]
+fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
+    vectors: V,
+    instances: &[NarrowInstance<E, COLS>],
+    leads: &mut Leads<COLS>,
+    answers: &mut [Answer<COLS>],
+) -> Solved {
+    let Leads { led, near, settle } = leads;
+    let exactness = Exactness::watch();
+    let led_ones = vectors.run_apart(LeadGroup {
+        instances,
+        led: &mut *led,
+    });
+    // Then its duals are exact, and f64 has nothing to raise.
+    let is_settled = exactness.held(&mut **led)
+        && vectors.run_apart(AreRaisedExactly {
+            instances,
+            led_ones,
+        });
+    if !is_settled {
+        vectors.run_apart(ListNearPairs {
+            instances,
+            led,
+            led_ones,
+            near: &mut *near,
+        });
+    }
+    let exactness = Exactness::watch();
+    let answered = vectors.run_apart(SettleAndSolve {
+        instances,
+        led,
+        led_ones,
+        near: (!is_settled).then_some(near),
+        settle: &mut settle[0],
+        answers: &mut *answers,
+    });
+    let exact = exactness.held(&mut *answers);
+    vectors.run_apart(FinishGroup { instances, answers });
+    Solved { answered, exact }
+}
+
+/// [`is_raised_exactly`] of all instances that f32 has an answer to.
+struct AreRaisedExactly<'a, 'b, E, const COLS: usize> {
+    instances: &'a [NarrowInstance<'b, E, COLS>],
+    led_ones: u64,
+}
+
+impl<E: Entry, const COLS: usize> Work for AreRaisedExactly<'_, '_, E, COLS> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) -> bool {
+        for (index, instance) in self.instances.iter().enumerate() {
+            if let Some(costs) = E::as_singles(instance.costs)
+                && self.led_ones >> index & 1 != 0
+                && !is_raised_exactly(vectors, costs)
+            {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// Lists the near pairs of what f32 came to.
+struct ListNearPairs<'a, 'b, E, const COLS: usize> {
+    instances: &'a [NarrowInstance<'b, E, COLS>],
+    led: &'a [Led<COLS>],
+    /// One bit for each instance that f32 has an answer to.
+    led_ones: u64,
+    near: &'a mut [NearPairs<COLS>],
+}
+
+impl<E: Entry, const COLS: usize> Work for ListNearPairs<'_, '_, E, COLS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) {
+        let instances = self.instances.iter();
+        for (index, ((instance, led), near)) in instances.zip(self.led).zip(self.near).enumerate() {
+            if let Some(costs) = E::as_singles(instance.costs)
+                && self.led_ones >> index & 1 != 0
+            {
+                *near = NearPairs::of(vectors, costs, led);
+            }
+        }
+    }
+}
+
+/// Adopts what f32 came to, where f64 proves it, and solves all else in f64.
+struct SettleAndSolve<'a, 'b, E, const COLS: usize> {
+    instances: &'a [NarrowInstance<'b, E, COLS>],
+    led: &'a [Led<COLS>],
+    led_ones: u64,
+    /// `None` if it is proven.
+    near: Option<&'a [NearPairs<COLS>]>,
+    settle: &'a mut Settle<COLS>,
+    answers: &'a mut [Answer<COLS>],
+}
+
+impl<E: Entry, const COLS: usize> Work for SettleAndSolve<'_, '_, E, COLS> {
+    /// One bit for each instance that has an answer.
+    type Output = u64;
+
+    #[inline(always)]
+    fn run<V: Vectors>(mut self, vectors: V) -> u64 {
+        let mut adopted = 0;
+        if self.led_ones != 0 {
+            for first in (0..self.instances.len()).step_by(LISTED) {
+                adopted |= u64::from(self.adopt(first)) << first;
+            }
+        }
+        let missing = GROUP - self.instances.len();
+        let all = u64::MAX.checked_shr(missing as u32).unwrap_or(0);
+        let others = all & !adopted;
+        if others == 0 {
+            return all;
+        }
+        adopted
+            | vectors.run_apart(SolveInDouble {
+                instances: self.instances,
+                these: others,
+                answers: self.answers,
+            })
+    }
+}
+
+impl<E: Entry, const COLS: usize> SettleAndSolve<'_, '_, E, COLS> {
+    /// Adopts what is proven of the instances from `first` on, as many as are listed together: one bit for each.
+    #[inline(always)]
+    fn adopt(&mut self, first: usize) -> u8 {
+        let settle = &mut *self.settle;
+        let last = self.instances.len().min(first + LISTED);
+        let instances = &self.instances[first..last];
+        let led = &self.led[first..last];
+        let near = self.near.as_ref().map(|near| &near[first..last]);
+        settle.clear();
+        for (at, instance) in instances.iter().enumerate() {
+            if let Some(costs) = E::as_singles(instance.costs)
+                && self.led_ones >> (first + at) & 1 != 0
+            {
+                settle.add(at, costs, &led[at], near.map(|near| &near[at]));
+            }
+        }
+        if let Some(near) = near {
+            settle.raise(led, near);
+        }
+        for (at, answer) in self.answers[first..last].iter_mut().enumerate() {
+            if settle.settled() >> at & 1 != 0 {
+                answer.found.col_duals = *settle.col_duals(at);
+                answer.found.row_of_col = led[at].row_of_col;
+            }
+        }
+        settle.settled()
+    }
+}
