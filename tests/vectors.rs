@@ -6,7 +6,7 @@ use std::hint::black_box;
 use hungarian_loss::number::arithmetic::Arithmetic;
 use hungarian_loss::number::environment::Exactness;
 use hungarian_loss::simd::level::Level;
-use hungarian_loss::simd::ops::{DOUBLES, Lanes, SINGLES, Vectors, WholeNumbers, Work};
+use hungarian_loss::simd::ops::{DOUBLES, Lanes, SINGLES, TILE, Vectors, WholeNumbers, Work};
 use hungarian_loss::simd::portable::PortableVectors;
 use hungarian_random::Random;
 
@@ -139,6 +139,10 @@ fn log_lanes<L: Lanes<W>, const W: usize>(lanes: L, random: &mut Random, log: &m
         // The least twice.
         let (least, second) = lanes.least_two(lanes.smaller(a, lanes.splat(x[0])), b);
         log.either_zero("least_two", [least, second].map(Arithmetic::round_to_f64));
+        let square: [[L::Number; TILE]; TILE] = std::array::from_fn(|_| draw_lanes(random, draw));
+        for row in lanes.transpose(square.each_ref()) {
+            log.numbers("transpose", row.map(Arithmetic::round_to_f64));
+        }
         let chosen = random.below(1 << W);
         let packed = read(lanes, lanes.pack(a, chosen));
         let count = chosen.count_ones() as usize;

@@ -9,7 +9,7 @@ use crate::number::arithmetic::Arithmetic;
 use crate::problem::given::Problem;
 use crate::problem::indices::Indices;
 use crate::simd::cost::{Cost, Entry, LanesWork};
-use crate::simd::ops::{Lanes, Vectors, Work};
+use crate::simd::ops::{Lanes, TILE, Vectors, Work};
 use crate::sweep::row::PREFETCH_DISTANCE;
 
 /// Copies the costs of existing rows and columns, in the sense of minimising.
@@ -26,7 +26,7 @@ pub struct CopyCosts<'c, 'a, T: Cost> {
     pub size: (usize, usize),
     /// The copy.
     pub copy: &'c mut Vec<T::Entry>,
-    /// Room for one line of costs on its way into the copy.
+    /// Room for lines of costs on their way into the copy.
     pub line: &'c mut Vec<T::Entry>,
 }
 
@@ -55,39 +55,176 @@ impl<T: Cost> Work for CopyCosts<'_, '_, T> {
             padding.fill(T::Entry::INFINITY);
             return Ok(());
         }
-        // As the user has it, if that is in another type; and what is kept of it, if that is to be transposed.
-        make_size(line, 2 * problem.cols)?;
+        let lines = if transposed { 1 + TILE } else { 1 };
+        let lines = lines * problem.cols;
+        if line.len() < lines {
+            make_size(line, lines)?;
+        }
         let (line, kept) = line.split_at_mut(problem.cols);
         let real_rows = if transposed {
+            let plain = T::as_entries(problem.cost).zip(cols.start());
+            let rows_of_copy = CopyTransposed {
+                problem,
+                rows,
+                cols,
+                plain: plain.filter(|_| !negate),
+                width,
+                copy,
+                line,
+                kept,
+            };
+            rows_of_copy.run(vectors);
             cols.count()
         } else {
-            rows.count()
-        };
-        for (index, row) in rows.iter().enumerate() {
-            let costs = &problem.cost[row * problem.cols..][..problem.cols];
-            let costs = T::as_entries(costs).unwrap_or_else(|| {
-                T::copy_to_entries(costs, line);
-                line
-            });
-            if transposed {
-                let kept = &mut kept[..cols.count()];
-                keep(vectors, costs, cols, negate, kept);
-                for (to, &cost) in copy.chunks_exact_mut(width).zip(&*kept) {
-                    to[index] = cost;
-                }
-            } else {
-                let (to, padding) = copy[index * width..][..width].split_at_mut(cols.count());
+            for (row, to) in rows.iter().zip(copy.chunks_exact_mut(width.max(1))) {
+                let (to, padding) = to.split_at_mut(cols.count());
+                let costs = entries_of(problem, row, line);
                 keep(vectors, costs, cols, negate, to);
                 padding.fill(T::Entry::INFINITY);
             }
-        }
-        if transposed && width > rows.count() {
-            for row in copy.chunks_exact_mut(width).take(real_rows) {
-                row[rows.count()..].fill(T::Entry::INFINITY);
-            }
-        }
+            rows.count()
+        };
         copy[real_rows * width..].fill(T::Entry::INFINITY);
         Ok(())
+    }
+}
+
+/// A row of the user's matrix; in `line`, if it is of another type.
+#[inline(always)]
+fn entries_of<'b, 'a: 'b, T: Cost>(
+    problem: &Problem<'a, T>,
+    row: usize,
+    line: &'b mut [T::Entry],
+) -> &'b [T::Entry] {
+    let costs = &problem.cost[row * problem.cols..][..problem.cols];
+    match T::as_entries(costs) {
+        Some(entries) => entries,
+        None => {
+            T::copy_to_entries(costs, line);
+            line
+        }
+    }
+}
+
+/// Copies costs so that the user's rows become columns, as many rows at a time as a tile has: to write one column after another
+/// touches a line of memory for each number.
+struct CopyTransposed<'c, 'a, T: Cost> {
+    problem: &'c Problem<'a, T>,
+    rows: &'c Indices,
+    cols: &'c Indices,
+    /// All costs and the first existing column, if rows can be read where they lie.
+    plain: Option<(&'a [T::Entry], usize)>,
+    /// Columns of the copy, padding included.
+    width: usize,
+    copy: &'c mut [T::Entry],
+    line: &'c mut [T::Entry],
+    /// Room for what is kept of the rows of a tile.
+    kept: &'c mut [T::Entry],
+}
+
+impl<T: Cost> CopyTransposed<'_, '_, T> {
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) {
+        let CopyTransposed {
+            problem,
+            rows,
+            cols,
+            plain,
+            width,
+            copy,
+            line,
+            kept,
+        } = self;
+        let (count, length) = (rows.count(), cols.count());
+        if length == 0 {
+            return;
+        }
+        for first in (0..count).step_by(TILE) {
+            // The last one overlaps the one before.
+            let first = first.min(count.saturating_sub(TILE));
+            let height = TILE.min(count);
+            if plain.is_none() {
+                let kept = kept.chunks_exact_mut(problem.cols).enumerate();
+                for (place, kept) in kept.take(height) {
+                    let costs = entries_of(problem, rows.get(first + place), line);
+                    let negate = problem.options.maximize;
+                    keep(vectors, costs, cols, negate, &mut kept[..length]);
+                }
+            }
+            let mut tile: [&[T::Entry]; TILE] = [&[]; TILE];
+            for (place, row) in tile.iter_mut().enumerate().take(height) {
+                *row = match plain {
+                    Some((costs, start)) => {
+                        &costs[rows.get(first + place) * problem.cols + start..][..length]
+                    }
+                    None => &kept[place * problem.cols..][..length],
+                };
+            }
+            let work = Transpose {
+                rows: &tile[..height],
+                width,
+                to: &mut copy[first..],
+            };
+            T::Entry::run_in_own_lanes(vectors, work);
+        }
+        for row in copy.chunks_exact_mut(width).take(length) {
+            row[count..].fill(T::Entry::INFINITY);
+        }
+    }
+}
+
+/// Writes rows of equal length as columns, at the front of rows of `width`.
+struct Transpose<'c, E> {
+    rows: &'c [&'c [E]],
+    width: usize,
+    to: &'c mut [E],
+}
+
+impl<E: Entry> LanesWork<E> for Transpose<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<W, Number = E>, const W: usize>(self, lanes: L) {
+        let Transpose { rows, width, to } = self;
+        let length = rows[0].len();
+        if rows.len() < TILE || length < TILE {
+            for (place, row) in rows.iter().enumerate() {
+                for (to, &cost) in to.chunks_mut(width).zip(*row) {
+                    to[place] = cost;
+                }
+            }
+            return;
+        }
+        let whole = length / TILE;
+        let mut parts: [&[[E; TILE]]; TILE] = [&[]; TILE];
+        for (parts, row) in parts.iter_mut().zip(rows) {
+            *parts = &row.as_chunks().0[..whole];
+        }
+        let zeros = [E::ZERO; TILE];
+        let mut tile = [&zeros; TILE];
+        for part in 0..whole {
+            for (row, parts) in tile.iter_mut().zip(&parts) {
+                *row = &parts[part];
+            }
+            write_tile(lanes.transpose(tile), part * TILE * width, width, to);
+        }
+        if whole * TILE < length {
+            // Overlaps the one before.
+            for (last, row) in tile.iter_mut().zip(rows) {
+                *last = row.last_chunk().expect("a row is as long as a tile");
+            }
+            write_tile(lanes.transpose(tile), (length - TILE) * width, width, to);
+        }
+    }
+}
+
+/// Writes a tile whose rows begin `width` apart, the first of them at `start`.
+#[inline(always)]
+fn write_tile<E: Entry>(tile: [[E; TILE]; TILE], mut start: usize, width: usize, to: &mut [E]) {
+    for numbers in &tile {
+        let to = to[start..].first_chunk_mut();
+        *to.expect("a row has room for a tile") = *numbers;
+        start += width;
     }
 }
 

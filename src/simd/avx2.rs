@@ -70,6 +70,47 @@ impl Native for x86::Avx2 {
         // SAFETY: `self` proves AVX2.
         unsafe { bits_of_four([a.into(), b.into(), c.into(), d.into()]) }
     }
+
+    #[inline(always)]
+    fn transpose_f32(self, rows: [&[f32; 8]; 8]) -> [f32x8<Self>; 8] {
+        // SAFETY: `self` proves AVX2.
+        let transposed = unsafe { transpose_singles(rows) };
+        let mut vectors = [f32x8::splat(self, 0.0); 8];
+        for (vector, transposed) in vectors.iter_mut().zip(transposed) {
+            *vector = transposed.simd_into(self);
+        }
+        vectors
+    }
+
+    #[inline(always)]
+    fn transpose_f64(self, rows: [&[f64; 8]; 8]) -> [f64x8<Self>; 8] {
+        let mut vectors = [f64x8::splat(self, 0.0); 8];
+        for part in 0..2 {
+            // SAFETY: `self` proves AVX2.
+            let (upper, lower) = unsafe {
+                (
+                    transpose_four(four_of(rows, 0, part)),
+                    transpose_four(four_of(rows, 4, part)),
+                )
+            };
+            for col in 0..4 {
+                let low: f64x4<Self> = upper[col].simd_into(self);
+                vectors[4 * part + col] = low.combine(lower[col]);
+            }
+        }
+        vectors
+    }
+}
+
+/// Half of each of four rows. (No `map` of an array: the compiler may leave that a function of its own, which knows nothing of AVX2, and every
+/// operation in it one, too.)
+#[inline(always)]
+pub(super) fn four_of(rows: [&[f64; 8]; 8], first: usize, part: usize) -> [&[f64; 4]; 4] {
+    let mut four = [&rows[first].as_chunks().0[part]; 4];
+    for (row, half) in four.iter_mut().enumerate() {
+        *half = &rows[first + row].as_chunks().0[part];
+    }
+    four
 }
 
 /// All ones, then all zeros: a mask for `n` leading lanes starts `n` before the zeros.
@@ -143,5 +184,59 @@ unsafe fn bits_of_four(masks: [__m256i; 4]) -> u32 {
         let bytes = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
         let in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
         _mm256_movemask_epi8(_mm256_permutevar8x32_epi32(bytes, in_order)) as u32
+    }
+}
+
+/// Lane l of vector c is number c of row l.
+///
+/// # Safety
+///
+/// The processor must have AVX2.
+#[inline(always)]
+pub(super) unsafe fn transpose_singles(rows: [&[f32; 8]; 8]) -> [__m256; 8] {
+    // SAFETY: AVX2 is promised by the caller; each row has two times four numbers.
+    unsafe {
+        let mut vectors = [_mm256_setzero_ps(); 8];
+        for part in 0..2 {
+            // Rows l and l + 4, four columns of each.
+            let mut pairs = [_mm256_setzero_ps(); 4];
+            for (row, pair) in pairs.iter_mut().enumerate() {
+                let low = _mm_loadu_ps(rows[row].as_ptr().add(4 * part));
+                let high = _mm_loadu_ps(rows[row + 4].as_ptr().add(4 * part));
+                *pair = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high);
+            }
+            let [a, b, c, d] = pairs;
+            let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+            vectors[4 * part] = _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd);
+            vectors[4 * part + 1] = _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd);
+            let (ab, cd) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            vectors[4 * part + 2] = _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd);
+            vectors[4 * part + 3] = _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd);
+        }
+        vectors
+    }
+}
+
+/// Lane l of vector c is number c of row l.
+///
+/// # Safety
+///
+/// The processor must have AVX2.
+#[inline(always)]
+pub(super) unsafe fn transpose_four(rows: [&[f64; 4]; 4]) -> [__m256d; 4] {
+    // SAFETY: AVX2 is promised by the caller; each row has four numbers.
+    unsafe {
+        let a = _mm256_loadu_pd(rows[0].as_ptr());
+        let b = _mm256_loadu_pd(rows[1].as_ptr());
+        let c = _mm256_loadu_pd(rows[2].as_ptr());
+        let d = _mm256_loadu_pd(rows[3].as_ptr());
+        let (even_ab, even_cd) = (_mm256_unpacklo_pd(a, b), _mm256_unpacklo_pd(c, d));
+        let (odd_ab, odd_cd) = (_mm256_unpackhi_pd(a, b), _mm256_unpackhi_pd(c, d));
+        [
+            _mm256_permute2f128_pd::<0x20>(even_ab, even_cd),
+            _mm256_permute2f128_pd::<0x20>(odd_ab, odd_cd),
+            _mm256_permute2f128_pd::<0x31>(even_ab, even_cd),
+            _mm256_permute2f128_pd::<0x31>(odd_ab, odd_cd),
+        ]
     }
 }

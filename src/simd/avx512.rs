@@ -11,8 +11,8 @@
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
 
-use crate::simd::avx2::part;
-use crate::simd::ops::{DOUBLES, Lanes, SINGLES, Vectors, WholeNumbers, Work};
+use crate::simd::avx2::{four_of, part, transpose_four, transpose_singles};
+use crate::simd::ops::{DOUBLES, Lanes, SINGLES, TILE, Vectors, WholeNumbers, Work};
 
 /// Proof that this processor has the level: only [`Avx512::detect`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,6 +224,24 @@ impl Lanes<DOUBLES> for Doubles {
             ))
         }
     }
+
+    #[inline(always)]
+    fn transpose(self, rows: [&[f64; TILE]; TILE]) -> [[f64; TILE]; TILE] {
+        let mut transposed = [[0.0; TILE]; TILE];
+        for half in 0..2 {
+            for part in 0..2 {
+                // SAFETY: `self` proves AVX-512, and with it AVX2; four numbers can be written to each half of a row.
+                unsafe {
+                    let vectors = transpose_four(four_of(rows, 4 * half, part));
+                    for (row, vector) in vectors.into_iter().enumerate() {
+                        let to = &mut transposed[4 * part + row].as_chunks_mut::<4>().0[half];
+                        _mm256_storeu_pd(to.as_mut_ptr(), vector);
+                    }
+                }
+            }
+        }
+        transposed
+    }
 }
 
 impl Lanes<SINGLES> for Singles {
@@ -333,6 +351,18 @@ impl Lanes<SINGLES> for Singles {
                 _mm_cvtss_f32(_mm_min_ss(_mm_max_ss(a, b), _mm_min_ss(c, d))),
             )
         }
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: [&[f32; TILE]; TILE]) -> [[f32; TILE]; TILE] {
+        let mut transposed = [[0.0; TILE]; TILE];
+        // SAFETY: `self` proves AVX-512, and with it AVX2; eight numbers can be written to each row.
+        unsafe {
+            for (row, vector) in transposed.iter_mut().zip(transpose_singles(rows)) {
+                _mm256_storeu_ps(row.as_mut_ptr(), vector);
+            }
+        }
+        transposed
     }
 }
 

@@ -12,6 +12,9 @@ pub const DOUBLES: usize = 8;
 /// Lanes of f32 in one vector.
 pub const SINGLES: usize = 16;
 
+/// Rows and columns of a square that is transposed.
+pub const TILE: usize = 8;
+
 /// Operations on vectors of `W` numbers.
 ///
 /// Where an input is NaN the result of comparing is any, but `larger_magnitude` returns NaN: so the first look notices that there was
@@ -93,6 +96,18 @@ pub trait Lanes<const W: usize>: Copy {
         let without_it = self.one_lane(Self::Number::NEG_INFINITY, lane, Self::Number::INFINITY);
         let others = self.larger(first, without_it);
         (least, self.least(self.smaller(others, second)))
+    }
+
+    /// Number l of row c is number c of row l.
+    #[inline(always)]
+    fn transpose(self, rows: [&[Self::Number; TILE]; TILE]) -> [[Self::Number; TILE]; TILE] {
+        let mut transposed = [[Self::Number::ZERO; TILE]; TILE];
+        for (row, numbers) in rows.iter().enumerate() {
+            for (col, &number) in numbers.iter().enumerate() {
+                transposed[col][row] = number;
+            }
+        }
+        transposed
     }
 
     /// `there` in lane `lane` (taken modulo `W`), `elsewhere` in the others.

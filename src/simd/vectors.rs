@@ -6,7 +6,7 @@
 use fearless_simd::prelude::*;
 use fearless_simd::{f32x8, f32x16, f64x8, i32x16, i64x8, mask32x8, u32x16};
 
-use crate::simd::ops::{DOUBLES, Lanes, SINGLES, Vectors, WholeNumbers, Work};
+use crate::simd::ops::{DOUBLES, Lanes, SINGLES, TILE, Vectors, WholeNumbers, Work};
 use crate::simd::portable::packed;
 
 /// What fearless_simd lacks. What stands here works at any level; a level may have something better.
@@ -38,6 +38,41 @@ pub trait Native: Simd {
         let [a, b, c, d] = masks;
         let bits = a.to_bitmask() | b.to_bitmask() << 8 | c.to_bitmask() << 16;
         (bits | d.to_bitmask() << 24) as u32
+    }
+
+    /// Loads eight rows and transposes them: lane l of vector c is number c of row l.
+    #[inline(always)]
+    fn transpose_f32(self, rows: [&[f32; 8]; 8]) -> [f32x8<Self>; 8] {
+        let mut vectors = [f32x8::splat(self, 0.0); 8];
+        for (vector, row) in vectors.iter_mut().zip(rows) {
+            *vector = f32x8::load_array_ref(self, row);
+        }
+        // Each round puts the first half of the vectors between the lanes of the second half.
+        for _ in 0..3 {
+            let from = vectors;
+            for pair in 0..4 {
+                let (low, high) = from[pair].interleave(from[pair + 4]);
+                (vectors[2 * pair], vectors[2 * pair + 1]) = (low, high);
+            }
+        }
+        vectors
+    }
+
+    /// As [`Native::transpose_f32`], of f64.
+    #[inline(always)]
+    fn transpose_f64(self, rows: [&[f64; 8]; 8]) -> [f64x8<Self>; 8] {
+        let mut vectors = [f64x8::splat(self, 0.0); 8];
+        for (vector, row) in vectors.iter_mut().zip(rows) {
+            *vector = f64x8::load_array_ref(self, row);
+        }
+        for _ in 0..3 {
+            let from = vectors;
+            for pair in 0..4 {
+                let (low, high) = from[pair].interleave(from[pair + 4]);
+                (vectors[2 * pair], vectors[2 * pair + 1]) = (low, high);
+            }
+        }
+        vectors
     }
 }
 
@@ -200,6 +235,15 @@ impl<S: Native> Lanes<DOUBLES> for Doubles<S> {
     fn load_part_f64(self, costs: &[f64], start: usize) -> f64x8<S> {
         self.0.load_part_f64(costs, start)
     }
+
+    #[inline(always)]
+    fn transpose(self, rows: [&[f64; TILE]; TILE]) -> [[f64; TILE]; TILE] {
+        let mut transposed = [[0.0; TILE]; TILE];
+        for (row, vector) in transposed.iter_mut().zip(self.0.transpose_f64(rows)) {
+            vector.store_array(row);
+        }
+        transposed
+    }
 }
 
 /// Eight f32 as f64.
@@ -279,6 +323,15 @@ impl<S: Native> Lanes<SINGLES> for Singles<S> {
     fn load_part_f64(self, costs: &[f64], start: usize) -> f32x16<S> {
         let low = self.0.load_part_f64(costs, start);
         low.narrow(self.0.load_part_f64(costs, start + DOUBLES))
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: [&[f32; TILE]; TILE]) -> [[f32; TILE]; TILE] {
+        let mut transposed = [[0.0; TILE]; TILE];
+        for (row, vector) in transposed.iter_mut().zip(self.0.transpose_f32(rows)) {
+            vector.store_array(row);
+        }
+        transposed
     }
 }
 
