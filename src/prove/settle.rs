@@ -8,6 +8,7 @@
 //! reduced cost is δ·15/16 above its row's at least. It stays above as long as no v is raised by more than δ/2, which is asked in the end.
 
 use crate::number::arithmetic::Arithmetic;
+use crate::problem::instance::WIDEST;
 use crate::simd::ops::{DOUBLES, Lanes, Vectors};
 use crate::solve::lead::Led;
 use crate::solve::narrow::UNMATCHED;
@@ -118,9 +119,9 @@ fn below<L: Lanes<W>, const W: usize, const COLS: usize>(
 #[derive(Clone, Copy, Debug, Default)]
 struct NearPair {
     /// Place of v_j.
-    place: u16,
+    place: u8,
     /// Place of v_m, where m is the column matched with row i.
-    matched: u16,
+    matched: u8,
     /// c_im − c_ij.
     cheaper: f64,
 }
@@ -128,11 +129,14 @@ struct NearPair {
 /// Instances whose pairs are listed together: how many pairs one has cannot be guessed, of eight it hardly matters.
 pub const LISTED: usize = 8;
 
+const PLACES: usize = 1 << u8::BITS;
+const _: () = assert!(LISTED * WIDEST <= PLACES);
+
 /// Raises the duals of some answers.
 #[derive(Clone, Debug)]
 pub struct Settle<const COLS: usize> {
-    /// v, where answer and column make the place.
-    duals: [[f64; COLS]; LISTED],
+    /// v, where answer and column make the place: as many as a byte can name, so that no place is checked.
+    duals: [f64; PLACES],
     /// One bit for each answer that its duals prove.
     settled: u8,
     /// The first `count` of them.
@@ -143,7 +147,7 @@ pub struct Settle<const COLS: usize> {
 impl<const COLS: usize> Settle<COLS> {
     /// Nothing yet.
     pub const NOTHING: Self = Settle {
-        duals: [[0.0; COLS]; LISTED],
+        duals: [0.0; PLACES],
         settled: 0,
         pairs: [[[NearPair {
             place: 0,
@@ -162,7 +166,7 @@ impl<const COLS: usize> Settle<COLS> {
     /// v.
     #[inline(always)]
     pub fn col_duals(&self, at: usize) -> &[f64; COLS] {
-        &self.duals[at]
+        &self.duals.as_chunks().0[at]
     }
 
     /// Begins with no instance.
@@ -180,7 +184,7 @@ impl<const COLS: usize> Settle<COLS> {
         led: &Led<COLS>,
         near: Option<&NearPairs<COLS>>,
     ) {
-        for (wide, &dual) in self.duals[at].iter_mut().zip(&led.col_duals) {
+        for (wide, &dual) in self.duals[at * COLS..].iter_mut().zip(&led.col_duals) {
             *wide = f64::from(dual);
         }
         self.settled |= 1 << at;
@@ -195,8 +199,8 @@ impl<const COLS: usize> Settle<COLS> {
                 for _ in 0..2 {
                     let other = bits.trailing_zeros() as usize % COLS;
                     pairs[self.count] = NearPair {
-                        place: (at * COLS + other) as u16,
-                        matched: (at * COLS + col) as u16,
+                        place: (at * COLS + other) as u8,
+                        matched: (at * COLS + col) as u8,
                         cheaper: own - f64::from(row[other]),
                     };
                     self.count += usize::from(bits != 0);
@@ -237,7 +241,7 @@ impl<const COLS: usize> Settle<COLS> {
             }
             let most = 0.5 * f64::from(near.slack);
             let mut is_fine = true;
-            for (&dual, &before) in self.duals[at].iter().zip(&led.col_duals) {
+            for (&dual, &before) in self.col_duals(at).iter().zip(&led.col_duals) {
                 let before = f64::from(before);
                 is_fine &= (dual == before) | (dual - before <= most);
             }
@@ -249,10 +253,9 @@ impl<const COLS: usize> Settle<COLS> {
 impl NearPair {
     /// Raises v_m if this pair would be cheaper.
     #[inline(always)]
-    fn raise<const COLS: usize>(&self, duals: &mut [[f64; COLS]; LISTED]) -> bool {
-        let duals = duals.as_flattened_mut();
-        let offer = duals[usize::from(self.place) % (LISTED * COLS)] + self.cheaper;
-        let dual = &mut duals[usize::from(self.matched) % (LISTED * COLS)];
+    fn raise(&self, duals: &mut [f64; PLACES]) -> bool {
+        let offer = duals[usize::from(self.place)] + self.cheaper;
+        let dual = &mut duals[usize::from(self.matched)];
         let raises = offer > *dual;
         *dual = if raises { offer } else { *dual };
         raises
