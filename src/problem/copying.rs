@@ -205,6 +205,11 @@ impl<E: Entry> LanesWork<E> for Transpose<'_, E> {
         for part in 0..whole {
             for (row, parts) in tile.iter_mut().zip(&parts) {
                 *row = &parts[part];
+                // A line of memory holds two parts, or one of f64.
+                if part % 2 == 0 {
+                    let at = row.as_ptr();
+                    lanes.prefetch(at.wrapping_add(PREFETCH_DISTANCE / size_of::<E>()));
+                }
             }
             write_tile(lanes.transpose(tile), part * TILE * width, width, to);
         }
