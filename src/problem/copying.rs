@@ -55,25 +55,42 @@ impl<T: Cost> Work for CopyCosts<'_, '_, T> {
             padding.fill(T::Entry::INFINITY);
             return Ok(());
         }
-        let lines = if transposed { 1 + TILE } else { 1 };
-        let lines = lines * problem.cols;
-        if line.len() < lines {
-            make_size(line, lines)?;
+        let entries = T::as_entries(problem.cost);
+        // To be transposed, a row has to fill a tile, or else goes by itself.
+        let fills_tile = cols.count() >= TILE;
+        // All costs and the first existing column, if rows can be transposed where they lie.
+        let plain = entries.zip(cols.start());
+        let plain = plain.filter(|_| fills_tile && !negate);
+        let of_line = if entries.is_some() { 0 } else { problem.cols };
+        let kept_rows = match (transposed && plain.is_none(), fills_tile) {
+            (false, _) => 0,
+            (true, false) => 1,
+            (true, true) => TILE,
+        };
+        let of_kept = kept_rows * cols.count();
+        if line.len() < of_line + of_kept {
+            make_size(line, of_line + of_kept)?;
         }
-        let (line, kept) = line.split_at_mut(problem.cols);
+        let (line, kept) = line[..of_line + of_kept].split_at_mut(of_line);
         let real_rows = if transposed {
-            let plain = T::as_entries(problem.cost).zip(cols.start());
-            let rows_of_copy = CopyTransposed {
+            let mut columns = CopyTransposed {
                 problem,
                 rows,
                 cols,
-                plain: plain.filter(|_| !negate),
+                plain,
                 width,
                 copy,
                 line,
                 kept,
             };
-            rows_of_copy.run(vectors);
+            if fills_tile {
+                columns.by_tiles(vectors);
+            } else {
+                columns.row_by_row(vectors);
+            }
+            for row in copy.chunks_exact_mut(width).take(cols.count()) {
+                row[rows.count()..].fill(T::Entry::INFINITY);
+            }
             cols.count()
         } else {
             for (row, to) in rows.iter().zip(copy.chunks_exact_mut(width.max(1))) {
@@ -106,76 +123,72 @@ fn entries_of<'b, 'a: 'b, T: Cost>(
     }
 }
 
-/// Copies costs so that the user's rows become columns, as many rows at a time as a tile has: to write one column after another
-/// touches a line of memory for each number.
+/// Copies costs so that the user's rows become columns. There are more rows than columns.
 struct CopyTransposed<'c, 'a, T: Cost> {
     problem: &'c Problem<'a, T>,
     rows: &'c Indices,
     cols: &'c Indices,
-    /// All costs and the first existing column, if rows can be read where they lie.
+    /// All costs and the first existing column, if rows can be transposed where they lie.
     plain: Option<(&'a [T::Entry], usize)>,
     /// Columns of the copy, padding included.
     width: usize,
     copy: &'c mut [T::Entry],
     line: &'c mut [T::Entry],
-    /// Room for what is kept of the rows of a tile.
+    /// Room for what is kept of a row, or of the rows of a tile.
     kept: &'c mut [T::Entry],
 }
 
 impl<T: Cost> CopyTransposed<'_, '_, T> {
     #[inline(always)]
-    fn run<V: Vectors>(self, vectors: V) {
-        let CopyTransposed {
-            problem,
-            rows,
-            cols,
-            plain,
-            width,
-            copy,
-            line,
-            kept,
-        } = self;
-        let (count, length) = (rows.count(), cols.count());
-        if length == 0 {
-            return;
+    fn row_by_row<V: Vectors>(&mut self, vectors: V) {
+        let negate = self.problem.options.maximize;
+        for (place, row) in self.rows.iter().enumerate() {
+            let costs = entries_of(self.problem, row, self.line);
+            keep(vectors, costs, self.cols, negate, self.kept);
+            for (to, &cost) in self.copy.chunks_exact_mut(self.width).zip(&*self.kept) {
+                to[place] = cost;
+            }
         }
+    }
+
+    /// As many rows at a time as a tile has: to write one column after another touches a line of memory for each number.
+    #[inline(always)]
+    fn by_tiles<V: Vectors>(&mut self, vectors: V) {
+        let (problem, rows, cols) = (self.problem, self.rows, self.cols);
+        let (count, length) = (rows.count(), cols.count());
+        let negate = problem.options.maximize;
         for first in (0..count).step_by(TILE) {
             // The last one overlaps the one before.
-            let first = first.min(count.saturating_sub(TILE));
-            let height = TILE.min(count);
-            if plain.is_none() {
-                let kept = kept.chunks_exact_mut(problem.cols).enumerate();
-                for (place, kept) in kept.take(height) {
-                    let costs = entries_of(problem, rows.get(first + place), line);
-                    let negate = problem.options.maximize;
-                    keep(vectors, costs, cols, negate, &mut kept[..length]);
+            let first = first.min(count - TILE);
+            if self.plain.is_none() {
+                for place in 0..TILE {
+                    let costs = entries_of(problem, rows.get(first + place), self.line);
+                    let kept = &mut self.kept[place * length..][..length];
+                    keep(vectors, costs, cols, negate, kept);
                 }
             }
             let mut tile: [&[T::Entry]; TILE] = [&[]; TILE];
-            for (place, row) in tile.iter_mut().enumerate().take(height) {
-                *row = match plain {
+            for (place, row) in tile.iter_mut().enumerate() {
+                *row = match self.plain {
                     Some((costs, start)) => {
                         &costs[rows.get(first + place) * problem.cols + start..][..length]
                     }
-                    None => &kept[place * problem.cols..][..length],
+                    None => &self.kept[place * length..][..length],
                 };
             }
             let work = Transpose {
-                rows: &tile[..height],
-                width,
-                to: &mut copy[first..],
+                rows: &tile,
+                width: self.width,
+                to: &mut self.copy[first..],
             };
             T::Entry::run_in_own_lanes(vectors, work);
-        }
-        for row in copy.chunks_exact_mut(width).take(length) {
-            row[count..].fill(T::Entry::INFINITY);
         }
     }
 }
 
-/// Writes rows of equal length as columns, at the front of rows of `width`.
+/// Writes rows of equal length, a tile's or more, as columns, at the front of rows of `width`.
 struct Transpose<'c, E> {
-    rows: &'c [&'c [E]],
+    rows: &'c [&'c [E]; TILE],
     width: usize,
     to: &'c mut [E],
 }
@@ -187,14 +200,6 @@ impl<E: Entry> LanesWork<E> for Transpose<'_, E> {
     fn run<L: Lanes<W, Number = E>, const W: usize>(self, lanes: L) {
         let Transpose { rows, width, to } = self;
         let length = rows[0].len();
-        if rows.len() < TILE || length < TILE {
-            for (place, row) in rows.iter().enumerate() {
-                for (to, &cost) in to.chunks_mut(width).zip(*row) {
-                    to[place] = cost;
-                }
-            }
-            return;
-        }
         let whole = length / TILE;
         let mut parts: [&[[E; TILE]]; TILE] = [&[]; TILE];
         for (parts, row) in parts.iter_mut().zip(rows) {
