@@ -129,13 +129,14 @@ struct NearPair {
 /// Instances whose pairs are listed together: how many pairs one has cannot be guessed, of eight it hardly matters.
 pub const LISTED: usize = 8;
 
+/// As many as a byte can name, so that no place has to be checked.
 const PLACES: usize = 1 << u8::BITS;
 const _: () = assert!(LISTED * WIDEST <= PLACES);
 
 /// Raises the duals of some answers.
 #[derive(Clone, Debug)]
 pub struct Settle<const COLS: usize> {
-    /// v, where answer and column make the place: as many as a byte can name, so that no place is checked.
+    /// v, where answer and column make the place.
     duals: [f64; PLACES],
     /// One bit for each answer that its duals prove.
     settled: u8,
