@@ -562,8 +562,8 @@ mod tests {
         }
     }
 
-    /// Solves problems as one group. Returns which of them f32 is found to have rounded nothing in, and all duals, bit for bit.
-    fn solve(costs: &[&[f32]], rows: usize, cols: usize) -> Vec<(bool, Vec<u64>)> {
+    /// What has solved problems as one group.
+    fn solver_of(costs: &[&[f32]], rows: usize, cols: usize) -> GroupSolver {
         let mut scratch = [const { None }; GROUP];
         let mut instances = [const { None }; GROUP];
         for ((cost, scratch), instance) in costs.iter().zip(&mut scratch).zip(&mut instances) {
@@ -575,6 +575,12 @@ mod tests {
         let mut solver = GroupSolver::default();
         solver.try_reserve(GROUP, rows, cols).unwrap();
         solver.solve(PortableVectors, &instances).unwrap();
+        solver
+    }
+
+    /// Solves problems as one group. Returns which of them f32 is found to have rounded nothing in, and all duals, bit for bit.
+    fn solve(costs: &[&[f32]], rows: usize, cols: usize) -> Vec<(bool, Vec<u64>)> {
+        let solver = solver_of(costs, rows, cols);
         let members = solver.members.iter().take(costs.len());
         let answers = members.map(|member| {
             let col_duals = (0..cols).map(|col| member.double.col_duals().get(col));
@@ -622,15 +628,7 @@ mod tests {
             let far = draw(|uniform| 1.0 + uniform);
             let whole = draw(|uniform| (uniform * 10.0).floor());
             for (cost, is_known) in [(far, true), (whole, false)] {
-                let problem = Problem::plain(&cost, rows, cols);
-                let mut scratch = Scratch::default();
-                scratch.try_reserve(rows, cols).unwrap();
-                let instance = problem.prepare(PortableVectors, &mut scratch).ok().unwrap();
-                let mut solver = GroupSolver::default();
-                solver.try_reserve(1, rows, cols).unwrap();
-                solver
-                    .solve(PortableVectors, &[Some(instance), None, None, None])
-                    .unwrap();
+                let solver = solver_of(&[&cost], rows, cols);
                 let single = &solver.members[0].single;
                 assert_eq!(single.has_left_margins(), is_known, "{rows}x{cols}");
             }

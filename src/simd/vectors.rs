@@ -134,7 +134,7 @@ impl<S: Native> Vectors for At<S> {
 }
 
 macro_rules! operations {
-    ($number:ident, $width:ident, $vector:ident, $integers:ident, $integer:ident, $numbers:expr) => {
+    ($number:ident, $width:ident, $vector:ident, $integers:ident, $integer:ident, $transpose:ident, $numbers:expr) => {
         type Number = $number;
         type Vector = $vector<S>;
 
@@ -206,6 +206,14 @@ macro_rules! operations {
             vector.reduce_min()
         }
         #[inline(always)]
+        fn transpose(self, rows: [&[$number; TILE]; TILE]) -> [[$number; TILE]; TILE] {
+            let mut transposed = [[0.0; TILE]; TILE];
+            for (row, vector) in transposed.iter_mut().zip(self.0.$transpose(rows)) {
+                vector.store_array(row);
+            }
+            transposed
+        }
+        #[inline(always)]
         fn one_lane(self, elsewhere: $number, lane: usize, there: $number) -> $vector<S> {
             let numbers = $integers::load_array(self.0, $numbers);
             let lane = $integers::splat(self.0, (lane % $width) as $integer);
@@ -217,7 +225,15 @@ macro_rules! operations {
 }
 
 impl<S: Native> Lanes<DOUBLES> for Doubles<S> {
-    operations!(f64, DOUBLES, f64x8, i64x8, i64, [0, 1, 2, 3, 4, 5, 6, 7]);
+    operations!(
+        f64,
+        DOUBLES,
+        f64x8,
+        i64x8,
+        i64,
+        transpose_f64,
+        [0, 1, 2, 3, 4, 5, 6, 7]
+    );
 
     #[inline(always)]
     fn load_f32(self, costs: &[f32; DOUBLES]) -> f64x8<S> {
@@ -234,15 +250,6 @@ impl<S: Native> Lanes<DOUBLES> for Doubles<S> {
     #[inline(always)]
     fn load_part_f64(self, costs: &[f64], start: usize) -> f64x8<S> {
         self.0.load_part_f64(costs, start)
-    }
-
-    #[inline(always)]
-    fn transpose(self, rows: [&[f64; TILE]; TILE]) -> [[f64; TILE]; TILE] {
-        let mut transposed = [[0.0; TILE]; TILE];
-        for (row, vector) in transposed.iter_mut().zip(self.0.transpose_f64(rows)) {
-            vector.store_array(row);
-        }
-        transposed
     }
 }
 
@@ -281,6 +288,7 @@ impl<S: Native> Lanes<SINGLES> for Singles<S> {
         f32x16,
         i32x16,
         i32,
+        transpose_f32,
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
     );
 
@@ -323,15 +331,6 @@ impl<S: Native> Lanes<SINGLES> for Singles<S> {
     fn load_part_f64(self, costs: &[f64], start: usize) -> f32x16<S> {
         let low = self.0.load_part_f64(costs, start);
         low.narrow(self.0.load_part_f64(costs, start + DOUBLES))
-    }
-
-    #[inline(always)]
-    fn transpose(self, rows: [&[f32; TILE]; TILE]) -> [[f32; TILE]; TILE] {
-        let mut transposed = [[0.0; TILE]; TILE];
-        for (row, vector) in transposed.iter_mut().zip(self.0.transpose_f32(rows)) {
-            vector.store_array(row);
-        }
-        transposed
     }
 }
 
