@@ -144,11 +144,14 @@ fn log_lanes<L: Lanes<W>, const W: usize>(lanes: L, random: &mut Random, log: &m
             log.numbers("transpose", row.map(Arithmetic::round_to_f64));
         }
         let chosen = random.below(1 << W);
-        let packed = read(lanes, lanes.pack(a, chosen));
+        let mut packed = [L::Number::ZERO; W];
+        lanes.store_packed(a, chosen, &mut packed);
         let count = chosen.count_ones() as usize;
         log.bits(
-            "pack",
-            packed[..count].iter().map(|number| number.to_bits()),
+            "store_packed",
+            packed[..count]
+                .iter()
+                .map(|number| number.round_to_f64().to_bits()),
         );
         let a = lanes.load(&draw_lanes(random, draw_any));
         let b = lanes.load(&draw_lanes(random, draw_any));
@@ -317,7 +320,11 @@ fn log_roundings_of_lanes<L: Lanes<W>, const W: usize>(
         log!("equal_of_four", |a, b| lanes.equal_of_four([a, b, a, b], b));
         log!("below_of_four", |a, b| lanes.below_of_four([a, b, a, b], b));
         let chosen = random.below(1 << W);
-        log!("pack", |a, _b| read(lanes, lanes.pack(a, chosen)));
+        log!("store_packed", |a, _b| {
+            let mut packed = [L::Number::ZERO; W];
+            lanes.store_packed(a, chosen, &mut packed);
+            packed
+        });
         log.log(
             "load_f32",
             draw_lanes(random, draw_mostly_whole),

@@ -309,18 +309,18 @@ impl<E: Entry> LanesWork<E> for KeepColumns<'_, E> {
                     .wrapping_add(start + PREFETCH_DISTANCE / size_of::<E>()),
             );
             let bits = cols.bits(start, W);
-            let mut kept = lanes.pack(E::load_part(lanes, costs, start), bits);
+            let mut numbers = E::load_part(lanes, costs, start);
             if negate {
-                kept = lanes.subtract(zero, kept);
+                numbers = lanes.subtract(zero, numbers);
             }
             let end = at + bits.count_ones() as usize;
-            if let Some(to) = to[at..].first_chunk_mut::<W>() {
+            if let Some(to) = to[at..].first_chunk_mut() {
                 // What is written behind those that are kept is written over.
-                lanes.store(kept, to);
+                lanes.store_packed(numbers, bits, to);
             } else {
-                let mut numbers = [E::ZERO; W];
-                lanes.store(kept, &mut numbers);
-                to[at..end].copy_from_slice(&numbers[..end - at]);
+                let mut kept = [E::ZERO; W];
+                lanes.store_packed(numbers, bits, &mut kept);
+                to[at..end].copy_from_slice(&kept[..end - at]);
             }
             at = end;
         }

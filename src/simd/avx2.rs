@@ -65,6 +65,34 @@ impl Native for x86::Avx2 {
     }
 
     #[inline(always)]
+    fn store_packed_f32(self, vector: f32x16<Self>, bits: u64, numbers: &mut [f32; SINGLES]) {
+        let (low, high) = vector.split();
+        let [low_bits, high_bits, ..] = bits.to_le_bytes();
+        // SAFETY: `self` proves AVX2.
+        let packed = unsafe { [packed(low.into(), low_bits), packed(high.into(), high_bits)] };
+        let [low, high]: [f32x8<Self>; 2] = [packed[0].simd_into(self), packed[1].simd_into(self)];
+        low.store_slice(&mut numbers[..8]);
+        // Of eight lanes no more than eight are packed, so the others fit behind them.
+        high.store_slice(&mut numbers[low_bits.count_ones() as usize..][..8]);
+    }
+
+    #[inline(always)]
+    fn store_packed_f64(self, vector: f64x8<Self>, bits: u64, numbers: &mut [f64; DOUBLES]) {
+        let (low, high) = vector.split();
+        let (low_bits, high_bits) = (bits as u8 % 16, bits as u8 >> 4);
+        // SAFETY: `self` proves AVX2.
+        let packed = unsafe {
+            [
+                packed_doubles(low.into(), low_bits),
+                packed_doubles(high.into(), high_bits),
+            ]
+        };
+        let [low, high]: [f64x4<Self>; 2] = [packed[0].simd_into(self), packed[1].simd_into(self)];
+        low.store_slice(&mut numbers[..4]);
+        high.store_slice(&mut numbers[low_bits.count_ones() as usize..][..4]);
+    }
+
+    #[inline(always)]
     fn bits_of_four(self, masks: [mask32x8<Self>; 4]) -> u32 {
         let [a, b, c, d] = masks;
         // SAFETY: `self` proves AVX2.
@@ -168,6 +196,52 @@ unsafe fn part_of_singles(at: *const f32, mask: *const i32) -> __m256 {
         let infinite = _mm256_set1_ps(f32::INFINITY);
         _mm256_blendv_ps(infinite, loaded, _mm256_castsi256_ps(mask))
     }
+}
+
+/// For each set of eight lanes, in bits: its lanes in order, then zeros.
+static LANES_OF: [[u8; 8]; 256] = {
+    let mut lanes_of = [[0; 8]; 256];
+    let mut bits = 0;
+    while bits < 256 {
+        let (mut count, mut lane) = (0, 0);
+        while lane < 8 {
+            if bits >> lane & 1 == 1 {
+                lanes_of[bits][count] = lane as u8;
+                count += 1;
+            }
+            lane += 1;
+        }
+        bits += 1;
+    }
+    lanes_of
+};
+
+/// The lanes whose bits are set, in order, in front.
+///
+/// # Safety
+///
+/// The processor must have AVX2.
+#[inline(always)]
+unsafe fn packed(vector: __m256, bits: u8) -> __m256 {
+    let lanes = &LANES_OF[usize::from(bits)];
+    // SAFETY: AVX2 is promised by the caller; the table has eight bytes for each set of lanes.
+    unsafe {
+        let lanes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(lanes.as_ptr().cast()));
+        _mm256_permutevar8x32_ps(vector, lanes)
+    }
+}
+
+/// As [`packed`], of four f64. `bits` is less than 16.
+///
+/// # Safety
+///
+/// The processor must have AVX2.
+#[inline(always)]
+unsafe fn packed_doubles(vector: __m256d, bits: u8) -> __m256d {
+    // Each is moved as two halves.
+    let spread = (bits & 1) | (bits & 2) << 1 | (bits & 4) << 2 | (bits & 8) << 3;
+    // SAFETY: promised by the caller.
+    unsafe { _mm256_castps_pd(packed(_mm256_castpd_ps(vector), spread * 3)) }
 }
 
 /// One bit for each lane of four masks of eight lanes.

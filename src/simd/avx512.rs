@@ -140,9 +140,9 @@ macro_rules! avx512_operations {
             unsafe { $blend(elsewhere, $compare::<_CMP_LT_OQ>(a, b), there) }
         }
         #[inline(always)]
-        fn pack(self, vector: $vector, bits: u64) -> $vector {
+        fn store_packed(self, vector: $vector, bits: u64, numbers: &mut [$number; $width]) {
             // SAFETY: `self` proves AVX-512.
-            unsafe { $pack(bits as $mask, vector) }
+            self.store(unsafe { $pack(bits as $mask, vector) }, numbers);
         }
         #[inline(always)]
         fn one_lane(self, elsewhere: $number, lane: usize, there: $number) -> $vector {

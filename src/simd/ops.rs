@@ -83,8 +83,8 @@ pub trait Lanes<const W: usize>: Copy {
         there: Self::Vector,
         elsewhere: Self::Vector,
     ) -> Self::Vector;
-    /// Moves the lanes whose bits are set to the front, in order. What the other lanes then hold is not specified.
-    fn pack(self, vector: Self::Vector, bits: u64) -> Self::Vector;
+    /// Stores the lanes whose bits are set, in order, at the front of `numbers`. What the other numbers then are is not specified.
+    fn store_packed(self, vector: Self::Vector, bits: u64, numbers: &mut [Self::Number; W]);
     /// The least of all lanes.
     fn least(self, vector: Self::Vector) -> Self::Number;
     /// The least of all lanes of `first`, and the least of its other lanes and those of `second`.

@@ -119,8 +119,8 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
         })
     }
     #[inline(always)]
-    fn pack(self, vector: [R; W], bits: u64) -> [R; W] {
-        packed(vector, bits)
+    fn store_packed(self, vector: [R; W], bits: u64, numbers: &mut [R; W]) {
+        write_packed(vector, bits, numbers);
     }
     #[inline(always)]
     fn least(self, mut vector: [R; W]) -> R {
@@ -144,17 +144,15 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
     }
 }
 
-/// [`Lanes::pack`] of an array.
+/// [`Lanes::store_packed`] of an array.
 #[inline(always)]
-pub(super) fn packed<R: Copy, const W: usize>(numbers: [R; W], bits: u64) -> [R; W] {
-    let mut packed = numbers;
+pub(super) fn write_packed<R: Copy, const W: usize>(lanes: [R; W], bits: u64, to: &mut [R; W]) {
     let mut count = 0;
-    for (lane, &number) in numbers.iter().enumerate() {
+    for (lane, &number) in lanes.iter().enumerate() {
         // Written over by the next one if this one is not to be there.
-        packed[count] = number;
+        to[count] = number;
         count += (bits >> lane & 1) as usize;
     }
-    packed
 }
 
 impl WholeNumbers for Portable<f32> {
