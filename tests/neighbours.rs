@@ -100,6 +100,31 @@ fn what_is_solved_again_is_solved_as_alone() {
 }
 
 #[test]
+fn what_is_taken_over_from_f32_is_not_taken_for_rounded() {
+    // Little more than the diagonal is allowed, so f64 rounds nothing; but to take over what f32 makes of the two odd costs does.
+    let n = 100;
+    let mut cost = vec![f64::INFINITY; n * n];
+    for row in 0..n {
+        cost[row * n + row] = 1.0;
+        if row < 10 {
+            cost[row * n + row + 1] = -1.0;
+        }
+    }
+    cost[50 * n + 50] = 0.5 + 2f64.powi(-30);
+    cost[60 * n + 60] = 2f64.powi(-45);
+    let exact = Owned::new(n, n, cost);
+    let mut random = Random::new(14);
+    let mut of_any_size = || random.uniform() * 10f64.powf(10.0 * random.uniform());
+    let rounded = (0..n * n).map(|_| of_any_size()).collect();
+    let rounded = Owned::new(n, n, rounded);
+    let alone = format!("{:?}", solve::<f64, f64>(&exact));
+    for batch in [[rounded.clone(), exact.clone()], [exact, rounded]] {
+        let together = solve_together::<f64, f64>(&batch);
+        assert!(together.iter().any(|one| format!("{one:?}") == alone));
+    }
+}
+
+#[test]
 fn what_f32_rounds_in_neighbours_changes_nothing() {
     // Duals so unlike in size that their sums are rounded in f64, which are optimal as f32 has them.
     let n = 16;

@@ -45,7 +45,7 @@ pub struct Wide<E> {
     solver: GroupSolver,
 }
 
-impl<E> Default for Wide<E> {
+impl<E: Entry> Default for Wide<E> {
     fn default() -> Self {
         Wide {
             scratch: Default::default(),

@@ -98,6 +98,18 @@ impl<'a, E: Entry> Instance<'a, E> {
         self.factor.abs() == 1.0
     }
 
+    /// How large duals are likely to become, to within an order of magnitude. That is often much less than the largest cost, as where
+    /// a large number stands for pairs that are not wanted.
+    #[inline(always)]
+    pub fn likely_dual(&self) -> f64 {
+        let begun_with = 8.0 * self.survey.largest_least.widen();
+        if begun_with > 0.0 {
+            begun_with.min(self.largest)
+        } else {
+            self.largest
+        }
+    }
+
     /// A dual of the instance times this is the user's: ±2^k.
     #[inline(always)]
     pub fn dual_factor(&self) -> f64 {

@@ -40,7 +40,7 @@ pub struct Scratch<E> {
     survey: Survey<E>,
 }
 
-impl<E> Default for Scratch<E> {
+impl<E: Entry> Default for Scratch<E> {
     fn default() -> Self {
         Scratch {
             rows: Indices::default(),

@@ -8,7 +8,7 @@ use std::collections::TryReserveError;
 use crate::simd::cost::{Entry, LanesWork};
 use crate::simd::ops::{Lanes, Vectors, Work};
 use crate::sweep::first_look::{
-    cheapest_column, largest_of_lanes, reduce_columns, take_allowed_magnitudes,
+    cheapest_column, largest_magnitude, largest_of_lanes, reduce_columns, take_allowed_magnitudes,
 };
 use crate::sweep::per_column::{PerColumn, PerQuad};
 
@@ -21,15 +21,18 @@ pub struct Survey<E> {
     pub col_holders: PerColumn<E>,
     /// Least cost of each row and the first column that has it, if the instance is not balanced.
     pub row_least: Vec<(E, u32)>,
+    /// The largest magnitude of these least costs; infinite if a column (or row) has no allowed pair.
+    pub largest_least: E,
     quad_least: PerQuad<E>,
 }
 
-impl<E> Default for Survey<E> {
+impl<E: Entry> Default for Survey<E> {
     fn default() -> Self {
         Survey {
             col_least: PerColumn::default(),
             col_holders: PerColumn::default(),
             row_least: Vec::new(),
+            largest_least: E::ZERO,
             quad_least: PerQuad::default(),
         }
     }
@@ -84,6 +87,7 @@ impl<E: Entry> LanesWork<E> for Look<'_, E> {
             balanced,
         } = self;
         survey.row_least.clear();
+        survey.largest_least = E::ZERO;
         if balanced {
             survey.col_least.reset(cols, E::INFINITY);
             survey.col_holders.reset(cols, E::of_index(0));
@@ -105,10 +109,12 @@ impl<E: Entry> LanesWork<E> for Look<'_, E> {
                 least,
                 holders,
             );
+            survey.largest_least = largest_magnitude(lanes, &survey.col_least, cols);
         } else {
             for row in 0..rows {
                 let costs = &costs[row * stride..][..cols];
                 let cheapest = cheapest_column(lanes, costs, &mut largest, &mut survey.quad_least);
+                survey.largest_least = survey.largest_least.larger_magnitude(cheapest.0);
                 survey.row_least.push(cheapest);
             }
         }

@@ -54,11 +54,16 @@ fn starts_in_single<E: Entry>(instance: &Instance<E>) -> bool {
     // Within this range no sum of f32 overflows, and rounding is relative.
     const RANGE: std::ops::Range<f64> = 1e-30..1e30;
     let has_limit = instance.half_limit.is_finite();
+    let sums = (instance.rows() + instance.cols()) as f64 * instance.largest;
     instance.cols() >= SINGLE_FROM
+        && sums <= MOST_DIGITS * instance.likely_dual()
         && instance.rows() > instance.cols() / COLUMNS_PER_ROW
         && !has_limit
         && RANGE.contains(&instance.largest)
 }
+
+/// Where costs are so much larger than duals, multiples of what keeps arithmetic exact are too far apart to take over duals in them.
+const MOST_DIGITS: f64 = (1u64 << 32) as f64;
 
 /// Columns from which f32 leads.
 const SINGLE_FROM: usize = 65;
@@ -139,8 +144,8 @@ impl GroupSolver {
         })
     }
 
-    /// Solves a group of instances, for which room must have been made. A verdict depends on nothing but its
-    /// own instance.
+    /// Solves a group of instances, for which room must have been made. An answer depends on nothing but its own instance; whether it
+    /// is called exact or proven may depend on what was rounded in others.
     ///
     /// # Errors
     ///
@@ -301,7 +306,7 @@ impl<E: Entry, const N: usize> Work for StartInSingle<'_, '_, E, N> {
             if let Some(instance) = &instances[index]
                 && starts_in_single(instance)
             {
-                let margin = Margin::of(instance.largest);
+                let margin = Margin::of(instance.likely_dual());
                 let begun = solver.begin::<_, _, SINGLES, N>(lanes, instance, margin);
                 feasible[index] = begun.is_ok();
             }
@@ -435,28 +440,23 @@ impl Member {
             double.begin_with_matching(instance, single);
             return Ok(());
         }
-        let mut raised = self.repair.raise(instance, single, double.col_duals_mut());
-        if let Raised::TooManyPairs = raised {
-            self.adopt_duals(Portable::default(), instance);
-            let (single, col_duals) = (&self.single, self.double.col_duals_mut());
-            let repair = &self.repair;
-            raised = repair.raise_by_sweeps(lanes, instance, single, col_duals);
-        }
+        let repair = &mut self.repair;
+        let raised = match repair.raise(instance, single, double.col_duals_mut()) {
+            Some(raised) => raised,
+            None => repair.raise_by_sweeps(lanes, instance, single, double.col_duals_mut()),
+        };
         match raised {
-            Raised::Proven => self.double.begin_with_matching(instance, &self.single),
+            Raised::Proven => double.begin_with_matching(instance, single),
             Raised::ProvenToRounding => {
                 self.is_proof_exact = false;
-                self.double.begin_with_matching(instance, &self.single);
+                double.begin_with_matching(instance, single);
             }
-            Raised::TooManyPairs | Raised::Failed if instance.is_balanced() => {
+            Raised::Failed if instance.is_balanced() => {
                 self.adopt_duals(Portable::default(), instance);
                 self.double.begin_from(lanes, instance, &self.single);
             }
-            Raised::TooManyPairs | Raised::Failed => {
-                let margin = Margin::none();
-                return self
-                    .double
-                    .begin::<_, _, DOUBLES, N>(lanes, instance, margin);
+            Raised::Failed => {
+                return double.begin::<_, _, DOUBLES, N>(lanes, instance, Margin::none());
             }
         }
         Ok(())
@@ -490,6 +490,10 @@ impl Member {
         &mut self,
         instance: &Instance<E>,
     ) -> Result<Verdict<'_, &Solver<f64>>, TryReserveError> {
+        // Not watched, as in the group: duals that are taken over are rounded, and that is no matter.
+        if self.is_led {
+            self.adopt_duals(Portable::default(), instance);
+        }
         let exactness = Exactness::watch();
         let solved = self.solve_alone(instance);
         let nothing_was_rounded = exactness.held(&mut self.double) && self.is_proof_exact;
@@ -499,14 +503,11 @@ impl Member {
         }
     }
 
-    /// Solves one instance in f64 as in the group, so that a verdict does not depend on the neighbours. A function of its own, as
+    /// Solves one instance in f64 as in the group, so that its answer does not depend on the neighbours. A function of its own, as
     /// whoever calls it watches whether anything is rounded: no arithmetic can move past the flag being read.
     #[inline(never)]
     fn solve_alone<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
         let lanes = Portable::<f64>::default();
-        if self.is_led {
-            self.adopt_duals(Portable::default(), instance);
-        }
         self.begin::<_, _, ANY>(lanes, instance)?;
         self.double.go_on::<_, _, DOUBLES>(lanes, instance)?;
         self.double.normalize_duals(instance);

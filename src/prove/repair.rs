@@ -10,12 +10,13 @@
 //! matter, those whose reduced cost is within δ of that of the matched pair. One pass in f32 finds them; there are few.
 //! The raising is done in f64, which rounds nothing where costs allow it.
 //!
-//! **Why no other pair matters.** Let M = max|c| + max|v|. The pass computes c − v − u with an error below
-//! 2^−21·M: rounding c, c − v, u = c_im − v_m and u + δ takes 2^−24 of at most M or 2M each. With δ = 2^−17·M a pair
-//! that was passed over has a reduced cost of at least δ·15/16 above its row's, and keeps one ≥ 0 as long as
-//! no v was raised by more than δ/2. That is checked in the end. Where it fails, where v does not settle or
-//! would pass its ceiling (then the matching need not be optimal), and where near-tight pairs are many, the answer
-//! is not used; see [`crate::prove::group`].
+//! **Why no other pair matters.** Let M = max|u| + max|v|, v in the end or in the beginning, and δ = 2^−17·M ([`NEAR`]). A pair is passed
+//! over if c − v ≥ u + δ in f32, where u = c_im − v_m. Where that difference c − v is at most 2M, |c| ≤ 3M, and |c_im| ≤ M. Each of five
+//! roundings is by 2^−24 of its result: 3M (c), 2M (c − v), and M (c_im, u, u + δ), less than 9·2^−24·M together. Where the
+//! difference is larger, c − v is more than 1.9·M, whatever was rounded, and u no more than M. So a pair that was passed over has a
+//! reduced cost of at least δ·7/8 above its row's, and keeps one ≥ 0 as long as no v was raised by more than δ/2. That is
+//! checked in the end. Where it fails, where v does not settle or would pass its ceiling (then the matching need not be optimal), and
+//! where near-tight pairs are many, the answer is not used; see [`crate::prove::group`].
 //!
 //! Nor does any pair of a row matter whose own pair would be the cheapest even if every v were at its ceiling: most rows of
 //! rectangles are like that.
@@ -31,6 +32,7 @@ use crate::problem::instance::Instance;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, Lanes, SINGLES};
 use crate::solve::augment::Solver;
+use crate::sweep::first_look::{largest_of_lanes, take_magnitudes};
 use crate::sweep::per_column::{PerColumn, QUAD};
 use crate::sweep::reduced_costs::{columns_below, least_reduced_cost};
 
@@ -75,8 +77,6 @@ pub enum Raised {
     Proven,
     /// They prove it, but rows' own pairs may miss being the cheapest by a rounding error.
     ProvenToRounding,
-    /// There are too many near-tight pairs to be listed: see [`Repair::raise_by_sweeps`].
-    TooManyPairs,
     /// The matching may not be optimal.
     Failed,
 }
@@ -146,6 +146,12 @@ impl Repair {
     }
 }
 
+/// δ as a part of the largest duals, see [`crate::prove::repair`].
+pub const NEAR: f64 = 1.0 / (1u64 << 17) as f64;
+
+/// δ at least: far above what f32 rounds where it has few digits left.
+const LEAST_SLACK: f64 = f64::from_bits((1023 - 120) << 52); // 2^-120
+
 /// Stands for no pair.
 const NONE: u32 = u32::MAX;
 
@@ -174,8 +180,11 @@ impl Repair {
         solved: &Solver<f32>,
         largest_dual: f64,
     ) {
-        const DELTA: f64 = 1.0 / (1u64 << 17) as f64;
-        self.slack = DELTA * (instance.largest + largest_dual);
+        let row_duals = take_magnitudes(lanes, lanes.splat(0.0), solved.row_duals());
+        let largest_row_dual = largest_of_lanes(lanes, row_duals);
+        let largest_begun = instance.survey.largest_least.widen();
+        let largest = f64::from(largest_row_dual) + largest_dual.max(largest_begun);
+        self.slack = (NEAR * largest).max(LEAST_SLACK);
         let most = instance.rows() * PAIRS_PER_ROW;
         let room = most + instance.cols() + 1;
         if self.quads.len() < room {
@@ -214,19 +223,20 @@ impl Repair {
         }
     }
 
-    /// Raises `col_duals` until every pair of `solved` is the cheapest of its row.
+    /// Raises `col_duals` until every pair of `solved` is the cheapest of its row. `None`, and nothing is raised, if there are too many
+    /// near-tight pairs to be listed: then there is [`Repair::raise_by_sweeps`].
     pub fn raise<E: Entry>(
         &mut self,
         instance: &Instance<E>,
         solved: &Solver<f32>,
         col_duals: &mut PerColumn<f64>,
-    ) -> Raised {
+    ) -> Option<Raised> {
         const WIDTH: usize = QUAD * SINGLES;
         if !self.is_complete {
-            return Raised::TooManyPairs;
+            return None;
         }
         if self.ends.is_empty() {
-            return Raised::Proven;
+            return Some(Raised::Proven);
         }
         self.pairs.clear();
         let most = instance.rows() * PAIRS_PER_ROW;
@@ -240,7 +250,7 @@ impl Repair {
                 // At least one, and seldom more: a branch that can be predicted.
                 loop {
                     if self.pairs.len() == most {
-                        return Raised::TooManyPairs;
+                        return None;
                     }
                     let col = first + bits.trailing_zeros() as usize;
                     bits &= bits - 1;
@@ -268,11 +278,11 @@ impl Repair {
             let before = f64::from(solved.col_duals().get(matched));
             dual <= ceiling && dual - before <= 0.5 * self.slack
         };
-        if settled && self.ends.iter().all(is_fine) {
+        Some(if settled && self.ends.iter().all(is_fine) {
             Raised::Proven
         } else {
             Raised::Failed
-        }
+        })
     }
 
     /// Raises `col_duals` until no pair raises any more. False if that takes more than `most` times.

@@ -46,11 +46,11 @@ impl<R> Margin<R> {
 }
 
 impl Margin<f32> {
-    /// Some 2^−15 of the largest cost. Where v is no larger than that cost, as in most instances, f32 rounds by no more than 2^−22
-    /// of it. Where v is larger, `Solver::is_cheapest_by` does not find the margin large enough.
-    pub fn of(largest: f64) -> Self {
+    /// Some 2^−15 of what duals are likely to be at most, which is four times what f32 may be wrong about then. Where they are larger,
+    /// `Solver::is_cheapest_by` does not find the margin large enough.
+    pub fn of(likely_dual: f64) -> Self {
         const DIGITS: f64 = 1.5 * (1u32 << 23) as f64;
-        let amount = power_of_two_from(largest) / (1u32 << 15) as f64;
+        let amount = power_of_two_from(likely_dual) / (1u32 << 15) as f64;
         Margin {
             amount: amount as f32,
             rounding: (DIGITS * 16.0 * amount) as f32,
