@@ -3,12 +3,16 @@
 //! As [`crate::prove::repair`], for eight instances together: v is raised along pairs that are nearly tight until each row's own
 //! pair is its cheapest, which proves the matching. How many pairs there are cannot be guessed, so branches on that are few.
 //!
+//! An instance with more near pairs than [`MOST_PER_COLUMN`] for each column is not settled: to go through them over and over would take
+//! longer than to solve it in f64.
+//!
 //! **Why no other pair matters.** A pair (i, j) is passed over if c_ij − v_j ≥ u_i + δ in f32, where u_i = c_im − v_m is that of
 //! the row's own pair. Each of these three operations rounds by 2^−24 of its result, so with δ = 2^−17·(max|u| + max|v|) the pair's
 //! reduced cost is δ·15/16 above its row's at least. It stays above as long as no v is raised by more than δ/2, which is asked in the end.
 
 use crate::number::arithmetic::Arithmetic;
 use crate::problem::instance::WIDEST;
+use crate::prove::repair::NEAR;
 use crate::simd::ops::{DOUBLES, Lanes, Vectors};
 use crate::solve::lead::Led;
 use crate::solve::narrow::UNMATCHED;
@@ -71,8 +75,7 @@ impl<const COLS: usize> NearPairs<COLS> {
             largest_row_dual = larger(largest_row_dual, row_duals[col].abs());
             largest_col_dual = larger(largest_col_dual, dual.abs());
         }
-        const DELTA: f32 = 1.0 / (1u32 << 17) as f32;
-        let slack = DELTA * (largest_row_dual + largest_col_dual);
+        let slack = NEAR as f32 * (largest_row_dual + largest_col_dual);
         let mut cols = [0; COLS];
         for col in 0..COLS {
             let row = led.row_of_col[col];
@@ -129,6 +132,9 @@ struct NearPair {
 /// Instances whose pairs are listed together: how many pairs one has cannot be guessed, of eight it hardly matters.
 pub const LISTED: usize = 8;
 
+/// Near pairs of an instance for each of its columns, at most. Uniform costs have 0.8, distances between points in a plane 1.
+pub const MOST_PER_COLUMN: usize = 2;
+
 /// As many as a byte can name, so that no place has to be checked.
 const PLACES: usize = 1 << u8::BITS;
 const _: () = assert!(LISTED * WIDEST <= PLACES);
@@ -140,8 +146,8 @@ pub struct Settle<const COLS: usize> {
     duals: [f64; PLACES],
     /// One bit for each answer that its duals prove.
     settled: u8,
-    /// The first `count` of them.
-    pairs: [[[NearPair; COLS]; COLS]; LISTED],
+    /// The first `count` of them. Besides the most that are listed there is room for a row that goes beyond.
+    pairs: [[[NearPair; COLS]; MOST_PER_COLUMN + 1]; LISTED],
     count: usize,
 }
 
@@ -154,7 +160,7 @@ impl<const COLS: usize> Settle<COLS> {
             place: 0,
             matched: 0,
             cheaper: 0.0,
-        }; COLS]; COLS]; LISTED],
+        }; COLS]; MOST_PER_COLUMN + 1]; LISTED],
         count: 0,
     };
 
@@ -188,10 +194,17 @@ impl<const COLS: usize> Settle<COLS> {
         for (wide, &dual) in self.duals[at * COLS..].iter_mut().zip(&led.col_duals) {
             *wide = f64::from(dual);
         }
-        self.settled |= 1 << at;
-        let Some(near) = near else { return };
+        let Some(near) = near else {
+            self.settled |= 1 << at;
+            return;
+        };
         let pairs = self.pairs.as_flattened_mut().as_flattened_mut();
+        let first = self.count;
         for col in 0..COLS {
+            if self.count - first > MOST_PER_COLUMN * COLS {
+                self.count = first;
+                return;
+            }
             let mut bits = near.cols[col];
             let row = &costs[led.row_of_col[col] as usize % COLS];
             let own = f64::from(row[col]);
@@ -212,6 +225,7 @@ impl<const COLS: usize> Settle<COLS> {
                 }
             }
         }
+        self.settled |= 1 << at;
     }
 
     /// Raises v until every own pair is the cheapest of its row. Where that does not come to an end, the matching need not be
