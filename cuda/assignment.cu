@@ -1,9 +1,9 @@
 // The kernels. Each batch takes two launches, planned by src/cuda/plan.rs: a
 // search, by a warp or by a block for each problem, and the proof. Blocks
 // stride over the problems, so a grid may have any size. A thread of a search
-// by a warp has 128 registers at most, so that a multiprocessor holds 16 of
-// them, and so has one of a proof. There, what does not fit is spilled by the
-// parts that few problems come to.
+// by a warp, or of a proof, has 128 registers at most, so that a
+// multiprocessor has room for 16 warps of it. In a proof, what does not fit is
+// spilled by the parts that few problems come to.
 
 #include "prove.h"
 

@@ -271,7 +271,9 @@ fn a_nan_limit_is_named() {
             cost_limit,
             maximize: false,
         };
-        batch::describe_first_bad(shape, &inputs, dims, status).unwrap()
+        batch::describe_first_bad(shape, &inputs, dims, status)
+            .unwrap()
+            .unwrap()
     };
     let of_each = describe(&limits, &[2, 3], &[0, 0, 0, 0, 2, 2]);
     assert_eq!(of_each, "cost_limit[1, 1] is nan, expected a number");
@@ -294,7 +296,9 @@ fn the_first_invalid_entry_is_named() {
             rows: 3,
             cols: 2,
         };
-        batch::describe_first_bad(shape, &inputs, &[], &[2]).unwrap()
+        batch::describe_first_bad(shape, &inputs, &[], &[2])
+            .unwrap()
+            .unwrap()
     };
     let nan = f64::NAN;
     // Forbidden pairs before it, and what a mask hides, are not it.

@@ -14,16 +14,21 @@ namespace hungarian {
 // What `work` returns. TensorFlow and XLA expect no exception from a kernel,
 // and one that left a thread of its pool would end the process.
 template <typename Work>
-absl::Status WithoutExceptions(const Work& work) {
+absl::Status WithoutExceptions(const Work& work) noexcept {
   try {
-    return work();
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("HungarianAssignment: out of memory");
-  } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat(
-        "HungarianAssignment: unexpected exception: ", error.what()));
+    try {
+      return work();
+    } catch (const std::bad_alloc&) {
+      return absl::ResourceExhaustedError("HungarianAssignment: out of memory");
+    } catch (const std::exception& error) {
+      return absl::InternalError(absl::StrCat(
+          "HungarianAssignment: unexpected exception: ", error.what()));
+    } catch (...) {
+      return absl::InternalError("HungarianAssignment: unexpected exception");
+    }
   } catch (...) {
-    return absl::InternalError("HungarianAssignment: unexpected exception");
+    // No memory for a sentence either; without one nothing is allocated.
+    return absl::Status(absl::StatusCode::kResourceExhausted, "");
   }
 }
 

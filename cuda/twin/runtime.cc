@@ -325,10 +325,6 @@ void twin_take_counts(long long* counts, int count) {
   }
 }
 
-int twin_has_kernel(const char* kernel) {
-  return twin_find_kernel(kernel) != nullptr ? 1 : 0;
-}
-
 int twin_launch(const char* kernel, unsigned grid, unsigned threads,
                 unsigned shared_bytes, const Parameters* parameters,
                 unsigned long long seed) {

@@ -41,9 +41,6 @@ int twin_launch(const char* kernel, unsigned grid, unsigned threads,
                 unsigned shared_bytes, const Parameters* parameters,
                 unsigned long long seed);
 
-// 1 if there is a kernel of this name.
-int twin_has_kernel(const char* kernel);
-
 // What counters of the kernels showed since the last call, for one problem: the
 // largest number of steps of each kind. See Counter in device.h.
 void twin_take_counts(long long* counts, int count);

@@ -183,8 +183,11 @@ impl<T: Cost, const COLS: usize> SolveNarrow<'_, '_, '_, T, COLS> {
                     answer.conclude_again(&problem, &instance, verdict);
                 }
                 Err(Unprepared::Memory(source)) => return Err(source),
-                // Its costs were judged before, and there is no limit.
-                Err(Unprepared::Invalid(_)) => unreachable!("the costs are valid"),
+                // Only if the host has changed its costs since they were judged.
+                Err(Unprepared::Invalid(_)) => {
+                    tally.bad += 1;
+                    answer.conclude_invalid();
+                }
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! What is wrong with a problem, as a sentence for the user.
 
 use crate::batch::status::Status;
-use crate::batch::tensors::{Inputs, Shape};
+use crate::batch::tensors::{BatchError, Inputs, Shape, expect_size};
 use crate::number::environment::DefaultEnvironment;
 use crate::problem::given::Invalid;
 use crate::problem::instance::Instance;
@@ -11,15 +11,27 @@ use crate::simd::cost::{Cost, Entry};
 /// One sentence on the first problem whose status is not 0, or `None`.
 ///
 /// `batch_dims` are the leading dimensions of the cost tensor, for naming an entry as the user would.
+///
+/// # Errors
+///
+/// Sizes are wrong, or there is no memory to look at that problem again.
 pub fn describe_first_bad<T: Cost>(
     shape: Shape,
     inputs: &Inputs<T>,
     batch_dims: &[i64],
     status: &[i32],
-) -> Option<String> {
-    let index = status
-        .iter()
-        .position(|&code| code != Status::Optimal.code())?;
+) -> Result<Option<String>, BatchError> {
+    inputs.check(shape)?;
+    expect_size("status", status.len(), shape.problems, shape)?;
+    let no_memory = |source| BatchError::Memory {
+        rows: shape.rows,
+        cols: shape.cols,
+        source,
+    };
+    let bad = |&code: &i32| code != Status::Optimal.code();
+    let Some(index) = status.iter().position(bad) else {
+        return Ok(None);
+    };
     let _ieee = DefaultEnvironment::on_this_thread();
     let problem = inputs.problem(shape, index);
     let place = batch_index(index, batch_dims);
@@ -33,15 +45,20 @@ pub fn describe_first_bad<T: Cost>(
     };
     let forbidden = if inputs.maximize { "-inf" } else { "+inf" };
     let mut scratch = Scratch::default();
-    scratch.try_reserve(shape.rows, shape.cols).ok()?;
-    Some(match problem.prepare_at_baseline(&mut scratch) {
-        Err(Unprepared::Memory(_)) => return None,
+    scratch
+        .try_reserve(shape.rows, shape.cols)
+        .map_err(no_memory)?;
+    Ok(Some(match problem.prepare_at_baseline(&mut scratch) {
+        Err(Unprepared::Memory(source)) => return Err(no_memory(source)),
         Err(Unprepared::Invalid(Invalid::Limit)) => {
             let which = match inputs.cost_limit {
                 [_] => "",
                 _ => &of_problem,
             };
             format!("cost_limit{which} is nan, expected a number")
+        }
+        Err(Unprepared::Invalid(Invalid::Changed)) => {
+            format!("{where_} is invalid: its costs changed while they were read")
         }
         Err(Unprepared::Invalid(Invalid::Entry { row, col, value })) => {
             let value = if value.is_nan() {
@@ -69,7 +86,7 @@ pub fn describe_first_bad<T: Cost>(
                  expected min(existing rows, existing columns) = {required} matches"
             )
         }
-    })
+    }))
 }
 
 /// A row or column that has to be matched and has no allowed pair, as the user calls it.

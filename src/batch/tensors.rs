@@ -69,7 +69,7 @@ pub enum BatchError {
     NegativeSize(i64),
     /// The sizes multiply to more than this machine can address, or indices would not fit int32.
     #[error(
-        "got {0}, expected at most {max} rows and columns and at most 2^64 entries in all",
+        "got {0}, expected at most {max} rows and columns, and fewer than 2^64 entries in all",
         max = i32::MAX
     )]
     TooLarge(Shape),
@@ -199,7 +199,8 @@ impl<U> Outputs<'_, U> {
     }
 }
 
-fn expect_size(
+/// An error if a buffer of `got` elements should have `expected`.
+pub(super) fn expect_size(
     name: &'static str,
     got: usize,
     expected: usize,

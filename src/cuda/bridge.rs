@@ -137,6 +137,7 @@ impl Failure for LaunchError {
         match self {
             LaunchError::Plan(PlanError::TooOld(_)) => ErrorKind::FailedPrecondition,
             LaunchError::Plan(_) => ErrorKind::InvalidArgument,
+            LaunchError::Memory(_) => ErrorKind::ResourceExhausted,
             LaunchError::Workspace { .. } => ErrorKind::Internal,
             LaunchError::Driver(
                 DriverError::Missing | DriverError::TooOld(_) | DriverError::MissingFunction(_),

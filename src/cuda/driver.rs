@@ -1,7 +1,8 @@
 //! The driver calls that a launch takes. All that is unsafe about CUDA is here.
 //!
-//! libcuda is opened when it is first asked for. Types and signatures are cudarc's; the calls are looked up here, so that a
-//! function that this driver lacks is an error, and so is a result that cudarc's enumeration does not know.
+//! libcuda is opened when it is first asked for. Types and signatures are cudarc's. The library is opened and the calls are looked up
+//! here: cudarc would take a folder of stubs for the driver, panic where there is none, or where it lacks a function, and does not know
+//! every result.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
 use std::fmt;
@@ -9,11 +10,15 @@ use std::ptr::{self, null_mut};
 use std::sync::OnceLock;
 
 use cudarc::driver::sys;
+use libloading::Library;
 
 use crate::cuda::parameters::Parameters;
 
 /// The oldest driver that takes our PTX, as `cuDriverGetVersion` has it.
 const OLDEST: c_int = 12000;
+
+/// The driver, by the name that TensorFlow opens it by. (What stands in a folder of stubs lacks the number.)
+const LIBRARY: &str = "libcuda.so.1";
 
 /// Of what the driver's compiler has to say.
 const LOG_BYTES: usize = 4096;
@@ -23,7 +28,7 @@ const LOG_BYTES: usize = 4096;
 pub enum DriverError {
     /// There is no libcuda.
     #[error(
-        "found no CUDA driver (libcuda.so.1), expected that of the GPU on which this runs: install NVIDIA's driver, R525 or \
+        "found no CUDA driver ({LIBRARY}), expected that of the GPU on which this runs: install NVIDIA's driver, R525 or \
          later, or place the op on the CPU"
     )]
     Missing,
@@ -35,7 +40,7 @@ pub enum DriverError {
     TooOld(i32),
     /// libcuda does not have a function that one of its version has.
     #[error(
-        "the CUDA driver has no function {0}: what was found as libcuda.so.1 is not NVIDIA's driver of version R525 or later; \
+        "the CUDA driver has no function {0}: what was found as {LIBRARY} is not NVIDIA's driver of version R525 or later; \
          see which file that is (ldconfig -p), or place the op on the CPU"
     )]
     MissingFunction(&'static str),
@@ -138,11 +143,11 @@ macro_rules! calls {
         $(const _: unsafe fn($($argument),*) -> sys::CUresult = sys::$name;)*
 
         impl $table {
-            /// Looks the functions up in libcuda, which must have been found.
-            fn look_up() -> Result<Self, DriverError> {
-                // SAFETY: the functions have these arguments, as checked above, and CUresult is an int of C's.
+            /// Looks the functions up.
+            fn look_up(library: &Library) -> Result<Self, DriverError> {
+                // SAFETY: the functions have these arguments, as checked above, and CUresult is an int of C's. The library is
+                // never closed, see `library`.
                 unsafe {
-                    let library = sys::culib();
                     Ok($table {
                         $($name: *library
                             .get(stringify!($name).as_bytes())
@@ -181,6 +186,17 @@ calls! {
     );
 }
 
+/// libcuda.
+fn library() -> Result<&'static Library, DriverError> {
+    static OPENED: OnceLock<Library> = OnceLock::new();
+    if let Some(library) = OPENED.get() {
+        return Ok(library);
+    }
+    // SAFETY: running the initialisers of a libcuda is what we are asked for.
+    let library = unsafe { Library::new(LIBRARY) }.map_err(|_| DriverError::Missing)?;
+    Ok(OPENED.get_or_init(|| library))
+}
+
 /// A stream of somebody else's. Null is the default stream of the calling thread's context.
 #[derive(Clone, Copy, Debug)]
 pub struct Stream(sys::CUstream);
@@ -213,13 +229,7 @@ pub struct Module(sys::CUmodule);
 pub struct Function(sys::CUfunction);
 
 // SAFETY: to us a handle is a name. The driver may be called from any thread.
-unsafe impl Send for Module {}
-// SAFETY: as above; nothing is changed through a shared handle that the driver does not guard.
-unsafe impl Sync for Module {}
-// SAFETY: as for `Module`.
 unsafe impl Send for Function {}
-// SAFETY: as for `Module`.
-unsafe impl Sync for Function {}
 
 /// How many blocks of how many threads, with how much dynamic shared memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,17 +278,19 @@ impl Driver {
     }
 
     fn open() -> Result<Self, DriverError> {
-        // SAFETY: opens a library and closes it; running the initialisers of a libcuda is what we are asked for.
-        if !unsafe { sys::is_culib_present() } {
-            return Err(DriverError::Missing);
-        }
+        let library = library()?;
         let mut version = 0;
         // SAFETY: the pointer is to a local.
-        unsafe { call!(VersionCall::look_up()?, cuDriverGetVersion(&mut version))? };
+        unsafe {
+            call!(
+                VersionCall::look_up(library)?,
+                cuDriverGetVersion(&mut version)
+            )?
+        };
         if version < OLDEST {
             return Err(DriverError::TooOld(version));
         }
-        let calls = Calls::look_up()?;
+        let calls = Calls::look_up(library)?;
         // SAFETY: takes no pointer; TensorFlow may have done it before, and it may be done again.
         unsafe { call!(calls, cuInit(0))? };
         Ok(Driver { calls, version })
@@ -521,10 +533,9 @@ fn text(function: &str, code: c_int) -> Option<String> {
     // cudarc's declarations take an enumeration, which not every number is one of.
     type Describe = unsafe extern "C" fn(c_int, *mut *const c_char) -> c_int;
     let mut text = ptr::null();
-    // SAFETY: the library was found, else no call of it could have failed. Both functions have this type, a C enumeration
-    // being an int, and leave a pointer to a string that stays, or null.
+    // SAFETY: both functions have this type, a C enumeration being an int, and leave a pointer to a string that stays, or null.
     unsafe {
-        let describe = sys::culib().get::<Describe>(function.as_bytes()).ok()?;
+        let describe = library().ok()?.get::<Describe>(function.as_bytes()).ok()?;
         if describe(code, &mut text) != 0 || text.is_null() {
             return None;
         }

@@ -1,5 +1,7 @@
 //! The kernels as PTX: which image a device gets, and what of it a driver has to compile.
 
+use std::collections::TryReserveError;
+
 use crate::cuda::plan::{CostType, OLDEST_CAPABILITY, Task};
 
 /// PTX, and the compute capability (10·major + minor) from which on it can be had; the best one first.
@@ -15,18 +17,25 @@ const ENTRY: &str = ".visible .entry ";
 /// What ends it.
 const END: &str = "\n}\n";
 
-/// The PTX for devices of that compute capability with the kernels for that type of costs, if there is any.
-///
-/// A driver takes seconds for each type's kernels, and most programs have one type.
-pub fn image_for(capability: u32, costs: CostType) -> Option<String> {
+/// The PTX for devices of that compute capability, if there is any.
+pub fn image_for(capability: u32) -> Option<&'static str> {
     let image = IMAGES.into_iter().find(|&(from, _)| capability >= from);
-    image.map(|(_, ptx)| with_kernels_of(ptx, costs))
+    image.map(|(_, ptx)| ptx)
 }
 
 /// Leaves kernels for other types out. Functions that only those call stay: nothing is made of them.
-fn with_kernels_of(ptx: &str, costs: CostType) -> String {
+///
+/// A driver takes seconds for each type's kernels, and most programs have one type.
+///
+/// # Errors
+///
+/// There is no memory for it.
+pub fn with_kernels_of(ptx: &str, costs: CostType) -> Result<String, TryReserveError> {
     let mut parts = ptx.split(ENTRY);
-    let mut kept = String::from(parts.next().unwrap_or_default());
+    let mut kept = String::new();
+    // And the zero that C wants.
+    kept.try_reserve_exact(ptx.len() + 1)?;
+    kept.push_str(parts.next().unwrap_or_default());
     for part in parts {
         let is_wanted = Task::ALL
             .iter()
@@ -39,7 +48,8 @@ fn with_kernels_of(ptx: &str, costs: CostType) -> String {
         }
         kept.push_str(behind);
     }
-    kept
+    kept.push('\0');
+    Ok(kept)
 }
 
 /// The name of the kernel whose text, without [`ENTRY`], begins so.
@@ -59,7 +69,8 @@ mod tests {
     fn an_image_has_the_kernels_of_one_type_and_all_functions() {
         for (from, ptx) in IMAGES {
             for costs in CostType::ALL {
-                let image = image_for(from, costs).expect("an image");
+                let image = with_kernels_of(image_for(from).unwrap(), costs).unwrap();
+                assert!(image.capacity() == ptx.len() + 1 && image.ends_with("}\n\0"));
                 let kernels: Vec<_> = kernels_in(&image).collect();
                 assert_eq!(kernels, Task::ALL.map(|task| task.kernel(costs)));
                 let functions = |text: &str| text.matches("\n.func ").count();
@@ -71,6 +82,6 @@ mod tests {
                 Task::ALL.len() * CostType::ALL.len()
             );
         }
-        assert_eq!(image_for(OLDEST_CAPABILITY - 1, CostType::Float), None);
+        assert_eq!(image_for(OLDEST_CAPABILITY - 1), None);
     }
 }

@@ -3,14 +3,14 @@
 //! The kernels for a type of costs are loaded once per context, which the driver takes seconds for: it compiles PTX. Nothing here
 //! waits for the device, nor for another context's or type's kernels.
 
-use std::collections::HashMap;
-use std::ffi::CString;
+use std::collections::{HashMap, TryReserveError};
+use std::ffi::{CStr, CString};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use cudarc::driver::sys::CUdevice_attribute as Attribute;
 
 use crate::cuda::driver::{Context, Driver, DriverError, Extent, Function, Ordinal, Stream};
-use crate::cuda::image::image_for;
+use crate::cuda::image::{image_for, with_kernels_of};
 use crate::cuda::once::{OncePerKey, lock};
 use crate::cuda::parameters::{DeviceAddress, DeviceBatch};
 use crate::cuda::plan::{CostType, Device, Plan, PlanError, Registers, Task, WORKSPACE_ALIGNMENT};
@@ -27,6 +27,11 @@ pub enum LaunchError {
     /// The kernels cannot solve it, or not on this device.
     #[error("{0}; place the op on the CPU")]
     Plan(#[from] PlanError),
+    /// The host has no memory for the kernels' text.
+    #[error(
+        "no memory of the host for the kernels, of which the driver is to be given a copy: {0}; free some"
+    )]
+    Memory(#[from] TryReserveError),
     /// The workspace is not what [`workspace_bytes`] asked for.
     #[error("got {got} bytes of workspace, expected {expected}; please report it")]
     Workspace {
@@ -183,8 +188,10 @@ impl Prepared {
     fn new(driver: &Driver, costs: CostType) -> Result<Self, LaunchError> {
         let device = driver.current_device()?;
         let capability = capability(driver, device)?;
-        let ptx = image_for(capability, costs).ok_or(PlanError::TooOld(capability))?;
-        let module = driver.load(&c_string(&ptx))?;
+        let ptx = image_for(capability).ok_or(PlanError::TooOld(capability))?;
+        let ptx = with_kernels_of(ptx, costs)?;
+        let ptx = CStr::from_bytes_with_nul(ptx.as_bytes()).expect("one zero, at the end");
+        let module = driver.load(ptx)?;
         let mut kernels = HashMap::new();
         let mut registers_of = |task: Task| {
             let symbol = task.kernel(costs);
@@ -247,9 +254,6 @@ fn describe(
     Ok(Device {
         compute_capability,
         multiprocessors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
-        shared_bytes_per_block: attribute(
-            Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK,
-        )?,
         shared_bytes_per_block_optin: attribute(
             Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
         )?,
@@ -274,6 +278,6 @@ fn describe(
 }
 
 /// As C has it.
-fn c_string(text: &str) -> CString {
-    CString::new(text).expect("neither PTX nor a kernel's symbol has a zero byte")
+fn c_string(symbol: &str) -> CString {
+    CString::new(symbol).expect("a kernel's symbol has no zero byte")
 }

@@ -87,8 +87,6 @@ pub struct Device {
     pub compute_capability: u32,
     /// Streaming multiprocessors.
     pub multiprocessors: u32,
-    /// Shared memory that one block may have without asking.
-    pub shared_bytes_per_block: u32,
     /// Shared memory that one block may have if the function's attribute is raised.
     pub shared_bytes_per_block_optin: u32,
     /// Shared memory of a multiprocessor.
@@ -554,7 +552,6 @@ mod tests {
         Device {
             compute_capability,
             multiprocessors: 100,
-            shared_bytes_per_block: 48 << 10,
             shared_bytes_per_block_optin: (kib - 1) << 10,
             shared_bytes_per_multiprocessor: kib << 10,
             threads_per_multiprocessor: 2048,
@@ -564,7 +561,7 @@ mod tests {
             registers: Registers {
                 search_by_warp: 107,
                 search_by_block: 121,
-                prove: 169,
+                prove: 128,
             },
             grid_limit: i32::MAX as u32,
         }

@@ -114,35 +114,35 @@ pub mod ffi {
             outputs: &mut DoubleOutputs,
         ) -> Outcome;
 
-        /// One sentence on the first problem whose status is not 0; empty if there is none.
+        /// An error about the first problem whose status is not 0; none if there is no such problem.
         fn describe_half(
             batch: &Batch,
             cost: &[u16],
             limit: &[f32],
             dims: &[i64],
             status: &[i32],
-        ) -> String;
+        ) -> Outcome;
         fn describe_bfloat16(
             batch: &Batch,
             cost: &[u16],
             limit: &[f32],
             dims: &[i64],
             status: &[i32],
-        ) -> String;
+        ) -> Outcome;
         fn describe_float(
             batch: &Batch,
             cost: &[f32],
             limit: &[f32],
             dims: &[i64],
             status: &[i32],
-        ) -> String;
+        ) -> Outcome;
         fn describe_double(
             batch: &Batch,
             cost: &[f64],
             limit: &[f64],
             dims: &[i64],
             status: &[i32],
-        ) -> String;
+        ) -> Outcome;
 
         /// Processor cycles that one problem of this size is expected to take.
         fn cycles_per_problem(rows: i64, cols: i64) -> i64;
@@ -182,17 +182,14 @@ macro_rules! entry_points {
             limit: &[$real],
             dims: &[i64],
             status: &[i32],
-        ) -> String {
-            let describe = || {
-                let (shape, inputs) = unpack(batch, $reinterpret(cost), limit).ok()?;
-                inputs.check(shape).ok()?;
-                (status.len() == shape.problems).then_some(())?;
-                batch::describe_first_bad(shape, &inputs, dims, status)
-            };
-            catch_unwind(AssertUnwindSafe(describe))
-                .ok()
-                .flatten()
-                .unwrap_or_default()
+        ) -> Outcome {
+            guard(|| {
+                let (shape, inputs) = unpack(batch, $reinterpret(cost), limit)?;
+                match batch::describe_first_bad(shape, &inputs, dims, status)? {
+                    Some(sentence) => Err(Bad::Problem(sentence)),
+                    None => Ok(()),
+                }
+            })
         }
     };
 }
@@ -283,6 +280,26 @@ impl Failure for BatchError {
     }
 }
 
+/// What is wrong with a batch that has been solved.
+#[derive(Debug, thiserror::Error)]
+enum Bad {
+    /// One of its problems.
+    #[error("{0}")]
+    Problem(String),
+    /// To say which could not be done.
+    #[error("a problem is invalid or infeasible, see the output status; to say which failed: {0}")]
+    Batch(#[from] BatchError),
+}
+
+impl Failure for Bad {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Bad::Problem(_) => ErrorKind::InvalidArgument,
+            Bad::Batch(error) => error.kind(),
+        }
+    }
+}
+
 /// Runs `work` so that neither an error nor a panic leaves it in any other form than an [`Outcome`].
 pub(crate) fn guard<E: Failure>(work: impl FnOnce() -> Result<(), E>) -> Outcome {
     match catch_unwind(AssertUnwindSafe(work)) {
@@ -356,7 +373,7 @@ mod tests {
         insta::assert_snapshot!(solve_with(batch(1, 2, 3), &[0.0; 6], &[0.0; 2]), @"cost_limit has 2 elements, expected 1 for 1 problems of 2 x 3");
         insta::assert_snapshot!(solve(batch(1, 3, 2), &[0.0; 6]), @"row_to_col has 2 elements, expected 3 for 1 problems of 3 x 2");
         insta::assert_snapshot!(solve(batch(-1, 2, 3), &[0.0; 6]), @"a size is negative: got -1, expected 0 or more");
-        insta::assert_snapshot!(solve(batch(i64::MAX, 2, 3), &[0.0; 6]), @"got 9223372036854775807 problems of 2 x 3, expected at most 2147483647 rows and columns and at most 2^64 entries in all");
-        insta::assert_snapshot!(solve(batch(1, 1 << 31, 1), &[0.0; 6]), @"got 1 problems of 2147483648 x 1, expected at most 2147483647 rows and columns and at most 2^64 entries in all");
+        insta::assert_snapshot!(solve(batch(i64::MAX, 2, 3), &[0.0; 6]), @"got 9223372036854775807 problems of 2 x 3, expected at most 2147483647 rows and columns, and fewer than 2^64 entries in all");
+        insta::assert_snapshot!(solve(batch(1, 1 << 31, 1), &[0.0; 6]), @"got 1 problems of 2147483648 x 1, expected at most 2147483647 rows and columns, and fewer than 2^64 entries in all");
     }
 }

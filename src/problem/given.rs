@@ -69,6 +69,8 @@ impl Options {
 pub enum Invalid {
     /// The limit is NaN.
     Limit,
+    /// Costs changed while they were read.
+    Changed,
     /// An existing entry is NaN or an infinity of the wrong sign.
     Entry {
         /// Its row.

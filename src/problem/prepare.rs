@@ -251,7 +251,7 @@ impl<'a, T: Cost> Problem<'a, T> {
             .map(|(row, col)| (row, col, self.cost_of(row, col)))
             .find(|&(_, _, value)| !value.is_finite() && value != forbidden)
             // There is one, unless the host has changed its costs since the first look.
-            .map_or(Invalid::Limit, |(row, col, value)| Invalid::Entry {
+            .map_or(Invalid::Changed, |(row, col, value)| Invalid::Entry {
                 row,
                 col,
                 value,

@@ -1,6 +1,7 @@
 #include "tf_op/cpu/host_batch.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdlib>
 #include <iterator>
@@ -129,16 +130,17 @@ absl::Status HostBatch<T>::Validate(absl::Span<const int64_t> dims) const {
                   [](int32_t code) { return code == 0; })) {
     return absl::OkStatus();
   }
-  const rust::String bad =
+  return ToStatus(
       Entry::kDescribe(Of(0, problems), Costs(0, problems), Limits(0, problems),
                        rust::Slice<const int64_t>(dims.data(), dims.size()),
-                       Range(verdicts, 0, problems));
-  if (bad.empty()) {
-    return absl::InvalidArgumentError(
-        "a problem is invalid or infeasible, and there was no memory to say "
-        "which; see the output status");
-  }
-  return absl::InvalidArgumentError(std::string(bad));
+                       Range(verdicts, 0, problems)));
+}
+
+template <typename T>
+bool HostBatch<T>::IsFirstLimitNan() const {
+  using Real = typename Entry::Real;
+  return buffers_.problems > 0 &&
+         std::isnan(*static_cast<const Real*>(buffers_.cost_limit));
 }
 
 template <typename T>

@@ -71,6 +71,9 @@ class HostBatch {
   // one: all must have been solved. `dims` is the shape of the batch.
   absl::Status Validate(absl::Span<const int64_t> dims) const;
 
+  // Is the limit of the first problem NaN, if there is one?
+  bool IsFirstLimitNan() const;
+
   // Processor cycles that one problem is expected to take, at least 1.
   int64_t cycles_per_problem() const;
 

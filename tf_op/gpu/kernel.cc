@@ -7,7 +7,6 @@
 // so nothing here waits for the device.
 
 #include <cstdint>
-#include <limits>
 
 #include "absl/status/status.h"
 #include "hungarian-loss/src/cuda/bridge.rs.h"
@@ -107,10 +106,6 @@ class HungarianAssignmentGpu : public OpKernel {
                           maximize_};
     uint64_t bytes = 0;
     TF_RETURN_IF_ERROR(ToStatus(cuda_workspace(batch, bytes)));
-    if (bytes > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "HungarianAssignment: no GPU has ", bytes, " bytes of workspace"));
-    }
     // Given back when this returns, before the kernels have run: what gets it
     // next is on the same stream, behind them.
     Tensor workspace;

@@ -3,7 +3,7 @@
 // (xla/host_call.cc, xla/cuda_call.cc) have to agree on.
 //
 // Operands and results are the op's inputs and outputs in their order, dense
-// and row-major. Attributes: maximize and validate.
+// and row-major. Attributes: those of XlaAttributes.
 
 #ifndef HUNGARIAN_TF_OP_XLA_CALL_H_
 #define HUNGARIAN_TF_OP_XLA_CALL_H_
@@ -19,6 +19,14 @@
 namespace hungarian {
 
 constexpr absl::string_view kXlaCallTarget = "HungarianAssignment";
+
+struct XlaAttributes {
+  bool maximize = false;
+  bool validate = false;
+  // Sizes that XLA merely bounds are compared when run. Where they disagree all
+  // limits are NaN.
+  bool nan_may_mean_sizes = false;
+};
 
 // What came of registering the handler for XLA on a platform: an error says
 // what to do. Known once the library is loaded.

@@ -9,7 +9,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <string>
 
@@ -98,9 +97,7 @@ absl::Status Launch(void* stream, ffi::ScratchAllocator& scratch,
   // next is on the same stream, behind them.
   std::optional<void*> workspace = nullptr;
   if (bytes > 0) {
-    workspace = bytes <= std::numeric_limits<size_t>::max()
-                    ? scratch.Allocate(bytes)
-                    : std::nullopt;
+    workspace = scratch.Allocate(bytes);
   }
   if (!workspace.has_value()) {
     return absl::ResourceExhaustedError(
@@ -113,7 +110,7 @@ absl::Status Launch(void* stream, ffi::ScratchAllocator& scratch,
 
 ffi::Error Handle(void* stream, ffi::ScratchAllocator scratch,
                   ffi::RemainingArgs operands, ffi::RemainingRets results,
-                  bool maximize, bool validate) {
+                  bool maximize, bool validate, bool /*nan_may_mean_sizes*/) {
   return ToXlaError(WithoutExceptions([&] {
     return Launch(stream, scratch, operands, results, maximize, validate);
   }));
@@ -126,7 +123,8 @@ XLA_FFI_DEFINE_HANDLER(kHandler, Handle,
                            .RemainingArgs()
                            .RemainingRets()
                            .Attr<bool>("maximize")
-                           .Attr<bool>("validate"));
+                           .Attr<bool>("validate")
+                           .Attr<bool>("nan_may_mean_sizes"));
 
 // While the library is loaded.
 [[maybe_unused]] const absl::Status& registered = CudaCallRegistration();

@@ -18,13 +18,13 @@ namespace {
 namespace ffi = xla::ffi;
 
 template <typename T>
-absl::Status SolveAs(const XlaCall& call, bool maximize, bool validate,
+absl::Status SolveAs(const XlaCall& call, const XlaAttributes& attributes,
                      ffi::ThreadPool& pool) {
   HostBuffers buffers;
   buffers.problems = call.problems;
   buffers.rows = call.rows;
   buffers.cols = call.cols;
-  buffers.maximize = maximize;
+  buffers.maximize = attributes.maximize;
   buffers.cost = call.cost().untyped_data();
   buffers.row_mask = call.row_mask().untyped_data();
   buffers.col_mask = call.col_mask().untyped_data();
@@ -55,23 +55,31 @@ absl::Status SolveAs(const XlaCall& call, bool maximize, bool validate,
               batch.cycles_per_problem(), solve);
     if (!solved.ok()) return solved;
   }
-  return validate ? batch.Validate(call.batch) : absl::OkStatus();
+  if (!attributes.validate) return absl::OkStatus();
+  if (attributes.nan_may_mean_sizes && batch.IsFirstLimitNan()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(kXlaCallTarget,
+                     ": row_mask, col_mask or cost_limit does not fit cost, "
+                     "whose sizes are known only when this runs; or cost_limit "
+                     "is nan, expected a number"));
+  }
+  return batch.Validate(call.batch);
 }
 
 absl::Status Solve(ffi::RemainingArgs operands, ffi::RemainingRets results,
-                   bool maximize, bool validate, ffi::ThreadPool& pool) {
+                   const XlaAttributes& attributes, ffi::ThreadPool& pool) {
   XlaCall call;
   const absl::Status made = XlaCall::Make(operands, results, &call);
   if (!made.ok()) return made;
   switch (call.cost().element_type()) {
     case ffi::F16:
-      return SolveAs<Eigen::half>(call, maximize, validate, pool);
+      return SolveAs<Eigen::half>(call, attributes, pool);
     case ffi::BF16:
-      return SolveAs<Eigen::bfloat16>(call, maximize, validate, pool);
+      return SolveAs<Eigen::bfloat16>(call, attributes, pool);
     case ffi::F32:
-      return SolveAs<float>(call, maximize, validate, pool);
+      return SolveAs<float>(call, attributes, pool);
     case ffi::F64:
-      return SolveAs<double>(call, maximize, validate, pool);
+      return SolveAs<double>(call, attributes, pool);
     default:
       return absl::InvalidArgumentError(
           absl::StrCat(kXlaCallTarget, ": cost must be f16, bf16, f32 or f64"));
@@ -79,9 +87,11 @@ absl::Status Solve(ffi::RemainingArgs operands, ffi::RemainingRets results,
 }
 
 ffi::Error Handle(ffi::ThreadPool pool, ffi::RemainingArgs operands,
-                  ffi::RemainingRets results, bool maximize, bool validate) {
+                  ffi::RemainingRets results, bool maximize, bool validate,
+                  bool nan_may_mean_sizes) {
+  const XlaAttributes attributes{maximize, validate, nan_may_mean_sizes};
   return ToXlaError(WithoutExceptions(
-      [&] { return Solve(operands, results, maximize, validate, pool); }));
+      [&] { return Solve(operands, results, attributes, pool); }));
 }
 
 XLA_FFI_DEFINE_HANDLER(kHandler, Handle,
@@ -90,7 +100,8 @@ XLA_FFI_DEFINE_HANDLER(kHandler, Handle,
                            .RemainingArgs()
                            .RemainingRets()
                            .Attr<bool>("maximize")
-                           .Attr<bool>("validate"));
+                           .Attr<bool>("validate")
+                           .Attr<bool>("nan_may_mean_sizes"));
 
 // While the library is loaded.
 [[maybe_unused]] const absl::Status& registered = HostCallRegistration();

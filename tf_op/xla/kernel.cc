@@ -118,21 +118,31 @@ class Agreement {
   explicit Agreement(xla::XlaBuilder* builder) : builder_(builder) {}
 
   // Takes a mask or limits into account; `side` as in WithoutOtherSide.
-  void Add(const Input& cost, int side, const Input& input) {
-    if (input.rank() == 0) return;
+  absl::Status Add(const Input& cost, int side, const Input& input) {
+    if (input.rank() == 0) return absl::OkStatus();
     const std::vector<std::pair<int, XlaOp>> wanted =
         WithoutOtherSide(cost, side);
     for (int dim = 0; dim < input.rank(); ++dim) {
       const XlaOp* const want = Find(wanted, dim);
       const XlaOp* const got = Find(input.bounded, dim);
       if (want == nullptr && got == nullptr) continue;
+      if (input.dims[dim] > std::numeric_limits<int32_t>::max()) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "HungarianAssignment: XLA compares sizes that it merely bounds as "
+            "int32, got a size of ",
+            input.dims[dim], ", expected at most 2147483647"));
+      }
       const XlaOp bound = xla::ConstantR0<int32_t>(
           builder_, static_cast<int32_t>(input.dims[dim]));
       const XlaOp equal = xla::Eq(want == nullptr ? bound : *want,
                                   got == nullptr ? bound : *got);
       agree_ = agree_.valid() ? xla::And(agree_, equal) : equal;
     }
+    return absl::OkStatus();
   }
+
+  // Is anything to be compared when run?
+  bool IsAsked() const { return agree_.valid(); }
 
   // XLA cannot raise. Limits that are NaN say the same of every problem, and
   // raise where the op is to validate.
@@ -230,7 +240,7 @@ class HungarianAssignmentXla : public XlaOpKernel {
     Agreement agreement(builder);
     const int sides[] = {row_side, col_side, kNoSide};
     for (int index = 1; index < 4; ++index) {
-      agreement.Add(cost, sides[index - 1], inputs[index]);
+      TF_RETURN_IF_ERROR(agreement.Add(cost, sides[index - 1], inputs[index]));
       TF_RETURN_IF_ERROR(
           Confine(builder, cost, sides[index - 1], &inputs[index]));
     }
@@ -275,7 +285,8 @@ class HungarianAssignmentXla : public XlaOpKernel {
         builder, std::string(kXlaCallTarget), operands,
         xla::ShapeUtil::MakeTupleShape(result_shapes), operand_shapes,
         absl::StrCat("{maximize = ", word(maximize_),
-                     ", validate = ", word(validate_), "}"),
+                     ", validate = ", word(validate_),
+                     ", nan_may_mean_sizes = ", word(agreement.IsAsked()), "}"),
         /*has_side_effect=*/validate_, /*output_operand_aliasing=*/{},
         /*literal=*/nullptr, xla::CustomCallSchedule::SCHEDULE_NONE,
         xla::CustomCallApiVersion::API_VERSION_TYPED_FFI);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use cudarc::driver::result::{function, module};
 use cudarc::driver::sys::{self, CUdevice_attribute, CUfunction_attribute};
-use hungarian_loss::cuda::image::image_for;
+use hungarian_loss::cuda::image::{image_for, with_kernels_of};
 use hungarian_loss::cuda::plan::{CostType, Launch, Task};
 
 use crate::device::Gpu;
@@ -41,9 +41,9 @@ impl Kernels {
             load_times: Vec::new(),
         };
         for costs in CostType::ALL {
-            let ptx = image_for(capability, costs)
+            let ptx = image_for(capability)
                 .context("the kernels are not made for a GPU as old as this")?;
-            let text = CString::new(ptx)?;
+            let text = with_kernels_of(ptx, costs)?;
             let start = Instant::now();
             // SAFETY: PTX is read up to the zero that ends it.
             let module = unsafe { module::load_data(text.as_ptr().cast())? };

@@ -257,6 +257,7 @@ fn solve_batch<T: Solvable<Real = U>, U: Real + Into<f64>>(
     batch::solve(shape, &inputs, &mut outputs).expect("sizes fit");
 
     let sentence = batch::describe_first_bad(shape, &inputs, &[problems as i64], &status);
+    let sentence = sentence.expect("sizes fit");
     let bad = status.iter().any(|&code| code != OPTIMAL);
     assert_eq!(sentence.is_some(), bad, "{sentence:?}");
 

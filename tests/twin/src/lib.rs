@@ -458,7 +458,6 @@ pub fn device(name: &str) -> Device {
     Device {
         compute_capability: capability,
         multiprocessors: processors,
-        shared_bytes_per_block: 48 << 10,
         shared_bytes_per_block_optin: optin << 10,
         shared_bytes_per_multiprocessor: shared << 10,
         threads_per_multiprocessor: threads,
@@ -469,7 +468,7 @@ pub fn device(name: &str) -> Device {
         registers: Registers {
             search_by_warp: 120,
             search_by_block: 128,
-            prove: 176,
+            prove: 128,
         },
         grid_limit: if name == "T4" { 1 } else { i32::MAX as u32 },
     }
