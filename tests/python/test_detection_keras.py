@@ -258,6 +258,29 @@ def test_subclasses(tmp_path):
         assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class MakesItsOutputs(SetPredictionModel):
+    """Hands Keras inputs and outputs of its own making, as KerasHub's models do."""
+
+    def __init__(self, queries, **arguments):
+        outputs = detector(auxiliary=0)
+        super().__init__(inputs=outputs.inputs, outputs=outputs.output, **arguments)
+        self.queries = queries
+
+    def get_config(self):
+        return {"queries": self.queries}
+
+
+def test_one_that_makes_its_outputs_spoils_no_other(tmp_path):
+    x, y = data()
+    for model in [OwnDetector(16, QUERIES), MakesItsOutputs(QUERIES), OwnDetector(16, QUERIES)]:
+        model.compile(optimizer=adam(), loss=DetrLoss(CLASSES))
+        model.fit(x, y, verbose=0)
+        model.save(tmp_path / "model.keras")
+        again = keras.saving.load_model(tmp_path / "model.keras")
+        assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+
+
 def test_pickle_and_deepcopy(tmp_path):
     x, y = data()
     outputs = detector(auxiliary=0)

@@ -32,11 +32,13 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
         ragged targets, which XLA cannot pad.
     """
 
-    def __new__(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        """``cls``, or where inputs and outputs are given a subclass of it that Keras knows as functional."""
-        # Keras would make cls itself functional, and with it every class that is derived from it in another way.
-        is_functional = not issubclass(cls, _functional()) and _are_inputs_and_outputs(args, kwargs)
-        return super().__new__(_functional_subclass(cls) if is_functional else cls, *args, **kwargs)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Where inputs and outputs are given, becomes of a subclass that Keras knows as functional."""
+        # Keras would make this class itself functional, and with it every class that is derived from it in another way.
+        cls: Any = type(self)
+        if _are_inputs_and_outputs(args, kwargs) and not issubclass(cls, _functional()):
+            self.__class__ = _functional_subclass(cls)
+        super().__init__(*args, **kwargs)
 
     def __reduce__(self) -> Any:
         """For pickle and copy.deepcopy, as Keras does it for its models, by saving and loading."""
@@ -61,7 +63,7 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        """The loss of a batch, a scalar, with what layers add; Keras calls it in ``fit`` and ``evaluate``."""
+        """The loss of a batch with what layers add, a scalar unless the loss has no reduction; Keras calls it in ``fit`` and ``evaluate``."""
         loss: Any = getattr(self, "loss", None)
         is_function = callable(loss) and not isinstance(loss, (type, keras.losses.Loss))
         # Of single tensors a function sees all anyway, and Keras aligns their shapes for it.
