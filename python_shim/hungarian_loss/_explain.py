@@ -126,7 +126,8 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None =
       y_pred: Likewise; by default ``[batch, m, features]``. A mask that Keras attached to it holds here as in the loss.
       sample: Which sample of the batch.
       loss: The :class:`HungarianLoss`, :class:`DetrLoss` or :class:`PermutationInvariantLoss` whose costs and masks to use; default:
-        Euclidean distance over all features, as in :func:`hungarian_loss`.
+        Euclidean distance over all features, as in :func:`hungarian_loss`. With a ``DetrLoss`` of ``repeats`` an object is in several
+        pairs, and is unmatched if one of its copies is; with ``groups`` the first group is explained, and no others are predicted objects.
 
     Returns:
       An :class:`Explanation`. ``print`` it, or call its ``figure``.
@@ -149,6 +150,8 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None =
     assignment, boxes = matching.assignment, matching.boxes
     cost = np.asarray(tf.cast(matching.cost, tf.float64)[sample])
     rows, cols = cost.shape
+    # Rows that are copies of one true object stand side by side.
+    objects = np.arange(rows) // matching.repeats
     row_exists = _existing(matching.true_mask, sample, rows)
     col_exists = _existing(matching.pred_mask, sample, cols)
     row_to_col = assignment.row_to_col.numpy()[sample]
@@ -159,20 +162,24 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None =
     sense = -1.0 if matching.maximize else 1.0
     row_duals = sense * assignment.row_duals.numpy()[sample].astype(np.float64)
     col_duals = sense * assignment.col_duals.numpy()[sample].astype(np.float64)
-    runner_up, margin = _runners_up(sense * cost, row_duals, col_duals, true_index, pred_index, row_exists, col_exists)
+    runner_up, margin = _runners_up(
+        sense * cost, objects, row_duals, col_duals, true_index, pred_index, row_exists, col_exists
+    )
     return Explanation(
         status=int(assignment.status.numpy()[sample]),
-        cost=cost,
-        true_index=true_index,
+        cost=cost[:: matching.repeats],
+        true_index=objects[true_index],
         pred_index=pred_index,
         pair_cost=cost[true_index, pred_index],
         runner_up=runner_up,
         margin=margin,
-        rise=_rises(sense * cost, true_index, pred_index, row_exists, col_exists),
+        rise=_rises(sense * cost, objects, true_index, pred_index, row_exists, col_exists),
         total_cost=float(assignment.total_cost.numpy()[sample]),
-        unmatched_true=np.flatnonzero((row_to_col < 0) & row_exists),
+        unmatched_true=np.unique(objects[(row_to_col < 0) & row_exists]),
         unmatched_pred=np.flatnonzero((col_to_row < 0) & col_exists),
-        boxes=None if boxes is None else (np.asarray(boxes[0][sample]), np.asarray(boxes[1][sample])),
+        boxes=(
+            None if boxes is None else (np.asarray(boxes[0][sample])[:: matching.repeats], np.asarray(boxes[1][sample]))
+        ),
     )
 
 
@@ -182,6 +189,7 @@ def _existing(mask: Any, sample: int, size: int) -> Any:
 
 def _runners_up(
     cost: Any,
+    objects: Any,
     row_duals: Any,
     col_duals: Any,
     true_index: Any,
@@ -192,7 +200,8 @@ def _runners_up(
     """Column of the least reduced cost c − u − v of each matched row among its other ways, and the margin of the pair.
 
     A matching without pair (i, j) matches i elsewhere, which by the duals costs at least that much more; or, where u_i
-    could be 0, not at all, which costs at least −u_i more. So it is with j, in another pair: the margins add up.
+    could be 0, not at all, which costs at least −u_i more. So it is with j, in another pair: the margins add up. Of rows that are
+    copies of one of the ``objects`` some row then goes where none of them is.
     """
     rows_may_be_alone = row_exists.sum() > col_exists.sum()
     cols_may_be_alone = col_exists.sum() > row_exists.sum()
@@ -201,7 +210,8 @@ def _runners_up(
     for place, (row, col) in enumerate(zip(true_index, pred_index, strict=True)):
         of_row = np.where(col_exists, cost[row] - row_duals[row] - col_duals, np.inf)
         of_col = np.where(row_exists, cost[:, col] - row_duals - col_duals[col], np.inf)
-        of_row[col] = of_col[row] = np.inf
+        copies = objects == objects[row]
+        of_row[pred_index[copies[true_index]]] = of_col[copies] = np.inf
         best = of_row.argmin()
         row_alone = -row_duals[row] if rows_may_be_alone else np.inf
         col_alone = -col_duals[col] if cols_may_be_alone else np.inf
@@ -212,14 +222,14 @@ def _runners_up(
     return runner_up, margin
 
 
-def _rises(cost: Any, true_index: Any, pred_index: Any, row_exists: Any, col_exists: Any) -> Any:
-    """Rise of the total cost when each pair in turn is forbidden, ``[p]``."""
+def _rises(cost: Any, objects: Any, true_index: Any, pred_index: Any, row_exists: Any, col_exists: Any) -> Any:
+    """Rise of the total cost when each pair in turn is forbidden, to all copies of its object, ``[p]``."""
     cost = np.where(row_exists[:, np.newaxis] & col_exists, cost, 0.0)
     total = cost[true_index, pred_index].sum()
     rises = np.zeros(len(true_index))
-    for place, pair in enumerate(zip(true_index, pred_index, strict=True)):
+    for place, (row, col) in enumerate(zip(true_index, pred_index, strict=True)):
         without = cost.copy()
-        without[pair] = np.inf
+        without[objects == objects[row], col] = np.inf
         again = linear_assignment(without, row_mask=row_exists, col_mask=col_exists)
         rises[place] = max(float(again.total_cost) - total, 0.0)
     return rises

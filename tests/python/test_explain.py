@@ -469,3 +469,38 @@ def test_what_else_can_be_explained():
         want = 2 * (y_true[0].sum(-1)[:, np.newaxis] - y_pred[0].sum(-1)) ** 2
         np.testing.assert_allclose(explanation.cost, want, rtol=1e-12, atol=1e-14)
         check(explanation, explanation.cost)
+
+
+@pytest.mark.parametrize("repeats", [2, 3])
+def test_copies_of_an_object_stand_for_one(repeats):
+    """An object may be in several pairs. What a pair saves is what its object would pay elsewhere, not what its copy would."""
+    rng = np.random.default_rng([SEED, repeats])
+    objects, predictions = 2, repeats * 2 + 1
+    labels = np.zeros((1, objects), np.int32)
+    y_true = {"boxes": rng.uniform(0.2, 0.6, (1, objects, 4)), "labels": labels}
+    y_pred = {"boxes": rng.uniform(0.2, 0.6, (1, predictions, 4)), "logits": rng.normal(size=(1, predictions, 3))}
+    loss = DetrLoss(2, repeats=repeats, dtype="float64")
+    explanation = explain(y_true, y_pred, loss=loss)
+    assert explanation.cost.shape == (objects, predictions) and explanation.boxes[0].shape == (objects, 4)
+    assert explanation.true_index.tolist() == sorted([*range(objects)] * repeats)
+    np.testing.assert_array_equal(
+        explanation.pair_cost, explanation.cost[explanation.true_index, explanation.pred_index]
+    )
+    assert len(explanation.unmatched_true) == 0 and len(explanation.unmatched_pred) == 1
+    copies = np.repeat(explanation.cost, repeats, axis=0)
+    _, least = optimum(copies)
+    for true, pred, runner_up, margin, rise in zip(
+        explanation.true_index,
+        explanation.pred_index,
+        explanation.runner_up,
+        explanation.margin,
+        explanation.rise,
+        strict=True,
+    ):
+        without = copies.copy()
+        without[true * repeats : (true + 1) * repeats, pred] = INF
+        _, next_best = optimum(without)
+        assert rise == pytest.approx(next_best - least, abs=1e-9, rel=0) and rise > 0
+        assert 0 <= margin <= rise + 1e-9
+        assert runner_up not in explanation.pred_index[explanation.true_index == true]
+    assert max(explanation.margin) > 0
