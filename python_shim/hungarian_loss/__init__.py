@@ -30,10 +30,13 @@ if _reason is None:
     from hungarian_loss._distance import compute_euclidean_distance
     from hungarian_loss._explain import Explanation, explain
     from hungarian_loss._losses import HungarianLoss, hungarian_loss
+    from hungarian_loss._matching import Matcher, Matching
 
     __all__ += [
         "Explanation",
         "HungarianLoss",
+        "Matcher",
+        "Matching",
         "compute_euclidean_distance",
         "explain",
         "hungarian_loss",
@@ -41,6 +44,14 @@ if _reason is None:
 else:
 
     def __getattr__(name: str) -> _NoReturn:
-        if name in ("Explanation", "HungarianLoss", "compute_euclidean_distance", "explain", "hungarian_loss"):
+        if name in (
+            "Explanation",
+            "HungarianLoss",
+            "Matcher",
+            "Matching",
+            "compute_euclidean_distance",
+            "explain",
+            "hungarian_loss",
+        ):
             raise ImportError(_reason)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

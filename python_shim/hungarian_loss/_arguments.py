@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -144,17 +144,6 @@ def whole_number(argument: str, value: Any) -> int:
     if not _is_whole(value) or value < 1:
         raise ValueError(f"{argument} must be a whole number, 1 or more, got {value!r}")
     return int(value)
-
-
-def one_of(argument: str, value: Any, choices: Collection[str]) -> str:
-    """One of the names in ``choices``.
-
-    Raises:
-      ValueError: something else.
-    """
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{argument} must be one of {', '.join(choices)}, got {value!r}")
-    return value
 
 
 def would_broadcast(true_size: int, pred_size: int) -> bool:

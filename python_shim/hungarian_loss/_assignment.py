@@ -4,8 +4,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from hungarian_loss._inputs import as_flag, as_limit, as_problems, nan_unless
+from hungarian_loss._inputs import as_limit, as_problems, nan_unless
 from hungarian_loss._library import ops
+from hungarian_loss._options import as_flag
 from hungarian_loss._placement import able_device
 from hungarian_loss._shapes import range_int64
 from hungarian_loss._types import Tensor, TensorLike

@@ -30,17 +30,6 @@ def _unchecked(op: str, inputs: list[Tensor], dtype: Any, **attributes: Any) -> 
     return tf.compat.v1.get_default_graph().create_op(op, inputs, [dtype], attrs=attributes).outputs[0]
 
 
-def as_flag(name: str, value: Any) -> bool:
-    """An option of the op, which is decided while tracing.
-
-    Raises:
-      TypeError: neither True nor False.
-    """
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, known while tracing; got {value!r}")
-    return bool(value)
-
-
 def _check_is_dense(name: str, values: Any) -> None:
     if isinstance(values, tf.RaggedTensor):
         raise TypeError(f"{name} must be a tensor, got a RaggedTensor; {_PAD}, as its to_tensor() does, {_COUNT}")

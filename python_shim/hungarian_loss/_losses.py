@@ -48,6 +48,7 @@ from hungarian_loss._objects import (
     with_equal_axis,
     with_mask,
 )
+from hungarian_loss._options import one_of
 from hungarian_loss._types import Tensor, TensorLike
 
 _NORMALIZATIONS = ("pairs", "elements")
@@ -75,12 +76,11 @@ def hungarian_loss(y_true: Objects, y_pred: Objects, *, normalization: str = "pa
       ValueError: an unknown normalization; inputs that are not of rank 3 with equal features; a Keras mask on y_pred, which
         :class:`HungarianLoss` takes; called by Keras, a ``sample_weight`` that is not ``[batch]`` or ``[batch, 1]``.
     """
-    if normalization not in _NORMALIZATIONS:
-        raise ValueError(f"normalization must be one of {_NORMALIZATIONS}, got {normalization!r}")
+    one_of("normalization", normalization, _NORMALIZATIONS)
     if getattr(y_pred, "_keras_mask", None) is not None:
         raise_for_keras_mask()
     sets = as_sets(with_mask(y_true), with_mask(y_pred))
-    weight = refuse_what_keras_would_multiply_in(sets.pred)
+    weight = refuse_what_keras_would_multiply_in(y_pred, sets.pred)
     true, pred = sets.true, with_equal_axis(sets.true, sets.pred, 2, "features")
     assignment = linear_assignment(
         undifferentiated_distances(tf.stop_gradient(true), tf.stop_gradient(pred)),

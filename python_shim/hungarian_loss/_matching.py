@@ -176,6 +176,11 @@ class GradientGate:
         @tf.custom_gradient
         def gate(*objects: Any) -> Any:
             def gradient(*upstream: Any) -> list[Any]:
+                if self.is_good is None:
+                    raise NotImplementedError(
+                        "the losses of hungarian_loss have no forward-mode gradient (tf.autodiff.ForwardAccumulator); "
+                        "take it in reverse, with tf.GradientTape"
+                    )
                 return [tf.where(_in_front(self.is_good, slope), slope, tf.zeros_like(slope)) for slope in upstream]
 
             return objects, gradient

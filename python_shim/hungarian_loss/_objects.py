@@ -113,11 +113,16 @@ def both(mask: Any, other: Any) -> Any:
     return mask & other
 
 
-def refuse_what_keras_would_multiply_in(y_pred: Any) -> Any:
+def refuse_what_keras_would_multiply_in(y_pred: Any, objects: Any) -> Any:
     """Called by a loss function: raises where Keras would weight its losses of samples by object.
 
     A function cannot keep Keras from that, nor does it see it: Keras casts y_pred, and so drops the mask that y_pred carried, before
-    it calls; weights of samples it never hands on. Both stand in the frame of the Keras loss that calls.
+    it calls; weights of samples it never hands on. Both stand in the frame of the Keras loss that calls. They are of no concern where that
+    loss has made another batch of its own.
+
+    Args:
+      y_pred: What the function was given.
+      objects: The same as a tensor ``[batch, m, features]``.
 
     Returns:
       The weights, None without any. What returns must wait for them: where their shape is open, they are checked when run.
@@ -129,12 +134,20 @@ def refuse_what_keras_would_multiply_in(y_pred: Any) -> Any:
     frame = sys._getframe(1)
     while frame is not None and frame.f_code is not keras.losses.Loss.__call__.__code__:
         frame = frame.f_back  # type: ignore[assignment]
-    if frame is None:
+    if frame is None or not _may_be_the_same_batch(frame.f_locals.get("y_pred"), y_pred):
         return None
     if frame.f_locals.get("in_mask") is not None:
         raise_for_keras_mask()
     weight = frame.f_locals.get("sample_weight")
-    return None if weight is None else per_sample_weight(weight, y_pred)
+    return None if weight is None else per_sample_weight(weight, objects)
+
+
+def _may_be_the_same_batch(of_keras: Any, y_pred: Any) -> bool:
+    shapes = [getattr(one, "shape", None) for one in (of_keras, y_pred)]
+    if of_keras is y_pred or None in shapes:
+        return True
+    one, other = (tf.TensorShape(shape) for shape in shapes)
+    return one.rank in (None, other.rank) and one[:1].is_compatible_with(other[:1])
 
 
 def raise_for_keras_mask() -> None:

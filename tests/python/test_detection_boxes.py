@@ -236,6 +236,40 @@ def test_half_types_are_computed_in_float32(name, dtype):
     assert np.isfinite(got).all()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_costs_of_half_types_are_computed_in_float32(dtype):
+    """A mask of 256 × 256 pixels has more of them than float16 has numbers."""
+    rng = np.random.default_rng(SEED)
+    logits = tf.cast(rng.normal(0, 3, (2, 5, 256 * 256)), dtype)
+    masks = rng.uniform(size=(2, 3, 256 * 256)) < 0.5
+    labels = rng.integers(0, 3, (2, 3))
+    costs = {
+        "dice": lambda x: dice_cost(masks, x),
+        "mask": lambda x: mask_cost(masks, x),
+        "focal mask": lambda x: mask_cost(masks, x, alpha=0.25),
+        "softmax": lambda x: softmax_class_cost(labels, x[..., :4]),
+        "focal": lambda x: focal_class_cost(labels, x[..., :4]),
+    }
+    for name, cost in costs.items():
+        got = cost(logits)
+        assert got.dtype == tf.float32 and np.isfinite(got).all(), name
+        np.testing.assert_array_equal(got, cost(tf.cast(logits, tf.float32)), err_msg=name)
+
+
+@pytest.mark.parametrize("function", [*FUNCTIONS.values(), l1_cost, giou_cost])
+def test_numpys_float64_takes_the_type_of_tensors(function):
+    array = random_boxes(4, seed=1)
+    single = tf.constant(random_boxes(4, seed=2), tf.float32)
+    for one, other in [(array, single), (single, array)]:
+        want = function(tf.cast(one, tf.float32), tf.cast(other, tf.float32))
+        got = function(one, other)
+        assert got.dtype == tf.float32
+        np.testing.assert_array_equal(got, want)
+    # A tensor of float64 is meant.
+    assert function(tf.constant(array, tf.float64), single).dtype == tf.float64
+    assert function(array, array).dtype == tf.float64
+
+
 def test_wrong_boxes():
     good = np.zeros((2, 4))
     for function in [*FUNCTIONS.values(), l1_cost, giou_cost]:

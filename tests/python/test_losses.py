@@ -824,3 +824,29 @@ def test_a_function_of_one_sample_in_vectorized_map():
     )
     want = oracle.sliced_loss(y_true, y_pred, [4], [4], [mse], [1])
     np.testing.assert_allclose(per_sample(loss, y_true, y_pred), want, rtol=1e-12)
+
+
+class OfFrames(keras.losses.Loss):
+    """Calls ``hungarian_loss`` with a batch of its own making: every frame of every video."""
+
+    def call(self, y_true, y_pred):
+        frames = [tf.reshape(one, [-1, *one.shape[2:]]) for one in (y_true, y_pred)]
+        return tf.reshape(hungarian_loss(*frames), tf.shape(y_pred)[:2])
+
+
+def test_weights_of_another_batch_are_left_to_its_loss():
+    rng = np.random.default_rng(SEED)
+    y_true, y_pred = (rng.normal(size=(2, 5, 3, 4)).astype("float32") for _ in range(2))
+    each = OfFrames(reduction=None)(y_true, y_pred).numpy()
+    for weight in [rng.uniform(size=(2, 5)), rng.uniform(size=(2, 1)), rng.uniform(size=2)]:
+        weight = weight.astype("float32")
+        want = each * weight.reshape(2, -1)
+        got = OfFrames(reduction=None)(y_true, y_pred, sample_weight=weight.reshape(2, -1))
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_forward_mode_says_that_there_is_none():
+    y_true, y_pred = tf.random.normal([2, 3, 4]), tf.random.normal([2, 3, 4])
+    forward = tf.autodiff.ForwardAccumulator(y_pred, tf.ones_like(y_pred))
+    with forward, pytest.raises(NotImplementedError, match="no forward-mode gradient.*tf.GradientTape"):
+        HungarianLoss([4])(y_true, y_pred)

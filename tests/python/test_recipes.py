@@ -857,6 +857,8 @@ def test_what_is_no_pair_loss(arguments, error, message):
 
 
 def test_mistakes_with_permutations():
+    with pytest.raises(TypeError, match="maximize must be True or False.*got 'False'"):
+        PermutationInvariantLoss("mse", maximize="False")
     with pytest.raises(ValueError, match="normalization must be one of.*total.*pairs.*got 'mean'"):
         PermutationInvariantLoss("mse", normalization="mean")
     with pytest.raises(TypeError, match="true_mask_fn must be a function, got 3"):

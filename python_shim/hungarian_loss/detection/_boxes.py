@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from hungarian_loss._arguments import one_of
+from hungarian_loss._options import one_of
 from hungarian_loss._types import Tensor, TensorLike
+from hungarian_loss.detection._real import as_real, of_one_type
 
 # By KerasHub's names, without "rel_": what overlaps with what is the same in pixels and in parts of the image.
 _FORMATS = ("xyxy", "yxyx", "xywh", "center_xywh", "center_yxhw")
@@ -91,12 +92,12 @@ def box_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") ->
 
     Returns:
       ``[...]`` in [0, 1]; 0 where the union is empty. Boxes of negative size are empty. Value and gradient are finite for all boxes of
-      finite numbers. Half-precision and whole numbers are computed in float32.
+      finite numbers. Float64 if a tensor among the boxes is, or both are arrays of it; else float32, half-precision and whole numbers too.
 
     Raises:
       ValueError: an unknown format, or not four numbers a box.
     """
-    return iou_of(edges(a, box_format), edges(b, box_format))
+    return iou_of(*_edges_of_both(a, b, box_format))
 
 
 def generalized_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") -> Tensor:
@@ -115,7 +116,7 @@ def generalized_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_x
     Raises:
       ValueError: as :func:`box_iou`.
     """
-    return giou_of(edges(a, box_format), edges(b, box_format))
+    return giou_of(*_edges_of_both(a, b, box_format))
 
 
 def distance_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") -> Tensor:
@@ -132,7 +133,7 @@ def distance_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh
     Raises:
       ValueError: as :func:`box_iou`.
     """
-    return diou_of(edges(a, box_format), edges(b, box_format))
+    return diou_of(*_edges_of_both(a, b, box_format))
 
 
 def complete_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") -> Tensor:
@@ -152,7 +153,7 @@ def complete_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh
     Raises:
       ValueError: as :func:`box_iou`.
     """
-    return ciou_of(edges(a, box_format), edges(b, box_format))
+    return ciou_of(*_edges_of_both(a, b, box_format))
 
 
 # The same of boxes by their edges.
@@ -242,8 +243,12 @@ def _edges(boxes: Any, box_format: str) -> tuple[Any, Any, Any, Any]:
     return two - four / 2, one - three / 2, two + four / 2, one + three / 2
 
 
+def _edges_of_both(a: TensorLike, b: TensorLike, box_format: str) -> list[Boxes]:
+    return [edges(one, box_format) for one in of_one_type(a, b)]
+
+
 def _four_numbers(boxes: TensorLike) -> Any:
-    boxes = tf.convert_to_tensor(boxes)
+    boxes = as_real(boxes)
     if boxes.shape.rank is not None and (boxes.shape.rank == 0 or boxes.shape[-1] not in (None, 4)):
         raise ValueError(f"boxes must be [..., 4], got shape {boxes.shape}")
-    return boxes if boxes.dtype in (tf.float32, tf.float64) else tf.cast(boxes, tf.float32)
+    return boxes

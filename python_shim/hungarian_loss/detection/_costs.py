@@ -6,19 +6,21 @@ import tensorflow as tf
 
 from hungarian_loss._types import Tensor, TensorLike
 from hungarian_loss.detection._boxes import IOU_OF, Boxes, center_and_size, checked_iou, edges
+from hungarian_loss.detection._real import as_real, of_one_type
 
 
 def softmax_class_cost(labels: TensorLike, logits: TensorLike) -> Tensor:
     """Minus the probability that each prediction gives to the class of each true object (DETR, arXiv:2005.12872, eq. 1).
 
     Args:
-      labels: Whole numbers ``[..., n]``: classes of the true objects. What stands at a negative one is arbitrary.
+      labels: Whole numbers ``[..., n]``: classes of the true objects. What stands at a negative one is arbitrary. One
+        beyond the channels counts as the last channel.
       logits: ``[..., m, channels]``; a channel beyond the classes may mean "no object".
 
     Returns:
-      ``[..., n, m]`` in [−1, 0], of the type of ``logits``.
+      ``[..., n, m]`` in [−1, 0], float64 if ``logits`` are, else float32.
     """
-    return -_of_class(tf.nn.softmax(logits), labels)
+    return -_of_class(tf.nn.softmax(as_real(logits)), labels)
 
 
 def focal_class_cost(labels: TensorLike, logits: TensorLike, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
@@ -27,15 +29,16 @@ def focal_class_cost(labels: TensorLike, logits: TensorLike, *, alpha: float = 0
     With p = sigmoid(logit): −α (1 − p)^γ log p + (1 − α) p^γ log(1 − p).
 
     Args:
-      labels: Whole numbers ``[..., n]``: classes of the true objects. What stands at a negative one is arbitrary.
+      labels: Whole numbers ``[..., n]``: classes of the true objects. What stands at a negative one is arbitrary. One
+        beyond the channels counts as the last channel.
       logits: ``[..., m, classes]``.
       alpha: Weight of positives; negatives weigh 1 − α.
       gamma: How much easy examples are played down.
 
     Returns:
-      ``[..., n, m]``, of the type of ``logits``.
+      ``[..., n, m]``, float64 if ``logits`` are, else float32.
     """
-    logits = tf.convert_to_tensor(logits)
+    logits = as_real(logits)
     labels = tf.convert_to_tensor(labels)
 
     def cost(logits: Any) -> Any:
@@ -58,12 +61,12 @@ def l1_cost(true: TensorLike, pred: TensorLike, *, box_format: str = "center_xyw
       box_format: How both are written, see :func:`box_iou`. The distance is of center and size whatever it is, in their unit.
 
     Returns:
-      ``[..., n, m]``.
+      ``[..., n, m]``, of a type as in :func:`box_iou`.
 
     Raises:
       ValueError: as :func:`box_iou`.
     """
-    pairs = zip(center_and_size(true, box_format), center_and_size(pred, box_format), strict=True)
+    pairs = zip(*(center_and_size(boxes, box_format) for boxes in of_one_type(true, pred)), strict=True)
     return tf.add_n([tf.abs(one[..., :, tf.newaxis] - other[..., tf.newaxis, :]) for one, other in pairs])
 
 
@@ -77,12 +80,13 @@ def giou_cost(true: TensorLike, pred: TensorLike, *, box_format: str = "center_x
       iou: ``"giou"``, ``"diou"`` or ``"ciou"``.
 
     Returns:
-      ``[..., n, m]`` in [−1, 1], for ``"ciou"`` in [−1, 2].
+      ``[..., n, m]`` in [−1, 1], for ``"ciou"`` in [−1, 2], of a type as in :func:`box_iou`.
 
     Raises:
       ValueError: as :func:`box_iou`, or an unknown ``iou``.
     """
     iou_of = IOU_OF[checked_iou(iou)]
+    true, pred = of_one_type(true, pred)
     rows = Boxes(*(edge[..., :, tf.newaxis] for edge in edges(true, box_format)))
     cols = Boxes(*(edge[..., tf.newaxis, :] for edge in edges(pred, box_format)))
     return -iou_of(rows, cols)
@@ -96,9 +100,9 @@ def dice_cost(true: TensorLike, logits: TensorLike) -> Tensor:
       logits: ``[..., m, points]`` of the predicted masks, at the same points.
 
     Returns:
-      ``[..., n, m]`` in [0, 1).
+      ``[..., n, m]`` in [0, 1), float64 if ``logits`` are, else float32.
     """
-    pred = tf.sigmoid(logits)
+    pred = tf.sigmoid(as_real(logits))
     true = tf.cast(true, pred.dtype)
     shared = tf.matmul(true, pred, transpose_b=True)
     both = tf.reduce_sum(true, axis=-1)[..., :, tf.newaxis] + tf.reduce_sum(pred, axis=-1)[..., tf.newaxis, :]
@@ -116,9 +120,9 @@ def mask_cost(true: TensorLike, logits: TensorLike, *, alpha: float | None = Non
       gamma: How much focal loss plays down easy points.
 
     Returns:
-      ``[..., n, m]``; 0 where there is no point.
+      ``[..., n, m]``, float64 if ``logits`` are, else float32; 0 where there is no point.
     """
-    logits = tf.convert_to_tensor(logits)
+    logits = as_real(logits)
     true = tf.cast(true, logits.dtype)
     inside, outside = tf.nn.softplus(-logits), tf.nn.softplus(logits)
     if alpha is not None:

@@ -8,11 +8,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from hungarian_loss._arguments import one_of, whole_number
+from hungarian_loss._arguments import whole_number
 from hungarian_loss._assignment import Assignment, linear_assignment
 from hungarian_loss._inputs import constant
 from hungarian_loss._matching import GradientGate, Matching, is_solved
 from hungarian_loss._objects import per_sample_weight
+from hungarian_loss._options import one_of
 from hungarian_loss._placement import has_gpu
 from hungarian_loss._types import Tensor, TensorLike
 from hungarian_loss.detection._boxes import center_and_size, checked_format, checked_iou
@@ -90,9 +91,10 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         for each. Whatever arrives is split, in ``evaluate`` too, where such a model may return one group only.
       reduction: As in every Keras loss; ``None`` for one value per sample.
       name: Name of the loss.
-      dtype: Type to compute in; default: Keras's float type.
+      dtype: Type of the loss, float64 to compute in that; default: Keras's float type. All else is computed in float32.
 
     Raises:
+      TypeError: when called, y_true or y_pred is not of the form above.
       ValueError: an argument is none of the above. When called: shapes do not fit, ``sample_weight`` is not a scalar, ``[B]`` or
         ``[B, 1]``.
       tf.errors.InvalidArgumentError: shapes do not fit, a label is not below ``num_classes``, or a denoising target is beyond the slots of

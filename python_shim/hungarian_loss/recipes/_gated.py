@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from hungarian_loss._assignment import Assignment, linear_assignment
-from hungarian_loss._inputs import Given, as_flag, as_limit, as_problems, constant, nan_unless
+from hungarian_loss._inputs import Given, as_limit, as_problems, constant, nan_unless
+from hungarian_loss._options import as_flag, one_of
 from hungarian_loss._types import TensorLike
 
 _PREFERENCES = ("pairs", "cost")
@@ -69,8 +70,7 @@ def gated_assignment(
 
     Source: Bernardin & Stiefelhagen, EURASIP JIVP 2008 (pairs); Wojke et al. 2017, arXiv:1703.07402 (cost).
     """
-    if prefer not in _PREFERENCES:
-        raise ValueError(f"prefer must be one of {_PREFERENCES}, got {prefer!r}")
+    one_of("prefer", prefer, _PREFERENCES)
     if gate is None:
         raise TypeError("gate must be a number, got None; math.inf leaves only forbidden pairs apart")
     validate = as_flag("validate", validate)

@@ -21,6 +21,7 @@ from hungarian_loss._objects import (
     with_features,
     with_mask,
 )
+from hungarian_loss._options import as_flag, one_of
 from hungarian_loss._shapes import sizes_of, with_shape
 from hungarian_loss._types import Tensor, TensorLike
 
@@ -65,7 +66,7 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
       dtype: Type to compute in; default: Keras's float type.
 
     Raises:
-      TypeError: an argument that should be a function is none.
+      TypeError: an argument that should be a function is none; ``maximize`` is neither True nor False.
       ValueError: an unknown name or normalization; a Keras loss that reduces. When called: inputs of fewer than two dimensions or of
         unequal batches, a function that returns another shape than it should, ``sample_weight`` that is not a scalar,
         ``[batch]`` or ``[batch, 1]``.
@@ -90,10 +91,8 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         # Sizes are seen when it is called.
         self.pair_loss = per_pair("pair_loss", pair_loss, (1, 1))
-        self.maximize = bool(maximize)
-        if normalization not in _NORMALIZATIONS:
-            raise ValueError(f"normalization must be one of {_NORMALIZATIONS}, got {normalization!r}")
-        self.normalization = normalization
+        self.maximize = as_flag("maximize", maximize)
+        self.normalization = one_of("normalization", normalization, _NORMALIZATIONS)
         self.true_mask_fn, self.pred_mask_fn = (
             None if function is None else plain_function(argument, function)
             for argument, function in (("true_mask_fn", true_mask_fn), ("pred_mask_fn", pred_mask_fn))
