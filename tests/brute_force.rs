@@ -2,17 +2,15 @@
 
 mod common;
 
-use common::{Owned, doubled_objective, doubled_optimum, solve};
+use common::{F32_ROUNDOFF, F64_ROUNDOFF, Owned, doubled_objective, doubled_optimum, solve};
 use half::{bf16, f16};
 use hungarian_loss::batch::Solvable;
 use hungarian_loss::problem::given::Options;
 use hungarian_loss::prove::certificate::check;
 use hungarian_loss::simd::cost::Real;
+use hungarian_random::Random;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
-
-const F32_ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
-const F64_ROUNDOFF: f64 = 1.0 / (1u64 << 53) as f64;
 
 /// Failures print their minimal input; nothing is written to the source tree.
 fn cases(count: u32) -> ProptestConfig {
@@ -150,12 +148,11 @@ proptest! {
         problem in problem(6),
         seed in any::<u64>(),
     ) {
-        let mut order = seed;
+        let mut random = Random::new(seed);
         let mut shuffled = |length: usize| {
             let mut positions: Vec<usize> = (0..length).collect();
             for last in (1..length).rev() {
-                order = order.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                positions.swap(last, (order >> 33) as usize % (last + 1));
+                positions.swap(last, random.index(last + 1));
             }
             positions
         };
@@ -183,15 +180,9 @@ proptest! {
         cost_limit in prop_oneof![Just(f64::INFINITY), (-1.0..3.0)],
         maximize in any::<bool>(),
     ) {
-        let mut state = seed | 1;
+        let mut random = Random::new(seed);
         let scale = 10f64.powi(scale);
-        let mut uniform = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 11) as f64 / (1u64 << 53) as f64
-        };
-        let cost = (0..rows * cols).map(|_| scale * (offset + uniform())).collect();
+        let cost = (0..rows * cols).map(|_| scale * (offset + random.uniform())).collect();
         let mut problem = Owned::new(rows, cols, cost);
         problem.options = Options { cost_limit: cost_limit * scale, maximize };
         let (answer, status) = solve::<f64, f64>(&problem);

@@ -2,12 +2,12 @@
 
 mod common;
 
-use common::{Owned, doubled_objective, solve, solve_together};
+use common::{F64_ROUNDOFF, Owned, doubled_objective, solve, solve_together};
 use hungarian_loss::batch::{self, Inputs, Outputs, Shape};
 use hungarian_loss::problem::given::Options;
 use hungarian_loss::prove::certificate::check;
+use hungarian_random::Random;
 
-const F64_ROUNDOFF: f64 = 1.0 / (1u64 << 53) as f64;
 const INF: f64 = f64::INFINITY;
 
 fn optimal(problem: &Owned<f64>) -> hungarian_loss::prove::certificate::Answer {
@@ -324,18 +324,12 @@ fn rejection_is_decided_jointly() {
 
 #[test]
 fn large_problems_are_proven_by_their_certificates() {
-    let mut state = 88172645463325252u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut random = Random::new(88172645463325252);
     for (rows, cols) in [(400, 400), (150, 600), (600, 150), (1, 2000)] {
         for (spread, forbid) in [(u64::MAX, 0), (10, 0), (1000, 30)] {
             let cost = (0..rows * cols)
                 .map(|index| {
-                    let draw = next();
+                    let draw = random.next();
                     let on_diagonal = index / cols == index % cols;
                     if draw % 100 < forbid && !on_diagonal {
                         INF
@@ -353,13 +347,8 @@ fn large_problems_are_proven_by_their_certificates() {
 /// elsewhere. Dense, and sparse with almost everything forbidden, up to the sizes of the OR-Library's.
 #[test]
 fn large_instances_of_known_optimum() {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut below = |bound: u64| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) % bound
-    };
+    let mut random = Random::new(0x2545_f491_4f6c_dd1d);
+    let mut below = |bound: u64| random.below(bound);
     for (n, allowed_in_thousand, slack) in [
         (100, 1000, 100),
         (400, 1000, 3),

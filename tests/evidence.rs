@@ -5,7 +5,7 @@ mod common;
 use std::cmp::Ordering;
 use std::slice::from_ref;
 
-use common::{Owned, solve_batch_at};
+use common::{F32_ROUNDOFF, F64_ROUNDOFF, Owned, solve_batch_at};
 use hungarian_loss::batch::{Solvable, Tally};
 use hungarian_loss::problem::given::Options;
 use hungarian_loss::prove::certificate::{Answer, check};
@@ -13,9 +13,6 @@ use hungarian_loss::simd::cost::Cost;
 use hungarian_loss::simd::cost::Real;
 use hungarian_loss::simd::level::Level;
 use hungarian_random::Random;
-
-const F32_ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
-const F64_ROUNDOFF: f64 = 1.0 / (1u64 << 53) as f64;
 
 fn solve_alone_at<T: Solvable<Real = U>, U: Real + Into<f64>>(
     level: Level,

@@ -3,15 +3,13 @@
 
 mod common;
 
-use common::{Owned, solve, solve_and_tally, whole};
+use common::{F32_ROUNDOFF, F64_ROUNDOFF, Owned, solve, solve_and_tally, whole};
 use hungarian_loss::batch::{Solvable, Tally};
 use hungarian_loss::prove::certificate::{Answer, check};
 use hungarian_loss::simd::cost::Cost;
 use hungarian_loss::simd::cost::Real;
 use hungarian_random::Random;
 use num_bigint::BigInt;
-
-const F64_ROUNDOFF: f64 = 1.0 / (1u64 << 53) as f64;
 
 /// Least exact sum over all ways to match every row, for rows ≤ columns.
 fn optimum<T: Cost>(problem: &Owned<T>) -> BigInt {
@@ -126,8 +124,6 @@ fn hold<T: Solvable<Real = U> + std::fmt::Debug, U: Real + Into<f64>>(
     println!("{name}: {promised} of {count} promised exact; {tally:?}");
     tally
 }
-
-const F32_ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
 
 #[test]
 fn costs_one_ulp_apart() {

@@ -17,9 +17,16 @@ type File = (String, String);
 /// The program text of a file: no comments, no unit tests, which stand at the end.
 fn program_text(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("sources can be read");
-    let lines = text.lines().take_while(|line| *line != "#[cfg(test)]");
+    let program = text
+        .split("\n#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or("");
     let without_comment = |line: &str| line.split("//").next().unwrap_or("").to_owned();
-    lines.map(without_comment).collect::<Vec<_>>().join("\n")
+    program
+        .lines()
+        .map(without_comment)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// All files, with their program text.

@@ -5,7 +5,7 @@ mod common;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use common::{Owned, solve_batch_at};
+use common::{F32_ROUNDOFF, F64_ROUNDOFF, Owned, solve_batch_at};
 use half::{bf16, f16};
 use hungarian_loss::batch::Solvable;
 use hungarian_loss::problem::given::Options;
@@ -14,9 +14,6 @@ use hungarian_loss::simd::cost::Cost;
 use hungarian_loss::simd::cost::Real;
 use hungarian_loss::simd::level::Level;
 use hungarian_random::Random;
-
-const F32_ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
-const F64_ROUNDOFF: f64 = 1.0 / (1u64 << 53) as f64;
 
 /// A cost of one of several kinds: ties, reals, forbidden pairs, large ones, now and then NaN.
 fn draw_cost(random: &mut Random, kind: usize) -> f64 {

@@ -2,16 +2,16 @@
 
 mod common;
 
-use common::{Owned, effective_limit, exact_doubled_objective, exact_doubled_optimum, solve};
+use common::{
+    F32_ROUNDOFF, F64_ROUNDOFF, Owned, effective_limit, exact_doubled_objective,
+    exact_doubled_optimum, solve,
+};
 use half::{bf16, f16};
 use hungarian_loss::batch::Solvable;
 use hungarian_loss::problem::given::Options;
 use hungarian_loss::prove::certificate::check;
 use hungarian_loss::simd::cost::Real;
 use hungarian_random::Random;
-
-const F32_ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
-const F64_ROUNDOFF: f64 = 1.0 / (1u64 << 53) as f64;
 
 /// Limits far beyond the costs, as their type may have them.
 fn huge(most: f64) -> [f64; 6] {

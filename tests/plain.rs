@@ -3,13 +3,11 @@
 
 mod common;
 
-use common::{Owned, solve_batch_at, solve_batch_with};
+use common::{F32_ROUNDOFF, Owned, solve_batch_at, solve_batch_with};
 use hungarian_loss::batch::Tally;
 use hungarian_loss::prove::certificate::check;
 use hungarian_loss::simd::level::Level;
 use hungarian_random::Random;
-
-const F32_ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
 
 /// A group is filled, and not; so is what is finished together.
 const COUNTS: [usize; 8] = [1, 7, 8, 9, 63, 64, 65, 150];

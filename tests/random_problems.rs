@@ -7,7 +7,7 @@ mod common;
 
 use std::env;
 
-use common::{Owned, solve_and_tally};
+use common::{F32_ROUNDOFF, F64_ROUNDOFF, Owned, solve_and_tally};
 use half::{bf16, f16};
 use hungarian_loss::batch::{Solvable, Tally};
 use hungarian_loss::problem::given::Options;
@@ -326,8 +326,6 @@ fn hold<T: Solvable<Real = U>, U: Real + Into<f64>>(
 
 #[test]
 fn random_problems_are_optimal_and_proven() {
-    const F32_ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
-    const F64_ROUNDOFF: f64 = 1.0 / (1u64 << 53) as f64;
     let count: u64 = match env::var("HUNGARIAN_PROBLEMS") {
         Ok(count) => count.parse().expect("HUNGARIAN_PROBLEMS is a number"),
         Err(_) => 100_000,

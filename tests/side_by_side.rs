@@ -2,13 +2,11 @@
 
 mod common;
 
-use common::{Owned, doubled_objective, doubled_optimum, solve_batch_at};
+use common::{F32_ROUNDOFF, Owned, doubled_objective, doubled_optimum, solve_batch_at};
 use hungarian_loss::problem::given::Options;
 use hungarian_loss::prove::certificate::check;
 use hungarian_loss::simd::level::Level;
 use proptest::prelude::*;
-
-const F32_ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
 
 /// What makes a problem of a batch unlike its neighbours.
 #[derive(Clone, Copy, Debug)]

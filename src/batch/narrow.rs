@@ -123,9 +123,8 @@ impl<T: Cost, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, COLS> {
             let unproven = match plain_costs {
                 Some(costs) => {
                     plain::prefetch(vectors.doubles(), &costs[last..]);
-                    let group = PlainGroup {
+                    let group = PlainGroup::<T, COLS> {
                         shape: self.shape,
-                        inputs: self.inputs,
                         outputs: self.outputs,
                         first,
                         costs: &costs[first..last],

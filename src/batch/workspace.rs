@@ -8,10 +8,10 @@
 use std::cell::RefCell;
 use std::collections::TryReserveError;
 
-/// Problems of more entries, or of more rows or columns, are solved in a workspace of their own: setting that aside is nothing
-/// to them, and it would be much to keep.
+/// Problems of more entries are solved in a workspace of their own: setting that aside is nothing to them, and it would be much to keep.
 const MOST_ENTRIES: usize = 1 << 16;
-/// Rows or columns.
+
+/// So are problems of more rows or columns.
 const LONGEST: usize = 1 << 12;
 
 /// A workspace that threads keep.

@@ -1,7 +1,7 @@
 //! Copies of costs that cannot be read where they lie.
 //!
-//! What stands against it: a mask with gaps, more rows than columns, maximisation, costs of 16 bits, or a narrow problem that has
-//! to be padded.
+//! What stands against it: a mask with gaps, more rows than columns, maximisation, costs of 16 bits or of extreme size, or a narrow
+//! problem that has to be padded.
 
 use std::collections::TryReserveError;
 

@@ -3,8 +3,8 @@
 //! [`Problem::prepare`] judges every existing entry and makes an [`Instance`] of the problem: a minimisation with no more rows
 //! than columns, its costs in rows of f32 or f64. Entries of rows and columns that a mask hides are not looked at.
 //!
-//! Where the user's matrix is such an instance as it stands, it is read where it lies. Where masks with gaps, transposition,
-//! maximisation, 16-bit costs or costs of extreme size stand against that, it is copied.
+//! Where the user's matrix is such an instance as it stands, it is read where it lies, else it is copied: see
+//! [`crate::problem::copying`].
 
 use std::collections::TryReserveError;
 
@@ -14,7 +14,7 @@ use crate::problem::indices::Indices;
 use crate::problem::instance::{Instance, narrow_width};
 use crate::problem::survey::{Look, Survey};
 use crate::simd::baseline::baseline;
-use crate::simd::cost::{Cost, Entry};
+use crate::simd::cost::{Cost, Entry, UNSCALED_EXPONENT};
 use crate::simd::ops::Vectors;
 
 /// Why a problem has no instance.
@@ -63,7 +63,7 @@ impl<E: Entry> Scratch<E> {
 
 /// Beyond this magnitude sums along an augmenting path could overflow; below its inverse, half a limit
 /// or a difference of costs could lose bits. Costs outside are scaled by a power of two.
-const LARGEST_UNSCALED: f64 = f64::from_bits((1023 + 900) << 52); // 2^900
+const LARGEST_UNSCALED: f64 = f64::from_bits((1023 + UNSCALED_EXPONENT as u64) << 52);
 const DOWNSCALE: f64 = f64::from_bits((1023 - 200) << 52); // 2^-200
 
 /// What a finite limit L counts as in a problem whose shorter side has `shorter` rows (or columns) and whose allowed costs are

@@ -3,7 +3,7 @@
 //! Weak duality: any u, v that keep the inequalities below bound the objective of every assignment. An
 //! assignment that meets them with equality where it should is therefore optimal, and no second solver
 //! is needed to know it. [`check`] looks at nothing but the problem and the answer, and shares no code with
-//! the solver.
+//! the solver but how numbers are summed.
 //!
 //! Stated for minimising; maximising turns the inequalities round.
 //!
@@ -55,7 +55,7 @@ pub enum Violation {
 /// Proves `answer` optimal for `problem`, or says what is wrong with it.
 ///
 /// `unit_roundoff` is that of the type in which the duals were returned (2^−24 or 2^−53): each relation may be off
-/// by 4 of it at the largest magnitude that occurs in it, sums by as much per term.
+/// by 4 of it at the largest magnitude among all costs, duals and the limit, sums by as much per term.
 pub fn check<T: Cost>(
     problem: &Problem<T>,
     answer: &Answer,

@@ -100,7 +100,7 @@ impl<const COLS: usize> NarrowSolver<COLS> {
         self.alone.clear();
         self.alone.try_reserve_exact(1)?;
         self.alone.push(Answer::NOTHING);
-        // By the same code as the group, so that a verdict does not depend on the neighbours.
+        // By the same code as the group, so that the answer does not depend on the neighbours.
         let instances = [NarrowInstance::of(instance)];
         let solved = solve_and_watch(vectors, &instances, &mut self.leads, &mut self.alone);
         match evidence(instance, solved.exact, || false) {
@@ -117,7 +117,7 @@ impl<const COLS: usize> NarrowSolver<COLS> {
 struct Leads<const COLS: usize> {
     led: Vec<Led<COLS>>,
     near: Vec<NearPairs<COLS>>,
-    /// One.
+    /// A list of one, so that room for it can be asked for.
     settle: Vec<Settle<COLS>>,
 }
 
@@ -160,7 +160,7 @@ fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
         instances,
         led: &mut *led,
     });
-    // Then its duals are exact, and f64 has nothing to raise.
+    // If f32 rounded nothing, its duals are exact, and f64 has nothing to raise.
     let is_settled = exactness.held(&mut **led)
         && vectors.run_apart(AreRaisedExactly {
             instances,

@@ -101,7 +101,7 @@ impl Repair {
         let matched = || solved.col_of_row().iter().map(|&col| col as usize);
         let rounding = instance.largest * f64::EPSILON;
         for allowed in [0.0, rounding] {
-            // Both are exact, the first time: duals are whole multiples of a power of two that is far below these, see
+            // The first time, neither way of lowering rounds: duals are whole multiples of a power of two that is far below these, see
             // `crate::prove::group`.
             let (ceiling, lowered) = if instance.is_balanced() {
                 // Duals may have drifted far down together, and what is large is rounded more.

@@ -6,6 +6,9 @@ use half::{bf16, f16};
 use crate::number::arithmetic::Arithmetic;
 use crate::simd::ops::{Lanes, Vectors};
 
+/// Costs are scaled where they are larger than 2 to the power of this, or smaller than its inverse.
+pub const UNSCALED_EXPONENT: i32 = 900;
+
 /// A cost as it stands in the input. Widening to f64 is exact for every implementor.
 pub trait Cost: Copy {
     /// The type as which the solver reads it: f32 or f64.
@@ -84,7 +87,7 @@ macro_rules! entry {
         }
 
         impl Entry for $entry {
-            const IS_NEVER_SCALED: bool = $entry::MAX_EXP < 900;
+            const IS_NEVER_SCALED: bool = $entry::MAX_EXP < UNSCALED_EXPONENT;
 
             #[inline(always)]
             fn load<L: Lanes<W>, const W: usize>(lanes: L, costs: &[Self; W]) -> L::Vector {

@@ -76,27 +76,19 @@ pub const UNMATCHED: i32 = -1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Infeasible;
 
-/// How much work a solve was. A sweep reads one row of costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sweeps {
-    /// Sweeps of reduction transfer and augmenting row reduction.
-    pub reduction: u64,
-    /// Sweeps of shortest path searches.
-    pub augmentation: u64,
-}
-
 /// Augmenting row reduction gives up after as many sweeps as this.
 #[inline(always)]
 fn most_tries(rows: usize) -> usize {
     rows + rows / 4
 }
 
-/// Among ties, as many rows as row reduction is ahead of itself in asking for costs.
+/// Among ties, how many places ahead in the queue a row's costs are prefetched.
 const ROWS_AHEAD: usize = 4;
 
-/// Equal rows are looked for after so many sweeps of searches for each row,
-const SWEEPS_PER_ROW: u64 = 4;
-/// in instances of so many columns or more, where sweeps are long.
+/// Equal rows are looked for after so many steps of searches for each row.
+const STEPS_PER_ROW: u64 = 4;
+
+/// Equal rows are looked for in instances of so many columns or more, where sweeps are long.
 const EQUAL_ROWS_FROM: usize = 256;
 
 /// The solver and its workspace. One worker owns one and reuses it for problem after problem.
@@ -140,11 +132,12 @@ pub struct Solver<R> {
     pub(super) bounds: Bounds<R>,
     pub(super) search: Search<R>,
     pub(super) equal_rows: EqualRows<R>,
-    /// Equal rows are looked for when searches have made so many sweeps.
-    pub(super) sweeps_before_equal_rows: u64,
+    /// Equal rows are looked for when searches have made so many steps.
+    pub(super) steps_before_equal_rows: u64,
     /// By how much the duals of a square problem were shifted in the end.
     pub(super) shift: R,
-    pub(super) sweeps: Sweeps,
+    /// Steps of searches, with those that could do without a sweep.
+    pub(super) search_steps: u64,
 }
 
 /// Workspace of one shortest path search.
@@ -225,9 +218,9 @@ impl<R: Arithmetic> Default for Solver<R> {
                 are_tied_listed: false,
             },
             equal_rows: EqualRows::default(),
-            sweeps_before_equal_rows: 0,
+            steps_before_equal_rows: 0,
             shift: R::ZERO,
-            sweeps: Sweeps::default(),
+            search_steps: 0,
         }
     }
 }
@@ -312,13 +305,13 @@ impl<R: Arithmetic> Solver<R> {
         self.pending.clear();
         self.is_tied = false;
         self.shift = R::ZERO;
-        self.sweeps = Sweeps::default();
+        self.search_steps = 0;
         self.equal_rows.forget();
         self.bounds.forget();
-        self.sweeps_before_equal_rows = if cols < EQUAL_ROWS_FROM {
+        self.steps_before_equal_rows = if cols < EQUAL_ROWS_FROM {
             u64::MAX
         } else {
-            SWEEPS_PER_ROW * rows as u64
+            STEPS_PER_ROW * rows as u64
         };
     }
 
@@ -342,7 +335,6 @@ impl<R: Arithmetic> Solver<R> {
         instance: &Instance<E>,
     ) {
         if let Phase::Reduction { queue_index } = self.phase {
-            self.sweeps.reduction += 1;
             let row = self.queue[queue_index];
             if N == ANY && self.is_tied {
                 let floor = self.least_possible(row);
@@ -373,7 +365,7 @@ impl<R: Arithmetic> Solver<R> {
             }
             return;
         }
-        self.sweeps.augmentation += 1;
+        self.search_steps += 1;
         let Search {
             paths,
             reached,
@@ -482,11 +474,6 @@ impl<R: Arithmetic> Solver<R> {
         self.shift
     }
 
-    /// Work done on the last problem.
-    pub fn sweeps(&self) -> Sweeps {
-        self.sweeps
-    }
-
     /// u of a matched row is the reduced cost of its pair; of an unmatched one, the row ceiling.
     #[inline(always)]
     pub(super) fn refresh_row_dual<E: Entry>(&mut self, instance: &Instance<E>, row: usize) {
@@ -573,12 +560,12 @@ mod tests {
         (0..rows).filter(known).count()
     }
 
-    /// Solves without a proof, with bounds or without. Returns partners, the bits of all duals, and how many sweeps it took.
+    /// Solves without a proof, with bounds or without. Returns partners, the bits of all duals, and how many steps of searches it took.
     fn solve<R, L, const W: usize>(
         lanes: L,
         instance: &Instance<f32>,
         with_bounds: bool,
-    ) -> (Vec<i32>, Vec<u64>, Sweeps)
+    ) -> (Vec<i32>, Vec<u64>, u64)
     where
         R: Arithmetic,
         L: Lanes<W, Number = R>,
@@ -597,7 +584,7 @@ mod tests {
         let col_duals = (0..instance.cols()).map(|col| solver.col_duals.get(col));
         let duals = solver.row_duals.iter().copied().chain(col_duals);
         let bits = duals.map(|dual| dual.round_to_f64().to_bits()).collect();
-        (solver.col_of_row().to_vec(), bits, solver.sweeps())
+        (solver.col_of_row().to_vec(), bits, solver.search_steps)
     }
 
     #[test]

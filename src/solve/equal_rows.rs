@@ -81,7 +81,8 @@ impl<R: Arithmetic> EqualRows<R> {
             rows.sort_unstable();
         }
         self.class_of_row.resize(rows, 0);
-        // Two rows of one hash are equal, or nearly so: then they are taken for different.
+        // Rows of one hash need not be equal, so each is compared with the first of its class. Where a row that only shares the hash stands
+        // between equal ones, they get two classes: that costs a sweep and changes no answer.
         let mut classes = 0;
         let mut first: Option<Hashed> = None;
         for hashed in &self.order {

@@ -28,7 +28,8 @@ pub type Led<const COLS: usize> = Found<f32, COLS>;
 const LEADS_FROM: usize = SINGLES;
 
 /// No path that a column is matched by is longer, nor is v larger in the beginning. So |v| stays below 33 times that, and what a search
-/// goes on with, c − v − length of a matched pair, stays within the range of f32. A pair beyond it counts as forbidden.
+/// goes on with, c − v − length of a matched pair, stays within the range of f32. Where every path left is longer, the instance is given
+/// up, and f64 solves it.
 const MOST: f32 = 1e36;
 
 /// Solves the squares of a group in f32. Returns one bit for each instance that has an answer.

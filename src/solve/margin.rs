@@ -26,7 +26,7 @@ impl<R: Arithmetic> Margin<R> {
     }
 
     /// By how much v is lowered: the gap less the margin. A gap of few digits, as whole numbers have, is taken whole, and duals stay
-    /// whole numbers; so is one that is no larger than two margins.
+    /// whole numbers; so is one that is smaller than two margins.
     #[inline(always)]
     pub fn below(&mut self, gap: R) -> R {
         let is_small = gap < self.amount + self.amount;

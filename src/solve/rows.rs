@@ -1,5 +1,5 @@
-//! Narrow problems, a row of costs at a time: searches that take turns. In f64 ([`crate::solve::doubles`]), or, squares without a
-//! limit, led by f32 ([`crate::solve::lead`]).
+//! Narrow problems, a row of costs at a time: searches that take turns. In f64 ([`crate::solve::doubles`]), or, f32 squares of 9 to 32
+//! columns without a limit, led by f32 ([`crate::solve::lead`]).
 //!
 //! **Algorithm.** This is [`crate::solve::augment`], with its invariants (1) and (2), its ceilings and its tie policy: a search for a
 //! shortest augmenting path from each row, in squares without a limit after column reduction. It differs in:
@@ -70,11 +70,12 @@ pub(crate) trait Search<'a, E, L, const COLS: usize>: Copy {
     /// What it comes to.
     type Answer;
 
-    /// Takes an instance, and reduces its columns. Returns whether it can be solved, as far as that is known.
+    /// Takes an instance, and finds where its search begins. Returns whether it can be solved, as far as that is known.
     fn take(&mut self, lanes: L, instance: &NarrowInstance<'a, E, COLS>) -> bool;
     /// Begins the search from the first pending row.
     fn begin(&mut self, lanes: L);
-    /// Offers every column the path through the row, settles the nearest one, and goes on to the row matched with it. Is there none?
+    /// Offers every column the path through the row, settles the nearest one, and goes on to the row matched with it. Returns true where
+    /// the search ends: at an unmatched column, or at a row.
     fn sweep(&mut self, lanes: L) -> bool;
     /// Was a path found?
     fn has_path(&self) -> bool;

@@ -29,7 +29,7 @@ impl<R: Arithmetic> Solver<R> {
             let paths = &mut self.search.paths;
             paths.begin_near(instance.cols(), &self.unmatched_cols);
         }
-        if self.sweeps.augmentation > self.sweeps_before_equal_rows {
+        if self.search_steps > self.steps_before_equal_rows {
             self.begin_search_among_equal_rows(instance);
         }
         let search = &mut self.search;
@@ -191,7 +191,7 @@ impl<R: Arithmetic> Solver<R> {
                 self.search.are_tied_listed = false;
                 break;
             }
-            self.sweeps.augmentation += 1;
+            self.search_steps += 1;
             self.find_nearest_again::<W>(instance.cols(), last);
             self.extend_path::<_, E, W>(lanes, instance, pending_index)?;
         }
@@ -213,7 +213,7 @@ impl<R: Arithmetic> Solver<R> {
             paths.look_again_near::<_, W>(lanes, last.col, &mut self.quad_least);
         }
         if !*are_tied_listed {
-            // None of them is unmatched: that one would have been nearer than the last.
+            // None of them is unmatched: of columns as near, an unmatched one is taken first.
             paths.list_columns_at::<_, W>(lanes, cols, length, tied);
             *are_tied_listed = true;
         }

@@ -98,7 +98,6 @@ impl<R: Arithmetic> Solver<R> {
     ) {
         // So many rows together, none of which then waits for another: as v only falls, what it was before will do.
         const ROWS_AT_ONCE: usize = 4;
-        self.sweeps.reduction += self.claimed.len() as u64;
         for rows in self.claimed.chunks(ROWS_AT_ONCE) {
             let mut gaps = [R::ZERO; ROWS_AT_ONCE];
             for (gap, &row) in gaps.iter_mut().zip(rows) {

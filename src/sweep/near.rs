@@ -5,8 +5,8 @@
 //! out, so that ties are settled as in [`crate::sweep::paths`], and the distances of all columns that matter are the same.
 //!
 //! Each search begins with a pass over a whole row. From there on the least distance of each quad is kept as one number, and only
-//! those of the quads that are opened are found again. In an instance large enough for this, few are, so passes here do branch on
-//! which; but on nothing else, since it could not be guessed.
+//! those of the quads that are opened are found again. An instance large enough for this opens few quads, so a pass branches on whether it
+//! opens one. It branches on nothing else, since that could not be guessed.
 
 use crate::number::arithmetic::Arithmetic;
 use crate::simd::cost::Entry;

@@ -75,7 +75,7 @@ pub fn two_tied_columns<L: Lanes<W>, E: Entry, const W: usize>(
         }
         are_two |= holding != 0;
     }
-    // If it is matched columns only, they are counted again.
+    // Without an unmatched column at the floor, the next loop counts the matched ones from the beginning.
     are_two &= first.is_some();
     for quad in 0..quads {
         if first.is_some() && are_two {
