@@ -54,8 +54,8 @@ twin-steps: $(TWIN)/libtwin-80.so ## count the steps that the kernels take for s
 
 $(TWIN)/libtwin-70.so: TWIN_FLAGS := -D__CUDA_ARCH__=700
 $(TWIN)/libtwin-80.so: TWIN_FLAGS := -D__CUDA_ARCH__=800
-$(TWIN)/libtwin-tsan.so: TWIN_FLAGS := -O1 -fsanitize=thread
-$(TWIN)/libtwin-asan.so: TWIN_FLAGS := -O1 -fsanitize=address
+$(TWIN)/libtwin-tsan.so: TWIN_FLAGS := -D__CUDA_ARCH__=800 -O1 -fsanitize=thread
+$(TWIN)/libtwin-asan.so: TWIN_FLAGS := -D__CUDA_ARCH__=800 -O1 -fsanitize=address
 $(TWIN)/%.so: $(TWIN_SOURCES)
 	mkdir -p $(TWIN)
 	cuda/twin/build.sh $@ $(TWIN_FLAGS)

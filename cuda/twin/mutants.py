@@ -2,7 +2,7 @@
 
 ``mutants.py PROGRAM`` builds each mutant with a sanitizer and runs PROGRAM (tests/twin) on it. A missing barrier is to be found
 by ThreadSanitizer in the kernel that it is meant for; an index that is off by one by AddressSanitizer, or by the comparison with
-the CPU's answers where it stays within the block's memory.
+the CPU's answers where it stays within the block's memory. Mutants run as kernels do on devices older than sm_80.
 """
 
 import concurrent.futures
