@@ -1,11 +1,11 @@
 """What the op gets, made of what users give: costs of its four types; masks, counts and limits that fit their shape."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from hungarian_loss._checks import require
 from hungarian_loss._shapes import all_zero, range_int64
 from hungarian_loss._types import Tensor, TensorLike
 
@@ -139,7 +139,7 @@ def whole_as_real(cost: Tensor, row_mask: Tensor, col_mask: Tensor, limit: Tenso
     harmless = exact
     for mask, axis in ((row_mask, -1), (col_mask, -2)):
         harmless |= ~(mask if mask.shape.rank == 0 else tf.expand_dims(mask, axis))
-    checked = _require(
+    checked = require(
         tf.reduce_all(harmless), lambda: [_TOO_LARGE, "values from", tf.reduce_min(cost), "to", tf.reduce_max(cost)]
     )
     with tf.control_dependencies(checked):
@@ -195,7 +195,7 @@ def count_as_mask(side: str, count: TensorLike, cost: Tensor, validate: bool) ->
     in_range = tf.reduce_all((count >= 0) & (count <= tf.cast(size, tf.int64)))
     # Before the op, which would speak of a limit.
     with tf.control_dependencies(
-        _require(in_range, lambda: [f"{name} must lie in [0, {side}s], here", size, "got", count])
+        require(in_range, lambda: [f"{name} must lie in [0, {side}s], here", size, "got", count])
     ):
         return Checked(tf.identity(exists), [*conditions, in_range])
 
@@ -300,7 +300,7 @@ def _broadcast(name: str, tensor: Tensor, cost: Tensor, side: str | None) -> Che
             return Checked(tf.broadcast_to(tensor, target), [])
     shape, wanted = tf.shape(tensor), _target(cost, side)
     fits = _fits(shape, wanted)
-    checked = _require(fits, lambda: [f"{name} does not fit cost: got shape", shape, expected, wanted])
+    checked = require(fits, lambda: [f"{name} does not fit cost: got shape", shape, expected, wanted])
     with tf.control_dependencies(checked):
         # tf.broadcast_to wants a shape that XLA knows while compiling. To add zeros would flush the smallest numbers to 0.
         return Checked(tf.where(tf.fill(wanted, True), tensor, tf.zeros([], tensor.dtype), name), [fits])
@@ -331,13 +331,3 @@ def _target(cost: Tensor, side: str | None) -> Tensor:
     if side == "col":
         return tf.concat([shape[:-2], shape[-1:]], axis=0)
     return shape[:-1] if side == "row" else shape[:-2]
-
-
-def _require(condition: Tensor, describe: Callable[[], list[Any]]) -> list[Any]:
-    """Raises an InvalidArgumentError where the condition does not hold when run. Returns what to wait for."""
-    if not tf.executing_eagerly():
-        return [tf.debugging.Assert(condition, describe())]
-    if not condition:
-        text = " ".join(part if isinstance(part, str) else str(part.numpy()) for part in describe())
-        raise tf.errors.InvalidArgumentError(None, None, text)
-    return []

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
+from hungarian_loss._checks import require
+
 # What a dimension must be: a number, or that of another tensor, (tensor, axis).
 Dimension: TypeAlias = int | tuple[Any, int]
 
@@ -33,8 +35,8 @@ def with_shape(tensor: Any, dimensions: Sequence[Dimension], sentence: str, cure
     # Padded where the rank is open, so that one of another rank can be compared at all. No size is -1.
     padded = shape if tensor.shape.rank is not None else tf.concat([shape, tf.fill([rank], -1)], axis=0)[:rank]
     same = all_zero(tf.concat([padded - sizes, [tf.size(shape) - rank]], axis=0))
-    check = tf.debugging.Assert(same, [f"{sentence}; got shape", shape, "expected", tf.stack(sizes), cure])
-    with tf.control_dependencies([check]):
+    checks = require(same, lambda: [f"{sentence}; got shape", shape, "expected", tf.stack(sizes), cure])
+    with tf.control_dependencies(checks):
         tensor = tf.identity(tensor)
     if tensor.shape.rank is None:
         tensor = tf.ensure_shape(tensor, [None] * rank)

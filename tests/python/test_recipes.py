@@ -482,7 +482,7 @@ def test_one_hot_classes_are_refused():
 def test_numbers_that_are_not_whole_are_no_classes_and_no_clusters(bad):
     metric = ClusteringAccuracy(2)
     for name, true, pred in [("y_true", [0, 1.0, bad], [0, 1, 1]), ("y_pred", [0, 1, 1], [0, 1.0, bad])]:
-        with pytest.raises(tf.errors.InvalidArgumentError, match=f"{name} must be whole numbers, got"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"^{name} must be whole numbers, got"):
             metric.update_state(true, pred)
         assert metric.seen.numpy() == 0
         # XLA cannot raise: the sample is wrong. What is left out may be anything.

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from hungarian_loss._arguments import whole_number
 from hungarian_loss._assignment import Assignment, linear_assignment
+from hungarian_loss._checks import require
 from hungarian_loss._inputs import constant
 from hungarian_loss._matching import GradientGate, Matching, is_solved
 from hungarian_loss._objects import per_sample_weight
@@ -317,8 +318,7 @@ def _with_checked_largest(values: Any, below: Any, sentence: str) -> Any:
     if has_gpu():
         return values  # It would wait for the device. The loss of such a sample is NaN.
     largest = tf.reduce_max(tf.where(tf.equal(values, NO_NUMBER), tf.constant(-1, tf.int64), values))
-    check = tf.debugging.Assert(largest < below, [sentence, largest])
-    with tf.control_dependencies([] if check is None else [check]):
+    with tf.control_dependencies(require(largest < below, lambda: [sentence, largest])):
         return tf.identity(values)
 
 

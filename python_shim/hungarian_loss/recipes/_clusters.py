@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from hungarian_loss._arguments import whole_number
 from hungarian_loss._assignment import Assignment, linear_assignment
+from hungarian_loss._checks import require
 from hungarian_loss._shapes import with_shape
 from hungarian_loss._types import Tensor, TensorLike
 from hungarian_loss._whole import as_whole, is_whole
@@ -74,14 +75,13 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
         if mask is not None:
             counted &= _spread(tf.cast(mask, tf.bool), classes, "the mask of y_pred")
         sentence = f"y_true must be less than num_classes={self.num_classes}, got"
+        are_known = tf.reduce_all((classes < self.num_classes) | ~counted)
         checks = [
-            _require_whole("y_true", y_true, counted),
-            _require_whole("y_pred", y_pred, counted),
-            tf.debugging.Assert(
-                tf.reduce_all((classes < self.num_classes) | ~counted), [sentence, tf.reduce_max(classes)]
-            ),
+            *_require_whole("y_true", y_true, counted),
+            *_require_whole("y_pred", y_pred, counted),
+            *require(are_known, lambda: [sentence, tf.reduce_max(classes)]),
         ]
-        with tf.control_dependencies([check for check in checks if check is not None]):
+        with tf.control_dependencies(checks):
             weight = tf.cast(counted, tf.float64)
         if sample_weight is not None:
             given = tf.cast(tf.convert_to_tensor(sample_weight), tf.float64)
@@ -153,12 +153,12 @@ def _whole(values: Any, otherwise: int) -> Any:
     return as_whole(values, -(2.0**53), 2.0**53, otherwise)
 
 
-def _require_whole(name: str, values: Any, counted: Any) -> Any:
-    """Raises where a sample that counts has a number that is not whole. Returns what to wait for, or None."""
+def _require_whole(name: str, values: Any, counted: Any) -> list[Any]:
+    """Raises where a sample that counts has a number that is not whole. Returns what to wait for."""
     if not values.dtype.is_floating:
-        return None
+        return []
     known = tf.reduce_all(is_whole(values) | ~counted)
-    return tf.debugging.Assert(known, [f"{name} must be whole numbers, got", values], summarize=10)
+    return require(known, lambda: [f"{name} must be whole numbers, got", values])
 
 
 def _spread(values: Any, classes: Any, name: str) -> Any:
