@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from hungarian_loss._shapes import summed
-from hungarian_loss.detection._costs import focal_class_cost, sigmoid_power, softmax_class_cost
+from hungarian_loss.detection._costs import focal_class_cost, focal_loss, sigmoid_power, softmax_class_cost
 
 
 class Settings(NamedTuple):
@@ -61,11 +61,11 @@ def _focal_cost(labels: Any, logits: Any, settings: Settings) -> Any:
 def _focal_loss(logits: Any, labels: Any, iou: Any, settings: Settings) -> Any:
     """Focal loss (Lin et al. 2017, arXiv:1708.02002), summed over the classes, as in Deformable DETR."""
     is_class = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
-    # Of a class that is there, σ(−x) is what the prediction lacks, and −log σ(x) = softplus(−x).
+    # Of a class that is there, σ(−x) is what the prediction lacks.
     wrong = tf.where(is_class, -logits, logits)
     alpha = tf.constant(settings.focal_alpha, logits.dtype)
     weight = tf.where(is_class, alpha, 1 - alpha)
-    return summed(weight * sigmoid_power(wrong, settings.focal_gamma) * tf.nn.softplus(wrong), axis=-1)
+    return summed(focal_loss(wrong, weight, settings.focal_gamma), axis=-1)
 
 
 def _varifocal_loss(logits: Any, labels: Any, iou: Any, settings: Settings) -> Any:

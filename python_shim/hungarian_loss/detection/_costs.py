@@ -42,8 +42,7 @@ def focal_class_cost(labels: TensorLike, logits: TensorLike, *, alpha: float = 0
     labels = tf.convert_to_tensor(labels)
 
     def cost(logits: Any) -> Any:
-        positive = alpha * sigmoid_power(-logits, gamma) * tf.nn.softplus(-logits)
-        return positive - (1 - alpha) * sigmoid_power(logits, gamma) * tf.nn.softplus(logits)
+        return focal_loss(-logits, alpha, gamma) - focal_loss(logits, 1 - alpha, gamma)
 
     # Whichever is fewer: classes, or objects to look at.
     objects, classes = labels.shape[-1], logits.shape[-1]
@@ -124,14 +123,19 @@ def mask_cost(true: TensorLike, logits: TensorLike, *, alpha: float | None = Non
     """
     logits = as_real(logits)
     true = tf.cast(true, logits.dtype)
-    inside, outside = tf.nn.softplus(-logits), tf.nn.softplus(logits)
-    if alpha is not None:
-        inside *= alpha * sigmoid_power(-logits, gamma)
-        outside *= (1 - alpha) * sigmoid_power(logits, gamma)
+    if alpha is None:
+        inside, outside = tf.nn.softplus(-logits), tf.nn.softplus(logits)
+    else:
+        inside, outside = focal_loss(-logits, alpha, gamma), focal_loss(logits, 1 - alpha, gamma)
     points = tf.cast(tf.maximum(tf.shape(logits)[-1], 1), logits.dtype)
     # Σ t·inside + (1 − t)·outside, for all pairs at once.
     outside_everywhere = tf.reduce_sum(outside, axis=-1)[..., tf.newaxis, :]
     return (tf.matmul(true, inside - outside, transpose_b=True) + outside_everywhere) / points
+
+
+def focal_loss(wrong: Any, weight: Any, gamma: float) -> Any:
+    """``weight`` · σ(x)^γ · −log(1 − σ(x)), where x is the logit of what is ``wrong`` (Lin et al. 2017, arXiv:1708.02002)."""
+    return weight * sigmoid_power(wrong, gamma) * tf.nn.softplus(wrong)
 
 
 def sigmoid_power(logits: Any, exponent: float) -> Any:
