@@ -175,6 +175,53 @@ fn large_numbers_for_pairs_that_are_not_wanted_make_no_others_alike() {
     }
 }
 
+/// A column that nobody wants: its dual is as large as what its costs are, and after the shift of all duals so are all others. They are
+/// proven nevertheless.
+#[test]
+fn a_column_that_nobody_wants_needs_no_second_solve() {
+    let mut random = Random::new(0x0dd_c01);
+    for (rows, cols) in [(16, 16), (50, 50), (100, 100), (150, 150)] {
+        let costs = (0..rows * cols).map(|at| match at % cols == 0 || random.uniform() < 0.7 {
+            true => 1e7,
+            false => random.uniform(),
+        });
+        let problem = Owned::new(rows, cols, costs.collect());
+        for level in Level::all() {
+            let (answer, tally) = solve_alone_at::<f64, f64>(level, &problem);
+            assert_eq!(tally.redone, 0, "{rows}×{cols}, {level:?}, {tally:?}");
+            check(&problem.view(), &answer, F64_ROUNDOFF).unwrap();
+            if rows <= 50 {
+                assert!(is_optimal(&problem, &answer));
+            }
+        }
+    }
+}
+
+/// Costs so large that what keeps f64 exact is coarse beside the others: f32's duals, rounded to that, prove nothing.
+#[test]
+fn duals_that_have_lost_their_digits_are_no_proof() {
+    let n = 65;
+    for large in [1e6, 1e9, 1e12] {
+        let mut cost = vec![large; n * n];
+        for row in 0..n {
+            cost[row * n + row] = 0.0;
+            if row >= 3 {
+                cost[row * n + row - 1] = 0.0;
+            }
+        }
+        cost[2 * n..3 * n].fill(f64::INFINITY);
+        cost[2 * n + 2] = 0.0;
+        cost[1] = f64::from(0.02f32);
+        cost[2] = f64::from(0.025f32);
+        cost[n + 2] = f64::from(0.02f32);
+        let problem = Owned::new(n, n, cost);
+        for level in Level::all() {
+            let (answer, _) = solve_alone_at::<f64, f64>(level, &problem);
+            check(&problem.view(), &answer, F64_ROUNDOFF).unwrap();
+        }
+    }
+}
+
 /// Is the answer to a plain minimisation optimal, in exact arithmetic? If not, some rows can change columns, one taking that of
 /// the next, and save something: a cycle of negative length, which Bellman & Ford's passes go round for ever.
 fn is_optimal(problem: &Owned<f64>, answer: &Answer) -> bool {
@@ -214,7 +261,7 @@ fn is_optimal(problem: &Owned<f64>, answer: &Answer) -> bool {
 }
 
 /// Costs of all lengths of digits at all places: what is called exact is optimal without any tolerance; what is
-/// called proven has duals of the size that the bound allows: with C = max|c|, C + max|u| + max|v| ≤ 4C.
+/// called proven has duals of the size that the bound allows: those of the shorter side are no larger than 4·max|c|.
 #[test]
 fn exact_answers_need_no_tolerance() {
     let mut random = Random::new(0x27bb_2ee6_87b0_b0fd);
@@ -256,7 +303,10 @@ fn exact_answers_need_no_tolerance() {
                     assert!(is_optimal(&problem, &answer), "{name}, {level:?}");
                 }
                 if tally.proven == 1 {
-                    assert!(magnitude(&problem, &answer) <= 4.0, "{name}, {level:?}");
+                    assert!(
+                        largest_payment(&problem, &answer) <= 4.0,
+                        "{name}, {level:?}"
+                    );
                 }
                 check(&problem.view(), &answer, F64_ROUNDOFF)
                     .unwrap_or_else(|wrong| panic!("{name}, {level:?}: {wrong}"));
@@ -270,20 +320,23 @@ fn exact_answers_need_no_tolerance() {
     }
 }
 
-/// C + max|u| + max|v|, in units of C = max|c|.
-fn magnitude(problem: &Owned<f64>, answer: &Answer) -> f64 {
+/// The largest magnitude of a dual of the shorter side, in units of max|c|: so much its rows (or columns) pay at most.
+fn largest_payment(problem: &Owned<f64>, answer: &Answer) -> f64 {
     let widest = |numbers: &[f64]| {
         let finite = numbers.iter().filter(|number| number.is_finite());
         finite.fold(0.0, |widest: f64, number| widest.max(number.abs()))
     };
-    let duals = widest(&answer.row_duals) + widest(&answer.col_duals);
-    1.0 + duals / widest(&problem.cost)
+    let duals = match problem.rows > problem.cols {
+        true => &answer.col_duals,
+        false => &answer.row_duals,
+    };
+    widest(duals) / widest(&problem.cost)
 }
 
 /// Duals of squares are shifted in the end, so that max v = 0. What was rounded before, when they were c − v for a v as large
-/// as the shift, counts too. Here u and v, as they are in the end, would leave room for a proof; with the shift they do not.
+/// as the shift, is no matter: v proves the matching as it is in the end.
 #[test]
-fn a_proof_counts_the_shift() {
+fn duals_prove_as_they_are_after_the_shift() {
     let n = 40;
     for seed in 0..20 {
         let mut random = Random::new(seed);
@@ -297,12 +350,9 @@ fn a_proof_counts_the_shift() {
         for level in Level::all() {
             let (answer, tally) = solve_alone_at::<f64, f64>(level, &problem);
             check(&problem.view(), &answer, F64_ROUNDOFF).unwrap();
-            let magnitude = magnitude(&problem, &answer);
-            assert!(magnitude < 3.5, "{magnitude}");
-            // max v was nearly max|c| before: most columns have but one pair.
             assert_eq!(
                 (tally.exact, tally.proven, tally.redone),
-                (0, 0, 1),
+                (0, 1, 0),
                 "{seed}"
             );
         }
@@ -393,7 +443,7 @@ fn many_small_raises_add_up() {
     }
 }
 
-/// The same beside a problem that rounds. Duals are too large for a proof (the last two rows see to that), so it is solved
+/// The same beside a problem that rounds. Duals are too large for a proof (the last rows see to that), so it is solved
 /// again, alone: from what f32 left, as the first time.
 #[test]
 fn what_a_neighbour_spoils_is_solved_again_as_if_alone() {
@@ -407,18 +457,21 @@ fn what_a_neighbour_spoils_is_solved_again_as_if_alone() {
     {
         let mut cost = vec![f64::INFINITY; n * n];
         let base = 1.0 + 1.0 / 1024.0;
-        let round = way_round(&mut cost, n, n - 2, base, 7.0 * 2f64.powi(-27), gap);
-        for row in [n - 2, n - 1] {
+        let last = n - 5;
+        let round = way_round(&mut cost, n, last, base, 7.0 * 2f64.powi(-27), gap);
+        for row in last..n {
             cost[row * n + row] = 1.0;
+            if row + 1 < n {
+                cost[row * n + row + 1] = -1.0;
+            }
         }
-        cost[(n - 2) * n + n - 1] = -0.5;
         // `way_round` put its last pair into its own last column.
         let problem = Owned::new(n, n, cost);
         for level in Level::all() {
             let name = format!("{gap:e}, {level:?}");
             let (alone, tally) = solve_alone_at::<f64, f64>(level, &problem);
             assert_eq!(tally.exact, 1, "{name}");
-            assert_way(&alone, n - 2, round, &name);
+            assert_way(&alone, last, round, &name);
             for batch in [[&problem, &neighbour], [&neighbour, &problem]] {
                 let own = usize::from(std::ptr::eq(batch[1], &problem));
                 let (answers, tally) = solve_batch_at::<f64, f64>(level, &batch.map(Clone::clone));

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 
 # Under a strategy older ones scale losses otherwise, so that gradients would be too large.
 _OLDEST = (3, 8)
@@ -19,7 +20,7 @@ def why_not() -> str | None:
     version = _installed()
     if version is None:
         return f"the losses of hungarian_loss need {_WANTED}, and keras is not installed; run `pip install keras`"
-    if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) < _OLDEST:
         return f"the losses of hungarian_loss need {_WANTED}, got Keras {version}; run `pip install --upgrade keras`"
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend == "tensorflow":

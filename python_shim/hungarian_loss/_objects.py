@@ -144,10 +144,12 @@ def refuse_what_keras_would_multiply_in(y_pred: Any, objects: Any) -> Any:
 
 def _may_be_the_same_batch(of_keras: Any, y_pred: Any) -> bool:
     shapes = [getattr(one, "shape", None) for one in (of_keras, y_pred)]
-    if of_keras is y_pred or None in shapes:
+    if of_keras is y_pred or any(shape is None for shape in shapes):
         return True
     one, other = (tf.TensorShape(shape) for shape in shapes)
-    return one.rank in (None, other.rank) and one[:1].is_compatible_with(other[:1])
+    if None in (one.rank, other.rank):
+        return True
+    return one.rank == other.rank and one[:1].is_compatible_with(other[:1])
 
 
 def raise_for_keras_mask() -> None:

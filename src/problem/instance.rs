@@ -98,13 +98,13 @@ impl<'a, E: Entry> Instance<'a, E> {
         self.factor.abs() == 1.0
     }
 
-    /// How large duals are likely to become, to within an order of magnitude. That is often much less than the largest cost, as where
-    /// a large number stands for pairs that are not wanted.
+    /// How large most duals are likely to become, to within an order of magnitude or two. That is often much less than the largest cost,
+    /// as where a large number stands for pairs that are not wanted.
     #[inline(always)]
     pub fn likely_dual(&self) -> f64 {
-        let begun_with = 8.0 * self.survey.largest_least.widen();
-        if begun_with > 0.0 {
-            begun_with.min(self.largest)
+        let typical = 64.0 * self.survey.typical_least;
+        if typical > 0.0 {
+            typical.min(self.largest)
         } else {
             self.largest
         }

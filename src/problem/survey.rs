@@ -23,6 +23,8 @@ pub struct Survey<E> {
     pub row_least: Vec<(E, u32)>,
     /// The largest magnitude of these least costs; infinite if a column (or row) has no allowed pair.
     pub largest_least: E,
+    /// The geometric mean of their magnitudes, to within a factor of two, zeros left out; 0 if all are zero.
+    pub typical_least: f64,
     quad_least: PerQuad<E>,
 }
 
@@ -33,6 +35,7 @@ impl<E: Entry> Default for Survey<E> {
             col_holders: PerColumn::default(),
             row_least: Vec::new(),
             largest_least: E::ZERO,
+            typical_least: 0.0,
             quad_least: PerQuad::default(),
         }
     }
@@ -88,6 +91,7 @@ impl<E: Entry> LanesWork<E> for Look<'_, E> {
         } = self;
         survey.row_least.clear();
         survey.largest_least = E::ZERO;
+        let mut typical = MeanExponent::default();
         if balanced {
             survey.col_least.reset(cols, E::INFINITY);
             survey.col_holders.reset(cols, E::of_index(0));
@@ -110,14 +114,19 @@ impl<E: Entry> LanesWork<E> for Look<'_, E> {
                 holders,
             );
             survey.largest_least = largest_magnitude(lanes, &survey.col_least, cols);
+            for col in 0..cols {
+                typical.add(survey.col_least.get(col));
+            }
         } else {
             for row in 0..rows {
                 let costs = &costs[row * stride..][..cols];
                 let cheapest = cheapest_column(lanes, costs, &mut largest, &mut survey.quad_least);
                 survey.largest_least = survey.largest_least.larger_magnitude(cheapest.0);
+                typical.add(cheapest.0);
                 survey.row_least.push(cheapest);
             }
         }
+        survey.typical_least = typical.power_of_two();
         let largest = largest_of_lanes(lanes, largest);
         if largest != E::INFINITY {
             // NaN if there is one.
@@ -129,5 +138,28 @@ impl<E: Entry> LanesWork<E> for Look<'_, E> {
             largest = take_allowed_magnitudes(lanes, largest, &costs[row * stride..][..cols]);
         }
         largest_of_lanes(lanes, largest).widen()
+    }
+}
+
+/// Of numbers that are not zero.
+#[derive(Default)]
+struct MeanExponent {
+    sum: u64,
+    count: u64,
+}
+
+impl MeanExponent {
+    #[inline(always)]
+    fn add<E: Entry>(&mut self, number: E) {
+        let exponent = number.widen().abs().to_bits() >> (f64::MANTISSA_DIGITS - 1);
+        self.sum += exponent;
+        self.count += u64::from(exponent != 0);
+    }
+
+    /// 2 to that power; 0 if there was no number.
+    #[inline(always)]
+    fn power_of_two(&self) -> f64 {
+        let mean = self.sum.checked_div(self.count).unwrap_or(0);
+        f64::from_bits(mean << (f64::MANTISSA_DIGITS - 1))
     }
 }

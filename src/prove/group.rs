@@ -1,7 +1,7 @@
 //! Groups of instances that take turns, solved and proven one by one.
 //!
-//! Instances of 65 columns or more, without a limit and with fewer than eight columns for each row, are solved in f32 first, with half
-//! the work for a sweep. If it rounded nothing, as with whole numbers, its answer is exact, and f64 takes it over. Otherwise its duals are
+//! Instances of 65 columns or more, without a limit and with fewer than eight columns for each row, are solved in f32 first, unless their
+//! costs are too unlike in size: that takes half the work for a sweep. If it rounded nothing, as with whole numbers, its answer is exact, and f64 takes it over. Otherwise its duals are
 //! repaired in f64 ([`crate::prove::repair`]), which proves its matching, if it is optimal: along the few pairs that are nearly
 //! tight, or, where ties make them many, by passes over all pairs. If it is not, f64 goes on from these duals in squares, and begins again in
 //! rectangles. Nothing rests on what f32 rounds away.
@@ -55,9 +55,11 @@ fn starts_in_single<E: Entry>(instance: &Instance<E>) -> bool {
     // Within this range no sum of f32 overflows, and rounding is relative.
     const RANGE: std::ops::Range<f64> = 1e-30..1e30;
     let has_limit = instance.half_limit.is_finite();
+    let likely_dual = instance.likely_dual();
     let sums = (instance.rows() + instance.cols()) as f64 * instance.largest;
     instance.cols() >= SINGLE_FROM
-        && sums <= MOST_DIGITS * instance.likely_dual()
+        && sums <= MOST_DIGITS * likely_dual
+        && instance.survey.largest_least.widen() <= MOST_SPREAD * likely_dual
         && instance.rows() > instance.cols() / COLUMNS_PER_ROW
         && !has_limit
         && RANGE.contains(&instance.largest)
@@ -65,6 +67,9 @@ fn starts_in_single<E: Entry>(instance: &Instance<E>) -> bool {
 
 /// Where costs are so much larger than duals, multiples of what keeps arithmetic exact are too far apart to take over duals in them.
 const MOST_DIGITS: f64 = (1u64 << 32) as f64;
+
+/// Where some duals are so much larger than most, as of a column that nobody wants, all pairs look alike beside what f32 rounds of those.
+const MOST_SPREAD: f64 = (1u64 << 10) as f64;
 
 /// Columns from which f32 leads.
 const SINGLE_FROM: usize = 65;
@@ -335,10 +340,11 @@ impl<E: Entry, const N: usize> Work for Adopt<'_, '_, E, N> {
                 && self.feasible[index]
                 && starts_in_single(instance)
             {
-                let largest_dual = member.adopt_duals(lanes, instance);
+                let (largest_dual, grid) = member.adopt_duals(lanes, instance);
                 if !member.is_single_exact {
                     let repair = &mut member.repair;
                     repair.list::<_, _, N>(lanes, instance, &member.single, largest_dual);
+                    member.is_led &= repair.can_take(grid);
                 }
             }
         }
@@ -386,7 +392,7 @@ impl<E: Entry, const N: usize> Work for SolveInDouble<'_, '_, E, N> {
 
 impl Member {
     /// Has f64 take over the duals of f32, in multiples of a power of two that keeps arithmetic exact, or as they are if they are
-    /// exact. Returns how large the duals are.
+    /// exact. Returns how large the duals are, and that power of two, or 0.
     ///
     /// Duals as large as n/2·max|c| are left alone: from there sums might grow beyond what keeps arithmetic exact, which
     /// from zero they do not (see [`crate::solve::augment`], "size of the numbers").
@@ -395,7 +401,7 @@ impl Member {
         &mut self,
         lanes: L,
         instance: &Instance<E>,
-    ) -> f64 {
+    ) -> (f64, f64) {
         let (rows, cols) = (instance.rows(), instance.cols());
         let largest = f64::from(largest_magnitude(lanes, self.single.col_duals(), cols));
         self.is_led = largest <= 0.5 * rows as f64 * instance.largest;
@@ -407,7 +413,7 @@ impl Member {
             power_of_two_from(sums * (0.5 * f64::EPSILON))
         };
         self.double.adopt_duals(&self.single, cols, grid);
-        largest
+        (largest, grid)
     }
 
     /// Could it be that f32 has rounded nothing in this instance? At least it must have left no margins, and not have rounded the rows'

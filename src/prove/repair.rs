@@ -10,11 +10,13 @@
 //! matter, those whose reduced cost is within δ of that of the matched pair. One pass in f32 finds them; there are few.
 //! The raising is done in f64, which rounds nothing where costs allow it.
 //!
-//! **Why no other pair matters.** Let M = max|u| + max|v|, v in the end or in the beginning, and δ = 2^−17·M ([`NEAR`]). A pair is passed
-//! over if c − v ≥ u + δ in f32, where u = c_im − v_m. Where that difference c − v is at most 2M, |c| ≤ 3M, and |c_im| ≤ M. Each of five
-//! roundings is by 2^−24 of its result: 3M (c), 2M (c − v), and M (c_im, u, u + δ), less than 9·2^−24·M together. Where the
+//! **Why no other pair matters.** Let M = max|u| + max|v|, and δ = 2^−17·M ([`NEAR`]). A pair is passed over if c − v ≥ u + δ in f32, where
+//! u = c_im − v_m; or if row reduction has found that when v was an older one, which then lay between that in the beginning and that in
+//! the end: M counts the larger of both. Where that difference c − v is at most 2M, |c| ≤ 3M, and |c_im| ≤ M. Each of six
+//! roundings is by 2^−24 of its result: 3M (c), 2M (c − v), M (c_im, u, u + δ) and δ, less than 9·2^−24·M together. Where the
 //! difference is larger, c − v is more than 1.9·M, whatever was rounded, and u no more than M. So a pair that was passed over has a
-//! reduced cost of at least δ·7/8 above its row's, and keeps one ≥ 0 as long as no v was raised by more than δ/2. That is
+//! reduced cost of at least δ·7/8 above its row's. When f64 takes v over, it is rounded to multiples of at most δ/16, which raises u by no more
+//! than δ/32. So the pair keeps a reduced cost ≥ 0 as long as no v is raised by more than δ/2, which is
 //! checked in the end. Where it fails, where v does not settle or would pass its ceiling (then the matching need not be optimal), and
 //! where near-tight pairs are many, the answer is not used; see [`crate::prove::group`].
 //!
@@ -221,6 +223,12 @@ impl Repair {
             );
             *end = count as u32;
         }
+    }
+
+    /// May duals be rounded to multiples of `grid` before they are raised along the pairs that were listed?
+    #[inline(always)]
+    pub fn can_take(&self, grid: f64) -> bool {
+        grid <= self.slack / 16.0
     }
 
     /// Raises `col_duals` until every pair of `solved` is the cheapest of its row. `None`, and nothing is raised, if there are too many

@@ -196,10 +196,6 @@ impl<const COLS: usize> Settle<COLS> {
         let pairs = self.pairs.as_flattened_mut().as_flattened_mut();
         let first = self.count;
         for col in 0..COLS {
-            if self.count - first > MOST_PER_COLUMN * COLS {
-                self.count = first;
-                return;
-            }
             let mut bits = near.cols[col];
             let row = &costs[led.row_of_col[col] as usize % COLS];
             let own = f64::from(row[col]);
@@ -218,6 +214,10 @@ impl<const COLS: usize> Settle<COLS> {
                 if bits == 0 {
                     break;
                 }
+            }
+            if self.count - first > MOST_PER_COLUMN * COLS {
+                self.count = first;
+                return;
             }
         }
         self.settled |= 1 << at;

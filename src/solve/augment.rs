@@ -134,8 +134,6 @@ pub struct Solver<R> {
     pub(super) equal_rows: EqualRows<R>,
     /// Equal rows are looked for when searches have made so many steps.
     pub(super) steps_before_equal_rows: u64,
-    /// By how much the duals of a square problem were shifted in the end.
-    pub(super) shift: R,
     /// Steps of searches, with those that could do without a sweep.
     pub(super) search_steps: u64,
 }
@@ -219,7 +217,6 @@ impl<R: Arithmetic> Default for Solver<R> {
             },
             equal_rows: EqualRows::default(),
             steps_before_equal_rows: 0,
-            shift: R::ZERO,
             search_steps: 0,
         }
     }
@@ -304,7 +301,6 @@ impl<R: Arithmetic> Solver<R> {
         self.claimed.clear();
         self.pending.clear();
         self.is_tied = false;
-        self.shift = R::ZERO;
         self.search_steps = 0;
         self.equal_rows.forget();
         self.bounds.forget();
@@ -469,11 +465,6 @@ impl<R: Arithmetic> Solver<R> {
         self.margin.has_left_some()
     }
 
-    /// By how much the duals of a square problem were shifted in the end; else 0.
-    pub fn shift(&self) -> R {
-        self.shift
-    }
-
     /// u of a matched row is the reduced cost of its pair; of an unmatched one, the row ceiling.
     #[inline(always)]
     pub(super) fn refresh_row_dual<E: Entry>(&mut self, instance: &Instance<E>, row: usize) {
@@ -506,7 +497,6 @@ impl<R: Arithmetic> Solver<R> {
         if self.row_duals.is_empty() {
             return;
         }
-        self.shift = top;
         for block in self.col_duals.blocks_mut() {
             for dual in &mut block.0 {
                 *dual = *dual - top;

@@ -378,10 +378,12 @@ void RandomProblems(int64_t count) {
       bad = bad || answer.status[problem] != kOptimal;
     }
     const int64_t dims[] = {input.problems};
-    const rust::String sentence =
+    const Outcome described =
         T::kDescribe(input.Header(), input.Encode<T>().Read(),
                      input.Limits<T>().Read(), {dims, 1}, answer.status.Read());
-    CHECK(sentence.empty() == !bad);
+    CHECK(described.kind ==
+          (bad ? ErrorKind::InvalidArgument : ErrorKind::None));
+    CHECK(described.message.empty() == !bad);
   }
 }
 
@@ -403,7 +405,7 @@ void ZeroSizes() {
   typename T::Outputs nothing{};
   const Batch batch{0, 0, 0, {&all, 1}, {&all, 1}, false};
   CHECK(T::kSolve(batch, {}, {}, nothing).kind == ErrorKind::None);
-  CHECK(T::kDescribe(batch, {}, {}, {}, {}).empty());
+  CHECK(T::kDescribe(batch, {}, {}, {}, {}).kind == ErrorKind::None);
 }
 
 // Sizes that do not fit together must be errors, whatever the buffers hold.
@@ -442,8 +444,10 @@ void WrongSizes() {
                       col_mask.Read(), false};
     const Outcome outcome =
         T::kSolve(batch, cost.Read(), limit.Read(), outputs);
-    // Describing must survive the same; it has no error to give.
-    T::kDescribe(batch, cost.Read(), limit.Read(), {}, answer.status.Read());
+    // So is describing it, or else it is what is described.
+    const Outcome described = T::kDescribe(batch, cost.Read(), limit.Read(), {},
+                                           answer.status.Read());
+    CHECK(described.kind == outcome.kind);
     if (outcome.kind == ErrorKind::None) return false;
     CHECK(outcome.kind == ErrorKind::InvalidArgument);
     CHECK(!outcome.message.empty());

@@ -24,7 +24,7 @@ struct XlaAttributes {
   bool maximize = false;
   bool validate = false;
   // Sizes that XLA merely bounds are compared when run. Where they disagree all
-  // limits are NaN.
+  // limits are NaN. Only for the host, which validates.
   bool nan_may_mean_sizes = false;
 };
 

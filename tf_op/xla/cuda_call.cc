@@ -110,7 +110,7 @@ absl::Status Launch(void* stream, ffi::ScratchAllocator& scratch,
 
 ffi::Error Handle(void* stream, ffi::ScratchAllocator scratch,
                   ffi::RemainingArgs operands, ffi::RemainingRets results,
-                  bool maximize, bool validate, bool /*nan_may_mean_sizes*/) {
+                  bool maximize, bool validate) {
   return ToXlaError(WithoutExceptions([&] {
     return Launch(stream, scratch, operands, results, maximize, validate);
   }));
@@ -123,8 +123,7 @@ XLA_FFI_DEFINE_HANDLER(kHandler, Handle,
                            .RemainingArgs()
                            .RemainingRets()
                            .Attr<bool>("maximize")
-                           .Attr<bool>("validate")
-                           .Attr<bool>("nan_may_mean_sizes"));
+                           .Attr<bool>("validate"));
 
 // While the library is loaded.
 [[maybe_unused]] const absl::Status& registered = CudaCallRegistration();

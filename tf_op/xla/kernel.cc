@@ -280,13 +280,17 @@ class HungarianAssignmentXla : public XlaOpKernel {
     }
 
     const auto word = [](bool value) { return value ? "true" : "false"; };
+    std::string attributes = absl::StrCat("maximize = ", word(maximize_),
+                                          ", validate = ", word(validate_));
+    if (!on_gpu_) {
+      absl::StrAppend(&attributes,
+                      ", nan_may_mean_sizes = ", word(agreement.IsAsked()));
+    }
     // To raise is an effect: the call then stays even if nobody looks at it.
     const XlaOp call = xla::CustomCallWithLayout(
         builder, std::string(kXlaCallTarget), operands,
         xla::ShapeUtil::MakeTupleShape(result_shapes), operand_shapes,
-        absl::StrCat("{maximize = ", word(maximize_),
-                     ", validate = ", word(validate_),
-                     ", nan_may_mean_sizes = ", word(agreement.IsAsked()), "}"),
+        absl::StrCat("{", attributes, "}"),
         /*has_side_effect=*/validate_, /*output_operand_aliasing=*/{},
         /*literal=*/nullptr, xla::CustomCallSchedule::SCHEDULE_NONE,
         xla::CustomCallApiVersion::API_VERSION_TYPED_FFI);
