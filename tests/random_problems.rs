@@ -42,9 +42,11 @@ enum Family {
     Separable,
     /// |x_i − y_j| on a line: many near ties.
     Line,
+    /// U(0, 1) to 20 digits, and 10^7 for pairs that are not wanted, perhaps all of a column.
+    Unwanted,
 }
 
-const FAMILIES: [Family; 10] = [
+const FAMILIES: [Family; 11] = [
     Family::FewValues,
     Family::Digits,
     Family::Whole,
@@ -55,6 +57,7 @@ const FAMILIES: [Family; 10] = [
     Family::Products,
     Family::Separable,
     Family::Line,
+    Family::Unwanted,
 ];
 
 impl Family {
@@ -101,6 +104,19 @@ impl Family {
                 let (a, b) = (points(random, rows, 1000), points(random, cols, 1000));
                 (table(a, b, |a, b| (a - b).abs()), -10)
             }
+            Family::Unwanted => {
+                const UNWANTED: i64 = 10_000_000 << 20;
+                let mut costs = each(&|random| match random.one_in(2) {
+                    true => UNWANTED,
+                    false => random.below(1 << 20) as i64,
+                });
+                if random.one_in(2) {
+                    for cost in costs.iter_mut().step_by(cols.max(1)) {
+                        *cost = UNWANTED;
+                    }
+                }
+                (costs, -20)
+            }
         }
     }
 }
@@ -119,7 +135,12 @@ struct Whole {
 
 impl Whole {
     fn draw(family: Family, random: &mut Random) -> Self {
-        let longest = if random.one_in(50) { 48 } else { 9 };
+        // Now and then as many columns as f32 leads from.
+        let longest = match random.below(400) {
+            0 => 130,
+            1..=8 => 48,
+            _ => 9,
+        };
         let (mut rows, mut cols) = (
             random.below(longest) as usize,
             random.below(longest) as usize,

@@ -149,7 +149,7 @@ def _may_be_the_same_batch(of_keras: Any, y_pred: Any) -> bool:
     one, other = (tf.TensorShape(shape) for shape in shapes)
     if None in (one.rank, other.rank):
         return True
-    return one.rank == other.rank and one[:1].is_compatible_with(other[:1])
+    return one.rank == other.rank and bool(one[:1].is_compatible_with(other[:1]))
 
 
 def raise_for_keras_mask() -> None:
