@@ -66,7 +66,7 @@ fn starts_in_single<E: Entry>(instance: &Instance<E>) -> bool {
 }
 
 /// Where costs are so much larger than duals, multiples of what keeps arithmetic exact are too far apart to take over duals in them.
-const MOST_DIGITS: f64 = (1u64 << 32) as f64;
+const MOST_DIGITS: f64 = (1u64 << 34) as f64;
 
 /// Where some duals are so much larger than most, as of a column that nobody wants, all pairs look alike beside what f32 rounds of those.
 const MOST_SPREAD: f64 = (1u64 << 10) as f64;

@@ -15,8 +15,8 @@
 //! the end: M counts the larger of both. Where that difference c − v is at most 2M, |c| ≤ 3M, and |c_im| ≤ M. Each of six
 //! roundings is by 2^−24 of its result: 3M (c), 2M (c − v), M (c_im, u, u + δ) and δ, less than 9·2^−24·M together. Where the
 //! difference is larger, c − v is more than 1.9·M, whatever was rounded, and u no more than M. So a pair that was passed over has a
-//! reduced cost of at least δ·7/8 above its row's. When f64 takes v over, it is rounded to multiples of at most δ/16, which raises u by no more
-//! than δ/32. So the pair keeps a reduced cost ≥ 0 as long as no v is raised by more than δ/2, which is
+//! reduced cost of at least δ·7/8 above its row's. When f64 takes v over, it is rounded to multiples of at most δ/2, which raises u by no more
+//! than δ/4. So the pair keeps a reduced cost ≥ 0 as long as no v is raised by more than δ/2, which is
 //! checked in the end. Where it fails, where v does not settle or would pass its ceiling (then the matching need not be optimal), and
 //! where near-tight pairs are many, the answer is not used; see [`crate::prove::group`].
 //!
@@ -228,7 +228,7 @@ impl Repair {
     /// May duals be rounded to multiples of `grid` before they are raised along the pairs that were listed?
     #[inline(always)]
     pub fn can_take(&self, grid: f64) -> bool {
-        grid <= self.slack / 16.0
+        grid <= self.slack / 2.0
     }
 
     /// Raises `col_duals` until every pair of `solved` is the cheapest of its row. `None`, and nothing is raised, if there are too many
