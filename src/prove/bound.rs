@@ -16,7 +16,7 @@ use crate::sweep::reduced_costs::least_reduced_cost;
 /// numbers that were rounded: what it pays, at most `magnitude`, and u. `largest` is max(|c|, |L|).
 fn is_near_enough(distance: f64, rows: usize, magnitude: f64, largest: f64) -> bool {
     const ROUNDOFF: f64 = f64::EPSILON / 2.0;
-    // u may be larger than what the row pays, by no more than the distance; and the sum was rounded.
+    // Of the two, u may be the larger in magnitude, by no more than the distance; and the sum was rounded.
     const ROUNDED: f64 = 1.01;
     let rows = rows as f64;
     ROUNDED * distance + 2.0 * rows * ROUNDOFF * magnitude <= 8.0 * rows * ROUNDOFF * largest

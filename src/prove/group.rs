@@ -1,10 +1,10 @@
 //! Groups of instances that take turns, solved and proven one by one.
 //!
 //! Instances of 65 columns or more, without a limit and with fewer than eight columns for each row, are solved in f32 first, unless their
-//! costs are too unlike in size: that takes half the work for a sweep. If it rounded nothing, as with whole numbers, its answer is exact, and f64 takes it over. Otherwise its duals are
-//! repaired in f64 ([`crate::prove::repair`]), which proves its matching, if it is optimal: along the few pairs that are nearly
-//! tight, or, where ties make them many, by passes over all pairs. If it is not, f64 goes on from these duals in squares, and begins again in
-//! rectangles. Nothing rests on what f32 rounds away.
+//! costs are too unlike in size: that is half the work for a sweep. If it rounded nothing, as with whole numbers, its answer is exact,
+//! and f64 takes it over. Otherwise its duals are repaired in f64 ([`crate::prove::repair`]), which proves its matching, if it is
+//! optimal: along the few pairs that are nearly tight, or, where ties make them many, by passes over all pairs. If it is not, f64 goes on
+//! from these duals in squares, and begins again in rectangles. Nothing rests on what f32 rounds away.
 //! Then [`crate::prove::ladder`] says whether the answer may stand.
 
 use std::collections::TryReserveError;
