@@ -6,6 +6,7 @@ A failure ends one call of the op. It is not remembered, and the next call is ri
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -156,6 +157,13 @@ def test_another_library_of_that_name():
         "FailedPreconditionError|the CUDA driver has no function cuDriverGetVersion: what was found as libcuda.so.1 is not NVIDIA's "
         "driver of version R525 or later; see which file that is (ldconfig -p), or place the op on the CPU"
     )
+
+
+def test_a_stub_beside_the_driver_is_not_taken_for_it(tmp_path):
+    """CUDA's folders of stubs have a libcuda.so, without the number by which TensorFlow opens the driver."""
+    shutil.copy(FOLDER / "no_driver" / "libcuda.so.1", tmp_path / "libcuda.so")
+    [got] = run("attempt()", LD_LIBRARY_PATH=f"{tmp_path}:{FOLDER / 'driver'}")
+    assert got == RIGHT
 
 
 def test_a_driver_that_lacks_later_functions_is_too_old():

@@ -206,7 +206,7 @@ def test_loads_that_wait_for_each_other_take_the_latency_of_l2_and_cycles_repeat
 
 
 def test_a_wrong_kernel_is_noticed(tmp_path):
-    """One of the twin's mutants writes the answer to the wrong place. As the kernels stand, they solve the same problems."""
+    """One of the twin's mutants writes beyond the answer. As the kernels stand, they solve the same problems."""
     (mutant,) = (one for one in mutants.MUTANTS if "row_of_col[col + 1]" in one.after)
     kernels = mutants.write(mutant, tmp_path)
     ptx = tmp_path / "mutant.ptx"
@@ -217,4 +217,4 @@ def test_a_wrong_kernel_is_noticed(tmp_path):
         environment = {**simulator.environment("a100", settings), **cache}
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert (ended.returncode != 0) == is_wrong, ended.stdout + ended.stderr
-        assert ("problem 0" in ended.stdout + ended.stderr) == is_wrong, ended.stdout + ended.stderr
+        assert ("not within a buffer: address" in ended.stderr) == is_wrong, ended.stderr
