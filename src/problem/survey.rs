@@ -10,7 +10,7 @@ use crate::simd::ops::{Lanes, Vectors, Work};
 use crate::sweep::first_look::{
     cheapest_column, largest_magnitude, largest_of_lanes, reduce_columns, take_allowed_magnitudes,
 };
-use crate::sweep::per_column::{PerColumn, PerQuad};
+use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad};
 
 /// What the first look found. Belongs to a worker and is reused.
 #[derive(Debug)]
@@ -114,8 +114,12 @@ impl<E: Entry> LanesWork<E> for Look<'_, E> {
                 holders,
             );
             survey.largest_least = largest_magnitude(lanes, &survey.col_least, cols);
-            for col in 0..cols {
-                typical.add(survey.col_least.get(col));
+            let blocks = survey.col_least.blocks().iter();
+            for (block, first) in blocks.zip((0..cols).step_by(BLOCK)) {
+                // A loop over a slice, which the compiler makes one of vectors.
+                for &least in &block.0[..BLOCK.min(cols - first)] {
+                    typical.add(least);
+                }
             }
         } else {
             for row in 0..rows {
