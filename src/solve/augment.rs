@@ -47,7 +47,8 @@
 //! column at the least that any can be at ([`two_tied_columns`]). A search leaves out rows that are equal to one that it has
 //! swept ([`crate::solve::equal_rows`]), and goes from one column to the next of several as near. Workspace O(rows + columns),
 //! and where lower bounds are kept ([`crate::sweep::bounds`]) a number for each 64 costs in f32, for each 32 in f64, and up to one
-//! vector for each row. In such instances a sweep of a search reads only the part of a row that can matter to it.
+//! vector for each row. In such instances a sweep of a search reads only the part of a row that can matter to it. In others a long
+//! search copies all distances now and then ([`crate::sweep::snapshots`]): a number for each 16 costs, at most.
 //!
 //! **Steps.** A step is a sweep over one row ([`Solver::sweep`]), and what follows from what it found ([`Solver::act`]).
 //! Several solvers make their sweeps together, then act: a sweep waits most of the time for a minimum to be known, and the
@@ -581,15 +582,17 @@ mod tests {
     fn bounds_change_nothing() {
         let mut random = Random::new(5);
         for (rows, cols) in [(800, 800), (450, 820)] {
-            // Hardly any ties; many; rows that are equal; rows that all want the same columns.
-            for kind in 0..4 {
+            // Hardly any ties; many; rows that are equal; rows that all want the same columns; products of shares, which make searches
+            // long and, being whole numbers, have ties.
+            for kind in 0..5 {
                 let apart = cols + 1;
                 let few: Vec<f64> = (0..5 * cols).map(|_| random.uniform()).collect();
                 let mut draw = |at: usize| match kind {
                     0 => random.uniform(),
                     1 => (random.uniform() * 200.0).floor(),
                     2 => few[at % (5 * cols)],
-                    _ => (at % cols * apart) as f64 * 1e-3 + random.uniform(),
+                    3 => (at % cols * apart) as f64 * 1e-3 + random.uniform(),
+                    _ => ((few[at / cols] * 40.0).floor() * (few[at % cols] * 40.0)).floor(),
                 };
                 let cost: Vec<f32> = (0..rows * cols).map(|at| draw(at) as f32).collect();
                 for cost_limit in [f64::INFINITY, 0.4] {

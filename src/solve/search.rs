@@ -34,6 +34,7 @@ impl<R: Arithmetic> Solver<R> {
         }
         let search = &mut self.search;
         search.reached.clear();
+        search.paths.forget_offers();
         search.reached.push(Reached {
             row,
             col: 0,
@@ -83,6 +84,9 @@ impl<R: Arithmetic> Solver<R> {
             self.augment_path(instance, Sink::Column(col), length);
             self.search_next(instance, pending_index + 1);
             return Ok(());
+        }
+        if !self.bounds.are_kept() {
+            paths.remember_offers(reached.len());
         }
         paths.settle(lanes, col);
         let row = self.row_of_col[col] as usize;
@@ -142,8 +146,7 @@ impl<R: Arithmetic> Solver<R> {
     }
 
     /// The index of the reached row, among the first `count`, from which the shortest path reaches `col`: the first that offered its
-    /// distance. Where whole rows are swept it was not written down, for that would have cost more than to compute the offers to the
-    /// few columns of the path again.
+    /// distance. Where whole rows are swept it is found by computing offers again: see [`crate::sweep::snapshots`].
     #[inline(always)]
     fn predecessor<E: Entry>(
         &self,
@@ -161,8 +164,9 @@ impl<R: Arithmetic> Solver<R> {
             let reduced = R::round_from(instance.cost(reached.row, col)) - col_dual;
             reduced - reached.offset == distance
         };
-        let first = reached[..count].iter().position(offers);
-        first.expect("a column's distance was offered by a row reached before it")
+        let range = paths.rows_that_may_have_offered(count, col, distance);
+        let first = reached[range.clone()].iter().position(offers);
+        range.start + first.expect("a column's distance was offered by a row reached before it")
     }
 
     /// Searches have been long: looks for equal rows, if that has not been done, and begins anew with what is known of them.

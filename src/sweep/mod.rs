@@ -2,7 +2,7 @@
 //!
 //! [`row`] is a row of costs, [`per_column`] a number for each column (a dual, a distance). The passes are in [`first_look`] (before
 //! the solver begins), [`reduced_costs`] (the two least, for row reduction and for proofs) and [`paths`] (shortest path searches).
-//! [`nearest`] finds the column of a least value.
+//! [`nearest`] finds the column of a least value, [`snapshots`] the row that offered a distance.
 //!
 //! **Padding.** Numbers of columns are kept in blocks of 64, padded at the end. Costs are not padded: they are read where they lie,
 //! and the lanes beyond the last column read what lies behind the row. Duals are padded with −inf, so reduced costs are +inf there
@@ -20,3 +20,4 @@ pub mod per_column;
 mod quad;
 pub mod reduced_costs;
 pub mod row;
+pub mod snapshots;

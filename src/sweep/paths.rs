@@ -1,6 +1,7 @@
 //! Passes of a shortest path search: what each column of a row is offered, and which is the nearest.
 
 use std::collections::TryReserveError;
+use std::ops::Range;
 
 use crate::number::arithmetic::Arithmetic;
 use crate::simd::cost::Entry;
@@ -9,6 +10,7 @@ use crate::sweep::nearest::{Holders, Nearest, nearest, nearest_of};
 use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad, QUAD, quads};
 use crate::sweep::quad::{least_of_all, least_of_quad, load, store, subtract};
 use crate::sweep::row::{Row, costs_of_vectors, for_each_quad};
+use crate::sweep::snapshots::Snapshots;
 
 /// State of a shortest path search, column by column.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub struct Paths<R> {
     pub(super) distance: PerColumn<R>,
     /// v of each column not yet settled; −inf once it is settled, which keeps it out of further sweeps.
     pub(super) open_duals: PerColumn<R>,
+    /// Made where no bounds are kept.
+    snapshots: Snapshots<R>,
     // The rest is known only where bounds are kept: see [`crate::sweep::near`].
     /// −inf for each unmatched column, +inf for each other: the larger of that and a distance is the distance of an unmatched column.
     pub(super) only_unmatched: PerColumn<R>,
@@ -31,6 +35,7 @@ impl<R: Arithmetic> Default for Paths<R> {
         Paths {
             distance: PerColumn::default(),
             open_duals: PerColumn::default(),
+            snapshots: Snapshots::default(),
             only_unmatched: PerColumn::default(),
             offered_by: PerColumn::default(),
             nearest_unmatched: R::INFINITY,
@@ -52,6 +57,25 @@ impl<R: Arithmetic> Paths<R> {
     pub fn resize(&mut self, cols: usize) {
         self.distance.resize(cols);
         self.open_duals.resize(cols);
+    }
+
+    /// Another search follows.
+    #[inline(always)]
+    pub fn forget_offers(&mut self) {
+        self.snapshots.clear();
+    }
+
+    /// So many rows have offered.
+    #[inline(always)]
+    pub fn remember_offers(&mut self, rows: usize) {
+        self.snapshots.take_in_time(rows, &self.distance);
+    }
+
+    /// Of the first `rows` rows reached, those among which the first is that offered a column this distance.
+    #[inline(always)]
+    pub fn rows_that_may_have_offered(&self, rows: usize, col: usize, distance: R) -> Range<usize> {
+        self.snapshots
+            .rows_that_may_have_offered(rows, col, distance)
     }
 
     /// Settles a column: no later pass of the search offers it a path or finds it.
