@@ -48,7 +48,7 @@
 //! swept ([`crate::solve::equal_rows`]), and goes from one column to the next of several as near. Workspace O(rows + columns),
 //! and where lower bounds are kept ([`crate::sweep::bounds`]) a number for each 64 costs in f32, for each 32 in f64, and up to one
 //! vector for each row. In such instances a sweep of a search reads only the part of a row that can matter to it. In others a long
-//! search copies all distances now and then ([`crate::sweep::snapshots`]): a number for each 16 costs, at most.
+//! search copies all distances now and then, 64 times at most ([`crate::sweep::snapshots`]).
 //!
 //! **Steps.** A step is a sweep over one row ([`Solver::sweep`]), and what follows from what it found ([`Solver::act`]).
 //! Several solvers make their sweeps together, then act: a sweep waits most of the time for a minimum to be known, and the

@@ -10,8 +10,11 @@ use std::ops::Range;
 use crate::number::arithmetic::Arithmetic;
 use crate::sweep::per_column::{BLOCK, Block, PerColumn};
 
-/// Rows between a copy and the next: with fewer, searches of middle length would pay for copies that they do not need.
+/// Rows between a copy and the next, at first: with fewer, searches of middle length would pay for copies that they do not need.
 const APART: usize = 16;
+
+/// Copies at most. Before there are more, every second one goes.
+const MOST: usize = 64;
 
 /// Copies of all distances, made by the search at hand.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub struct Snapshots<R> {
     blocks: Vec<Block<R>>,
     /// How many there are.
     count: usize,
+    /// Rows between a copy and the next.
+    apart: usize,
 }
 
 impl<R> Default for Snapshots<R> {
@@ -27,6 +32,7 @@ impl<R> Default for Snapshots<R> {
         Snapshots {
             blocks: Vec::new(),
             count: 0,
+            apart: APART,
         }
     }
 }
@@ -37,13 +43,14 @@ impl<R: Arithmetic> Snapshots<R> {
     pub fn clear(&mut self) {
         self.blocks.clear();
         self.count = 0;
+        self.apart = APART;
     }
 
     /// Copies the distances if it is time: `rows` have offered. Without memory for that, there are only the copies made before:
     /// answers do not depend on it.
     #[inline(always)]
     pub fn take_in_time(&mut self, rows: usize, distances: &PerColumn<R>) {
-        if rows == (self.count + 1) * APART {
+        if rows == (self.count + 1) * self.apart {
             self.take(distances.blocks());
         }
     }
@@ -51,7 +58,17 @@ impl<R: Arithmetic> Snapshots<R> {
     #[cold]
     #[inline(never)]
     fn take(&mut self, distances: &[Block<R>]) {
-        if self.blocks.try_reserve(distances.len()).is_ok() {
+        let of_each = distances.len();
+        if self.count == MOST {
+            self.apart *= 2;
+            self.count = MOST / 2;
+            for copy in 0..self.count {
+                let kept = (2 * copy + 1) * of_each;
+                self.blocks
+                    .copy_within(kept..kept + of_each, copy * of_each);
+            }
+            self.blocks.truncate(self.count * of_each);
+        } else if self.blocks.try_reserve(of_each).is_ok() {
             self.blocks.extend_from_slice(distances);
             self.count += 1;
         }
@@ -62,7 +79,7 @@ impl<R: Arithmetic> Snapshots<R> {
     #[inline(always)]
     pub fn rows_that_may_have_offered(&self, rows: usize, col: usize, distance: R) -> Range<usize> {
         // One made after the last row's offer shows the column settled, or was not made.
-        let complete = (rows - 1) / APART;
+        let complete = (rows - 1) / self.apart;
         let of_each = self.blocks.len() / self.count.max(1);
         let is_there = |copy: &usize| {
             let block = &self.blocks[copy * of_each + col / BLOCK];
@@ -70,8 +87,48 @@ impl<R: Arithmetic> Snapshots<R> {
         };
         let copies = 0..self.count.min(complete);
         match copies.clone().find(is_there) {
-            Some(copy) => copy * APART..(copy + 1) * APART,
-            None => copies.end * APART..rows,
+            Some(copy) => copy * self.apart..(copy + 1) * self.apart,
+            None => copies.end * self.apart..rows,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hungarian_random::Random;
+
+    #[test]
+    fn the_row_that_offered_a_distance_is_among_few() {
+        const ROWS: usize = 5000;
+        const COLS: usize = 70;
+        let mut random = Random::new(1);
+        let mut snapshots = Snapshots::<f64>::default();
+        let mut distances = PerColumn::default();
+        distances.reset(COLS, 0.0);
+        snapshots.clear();
+        // The rows that offered each column a shorter distance: −1, then −2, and so on.
+        let mut offered_by = vec![Vec::new(); COLS];
+        for row in 0..ROWS {
+            for (col, by) in offered_by.iter_mut().enumerate() {
+                if random.uniform() < 0.01 {
+                    by.push(row);
+                    distances.set(col, -(by.len() as f64));
+                }
+            }
+            snapshots.take_in_time(row + 1, &distances);
+        }
+        assert!(snapshots.count <= MOST);
+        for (col, by) in offered_by.iter().enumerate() {
+            for (index, &row) in by.iter().enumerate() {
+                let distance = -(index as f64 + 1.0);
+                // A distance that lasted long enough to be copied, and one that did not.
+                let until = by.get(index + 1).copied().unwrap_or(ROWS);
+                let range = snapshots.rows_that_may_have_offered(until, col, distance);
+                assert!(range.contains(&row), "{row} is not in {range:?}");
+            }
+        }
+        let ends = snapshots.rows_that_may_have_offered(ROWS, 0, 1.0);
+        assert!(ends.len() <= 2 * ROWS / MOST, "{ends:?}");
     }
 }
