@@ -60,19 +60,10 @@ where
 }
 
 /// What a thread solves problems in that are padded to `COLS` columns.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Narrow<E, const COLS: usize> {
     scratch: Vec<Scratch<E>>,
     solver: NarrowSolver<COLS>,
-}
-
-impl<E, const COLS: usize> Default for Narrow<E, COLS> {
-    fn default() -> Self {
-        Narrow {
-            scratch: Vec::new(),
-            solver: NarrowSolver::default(),
-        }
-    }
 }
 
 keep!(

@@ -39,19 +39,10 @@ where
 }
 
 /// What a thread solves groups of problems in.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Wide<E> {
     scratch: [Scratch<E>; GROUP],
     solver: GroupSolver,
-}
-
-impl<E: Entry> Default for Wide<E> {
-    fn default() -> Self {
-        Wide {
-            scratch: Default::default(),
-            solver: GroupSolver::default(),
-        }
-    }
 }
 
 keep!(Wide<f32>, Wide<f64>);

@@ -3,7 +3,9 @@
 use std::ops::{Add, Sub};
 
 /// What the solver needs of a number. Additions may round; comparisons do not.
-pub trait Arithmetic: Copy + PartialOrd + Add<Output = Self> + Sub<Output = Self> {
+pub trait Arithmetic:
+    Copy + Default + PartialOrd + Add<Output = Self> + Sub<Output = Self>
+{
     /// The nearest number of this type.
     fn round_from(value: f64) -> Self;
     /// The nearest f64.

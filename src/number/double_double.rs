@@ -9,7 +9,7 @@ use crate::number::arithmetic::Arithmetic;
 /// Sums are those of Dekker, "A floating-point technique for extending the available precision", Numer. Math. 18
 /// (1971), in the accurate form whose relative error is below 2^−104 (Joldes, Muller & Popescu, "Tight and rigorous
 /// error bounds for basic building blocks of double-word arithmetic", ACM TOMS 44 (2017), algorithm 6).
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct DoubleDouble {
     // The derived order compares `high` first, which is right for normalised numbers.
     high: f64,
@@ -19,12 +19,6 @@ pub struct DoubleDouble {
 impl From<f64> for DoubleDouble {
     fn from(high: f64) -> Self {
         DoubleDouble { high, low: 0.0 }
-    }
-}
-
-impl From<DoubleDouble> for f64 {
-    fn from(number: DoubleDouble) -> f64 {
-        number.high
     }
 }
 
@@ -105,7 +99,7 @@ mod tests {
     #[test]
     fn twice_the_digits_survive() {
         let (large, small) = (DoubleDouble::from(1e16), DoubleDouble::from(0.125));
-        let back: f64 = (large + small - large).into();
+        let back = (large + small - large).round_to_f64();
         assert_eq!(back, 0.125);
         assert!(large < large + small);
         assert_eq!(1e16 + 0.125, 1e16, "f64 alone would lose it");

@@ -27,7 +27,7 @@ pub enum Unprepared {
 }
 
 /// What a problem is prepared in: indices, and a copy of its costs where one is needed. Belongs to a worker and is reused.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Scratch<E> {
     /// Existing rows of the user's matrix.
     rows: Indices,
@@ -38,18 +38,6 @@ pub struct Scratch<E> {
     /// One line of costs on its way into the copy.
     line: Vec<E>,
     survey: Survey<E>,
-}
-
-impl<E: Entry> Default for Scratch<E> {
-    fn default() -> Self {
-        Scratch {
-            rows: Indices::default(),
-            cols: Indices::default(),
-            copy: Vec::new(),
-            line: Vec::new(),
-            survey: Survey::default(),
-        }
-    }
 }
 
 impl<E: Entry> Scratch<E> {

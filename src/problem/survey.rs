@@ -13,7 +13,7 @@ use crate::sweep::first_look::{
 use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad};
 
 /// What the first look found. Belongs to a worker and is reused.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Survey<E> {
     /// Least cost of each column, if the instance is balanced.
     pub col_least: PerColumn<E>,
@@ -26,19 +26,6 @@ pub struct Survey<E> {
     /// The geometric mean of their magnitudes, to within a factor of two, zeros left out; 0 if all are zero.
     pub typical_least: f64,
     quad_least: PerQuad<E>,
-}
-
-impl<E: Entry> Default for Survey<E> {
-    fn default() -> Self {
-        Survey {
-            col_least: PerColumn::default(),
-            col_holders: PerColumn::default(),
-            row_least: Vec::new(),
-            largest_least: E::ZERO,
-            typical_least: 0.0,
-            quad_least: PerQuad::default(),
-        }
-    }
 }
 
 impl<E: Entry> Survey<E> {

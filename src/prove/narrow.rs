@@ -16,7 +16,7 @@ use crate::solve::lead::{LeadGroup, Led};
 use crate::solve::narrow::{Answer, FinishGroup, GROUP, NarrowInstance};
 
 /// Solves groups of narrow instances. One worker owns one and reuses it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct NarrowSolver<const COLS: usize> {
     answers: Vec<Answer<COLS>>,
     leads: Leads<COLS>,
@@ -24,17 +24,6 @@ pub struct NarrowSolver<const COLS: usize> {
     alone: Vec<Answer<COLS>>,
     // Made room for only when it is needed, which is rare.
     double_double: Solver<DoubleDouble>,
-}
-
-impl<const COLS: usize> Default for NarrowSolver<COLS> {
-    fn default() -> Self {
-        NarrowSolver {
-            answers: Vec::new(),
-            leads: Leads::default(),
-            alone: Vec::new(),
-            double_double: Solver::default(),
-        }
-    }
 }
 
 /// What became of a group.
@@ -113,22 +102,12 @@ impl<const COLS: usize> NarrowSolver<COLS> {
 }
 
 /// What f32 came to in a group.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Leads<const COLS: usize> {
     led: Vec<Led<COLS>>,
     near: Vec<NearPairs<COLS>>,
     /// A list of one, so that room for it can be asked for.
     settle: Vec<Settle<COLS>>,
-}
-
-impl<const COLS: usize> Default for Leads<COLS> {
-    fn default() -> Self {
-        Leads {
-            led: Vec::new(),
-            near: Vec::new(),
-            settle: Vec::new(),
-        }
-    }
 }
 
 impl<const COLS: usize> Leads<COLS> {

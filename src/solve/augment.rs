@@ -64,7 +64,6 @@ use crate::simd::ops::Lanes;
 use crate::solve::equal_rows::EqualRows;
 use crate::solve::margin::Margin;
 use crate::sweep::bounds::Bounds;
-use crate::sweep::nearest::Nearest;
 use crate::sweep::paths::Paths;
 use crate::sweep::per_column::{BLOCK, PerColumn, PerQuad};
 use crate::sweep::reduced_costs::{TwoNearest, two_nearest_columns, two_tied_columns};
@@ -93,7 +92,7 @@ const STEPS_PER_ROW: u64 = 4;
 const EQUAL_ROWS_FROM: usize = 256;
 
 /// The solver and its workspace. One worker owns one and reuses it for problem after problem.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Solver<R> {
     /// All columns of the problem at hand end up matched.
     pub(super) is_balanced: bool,
@@ -140,7 +139,7 @@ pub struct Solver<R> {
 }
 
 /// Workspace of one shortest path search.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Search<R> {
     pub(super) paths: Paths<R>,
     /// Rows reached, in the order of their distances.
@@ -156,13 +155,14 @@ pub(super) struct Search<R> {
 }
 
 /// What the solver does next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Phase {
     /// Augmenting row reduction, of the row at this index of the queue.
     Reduction { queue_index: usize },
     /// Augmentation, by a search from the pending row at this index.
     Augmentation { pending_index: usize },
     /// Nothing: the instance is solved, or there is none.
+    #[default]
     Done,
 }
 
@@ -176,51 +176,6 @@ pub(super) struct Reached<R> {
     pub(super) length: R,
     /// u of the row, less that length.
     pub(super) offset: R,
-}
-
-impl<R: Arithmetic> Default for Solver<R> {
-    fn default() -> Self {
-        Solver {
-            is_balanced: false,
-            most_tries: 0,
-            row_ceiling: R::ZERO,
-            col_of_row: Vec::new(),
-            row_of_col: Vec::new(),
-            unmatched_cols: Vec::new(),
-            row_duals: Vec::new(),
-            row_least: Vec::new(),
-            others_least: Vec::new(),
-            margin: Margin::none(),
-            col_duals: PerColumn::default(),
-            queue: Vec::new(),
-            claimed: Vec::new(),
-            pending: Vec::new(),
-            phase: Phase::Done,
-            found: TwoNearest {
-                first: Nearest {
-                    value: R::ZERO,
-                    col: 0,
-                    is_unmatched: false,
-                    others: 0,
-                },
-                second: R::ZERO,
-            },
-            is_tied: false,
-            quad_least: PerQuad::default(),
-            bounds: Bounds::default(),
-            search: Search {
-                paths: Paths::default(),
-                reached: Vec::new(),
-                exit: R::ZERO,
-                exit_place: 0,
-                tied: Vec::new(),
-                are_tied_listed: false,
-            },
-            equal_rows: EqualRows::default(),
-            steps_before_equal_rows: 0,
-            search_steps: 0,
-        }
-    }
 }
 
 impl<R: Arithmetic> Solver<R> {

@@ -15,7 +15,7 @@ use crate::problem::instance::Instance;
 use crate::simd::cost::Entry;
 
 /// Classes of equal rows of an instance. Belongs to a solver and is reused.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct EqualRows<R> {
     /// The class of each row, if there are rows that are equal.
     class_of_row: Vec<u32>,
@@ -25,17 +25,6 @@ pub struct EqualRows<R> {
     order: Vec<Hashed>,
     /// The instance has been looked at.
     are_known: bool,
-}
-
-impl<R> Default for EqualRows<R> {
-    fn default() -> Self {
-        EqualRows {
-            class_of_row: Vec::new(),
-            offset_of_class: Vec::new(),
-            order: Vec::new(),
-            are_known: false,
-        }
-    }
 }
 
 impl<R: Arithmetic> EqualRows<R> {

@@ -6,7 +6,7 @@ use crate::number::arithmetic::{Arithmetic, power_of_two_from};
 
 /// By how much a row that lowers v stays below what (1) allows. Its own pair then is cheaper than all others by that much,
 /// which is more than rounding can hide.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Margin<R> {
     amount: R,
     /// Adding this to a number and subtracting it again changes all numbers but multiples of 16 margins.

@@ -9,21 +9,12 @@ use crate::number::arithmetic::Arithmetic;
 use crate::sweep::per_column::{PerQuad, quads};
 
 /// Lower bounds of the rows of an instance, if they are kept. Belongs to a solver and is reused.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Bounds<R> {
     /// Row after row.
     numbers: Vec<R>,
     /// How many numbers a row has, padding included: whole vectors. 0 if none are kept.
     stride: usize,
-}
-
-impl<R> Default for Bounds<R> {
-    fn default() -> Self {
-        Bounds {
-            numbers: Vec::new(),
-            stride: 0,
-        }
-    }
 }
 
 /// Columns from which bounds are kept: a shorter row has few quads that can be left out. (At 640 they cost a twentieth more time.)

@@ -13,7 +13,7 @@ use crate::sweep::per_column::{BLOCK, PerQuad, QUAD, Quads};
 use crate::sweep::quad::quad_of;
 
 /// The nearest column of a row.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Nearest<R> {
     /// Its value: the least.
     pub value: R,

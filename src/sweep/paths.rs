@@ -13,7 +13,7 @@ use crate::sweep::row::{Row, costs_of_vectors, for_each_quad};
 use crate::sweep::snapshots::Snapshots;
 
 /// State of a shortest path search, column by column.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Paths<R> {
     /// Length of the shortest path known to each column not yet settled; +inf once it is settled.
     pub(super) distance: PerColumn<R>,
@@ -28,19 +28,6 @@ pub struct Paths<R> {
     pub(super) offered_by: PerColumn<R>,
     /// The least distance of an unmatched column.
     pub(super) nearest_unmatched: R,
-}
-
-impl<R: Arithmetic> Default for Paths<R> {
-    fn default() -> Self {
-        Paths {
-            distance: PerColumn::default(),
-            open_duals: PerColumn::default(),
-            snapshots: Snapshots::default(),
-            only_unmatched: PerColumn::default(),
-            offered_by: PerColumn::default(),
-            nearest_unmatched: R::INFINITY,
-        }
-    }
 }
 
 impl<R: Arithmetic> Paths<R> {

@@ -20,15 +20,9 @@ pub const PAIR: usize = 2;
 pub struct Block<R>(pub [R; BLOCK]);
 
 /// A number for each column.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PerColumn<R> {
     blocks: Vec<Block<R>>,
-}
-
-impl<R> Default for PerColumn<R> {
-    fn default() -> Self {
-        PerColumn { blocks: Vec::new() }
-    }
 }
 
 impl<R: Arithmetic> PerColumn<R> {
@@ -200,19 +194,11 @@ pub fn quads<const W: usize>(cols: usize) -> usize {
 }
 
 /// The least value of each quad in the last pass, lane by lane.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PerQuad<R> {
     /// Only the first vector of each quad is used, which makes addresses simple. Where bounds are kept, searches have one number
     /// for each quad here instead, the numbers of all quads together: see [`crate::sweep::near`].
     pub(super) vectors: PerColumn<R>,
-}
-
-impl<R> Default for PerQuad<R> {
-    fn default() -> Self {
-        PerQuad {
-            vectors: PerColumn::default(),
-        }
-    }
 }
 
 impl<R: Arithmetic> PerQuad<R> {

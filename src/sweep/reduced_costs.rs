@@ -11,7 +11,7 @@ use crate::sweep::quad::{least_of_quad, load, quad_of, subtract};
 use crate::sweep::row::{Row, costs_of_vectors, for_each_quad, load_costs};
 
 /// Least and second least of the reduced costs of a row.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct TwoNearest<R> {
     /// The column of the least.
     pub first: Nearest<R>,

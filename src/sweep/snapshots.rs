@@ -17,7 +17,7 @@ const APART: usize = 16;
 const MOST: usize = 64;
 
 /// Copies of all distances, made by the search at hand.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Snapshots<R> {
     /// Copy after copy.
     blocks: Vec<Block<R>>,
@@ -25,16 +25,6 @@ pub struct Snapshots<R> {
     count: usize,
     /// Rows between a copy and the next.
     apart: usize,
-}
-
-impl<R> Default for Snapshots<R> {
-    fn default() -> Self {
-        Snapshots {
-            blocks: Vec::new(),
-            count: 0,
-            apart: APART,
-        }
-    }
 }
 
 impl<R: Arithmetic> Snapshots<R> {
