@@ -1,7 +1,5 @@
 """Exact set matching for TensorFlow and Keras: an assignment op with a gradient, and losses built on it."""
 
-from typing import NoReturn as _NoReturn
-
 from hungarian_loss import _keras
 from hungarian_loss._assignment import (
     Assignment,
@@ -10,6 +8,7 @@ from hungarian_loss._assignment import (
     assignment_pairs,
     linear_assignment,
 )
+from hungarian_loss._distance import compute_euclidean_distance
 from hungarian_loss._library import op_library_path
 from hungarian_loss._types import TensorLike
 from hungarian_loss._version import __version__ as __version__
@@ -20,14 +19,14 @@ __all__ = [
     "TensorLike",
     "assignment_mask",
     "assignment_pairs",
+    "compute_euclidean_distance",
     "linear_assignment",
     "op_library_path",
 ]
 
-# The assignment needs no Keras. Where Keras cannot be used, what needs it says why when it is asked for.
+# Assignment and distances need no Keras. Where Keras cannot be used, what needs it says why when it is asked for.
 _reason = _keras.why_not()
 if _reason is None:
-    from hungarian_loss._distance import compute_euclidean_distance
     from hungarian_loss._explain import Explanation, explain
     from hungarian_loss._losses import HungarianLoss, hungarian_loss
     from hungarian_loss._matching import Matcher, Matching
@@ -37,21 +36,10 @@ if _reason is None:
         "HungarianLoss",
         "Matcher",
         "Matching",
-        "compute_euclidean_distance",
         "explain",
         "hungarian_loss",
     ]
 else:
-
-    def __getattr__(name: str) -> _NoReturn:
-        if name in (
-            "Explanation",
-            "HungarianLoss",
-            "Matcher",
-            "Matching",
-            "compute_euclidean_distance",
-            "explain",
-            "hungarian_loss",
-        ):
-            raise ImportError(_reason)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    __getattr__ = _keras.refuse(
+        __name__, ["Explanation", "HungarianLoss", "Matcher", "Matching", "explain", "hungarian_loss"], _reason
+    )

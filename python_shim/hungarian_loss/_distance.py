@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from hungarian_loss._shapes import summed
@@ -12,7 +11,6 @@ from hungarian_loss._types import Tensor, TensorLike
 _FEW = 8
 
 
-@keras.saving.register_keras_serializable(package="hungarian_loss")
 def compute_euclidean_distance(a: TensorLike, b: TensorLike) -> Tensor:
     """Euclidean distance of every object of ``a`` from every object of ``b``.
 
@@ -20,15 +18,15 @@ def compute_euclidean_distance(a: TensorLike, b: TensorLike) -> Tensor:
     everywhere: 0 where two objects coincide.
 
     Args:
-      a: ``[..., n, features]``, of any float type; whole numbers and bool are taken as the type of the other, or float32, as in
-        :func:`hungarian_loss`.
+      a: ``[..., n, features]``, of any float type. Whole numbers and bool are taken as the type of the other, or float32. So are NumPy's
+        arrays beside a tensor, and lists beside either.
       b: ``[..., m, features]``, of the same type. Leading dimensions broadcast, features do not.
 
     Returns:
       ``[..., n, m]``, in the units of the features.
 
     Raises:
-      TypeError: different float types, or something else.
+      TypeError: two tensors or two arrays of different float types, or something else.
       ValueError: a rank below 2, or other numbers of features, where they are known while tracing.
       tf.errors.InvalidArgumentError: likewise, when run.
     """
@@ -42,7 +40,7 @@ def undifferentiated_distances(a: Any, b: Any) -> Any:
 
 def squared_distances(a: Any, b: Any) -> Any:
     """``[..., n, features]``, ``[..., m, features]`` -> ``[..., n, m]``."""
-    a, b = _of_one_type(tf.convert_to_tensor(a), tf.convert_to_tensor(b))
+    a, b = _of_one_type(a, b)
     b = _with_equal_features(a, b)
     a, b = a[..., :, tf.newaxis, :], b[..., tf.newaxis, :, :]
     features = a.shape[-1] if a.shape.rank is not None and a.shape.rank == b.shape.rank else None
@@ -56,10 +54,15 @@ def squared_distances(a: Any, b: Any) -> Any:
 
 
 def _of_one_type(a: Any, b: Any) -> tuple[Any, Any]:
-    """Both of one float type."""
+    """Both as tensors of one float type."""
+    # NumPy makes float64 of what it is not told otherwise, and a list has no type.
+    firmness = [2 if tf.is_tensor(x) else int(hasattr(x, "dtype")) for x in (a, b)]
+    a, b = tf.convert_to_tensor(a), tf.convert_to_tensor(b)
     types = [x.dtype for x in (a, b) if not x.dtype.is_integer and not x.dtype.is_bool] or [tf.float32]
+    if len(types) == 2 and all(one.is_floating for one in types) and firmness[0] != firmness[1]:
+        types = [types[firmness.index(max(firmness))]]
     if types[0] != types[-1] or not types[0].is_floating:
-        raise TypeError(f"a and b must be of one float type, got {a.dtype.name} and {b.dtype.name}")
+        raise TypeError(f"a and b must be of one float type, got {a.dtype.name} and {b.dtype.name}; cast one of them")
     return tf.cast(a, types[0]), tf.cast(b, types[0])
 
 

@@ -53,6 +53,9 @@ from hungarian_loss._types import Tensor, TensorLike
 
 _NORMALIZATIONS = ("pairs", "elements")
 
+# So that a saved loss finds it. Here, since distances need no Keras.
+keras.saving.register_keras_serializable(package="hungarian_loss")(compute_euclidean_distance)
+
 
 @keras.saving.register_keras_serializable(package="hungarian_loss")
 def hungarian_loss(y_true: Objects, y_pred: Objects, *, normalization: str = "pairs") -> Tensor:

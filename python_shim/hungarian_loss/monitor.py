@@ -7,7 +7,7 @@ from hungarian_loss import _keras
 
 _reason = _keras.why_not()
 if _reason is not None:
-    raise ImportError(_reason)
+    raise ImportError(f"{__name__} {_reason}")
 
 import keras
 import numpy as np

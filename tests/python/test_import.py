@@ -217,7 +217,7 @@ def test_a_keras_of_another_name():
 
 # Without the Keras that the losses need.
 
-NEEDS_KERAS = ["adapters.keras_hub", "detection", "monitor"]
+NEEDS_KERAS = ["monitor"]
 
 NO_KERAS = {
     "legacy Keras": ({"TF_USE_LEGACY_KERAS": "1"}, "", "Keras 3.8 or newer.*TF_USE_LEGACY_KERAS=1.*unset"),
@@ -230,7 +230,7 @@ NO_KERAS = {
 
 
 @pytest.mark.parametrize(("environment", "hidden", "message"), NO_KERAS.values(), ids=NO_KERAS)
-def test_the_assignment_needs_no_keras_and_the_losses_say_what_they_need(
+def test_assignment_and_costs_need_no_keras_and_the_losses_say_what_they_need(
     environment, hidden, message, tmp_path, request
 ):
     if "keras.json" in request.node.name:
@@ -269,31 +269,34 @@ def test_the_assignment_needs_no_keras_and_the_losses_say_what_they_need(
         before = {name for name in sys.modules if "keras" in name}
         import hungarian_loss
         from hungarian_loss import recipes
-        losses = ["Explanation", "HungarianLoss", "Matcher", "Matching", "compute_euclidean_distance"]
-        losses += ["explain", "hungarian_loss"]
+        losses = ["Explanation", "HungarianLoss", "Matcher", "Matching", "explain", "hungarian_loss"]
         said = {}
         for name in losses:
             try:
                 exec(f"from hungarian_loss import {name}")
             except BaseException as error:
                 said[name] = [type(error).__name__, str(error)]
-        for name in ["ClusteringAccuracy", "PermutationInvariantLoss"]:
+        for name in ["detection.DetrLoss", "detection.SetPredictionModel", "recipes.ClusteringAccuracy",
+                     "recipes.PermutationInvariantLoss"]:
             try:
-                exec(f"from hungarian_loss.recipes import {name}")
+                exec("from hungarian_loss.{} import {}".format(*name.split(".")))
             except BaseException as error:
-                said[f"recipes.{name}"] = [type(error).__name__, str(error)]
+                said[name] = [type(error).__name__, str(error)]
         for name in sys.argv[2:]:
             try:
                 importlib.import_module(f"hungarian_loss.{name}")
             except BaseException as error:
                 said[name] = [type(error).__name__, str(error)]
         from hungarian_loss import *
+        from hungarian_loss.detection import *
         from hungarian_loss.recipes import *
+        costs = compute_euclidean_distance([[0.0, 0.0]], [[3.0, 4.0]]), box_iou([0.5, 0.5, 1, 1], [0.5, 0.5, 1, 0.5])
         solved = linear_assignment([[3, 1], [1, 5]], num_rows=2)
         pairs = assignment_pairs(solved.row_to_col).col_index.numpy().tolist()
         print(json.dumps({
             "said": said,
             "pairs": pairs,
+            "costs": [cost.numpy().item() for cost in costs],
             "gated": gated_assignment([[3, 1], [1, 5]], 2).row_to_col.numpy().tolist(),
             "mask": assignment_mask(solved.row_to_col, 2).numpy().tolist(),
             "path": op_library_path(),
@@ -308,13 +311,15 @@ def test_the_assignment_needs_no_keras_and_the_losses_say_what_they_need(
         env=environment,
     )
     refused = [name for name in DOCUMENTED if name in said["said"]]
-    assert len(refused) == 7
-    of_modules = ["recipes.ClusteringAccuracy", "recipes.PermutationInvariantLoss", *NEEDS_KERAS]
+    assert len(refused) == 6
+    of_modules = ["detection.DetrLoss", "detection.SetPredictionModel", *NEEDS_KERAS]
+    of_modules += ["recipes.ClusteringAccuracy", "recipes.PermutationInvariantLoss"]
     assert sorted(said["said"]) == sorted([*refused, *of_modules])
     for kind, text in said["said"].values():
         assert kind == "ImportError" and oracle.matches(message, text), text
     assert (said["pairs"], said["mask"]) == ([1, 0], [[False, True], [True, False]])
     assert (said["gated"], said["recipes"]) == ([1, 0], ["gated_assignment"])
+    assert said["costs"] == [5.0, 0.5]
     assert said["path"] == hungarian_loss.op_library_path()
     assert (said["imported"], said["shown"], said["other"]) == ([], [], False)
 

@@ -436,6 +436,23 @@ def test_distances_of_whole_numbers_against_scipy(features):
             compute_euclidean_distance(a.astype(one), b.astype(other))
 
 
+def test_what_has_no_type_of_its_own_takes_the_other():
+    """Tracks in NumPy, which is float64 unless told otherwise, beside what a network detects."""
+    values = [[3.0, 4.0]]
+    for dtype in ["float16", "bfloat16", "float32", "float64"]:
+        tensor, array = tf.zeros([1, 2], dtype), np.zeros([1, 2], tf.as_dtype(dtype).as_numpy_dtype)
+        for firm, loose in [
+            (tensor, np.array(values)),
+            (tensor, values),
+            (array, values),
+            (tf.Variable(tensor), values),
+        ]:
+            for got in [compute_euclidean_distance(firm, loose), compute_euclidean_distance(loose, firm)]:
+                assert got.dtype == dtype and got.numpy().tolist() == [[5.0]]
+    with pytest.raises(TypeError, match="got float32 and float64; cast one of them"):
+        compute_euclidean_distance(tf.zeros([1, 2]), tf.zeros([1, 2], "float64"))
+
+
 @pytest.mark.parametrize("empty", [(0, 3), (3, 0), (0, 0)])
 def test_no_object_no_gradient(empty):
     n, m = empty

@@ -1,11 +1,6 @@
 """Detection as set prediction: the loss of the DETR family, a model class for it, and the costs that it is made of."""
 
 from hungarian_loss import _keras
-
-_reason = _keras.why_not()
-if _reason is not None:
-    raise ImportError(_reason)
-
 from hungarian_loss.detection._boxes import box_iou, complete_iou, distance_iou, generalized_iou
 from hungarian_loss.detection._costs import (
     dice_cost,
@@ -15,12 +10,8 @@ from hungarian_loss.detection._costs import (
     mask_cost,
     softmax_class_cost,
 )
-from hungarian_loss.detection._detr_loss import DetrLoss
-from hungarian_loss.detection._model import SetPredictionModel
 
 __all__ = [
-    "DetrLoss",
-    "SetPredictionModel",
     "box_iou",
     "complete_iou",
     "dice_cost",
@@ -32,3 +23,13 @@ __all__ = [
     "mask_cost",
     "softmax_class_cost",
 ]
+
+# As in the package above: where Keras cannot be used, what needs it says why when it is asked for.
+_reason = _keras.why_not()
+if _reason is None:
+    from hungarian_loss.detection._detr_loss import DetrLoss
+    from hungarian_loss.detection._model import SetPredictionModel
+
+    __all__ += ["DetrLoss", "SetPredictionModel"]
+else:
+    __getattr__ = _keras.refuse(__name__, ["DetrLoss", "SetPredictionModel"], _reason)

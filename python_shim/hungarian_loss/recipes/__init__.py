@@ -1,7 +1,5 @@
 """Small uses of the assignment: a loss that no order matters to, accuracy of clusters, pairs for a tracker."""
 
-from typing import NoReturn as _NoReturn
-
 from hungarian_loss import _keras
 from hungarian_loss.recipes._gated import gated_assignment
 
@@ -15,8 +13,4 @@ if _reason is None:
 
     __all__ += ["ClusteringAccuracy", "PermutationInvariantLoss"]
 else:
-
-    def __getattr__(name: str) -> _NoReturn:
-        if name in ("ClusteringAccuracy", "PermutationInvariantLoss"):
-            raise ImportError(_reason)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    __getattr__ = _keras.refuse(__name__, ["ClusteringAccuracy", "PermutationInvariantLoss"], _reason)
