@@ -16,15 +16,23 @@ from hungarian_loss._vectorize import register_converter
 class Assignment(NamedTuple):
     """An optimal assignment and its proof. ``U`` is float64 where costs are solved in float64, else float32.
 
+    Of several optimal assignments the choice depends on nothing but the problem itself.
+
+    The duals prove that no assignment has a lower total (turned round when maximizing): u_i + v_j ≤ cost_ij for all allowed pairs, with
+    equality for matched ones. Without a limit, on the longer side of a rectangle, they are ≤ 0, and 0 where unmatched; in a square
+    max v = 0. With a limit L, u_i and v_j ≤ L/2, with equality where unmatched. They are rounded numbers, and infinite beyond the range
+    of U, where they prove nothing.
+
     Attributes:
-      total_cost: U ``[...]``, sum of the matched costs; NaN for an invalid problem, +inf (−inf when maximizing) for
-        an infeasible one. The only output with a gradient.
+      total_cost: U ``[...]``, sum of the matched costs, without what unmatched rows and columns cost under a limit; NaN for an invalid
+        problem, +inf (−inf when maximizing) for an infeasible one. A sum beyond the range of U is infinite too. The only output with a
+        gradient.
       row_to_col: int32 ``[..., rows]``, the column matched with each row, −1 = none.
       col_to_row: int32 ``[..., cols]``, the row matched with each column, −1 = none.
-      row_duals: U ``[..., rows]``, u. With v a proof of optimality: u_i + v_j ≤ cost_ij, with equality for matched
-        pairs (turned round when maximizing). A constant to differentiation.
-      col_duals: U ``[..., cols]``, v.
-      status: int32 ``[...]``, 0 optimal, 1 infeasible, 2 invalid (NaN or an infinity of the wrong sign).
+      row_duals: U ``[..., rows]``, u; 0 where a mask hides the row. A constant to differentiation.
+      col_duals: U ``[..., cols]``, v; likewise.
+      status: int32 ``[...]``, 0 optimal; 1 infeasible; 2 invalid: an existing cost is NaN or an infinity of the wrong sign, or the limit is
+        NaN.
     """
 
     total_cost: Tensor
@@ -36,7 +44,7 @@ class Assignment(NamedTuple):
 
 
 class AssignmentPairs(NamedTuple):
-    """The matched pairs as indices that are safe to gather by, a place for each row in the order of the rows.
+    """The matched pairs as indices that are safe to gather by where there is a column, a place for each row in the order of the rows.
 
     Attributes:
       row_index: int64 ``[..., rows]``: 0, 1, 2, …
@@ -73,10 +81,11 @@ def linear_assignment(
       num_rows: integer ``[...]``, or what broadcasts to that, in place of ``row_mask``: the leading ``num_rows`` rows
         exist.
       num_cols: integer ``[...]``, likewise in place of ``col_mask``.
-      maximize: As if costs and limit were negated.
+      maximize: The sum of matched costs is greatest, as if costs and limit were negated.
       cost_limit: L in the units of ``cost``, one for all problems or what broadcasts to ``[...]``; U, or integers: a row
         or a column may stay unmatched at L/2 each, decided jointly with the matching, so that no pair above L is worth
-        having. None or an infinity: as many pairs are required as the shorter side has.
+        having; one at exactly L is, if it stands alone. When maximizing an unmatched one earns L/2, and no pair below L is worth
+        having: for IoU a limit of 0.5 leaves no pair below that. None or an infinity: as many pairs are required as the shorter side has.
       validate: Raise on the first problem whose status is not 0, and on counts outside [0, rows] or [0, cols]; under
         XLA the error takes such counts for a limit that is NaN. Solved on the CPU also where there is a GPU; XLA has it
         on the CPU only. In a ``tf.function`` that uses none of the outputs TensorFlow prunes the op, and so the check:

@@ -366,6 +366,22 @@ def test_costs_of_masks_against_loops(alpha):
         np.testing.assert_allclose(mask[image, row, col], paid.mean(), rtol=1e-10, err_msg=f"seed {SEED}")
 
 
+@pytest.mark.parametrize("function", [dice_cost, mask_cost])
+def test_costs_of_masks_say_what_they_take(function):
+    for true, logits in [
+        ((2, 3, 8, 8), (2, 10, 8, 8)),
+        ((2, 3, 64), (2, 10, 63)),
+        ((2, 3, 64), (3, 10, 64)),
+        (64, (10, 64)),
+    ]:
+        with pytest.raises(ValueError, match=r"got \(.* and \(.*; the pixels of an image are one list"):
+            function(np.zeros(true), np.zeros(logits))
+    late = tf.function(function, input_signature=[tf.TensorSpec(None), tf.TensorSpec([None] * 3)])
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        late(np.zeros((2, 3, 8), np.float32), np.zeros((2, 10, 7), np.float32))
+    assert late(np.zeros((3, 8), np.float32), np.zeros((2, 10, 8), np.float32)).shape == (2, 3, 10)
+
+
 def test_costs_of_masks_at_the_edges():
     true, logits = np.ones((2, 3, 4), np.float32), np.full((2, 5, 4), 50, np.float32)
     np.testing.assert_allclose(dice_cost(true, logits), np.zeros((2, 3, 5)), atol=1e-6)

@@ -95,14 +95,19 @@ def dice_cost(true: TensorLike, logits: TensorLike) -> Tensor:
     """One minus the dice coefficient of every pair of masks, (2 Σtp + 1) / (Σt + Σp + 1) (MaskFormer, arXiv:2107.06278).
 
     Args:
-      true: ``[..., n, points]``: 1 where the object is, else 0, at all pixels or at sampled points (Mask2Former, arXiv:2112.01527).
+      true: ``[..., n, points]``: 1 where the object is, else 0, at sampled points (Mask2Former, arXiv:2112.01527) or at all pixels, as one
+        list: an image of H × W pixels has H·W points.
       logits: ``[..., m, points]`` of the predicted masks, at the same points.
 
     Returns:
       ``[..., n, m]`` in [0, 1), float64 if ``logits`` are, else float32.
+
+    Raises:
+      ValueError: shapes do not fit, where that is known while tracing.
+      tf.errors.InvalidArgumentError: likewise, when run.
     """
-    pred = tf.sigmoid(as_real(logits))
-    true = tf.cast(true, pred.dtype)
+    true, logits = _masks(true, logits)
+    pred = tf.sigmoid(logits)
     shared = tf.matmul(true, pred, transpose_b=True)
     both = tf.reduce_sum(true, axis=-1)[..., :, tf.newaxis] + tf.reduce_sum(pred, axis=-1)[..., tf.newaxis, :]
     return 1 - (2 * shared + 1) / (both + 1)
@@ -112,7 +117,7 @@ def mask_cost(true: TensorLike, logits: TensorLike, *, alpha: float | None = Non
     """Mean cross entropy over the points, of every pair of masks (Mask2Former, arXiv:2112.01527).
 
     Args:
-      true: ``[..., n, points]``: 1 where the object is, else 0, at all pixels or at sampled points.
+      true: ``[..., n, points]``: 1 where the object is, else 0, at sampled points or at all pixels, as in :func:`dice_cost`.
       logits: ``[..., m, points]`` of the predicted masks, at the same points.
       alpha: Where given, focal loss with this weight of positives takes the place of cross entropy (MaskFormer,
         arXiv:2107.06278, with 0.25).
@@ -120,9 +125,12 @@ def mask_cost(true: TensorLike, logits: TensorLike, *, alpha: float | None = Non
 
     Returns:
       ``[..., n, m]``, float64 if ``logits`` are, else float32; 0 where there is no point.
+
+    Raises:
+      ValueError: as :func:`dice_cost`.
+      tf.errors.InvalidArgumentError: likewise.
     """
-    logits = as_real(logits)
-    true = tf.cast(true, logits.dtype)
+    true, logits = _masks(true, logits)
     if alpha is None:
         inside, outside = tf.nn.softplus(-logits), tf.nn.softplus(logits)
     else:
@@ -142,6 +150,25 @@ def sigmoid_power(logits: Any, exponent: float) -> Any:
     """``sigmoid(logits) ** exponent``, with a finite slope where the sigmoid is 0, whatever the exponent."""
     # The square, which nearly everybody asks for, is cheaper as such.
     return tf.square(tf.sigmoid(logits)) if exponent == 2 else tf.exp(-exponent * tf.nn.softplus(-logits))
+
+
+def _masks(true: TensorLike, logits: TensorLike) -> tuple[Any, Any]:
+    """Both in the type that costs are computed in."""
+    logits = as_real(logits)
+    true = tf.cast(true, logits.dtype)
+    if None in (true.shape.rank, logits.shape.rank):
+        return true, logits
+    fits = min(true.shape.rank, logits.shape.rank) >= 2 and true.shape[-1:].is_compatible_with(logits.shape[-1:])
+    try:
+        tf.broadcast_static_shape(true.shape[:-2], logits.shape[:-2])
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"true must be [..., n, points] and logits [..., m, points], got {true.shape} and {logits.shape}; "
+            "the pixels of an image are one list, tf.reshape(masks, [B, n, H * W])"
+        )
+    return true, logits
 
 
 def _of_class(values: Any, labels: TensorLike) -> Any:

@@ -96,10 +96,10 @@ def read_truth(y_true: Any, dtype: Any) -> Truth:
     if isinstance(y_true, Mapping):
         boxes, labels = (_padded(_entry("y_true", y_true, key)) for key in ("boxes", "labels"))
     else:
-        packed = _padded(y_true)
         sentence = (
             "y_true must be a dict of boxes [B, n, 4] and labels [B, n], or packed [B, n, 5], a box and its label"
         )
+        packed = _padded(_one_tensor(y_true, sentence))
         cure = "; Keras calls a loss once for each output of a model, so dicts need a SetPredictionModel"
         packed = with_shape(packed, [(packed, 0), (packed, 1), 5], sentence, cure)
         boxes, labels = packed[..., :4], packed[..., 4]
@@ -155,14 +155,15 @@ def _stacked(layers: Sequence[tuple[str, Any]], truth: Truth, channels: int, dty
 
 
 def _unpacked(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> Predictions:
-    packed = tf.cast(tf.convert_to_tensor(y_pred), dtype)
+    sentence = (
+        "y_pred must be a dict of boxes [B, m, 4] and logits [B, m, channels], or packed [B, m, 4 + channels] or "
+        "[B, layers, m, 4 + channels], with a known number of layers"
+    )
+    packed = tf.cast(_one_tensor(y_pred, sentence), dtype)
     if packed.shape.rank == 3:
         packed = packed[:, tf.newaxis]
     if packed.shape.rank != 4 or packed.shape[1] is None:
-        raise ValueError(
-            "y_pred must be a dict of boxes [B, m, 4] and logits [B, m, channels], or packed [B, m, 4 + channels] or "
-            f"[B, layers, m, 4 + channels], with a known number of layers; got shape {packed.shape}"
-        )
+        raise ValueError(f"{sentence}; got shape {packed.shape}")
     dimensions: list[Dimension] = [(truth.boxes, 0), (packed, 1), (packed, 2), 4 + channels]
     sentence = (
         f"packed y_pred must hold 4 box coordinates and {channels} logits with this classification and num_classes"
@@ -180,6 +181,20 @@ def merged(tensor: Any) -> Any:
     """``[a, b, ...]`` as ``[a · b, ...]``; no size is left to be inferred, which zeros would not allow."""
     first, second, *others = sizes_of(tensor)
     return tf.reshape(tensor, [first * second, *others])
+
+
+def _one_tensor(values: Any, sentence: str) -> Any:
+    """``values`` as a tensor, ragged or not; a tuple of boxes and labels is none.
+
+    Raises:
+      ValueError: ``sentence``, with what was got.
+    """
+    if isinstance(values, tf.RaggedTensor):
+        return values
+    try:
+        return tf.convert_to_tensor(values)
+    except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
+        raise ValueError(f"{sentence}; got a {type(values).__name__} that is not one tensor") from error
 
 
 def _entry(name: str, values: Any, key: str) -> Any:

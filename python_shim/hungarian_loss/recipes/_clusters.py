@@ -23,7 +23,11 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
 
     Example: an encoder with 10 outputs that was trained without labels::
 
-        model.compile(loss=..., metrics=[ClusteringAccuracy(10)])
+        accuracy = ClusteringAccuracy(10)
+        accuracy.update_state(labels, encoder.predict(images))
+        print(accuracy.result())
+
+    ``compile(metrics=[ClusteringAccuracy(10)])`` takes it where the model has a loss that the same labels fit.
 
     Args:
       num_classes: How many classes there are.
