@@ -55,7 +55,8 @@ pub enum Violation {
 /// Proves `answer` optimal for `problem`, or says what is wrong with it.
 ///
 /// `unit_roundoff` is that of the type in which the duals were returned (2^−24 or 2^−53): each relation may be off
-/// by 4 of it at the largest magnitude among all costs, duals and the limit, sums by as much per term.
+/// by 4 of it at the largest magnitude among all costs, duals and the limit, sums by as much per term. So duals must not be larger
+/// than the solver's can be: beside one of 1e300 any relation would hold.
 pub fn check<T: Cost>(
     problem: &Problem<T>,
     answer: &Answer,
@@ -89,11 +90,20 @@ pub fn check<T: Cost>(
         .iter()
         .flat_map(|&row| cols.iter().map(move |&col| problem.cost_of(row, col)))
         .filter(|cost| cost.is_finite());
-    let largest = duals
-        .clone()
-        .chain(costs)
-        .chain(limited.then_some(limit))
-        .fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    let largest_of = |largest: f64, value: f64| largest.max(value.abs());
+    let largest_given = costs.chain(limited.then_some(limit)).fold(0.0, largest_of);
+    let most = most_per_dual(rows.len().min(cols.len()));
+    // By a quotient, as the product may be infinite. Written so that NaN fails.
+    let is_too_large = |dual: &f64| !(dual.abs() / most <= largest_given);
+    if let Some(dual) = duals.clone().find(is_too_large) {
+        return Err(Violation::Relation {
+            relation: "|dual| <= bound".into(),
+            left: dual.abs(),
+            right: most * largest_given,
+            tolerance: 0.0,
+        });
+    }
+    let largest = duals.clone().fold(largest_given, largest_of);
     // A zero tolerance would ask denormal duals to be exact.
     let tolerance = 4.0 * unit_roundoff * largest + f64::MIN_POSITIVE;
 
@@ -201,6 +211,15 @@ pub fn check<T: Cost>(
     )
 }
 
+/// How many times max(|c|, |L|) a dual may be, where the shorter side has `shorter` rows or columns.
+///
+/// In the solver none exceeds 2·shorter + 2, see [`crate::solve::augment`], "size of the numbers". Normalizing moves a dual by another, which
+/// doubles that; and [`crate::prove::lift`] moves it by L/2 at most. The sum is less than 4·shorter + 5, and twice as much leaves room
+/// for rounding.
+fn most_per_dual(shorter: usize) -> f64 {
+    8.0 * (shorter as f64 + 2.0)
+}
+
 /// Checks the index outputs against each other and the masks. Returns the number of matched pairs.
 fn check_matching<T: Cost>(
     problem: &Problem<T>,
@@ -245,4 +264,39 @@ fn check_matching<T: Cost>(
         return wrong("a masked row or column has a dual".into());
     }
     Ok(matched)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duals_too_large_to_tell_costs_apart_prove_nothing() {
+        let cost = [
+            [0.0, 100.0, f64::INFINITY],
+            [100.0, 0.0, f64::INFINITY],
+            [f64::INFINITY, f64::INFINITY, 1.0],
+        ];
+        let problem = Problem::plain(cost.as_flattened(), 3, 3);
+        let check = |answer: &Answer| check(&problem, answer, f64::EPSILON / 2.0);
+        let optimal = Answer {
+            total_cost: 1.0,
+            row_to_col: vec![0, 1, 2],
+            col_to_row: vec![0, 1, 2],
+            row_duals: vec![0.0, 0.0, 1.0],
+            col_duals: vec![0.0, 0.0, 0.0],
+        };
+        assert_eq!(check(&optimal), Ok(()));
+        // Beside such duals a difference of 100 is rounded away.
+        for large in [1e300, f64::INFINITY, f64::NAN] {
+            let wrong = Answer {
+                total_cost: 201.0,
+                row_to_col: vec![1, 0, 2],
+                col_to_row: vec![1, 0, 2],
+                row_duals: vec![large, large, 1.0],
+                col_duals: vec![-large, -large, 0.0],
+            };
+            assert!(check(&wrong).is_err(), "{large:e}");
+        }
+    }
 }
