@@ -147,8 +147,10 @@ pub enum PlanError {
         /// Columns of the problems.
         cols: i64,
     },
-    /// The batch has more entries than an address can count.
-    #[error("got {problems} problems of {rows} x {cols}, expected at most 2^60 entries in all")]
+    /// More than 2^60 entries: offsets could wrap. A side of 0 counts as 1, since some offsets are products that leave a side out.
+    #[error(
+        "got {problems} problems of {rows} x {cols}, expected at most 2^60 entries in all, a side of 0 counted as 1"
+    )]
     TooMany {
         /// Number of problems.
         problems: i64,
@@ -219,9 +221,7 @@ impl Plan {
             rows,
             cols,
         };
-        if problems.checked_mul(LONGEST * LONGEST).is_none()
-            && problems > (1 << 60) / (rows * cols).max(1)
-        {
+        if problems > (1 << 60) / (rows.max(1) * cols.max(1)) {
             return Err(too_many);
         }
         if problems == 0 {
@@ -597,10 +597,22 @@ mod tests {
             refusal(device(80, 164), batch(1, -2, 2)),
             "a size is negative: got -2, expected 0 or more"
         );
-        assert_eq!(
-            refusal(device(80, 164), batch(i64::MAX, 4096, 4096)),
-            "got 9223372036854775807 problems of 4096 x 4096, expected at most 2^60 entries in all"
-        );
+        for (problems, rows) in [
+            (i64::MAX, 4096),
+            (1 << 38, 4096),
+            ((1 << 36) + 1, 4096),
+            (1 << 60, 0),
+        ] {
+            assert_eq!(
+                refusal(device(80, 164), batch(problems, rows, 4096)),
+                format!(
+                    "got {problems} problems of {rows} x 4096, expected at most 2^60 entries in all, a side of 0 counted as 1"
+                )
+            );
+        }
+        for batch in [batch(1 << 36, 4096, 4096), batch(1 << 48, 0, 4096)] {
+            assert!(Plan::new(&device(80, 164), CostType::Float, &batch).is_ok());
+        }
     }
 
     #[test]
