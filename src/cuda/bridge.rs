@@ -94,7 +94,7 @@ unsafe fn cuda_launch(batch: &CudaBatch, workspace: usize, bytes: u64) -> Outcom
 
 /// # Safety
 ///
-/// The stream must exist.
+/// As [`Stream::borrow`].
 unsafe fn stream_of(batch: &CudaBatch) -> Stream {
     // SAFETY: the caller's promise.
     unsafe { Stream::borrow(batch.stream as *mut _) }

@@ -206,13 +206,13 @@ impl Stream {
     ///
     /// # Safety
     ///
-    /// The stream must exist for as long as this value is used.
+    /// The stream, and so its context, must exist for as long as this value, or a [`Context`] that was asked of it, is used.
     pub unsafe fn borrow(handle: *mut c_void) -> Self {
         Stream(handle.cast())
     }
 }
 
-/// A context of somebody else's.
+/// The context of a [`Stream`]. It exists, by the promise of [`Stream::borrow`].
 #[derive(Clone, Copy, Debug)]
 pub struct Context(sys::CUcontext);
 
@@ -220,11 +220,12 @@ pub struct Context(sys::CUcontext);
 #[derive(Clone, Copy, Debug)]
 pub struct Ordinal(sys::CUdevice);
 
-/// A module. It is never unloaded: it goes with its context.
+/// A module. It is never unloaded: it goes with its context. `launch.rs` uses it only while that is current, and does not keep it.
 #[derive(Clone, Copy, Debug)]
 pub struct Module(sys::CUmodule);
 
-/// A kernel of a module.
+/// A kernel of a module. It goes with its context: `launch.rs` keeps it beside the number that [`Driver::id_of`] gives that context, and
+/// uses it only where a stream's context has this number, which no other one ever has.
 #[derive(Clone, Copy, Debug)]
 pub struct Function(sys::CUfunction);
 
@@ -312,7 +313,7 @@ impl Driver {
     /// A number that no other context of this process has or will have, unlike its address.
     pub fn id_of(&self, context: Context) -> Result<u64, DriverError> {
         let mut id = 0;
-        // SAFETY: the context is that of a stream that exists, the pointer is to a local.
+        // SAFETY: the context exists (`Stream::borrow`), the pointer is to a local.
         unsafe { call!(self.calls, cuCtxGetId(context.0, &mut id))? };
         Ok(id)
     }
@@ -323,7 +324,7 @@ impl Driver {
         context: Context,
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        // SAFETY: the context is that of a stream that exists.
+        // SAFETY: the context exists (`Stream::borrow`).
         unsafe { call!(self.calls, cuCtxPushCurrent_v2(context.0))? };
         // Also after a panic.
         let pushed = Pushed { driver: self };
@@ -392,7 +393,8 @@ impl Driver {
     /// A kernel by its symbol.
     pub fn function(&self, module: Module, symbol: &CStr) -> Result<Function, DriverError> {
         let mut function = null_mut();
-        // SAFETY: the module is loaded and stays so; the symbol ends with a zero; the pointer is to a local.
+        // SAFETY: the module is loaded for as long as its context exists, and is used only while that is current (`Module`); the symbol
+        // ends with a zero; the pointer is to a local.
         unsafe {
             call!(
                 self.calls,
@@ -407,7 +409,8 @@ impl Driver {
         const REGISTERS: sys::CUfunction_attribute =
             sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_NUM_REGS;
         let mut value = 0;
-        // SAFETY: the function's module is loaded and stays so; the pointer is to a local.
+        // SAFETY: the function's module is loaded for as long as its context exists, beyond which no function is used (`Function`);
+        // the pointer is to a local.
         unsafe {
             call!(
                 self.calls,
@@ -422,7 +425,7 @@ impl Driver {
         const MOST: sys::CUfunction_attribute =
             sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
         let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
-        // SAFETY: the function's module is loaded and stays so.
+        // SAFETY: the function's module is loaded for as long as its context exists, beyond which no function is used (`Function`).
         unsafe { call!(self.calls, cuFuncSetAttribute(function.0, MOST, bytes)) }
     }
 

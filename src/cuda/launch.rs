@@ -176,6 +176,7 @@ fn prepared(
     context: Context,
     costs: CostType,
 ) -> Result<Arc<Prepared>, LaunchError> {
+    // By the context's number: another context may get the address of one that is gone, and its functions are gone too.
     static PREPARED: LazyLock<OncePerKey<(u64, CostType), Prepared>> =
         LazyLock::new(OncePerKey::default);
     PREPARED.get((driver.id_of(context)?, costs), || {

@@ -260,7 +260,7 @@ impl Gpu {
     }
 
     fn handle(&self) -> Stream {
-        // SAFETY: the stream lives as long as `self`, and the result is not kept beyond a call.
+        // SAFETY: the stream and its context live as long as `self`, and the result is not kept beyond a call.
         unsafe { Stream::borrow(self.stream.cu_stream().cast::<c_void>()) }
     }
 
