@@ -13,6 +13,7 @@ use cudarc::driver::sys;
 use libloading::Library;
 
 use crate::cuda::parameters::Parameters;
+use crate::cuda::plan::Launch;
 
 /// The oldest driver that takes our PTX, as `cuDriverGetVersion` has it.
 const OLDEST: c_int = 12000;
@@ -232,17 +233,6 @@ pub struct Function(sys::CUfunction);
 // SAFETY: to us a handle is a name. The driver may be called from any thread.
 unsafe impl Send for Function {}
 
-/// How many blocks of how many threads, with how much dynamic shared memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extent {
-    /// Blocks.
-    pub grid: u32,
-    /// Threads of a block.
-    pub threads: u32,
-    /// Bytes of a block.
-    pub shared_bytes: u32,
-}
-
 /// The driver, opened and initialised.
 pub struct Driver {
     calls: Calls,
@@ -438,15 +428,16 @@ impl Driver {
     pub unsafe fn launch(
         &self,
         function: Function,
-        extent: Extent,
+        launch: &Launch,
         stream: Stream,
         parameters: &Parameters,
     ) -> Result<(), DriverError> {
-        let Extent {
+        let &Launch {
             grid,
             threads,
             shared_bytes,
-        } = extent;
+            ..
+        } = launch;
         let mut arguments = [ptr::from_ref(parameters).cast_mut().cast::<c_void>()];
         // SAFETY: the driver copies the argument before it returns and does not write to it; its type, and what its
         // addresses are, is the caller's promise.

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use cudarc::driver::sys::CUdevice_attribute as Attribute;
 
-use crate::cuda::driver::{Context, Driver, DriverError, Extent, Function, Ordinal, Stream};
+use crate::cuda::driver::{Context, Driver, DriverError, Function, Ordinal, Stream};
 use crate::cuda::image::{image_for, with_kernels_of};
 use crate::cuda::once::{OncePerKey, lock};
 use crate::cuda::parameters::{DeviceAddress, DeviceBatch};
@@ -134,15 +134,10 @@ pub unsafe fn launch_in_turn(
     driver.within(context, || {
         for launch in &plan.launches {
             let function = prepared.function(driver, launch.kernel, launch.shared_bytes)?;
-            let extent = Extent {
-                grid: launch.grid,
-                threads: launch.threads,
-                shared_bytes: launch.shared_bytes,
-            };
             let parameters = launch.parameters(batch, aligned);
             // SAFETY: the kernels take `Parameters`; the batch is the caller's promise, and the workspace has the bytes
             // that the plan asks for, behind its first aligned address too: see above.
-            unsafe { driver.launch(function, extent, stream, &parameters)? };
+            unsafe { driver.launch(function, launch, stream, &parameters)? };
             behind_each();
         }
         Ok(())

@@ -618,12 +618,6 @@ mod tests {
     #[test]
     fn every_plan_stays_within_the_device() {
         let sides = [0, 1, 16, 100, 128, 129, 300, 1024, 1025, 4096];
-        let types = [
-            CostType::Half,
-            CostType::Bfloat16,
-            CostType::Float,
-            CostType::Double,
-        ];
         for device in [
             device(70, 97),
             device(75, 65),
@@ -634,7 +628,7 @@ mod tests {
                 .iter()
                 .flat_map(|&rows| sides.map(|cols| (rows, cols)))
             {
-                for (costs, problems) in types.into_iter().zip([1, 7, 1000, 1 << 33]) {
+                for (costs, problems) in CostType::ALL.into_iter().zip([1, 7, 1000, 1 << 33]) {
                     let batch = batch(problems, rows, cols);
                     let plan = Plan::new(&device, costs, &batch).expect("a plan");
                     assert_eq!(plan.launches.len(), 2);
