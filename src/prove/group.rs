@@ -77,18 +77,17 @@ const SINGLE_FROM: usize = 65;
 /// But not where there are as many columns for each row: few rows want the same one, so there are too few sweeps to save on.
 const COLUMNS_PER_ROW: usize = 8;
 
-/// Does work in a function of its own for rows of at most so many vectors, which fit the registers, or of any number. The instances
-/// are alike.
+/// Does work in a function of its own for rows of at most so many vectors, which fit the registers, or of any number.
 macro_rules! run_by_vectors {
-    ($vectors:expr, singles of $instances:expr, $work:ident $fields:tt) => {
-        match likeness_of_all($instances).singles {
+    ($vectors:expr, singles of $likeness:expr, $work:ident $fields:tt) => {
+        match $likeness.singles {
             7 => run_by_vectors!(@run $vectors, 7, $work $fields),
             8 => run_by_vectors!(@run $vectors, 8, $work $fields),
             _ => run_by_vectors!(@run $vectors, ANY, $work $fields),
         }
     };
-    ($vectors:expr, doubles of $instances:expr, $work:ident $fields:tt) => {
-        match likeness_of_all($instances).doubles {
+    ($vectors:expr, doubles of $likeness:expr, $work:ident $fields:tt) => {
+        match $likeness.doubles {
             8 => run_by_vectors!(@run $vectors, 8, $work $fields),
             _ => run_by_vectors!(@run $vectors, ANY, $work $fields),
         }
@@ -121,16 +120,6 @@ impl Likeness {
             },
         }
     }
-}
-
-/// That of instances that are alike.
-#[inline(always)]
-fn likeness_of_all<E: Entry>(instances: &[Option<Instance<E>>; GROUP]) -> Likeness {
-    let any = instances.iter().flatten().next().map(Likeness::of);
-    any.unwrap_or(Likeness {
-        singles: ANY,
-        doubles: ANY,
-    })
 }
 
 impl GroupSolver {
@@ -172,7 +161,10 @@ impl GroupSolver {
             .map(|one| one.as_ref().map(Likeness::of));
         for index in 0..GROUP {
             // Those that are like an earlier one were solved with that.
-            if likeness[index].is_none() || likeness[..index].contains(&likeness[index]) {
+            let Some(likeness_of_these) = likeness[index] else {
+                continue;
+            };
+            if likeness[..index].contains(&likeness[index]) {
                 continue;
             }
             let mut alike = *instances;
@@ -181,7 +173,13 @@ impl GroupSolver {
                     *one = None;
                 }
             }
-            self.solve_alike(vectors, &alike, &mut is_feasible, &mut is_exact);
+            self.solve_alike(
+                vectors,
+                likeness_of_these,
+                &alike,
+                &mut is_feasible,
+                &mut is_exact,
+            );
         }
         let mut verdicts = [const { None }; GROUP];
         for (index, member) in self.members.iter_mut().enumerate() {
@@ -201,18 +199,19 @@ impl GroupSolver {
     fn solve_alike<V: Vectors, E: Entry>(
         &mut self,
         vectors: V,
+        likeness: Likeness,
         instances: &[Option<Instance<E>>; GROUP],
         feasible: &mut [bool; GROUP],
         is_exact: &mut [bool; GROUP],
     ) {
         if instances.iter().flatten().any(starts_in_single) {
-            self.lead(vectors, instances, feasible);
+            self.lead(vectors, likeness, instances, feasible);
         }
         let exactness = Exactness::watch();
         let members = &mut self.members;
         run_by_vectors!(
             vectors,
-            doubles of instances,
+            doubles of likeness,
             SolveInDouble {
                 members,
                 instances,
@@ -232,10 +231,11 @@ impl GroupSolver {
     fn lead<V: Vectors, E: Entry>(
         &mut self,
         vectors: V,
+        likeness: Likeness,
         instances: &[Option<Instance<E>>; GROUP],
         feasible: &mut [bool; GROUP],
     ) {
-        let are_exact = self.start_in_single(vectors, instances, feasible);
+        let are_exact = self.start_in_single(vectors, likeness, instances, feasible);
         let is_alone = instances.iter().flatten().count() == 1;
         for index in 0..GROUP {
             if let Some(instance) = &instances[index]
@@ -247,8 +247,8 @@ impl GroupSolver {
                     // Another may have been what was rounded.
                     let mut alone = [const { None }; GROUP];
                     alone[index] = Some(*instance);
-                    is_exact =
-                        !is_alone && self.start_in_single(vectors, &alone, &mut feasible.clone());
+                    is_exact = !is_alone
+                        && self.start_in_single(vectors, likeness, &alone, &mut feasible.clone());
                 }
                 self.members[index].is_single_exact = is_exact;
             }
@@ -256,7 +256,7 @@ impl GroupSolver {
         let members = &mut self.members;
         run_by_vectors!(
             vectors,
-            singles of instances,
+            singles of likeness,
             Adopt {
                 members,
                 instances,
@@ -270,6 +270,7 @@ impl GroupSolver {
     fn start_in_single<V: Vectors, E: Entry>(
         &mut self,
         vectors: V,
+        likeness: Likeness,
         instances: &[Option<Instance<E>>; GROUP],
         feasible: &mut [bool; GROUP],
     ) -> bool {
@@ -277,7 +278,7 @@ impl GroupSolver {
         let members = &mut self.members;
         run_by_vectors!(
             vectors,
-            singles of instances,
+            singles of likeness,
             StartInSingle {
                 members,
                 instances,
@@ -490,7 +491,7 @@ impl Member {
         }
     }
 
-    /// Steps 3 and 4.
+    /// Steps 3 and 4 of [`crate::prove::ladder`]: solves the instance alone, and if that will not do, in twice the precision.
     #[cold]
     #[inline(never)]
     fn solve_again<E: Entry>(

@@ -78,7 +78,7 @@ impl<const COLS: usize> NarrowSolver<COLS> {
         })
     }
 
-    /// Steps 3 and 4.
+    /// Steps 3 and 4 of [`crate::prove::ladder`]: solves the instance alone, and if that will not do, in twice the precision.
     #[cold]
     #[inline(never)]
     pub fn solve_again<V: Vectors, E: Entry>(
