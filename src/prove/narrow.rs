@@ -167,6 +167,19 @@ fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
     Solved { answered, exact }
 }
 
+/// Costs that are f32, of the instance at `index`, if f32 has an answer to it: one bit for each.
+#[inline(always)]
+fn led_costs<'a, E: Entry, const COLS: usize>(
+    instance: &NarrowInstance<'a, E, COLS>,
+    led_ones: u64,
+    index: usize,
+) -> Option<&'a [[f32; COLS]; COLS]> {
+    if led_ones >> index & 1 == 0 {
+        return None;
+    }
+    E::as_singles(instance.costs)
+}
+
 /// [`is_raised_exactly`] of all instances that f32 has an answer to.
 struct AreRaisedExactly<'a, 'b, E, const COLS: usize> {
     instances: &'a [NarrowInstance<'b, E, COLS>],
@@ -179,8 +192,7 @@ impl<E: Entry, const COLS: usize> Work for AreRaisedExactly<'_, '_, E, COLS> {
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) -> bool {
         for (index, instance) in self.instances.iter().enumerate() {
-            if let Some(costs) = E::as_singles(instance.costs)
-                && self.led_ones >> index & 1 != 0
+            if let Some(costs) = led_costs(instance, self.led_ones, index)
                 && !is_raised_exactly(vectors, costs)
             {
                 return false;
@@ -206,9 +218,7 @@ impl<E: Entry, const COLS: usize> Work for ListNearPairs<'_, '_, E, COLS> {
     fn run<V: Vectors>(self, vectors: V) {
         let instances = self.instances.iter();
         for (index, ((instance, led), near)) in instances.zip(self.led).zip(self.near).enumerate() {
-            if let Some(costs) = E::as_singles(instance.costs)
-                && self.led_ones >> index & 1 != 0
-            {
+            if let Some(costs) = led_costs(instance, self.led_ones, index) {
                 *near = NearPairs::of(vectors, costs, led);
             }
         }
@@ -264,9 +274,7 @@ impl<E: Entry, const COLS: usize> SettleAndSolve<'_, '_, E, COLS> {
         let near = self.near.as_ref().map(|near| &near[first..last]);
         settle.clear();
         for (at, instance) in instances.iter().enumerate() {
-            if let Some(costs) = E::as_singles(instance.costs)
-                && self.led_ones >> (first + at) & 1 != 0
-            {
+            if let Some(costs) = led_costs(instance, self.led_ones, first + at) {
                 settle.add(at, costs, &led[at], near.map(|near| &near[at]));
             }
         }
