@@ -33,7 +33,7 @@ use crate::number::arithmetic::power_of_two_from;
 use crate::problem::instance::Instance;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, Lanes, SINGLES};
-use crate::solve::augment::Solver;
+use crate::solve::augment::{Solver, make_room};
 use crate::sweep::first_look::{largest_of_lanes, take_magnitudes};
 use crate::sweep::per_column::{PerColumn, QUAD};
 use crate::sweep::reduced_costs::{columns_below, least_reduced_cost};
@@ -160,10 +160,6 @@ const NONE: u32 = u32::MAX;
 impl Repair {
     /// Makes room for instances of up to `rows` rows and `cols` columns.
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
-        fn make_room<V>(list: &mut Vec<V>, length: usize) -> Result<(), TryReserveError> {
-            list.clear();
-            list.try_reserve_exact(length)
-        }
         let most = rows.saturating_mul(PAIRS_PER_ROW);
         make_room(&mut self.quads, most.saturating_add(cols + 1))?;
         make_room(&mut self.ends, rows + 1)?;

@@ -183,11 +183,6 @@ impl<R: Arithmetic> Solver<R> {
     /// allocates nothing but what it can do without: lower bounds, and what equal rows are found with.
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
         let (shorter, longer) = (rows.min(cols), rows.max(cols));
-        // Emptied first: a reservation counts from the present length.
-        fn make_room<V>(list: &mut Vec<V>, length: usize) -> Result<(), TryReserveError> {
-            list.clear();
-            list.try_reserve_exact(length)
-        }
         let blocks = longer.div_ceil(BLOCK);
         make_room(&mut self.col_of_row, shorter + 1)?;
         make_room(&mut self.row_duals, shorter)?;
@@ -462,6 +457,13 @@ impl<R: Arithmetic> Solver<R> {
             *dual = *dual + top;
         }
     }
+}
+
+/// Empties `list`, with room for so many numbers.
+pub fn make_room<V>(list: &mut Vec<V>, length: usize) -> Result<(), TryReserveError> {
+    // Emptied first: a reservation counts from the present length.
+    list.clear();
+    list.try_reserve_exact(length)
 }
 
 /// Replaces what is in `list`, within what `try_reserve` has set aside.
