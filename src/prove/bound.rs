@@ -6,10 +6,10 @@
 
 use crate::problem::instance::Instance;
 use crate::simd::cost::Entry;
-use crate::simd::ops::{DOUBLES, Lanes, Vectors, Work};
+use crate::simd::ops::{Lanes, Vectors, Work};
 use crate::solve::augment::Solver;
 use crate::solve::narrow::{Answer, NarrowInstance};
-use crate::sweep::first_look::{largest_of_lanes, take_magnitudes};
+use crate::sweep::first_look::largest_of;
 use crate::sweep::reduced_costs::least_reduced_cost;
 
 /// Is an objective near enough, which by the duals is within `distance` of the optimum? That is a sum of differences, for each row one of two
@@ -55,12 +55,6 @@ impl<E: Entry> Work for IsNearEnough<'_, '_, E> {
         }
         is_near_enough(distance, instance.rows(), magnitude, instance.largest)
     }
-}
-
-/// The largest magnitude of some numbers.
-#[inline(always)]
-fn largest_of<L: Lanes<DOUBLES, Number = f64>>(lanes: L, numbers: &[f64]) -> f64 {
-    largest_of_lanes(lanes, take_magnitudes(lanes, lanes.splat(0.0), numbers))
 }
 
 /// As [`IsNearEnough`], of a narrow instance.
@@ -114,6 +108,7 @@ mod tests {
     use crate::problem::given::Problem;
     use crate::problem::prepare::Scratch;
     use crate::prove::narrow::NarrowSolver;
+    use crate::simd::ops::DOUBLES;
     use crate::simd::portable::{Portable, PortableVectors};
     use hungarian_random::Random;
 

@@ -34,7 +34,7 @@ use crate::problem::instance::Instance;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, Lanes, SINGLES};
 use crate::solve::augment::{Solver, make_room};
-use crate::sweep::first_look::{largest_of_lanes, take_magnitudes};
+use crate::sweep::first_look::largest_of;
 use crate::sweep::per_column::{PerColumn, QUAD};
 use crate::sweep::reduced_costs::{columns_below, least_reduced_cost};
 
@@ -178,8 +178,7 @@ impl Repair {
         solved: &Solver<f32>,
         largest_dual: f64,
     ) {
-        let row_duals = take_magnitudes(lanes, lanes.splat(0.0), solved.row_duals());
-        let largest_row_dual = largest_of_lanes(lanes, row_duals);
+        let largest_row_dual = largest_of(lanes, solved.row_duals());
         let largest_begun = instance.survey.largest_least.widen();
         let largest = f64::from(largest_row_dual) + largest_dual.max(largest_begun);
         self.slack = (NEAR * largest).max(LEAST_SLACK);

@@ -205,6 +205,16 @@ pub fn largest_of_lanes<L: Lanes<W>, const W: usize>(lanes: L, largest: L::Vecto
     largest
 }
 
+/// The largest magnitude of some numbers.
+#[inline(always)]
+pub fn largest_of<L: Lanes<W>, const W: usize>(lanes: L, numbers: &[L::Number]) -> L::Number
+where
+    L::Number: Entry,
+{
+    let zero = lanes.splat(L::Number::ZERO);
+    largest_of_lanes(lanes, take_magnitudes(lanes, zero, numbers))
+}
+
 /// The largest magnitude among the numbers of the first `cols` columns.
 #[inline(always)]
 pub fn largest_magnitude<L: Lanes<W>, const W: usize>(
