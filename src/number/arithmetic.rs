@@ -61,6 +61,19 @@ impl Arithmetic for f64 {
     const NEG_INFINITY: f64 = f64::NEG_INFINITY;
 }
 
+/// The smaller of two numbers; `b` if they are equal, or one is NaN. Of f32 and f64 that is one instruction, and no branch, which could not
+/// be guessed.
+#[inline(always)]
+pub fn smaller<R: PartialOrd>(a: R, b: R) -> R {
+    if a < b { a } else { b }
+}
+
+/// The larger of two numbers; `b` if they are equal, or one is NaN.
+#[inline(always)]
+pub fn larger<R: PartialOrd>(a: R, b: R) -> R {
+    if a > b { a } else { b }
+}
+
 /// The least power of two that is not below `value`, which is positive and normal.
 #[inline(always)]
 pub fn power_of_two_from(value: f64) -> f64 {

@@ -10,6 +10,7 @@
 //! the row's own pair. Each of these three operations rounds by 2^−24 of its result, so with δ = 2^−17·(max|u| + max|v|) the pair's
 //! reduced cost is δ·15/16 above its row's at least. It stays above as long as no v is raised by more than δ/2, which is asked in the end.
 
+use crate::number::arithmetic::larger;
 use crate::problem::instance::WIDEST;
 use crate::prove::repair::NEAR;
 use crate::simd::ops::{Lanes, SINGLES, Vectors};
@@ -71,8 +72,8 @@ impl<const COLS: usize> NearPairs<COLS> {
             }
             let dual = led.col_duals[col];
             row_duals[col] = costs[row as usize % COLS][col] - dual;
-            largest_row_dual = larger(largest_row_dual, row_duals[col].abs());
-            largest_col_dual = larger(largest_col_dual, dual.abs());
+            largest_row_dual = larger(row_duals[col].abs(), largest_row_dual);
+            largest_col_dual = larger(dual.abs(), largest_col_dual);
         }
         let slack = NEAR as f32 * (largest_row_dual + largest_col_dual);
         let mut cols = [0; COLS];
@@ -87,11 +88,6 @@ impl<const COLS: usize> NearPairs<COLS> {
         }
         NearPairs { cols, slack }
     }
-}
-
-#[inline(always)]
-fn larger(a: f32, b: f32) -> f32 {
-    if a < b { b } else { a }
 }
 
 /// Bit j is set where c_j − v_j is below a bound.

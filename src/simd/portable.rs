@@ -1,7 +1,7 @@
 //! Vectors as plain arrays, of any arithmetic: for numbers of twice the precision, for work that is rare, and as what levels are
 //! tested against.
 
-use crate::number::arithmetic::Arithmetic;
+use crate::number::arithmetic::{Arithmetic, larger, smaller};
 use crate::simd::ops::{Lanes, SINGLES, Vectors, WholeNumbers, Work};
 
 /// Plain arrays, of any arithmetic and width.
@@ -90,11 +90,11 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
     }
     #[inline(always)]
     fn smaller(self, a: [R; W], b: [R; W]) -> [R; W] {
-        std::array::from_fn(|lane| if a[lane] < b[lane] { a[lane] } else { b[lane] })
+        std::array::from_fn(|lane| smaller(a[lane], b[lane]))
     }
     #[inline(always)]
     fn larger(self, a: [R; W], b: [R; W]) -> [R; W] {
-        std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
+        std::array::from_fn(|lane| larger(a[lane], b[lane]))
     }
     #[inline(always)]
     fn larger_magnitude(self, a: [R; W], b: [R; W]) -> [R; W] {

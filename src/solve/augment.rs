@@ -57,7 +57,7 @@
 
 use std::collections::TryReserveError;
 
-use crate::number::arithmetic::Arithmetic;
+use crate::number::arithmetic::{Arithmetic, larger};
 use crate::problem::instance::Instance;
 use crate::simd::cost::Entry;
 use crate::simd::ops::Lanes;
@@ -434,17 +434,17 @@ impl<R: Arithmetic> Solver<R> {
         if !instance.is_balanced() {
             return;
         }
-        let larger = |a: R, b: R| if b > a { b } else { a };
         const LANES: usize = 16;
         let mut tops = [R::NEG_INFINITY; LANES];
         for block in self.col_duals.blocks() {
             for chunk in block.0.as_chunks::<LANES>().0 {
                 for (top, &dual) in tops.iter_mut().zip(chunk) {
-                    *top = larger(*top, dual);
+                    *top = larger(dual, *top);
                 }
             }
         }
-        let top = tops.into_iter().fold(R::NEG_INFINITY, larger);
+        let tops = tops.into_iter();
+        let top = tops.fold(R::NEG_INFINITY, |top, dual| larger(dual, top));
         if self.row_duals.is_empty() {
             return;
         }

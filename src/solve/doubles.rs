@@ -18,6 +18,7 @@
 
 use std::hint::select_unpredictable;
 
+use crate::number::arithmetic::{larger, smaller};
 use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, Lanes, Vectors, Work};
@@ -277,16 +278,4 @@ impl<'a, E: Entry, L: Lanes<DOUBLES, Number = f64>, const COLS: usize, const LIM
         answer.found.col_duals = self.col_duals;
         answer.found.row_of_col = self.paths.row_of_col;
     }
-}
-
-/// The smaller of two numbers, without a branch, which could not be guessed.
-#[inline(always)]
-fn smaller(a: f64, b: f64) -> f64 {
-    if a < b { a } else { b }
-}
-
-/// The larger of two numbers.
-#[inline(always)]
-fn larger(a: f64, b: f64) -> f64 {
-    if a > b { a } else { b }
 }

@@ -2,7 +2,7 @@
 
 use std::hint::select_unpredictable;
 
-use crate::number::arithmetic::Arithmetic;
+use crate::number::arithmetic::{Arithmetic, smaller};
 use crate::problem::instance::Instance;
 use crate::simd::cost::Entry;
 use crate::simd::ops::Lanes;
@@ -67,12 +67,7 @@ impl<R: Arithmetic> Solver<R> {
         if least == R::INFINITY {
             return Err(Infeasible);
         }
-        let second = self.found.second;
-        let second = if second < self.row_ceiling {
-            second
-        } else {
-            self.row_ceiling
-        };
+        let second = smaller(self.found.second, self.row_ceiling);
         // Without a gap the loser would only take the column back. Without a second column the
         // gap is unbounded and v would be lost. Both are left to the exact search.
         let gap = second - least;

@@ -5,7 +5,7 @@
 //!
 //! Rounding does no harm: it keeps the order of numbers, so c − v as computed does not fall either while v falls.
 
-use crate::number::arithmetic::Arithmetic;
+use crate::number::arithmetic::{Arithmetic, smaller};
 use crate::sweep::per_column::{PerQuad, quads};
 
 /// Lower bounds of the rows of an instance, if they are kept. Belongs to a solver and is reused.
@@ -74,17 +74,16 @@ impl<R: Arithmetic> Bounds<R> {
         if bounds[0] > R::NEG_INFINITY {
             return;
         }
-        let smaller = |a: R, b: R| if b < a { b } else { a };
         let least_of = quad_least.vectors.quads::<W>(quads);
         for (quad, bound) in bounds.iter_mut().enumerate() {
             // Four at a time, as any processor can.
             let mut least = [R::INFINITY; 4];
             for four in least_of.at(quad)[0].as_chunks::<4>().0 {
                 for (least, &value) in least.iter_mut().zip(four) {
-                    *least = smaller(*least, value);
+                    *least = smaller(value, *least);
                 }
             }
-            *bound = smaller(smaller(least[0], least[1]), smaller(least[2], least[3]));
+            *bound = smaller(smaller(least[3], least[2]), smaller(least[1], least[0]));
         }
     }
 }
