@@ -62,153 +62,180 @@ pub fn check<T: Cost>(
     answer: &Answer,
     unit_roundoff: f64,
 ) -> Result<(), Violation> {
-    let sign = problem.options.sign();
-    let limit = sign * problem.options.cost_limit;
-    let limited = limit.is_finite();
-    let rows: Vec<usize> = (0..problem.rows)
-        .filter(|&row| problem.row_mask.exists(row))
-        .collect();
-    let cols: Vec<usize> = (0..problem.cols)
-        .filter(|&col| problem.col_mask.exists(col))
-        .collect();
-    let matched = check_matching(problem, answer, &rows, &cols)?;
-    if !limited && matched != rows.len().min(cols.len()) {
-        return Err(Violation::Matching(format!(
-            "{matched} pairs matched of {} required",
-            rows.len().min(cols.len())
-        )));
-    }
+    let certificate = Certificate::of(problem, answer, unit_roundoff)?;
+    certificate.check_pairs()?;
+    certificate.check_ceilings()?;
+    certificate.check_sum()
+}
 
-    // In the sense of minimising from here on.
-    let u = |row: usize| sign * answer.row_duals[row];
-    let v = |col: usize| sign * answer.col_duals[col];
-    let duals = rows
-        .iter()
-        .map(|&row| u(row))
-        .chain(cols.iter().map(|&col| v(col)));
-    let costs = rows
-        .iter()
-        .flat_map(|&row| cols.iter().map(move |&col| problem.cost_of(row, col)))
-        .filter(|cost| cost.is_finite());
-    let largest_of = |largest: f64, value: f64| largest.max(value.abs());
-    let largest_given = costs.chain(limited.then_some(limit)).fold(0.0, largest_of);
-    let most = most_per_dual(rows.len().min(cols.len()));
-    // By a quotient, as the product may be infinite. Written so that NaN fails.
-    let is_too_large = |dual: &f64| !(dual.abs() / most <= largest_given);
-    if let Some(dual) = duals.clone().find(is_too_large) {
-        return Err(Violation::Relation {
-            relation: "|dual| <= bound".into(),
-            left: dual.abs(),
-            right: most * largest_given,
+/// A matching, and duals small enough to tell costs apart.
+struct Certificate<'a, T> {
+    problem: &'a Problem<'a, T>,
+    answer: &'a Answer,
+    /// Existing rows.
+    rows: Vec<usize>,
+    /// Existing columns.
+    cols: Vec<usize>,
+    /// How many pairs are matched.
+    matched: usize,
+    /// How far each relation may be off.
+    tolerance: f64,
+}
+
+impl<'a, T: Cost> Certificate<'a, T> {
+    fn of(
+        problem: &'a Problem<'a, T>,
+        answer: &'a Answer,
+        unit_roundoff: f64,
+    ) -> Result<Self, Violation> {
+        let rows: Vec<usize> = (0..problem.rows)
+            .filter(|&row| problem.row_mask.exists(row))
+            .collect();
+        let cols: Vec<usize> = (0..problem.cols)
+            .filter(|&col| problem.col_mask.exists(col))
+            .collect();
+        let matched = check_matching(problem, answer)?;
+        let mut certificate = Certificate {
+            problem,
+            answer,
+            rows,
+            cols,
+            matched,
             tolerance: 0.0,
-        });
+        };
+        let shorter = certificate.rows.len().min(certificate.cols.len());
+        if certificate.limit().is_none() && matched != shorter {
+            return Err(Violation::Matching(format!(
+                "{matched} pairs matched of {shorter} required"
+            )));
+        }
+        let largest = certificate.largest_given();
+        let most = most_per_dual(shorter);
+        // By a quotient, as the product may be infinite. Written so that NaN fails.
+        let is_too_large = |dual: &f64| !(dual.abs() / most <= largest);
+        if let Some(dual) = certificate.duals().find(is_too_large) {
+            return Err(Violation::Relation {
+                relation: "|dual| <= bound".into(),
+                left: dual.abs(),
+                right: most * largest,
+                tolerance: 0.0,
+            });
+        }
+        let largest = certificate.duals().fold(largest, larger_magnitude);
+        // A zero tolerance would ask denormal duals to be exact.
+        certificate.tolerance = 4.0 * unit_roundoff * largest + f64::MIN_POSITIVE;
+        Ok(certificate)
     }
-    let largest = duals.clone().fold(largest_given, largest_of);
-    // A zero tolerance would ask denormal duals to be exact.
-    let tolerance = 4.0 * unit_roundoff * largest + f64::MIN_POSITIVE;
 
-    let at_most = |relation: String, left: f64, right: f64, tolerance: f64| {
-        // Written so that NaN fails.
-        if left <= right + tolerance {
-            return Ok(());
-        }
-        Err(Violation::Relation {
-            relation,
-            left,
-            right,
-            tolerance,
-        })
-    };
-    let equal = |relation: String, left: f64, right: f64, tolerance: f64| {
-        if (left - right).abs() <= tolerance {
-            return Ok(());
-        }
-        Err(Violation::Relation {
-            relation,
-            left,
-            right,
-            tolerance,
-        })
-    };
+    /// L, if there is one. This and all numbers below are in the sense of minimising.
+    fn limit(&self) -> Option<f64> {
+        let options = &self.problem.options;
+        Some(options.sign() * options.cost_limit).filter(|limit| limit.is_finite())
+    }
 
-    for &row in &rows {
-        for &col in &cols {
-            let cost = sign * problem.cost_of(row, col);
-            at_most(
-                format!("u[{row}] + v[{col}] <= c"),
-                u(row) + v(col),
-                cost,
-                tolerance,
-            )?;
-            if answer.row_to_col[row] == col as i32 {
-                equal(
-                    format!("u[{row}] + v[{col}] = c"),
-                    u(row) + v(col),
-                    cost,
-                    tolerance,
-                )?;
+    /// c.
+    fn cost(&self, row: usize, col: usize) -> f64 {
+        self.problem.options.sign() * self.problem.cost_of(row, col)
+    }
+
+    /// u of a row.
+    fn u(&self, row: usize) -> f64 {
+        self.problem.options.sign() * self.answer.row_duals[row]
+    }
+
+    /// v of a column.
+    fn v(&self, col: usize) -> f64 {
+        self.problem.options.sign() * self.answer.col_duals[col]
+    }
+
+    /// u and v.
+    fn duals(&self) -> impl Iterator<Item = f64> {
+        let rows = self.rows.iter().map(|&row| self.u(row));
+        rows.chain(self.cols.iter().map(|&col| self.v(col)))
+    }
+
+    /// max(|c|, |L|), of allowed pairs.
+    fn largest_given(&self) -> f64 {
+        let of_row = |&row| self.cols.iter().map(move |&col| self.cost(row, col));
+        let costs = self.rows.iter().flat_map(of_row);
+        let allowed = costs.filter(|cost| cost.is_finite());
+        allowed.chain(self.limit()).fold(0.0, larger_magnitude)
+    }
+
+    /// No sum u + v is above its cost, and those of matched pairs are not below.
+    fn check_pairs(&self) -> Result<(), Violation> {
+        for &row in &self.rows {
+            for &col in &self.cols {
+                let (sum, cost) = (self.u(row) + self.v(col), self.cost(row, col));
+                at_most(sum, cost, self.tolerance, || {
+                    format!("u[{row}] + v[{col}] <= c")
+                })?;
+                if self.answer.row_to_col[row] == col as i32 {
+                    equal(sum, cost, self.tolerance, || {
+                        format!("u[{row}] + v[{col}] = c")
+                    })?;
+                }
             }
         }
+        Ok(())
     }
 
-    // The ceiling of each side's duals, and whether unmatched ones must reach it.
-    let (row_ceiling, col_ceiling) = if limited {
-        (limit / 2.0, limit / 2.0)
-    } else if rows.len() < cols.len() {
-        (f64::INFINITY, 0.0)
-    } else if rows.len() > cols.len() {
-        (0.0, f64::INFINITY)
-    } else {
-        let top = cols.iter().map(|&col| v(col)).reduce(f64::max);
-        equal("max v = 0".into(), top.unwrap_or(0.0), 0.0, tolerance)?;
-        (f64::INFINITY, f64::INFINITY)
-    };
-    for &row in &rows {
-        at_most(
-            format!("u[{row}] <= ceiling"),
-            u(row),
-            row_ceiling,
-            tolerance,
-        )?;
-        if answer.row_to_col[row] < 0 {
-            equal(
-                format!("u[{row}] = ceiling"),
-                u(row),
-                row_ceiling,
-                tolerance,
-            )?;
+    /// No dual is above its ceiling, and those of unmatched rows and columns are not below.
+    fn check_ceilings(&self) -> Result<(), Violation> {
+        let (row_ceiling, col_ceiling) = match (self.limit(), self.rows.len(), self.cols.len()) {
+            (Some(limit), ..) => (limit / 2.0, limit / 2.0),
+            (None, rows, cols) if rows < cols => (f64::INFINITY, 0.0),
+            (None, rows, cols) if rows > cols => (0.0, f64::INFINITY),
+            _ => {
+                let top = self.cols.iter().map(|&col| self.v(col)).reduce(f64::max);
+                let relation = || "max v = 0".into();
+                return equal(top.unwrap_or(0.0), 0.0, self.tolerance, relation);
+            }
+        };
+        for &row in &self.rows {
+            let is_unmatched = self.answer.row_to_col[row] < 0;
+            let name = || format!("u[{row}]");
+            self.check_ceiling(self.u(row), row_ceiling, is_unmatched, name)?;
         }
-    }
-    for &col in &cols {
-        at_most(
-            format!("v[{col}] <= ceiling"),
-            v(col),
-            col_ceiling,
-            tolerance,
-        )?;
-        if answer.col_to_row[col] < 0 {
-            equal(
-                format!("v[{col}] = ceiling"),
-                v(col),
-                col_ceiling,
-                tolerance,
-            )?;
+        for &col in &self.cols {
+            let is_unmatched = self.answer.col_to_row[col] < 0;
+            let name = || format!("v[{col}]");
+            self.check_ceiling(self.v(col), col_ceiling, is_unmatched, name)?;
         }
+        Ok(())
     }
 
-    let unmatched = (rows.len() + cols.len() - 2 * matched) as f64;
-    let penalty = if limited {
-        limit / 2.0 * unmatched
-    } else {
-        0.0
-    };
-    let terms = (rows.len() + cols.len() + 1) as f64;
-    equal(
-        "sum u + sum v = objective".into(),
-        compensated_sum(duals),
-        sign * answer.total_cost + penalty,
-        terms * tolerance,
-    )
+    fn check_ceiling(
+        &self,
+        dual: f64,
+        ceiling: f64,
+        is_unmatched: bool,
+        name: impl Fn() -> String,
+    ) -> Result<(), Violation> {
+        let relation = |is: &str| format!("{} {is} ceiling", name());
+        at_most(dual, ceiling, self.tolerance, || relation("<="))?;
+        if is_unmatched {
+            equal(dual, ceiling, self.tolerance, || relation("="))?;
+        }
+        Ok(())
+    }
+
+    /// The duals add up to the objective.
+    fn check_sum(&self) -> Result<(), Violation> {
+        let count = self.rows.len() + self.cols.len();
+        let unmatched = (count - 2 * self.matched) as f64;
+        let penalty = self.limit().map_or(0.0, |limit| limit / 2.0 * unmatched);
+        let total_cost = self.problem.options.sign() * self.answer.total_cost;
+        let tolerance = (count + 1) as f64 * self.tolerance;
+        let sum = compensated_sum(self.duals());
+        equal(sum, total_cost + penalty, tolerance, || {
+            "sum u + sum v = objective".into()
+        })
+    }
+}
+
+fn larger_magnitude(largest: f64, value: f64) -> f64 {
+    largest.max(value.abs())
 }
 
 /// How many times max(|c|, |L|) a dual may be, where the shorter side has `shorter` rows or columns.
@@ -220,13 +247,43 @@ fn most_per_dual(shorter: usize) -> f64 {
     8.0 * (shorter as f64 + 2.0)
 }
 
+fn at_most(
+    left: f64,
+    right: f64,
+    tolerance: f64,
+    relation: impl FnOnce() -> String,
+) -> Result<(), Violation> {
+    // Written so that NaN fails.
+    if left <= right + tolerance {
+        return Ok(());
+    }
+    Err(Violation::Relation {
+        relation: relation(),
+        left,
+        right,
+        tolerance,
+    })
+}
+
+fn equal(
+    left: f64,
+    right: f64,
+    tolerance: f64,
+    relation: impl FnOnce() -> String,
+) -> Result<(), Violation> {
+    if (left - right).abs() <= tolerance {
+        return Ok(());
+    }
+    Err(Violation::Relation {
+        relation: relation(),
+        left,
+        right,
+        tolerance,
+    })
+}
+
 /// Checks the index outputs against each other and the masks. Returns the number of matched pairs.
-fn check_matching<T: Cost>(
-    problem: &Problem<T>,
-    answer: &Answer,
-    rows: &[usize],
-    cols: &[usize],
-) -> Result<usize, Violation> {
+fn check_matching<T: Cost>(problem: &Problem<T>, answer: &Answer) -> Result<usize, Violation> {
     let wrong = |what: String| Err(Violation::Matching(what));
     let mut matched = 0;
     for row in 0..problem.rows {
@@ -237,7 +294,7 @@ fn check_matching<T: Cost>(
         let Some(col) = usize::try_from(col).ok().filter(|&col| col < problem.cols) else {
             return wrong(format!("row_to_col[{row}] = {col}"));
         };
-        if !rows.contains(&row) || !cols.contains(&col) {
+        if !problem.row_mask.exists(row) || !problem.col_mask.exists(col) {
             return wrong(format!("({row}, {col}) is masked"));
         }
         if answer.col_to_row[col] != row as i32 {
