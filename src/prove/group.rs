@@ -40,9 +40,9 @@ struct Member {
     is_led: bool,
     /// f32 has rounded nothing.
     is_single_exact: bool,
-    /// No row's own pair misses being its cheapest by a rounding error, see [`Raised::ProvenToRounding`].
-    is_proof_exact: bool,
     repair: Repair,
+    /// What became of the duals that f64 has taken over, if they had to be repaired.
+    raised: Option<Raised>,
     double: Solver<f64>,
     // Made room for only when it is needed, which is rare.
     double_double: Solver<DoubleDouble>,
@@ -155,6 +155,7 @@ impl GroupSolver {
         let mut is_exact = [false; GROUP];
         for member in &mut self.members {
             member.is_led = false;
+            member.raised = None;
         }
         let likeness = instances
             .each_ref()
@@ -204,8 +205,10 @@ impl GroupSolver {
         feasible: &mut [bool; GROUP],
         is_exact: &mut [bool; GROUP],
     ) {
+        let mut is_repair_exact = true;
         if instances.iter().flatten().any(starts_in_single) {
             self.lead(vectors, likeness, instances, feasible);
+            is_repair_exact = self.repair_duals(vectors, instances, feasible);
         }
         let exactness = Exactness::watch();
         let members = &mut self.members;
@@ -219,11 +222,35 @@ impl GroupSolver {
             }
         );
         let exact = exactness.held(&mut self.members);
-        for (is_exact, instance) in is_exact.iter_mut().zip(instances) {
-            if instance.is_some() {
-                *is_exact = exact;
+        for index in 0..GROUP {
+            if instances[index].is_some() {
+                is_exact[index] = exact && self.members[index].is_proof_exact(is_repair_exact);
             }
         }
+    }
+
+    /// Repairs the duals that f64 has taken over, where they must be. Was nothing rounded in any that hold?
+    #[inline(always)]
+    fn repair_duals<V: Vectors, E: Entry>(
+        &mut self,
+        vectors: V,
+        instances: &[Option<Instance<E>>; GROUP],
+        feasible: &[bool; GROUP],
+    ) -> bool {
+        let exactness = Exactness::watch();
+        let members = &mut self.members;
+        vectors.run_apart(RepairDuals {
+            members,
+            instances,
+            feasible,
+        });
+        let is_exact = exactness.held(&mut self.members);
+        for (member, instance) in self.members.iter_mut().zip(instances) {
+            if let Some(instance) = instance {
+                member.restore_duals(instance);
+            }
+        }
+        is_exact
     }
 
     /// Has f32 solve the instances that are to start there, and prepares what f64 needs of that.
@@ -352,6 +379,28 @@ impl<E: Entry, const N: usize> Work for Adopt<'_, '_, E, N> {
     }
 }
 
+/// Repairs the duals that f64 has taken over, where they must be.
+struct RepairDuals<'a, 'b, E> {
+    members: &'a mut [Member; GROUP],
+    instances: &'a [Option<Instance<'b, E>>; GROUP],
+    feasible: &'a [bool; GROUP],
+}
+
+impl<E: Entry> Work for RepairDuals<'_, '_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) {
+        for (index, member) in self.members.iter_mut().enumerate() {
+            if let Some(instance) = &self.instances[index]
+                && self.feasible[index]
+            {
+                member.repair_duals(vectors.doubles(), instance);
+            }
+        }
+    }
+}
+
 /// Solves all instances in f64, their rows being of at most `N` vectors, or of any number.
 struct SolveInDouble<'a, 'b, E, const N: usize> {
     members: &'a mut [Member; GROUP],
@@ -437,37 +486,54 @@ impl Member {
         lanes: L,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
-        self.is_proof_exact = true;
-        if !(starts_in_single(instance) && self.is_led) {
-            return self
-                .double
-                .begin::<_, _, DOUBLES, N>(lanes, instance, Margin::none());
-        }
         let (single, double) = (&self.single, &mut self.double);
-        if self.is_single_exact {
-            double.begin_with_matching(instance, single);
-            return Ok(());
-        }
-        let repair = &mut self.repair;
-        let raised = match repair.raise(instance, single, double.col_duals_mut()) {
-            Some(raised) => raised,
-            None => repair.raise_by_sweeps(lanes, instance, single, double.col_duals_mut()),
-        };
-        match raised {
-            Raised::Proven => double.begin_with_matching(instance, single),
-            Raised::ProvenToRounding => {
-                self.is_proof_exact = false;
+        let is_led = starts_in_single(instance) && self.is_led;
+        match self.raised {
+            Some(Raised::Failed) if instance.is_balanced() => {
+                double.begin_from(lanes, instance, single);
+            }
+            // Of those that are led and were not raised f32 is exact.
+            None | Some(Raised::Proven | Raised::ProvenToRounding) if is_led => {
                 double.begin_with_matching(instance, single);
             }
-            Raised::Failed if instance.is_balanced() => {
-                self.adopt_duals(Portable::default(), instance);
-                self.double.begin_from(lanes, instance, &self.single);
-            }
-            Raised::Failed => {
-                return double.begin::<_, _, DOUBLES, N>(lanes, instance, Margin::none());
-            }
+            _ => return double.begin::<_, _, DOUBLES, N>(lanes, instance, Margin::none()),
         }
         Ok(())
+    }
+
+    /// Raises the duals that f64 has taken over, if it is led by them and they are not exact, until they prove the matching of f32.
+    #[inline(always)]
+    fn repair_duals<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
+        &mut self,
+        lanes: L,
+        instance: &Instance<E>,
+    ) {
+        if !self.is_led || self.is_single_exact || !starts_in_single(instance) {
+            return;
+        }
+        let (repair, single) = (&mut self.repair, &self.single);
+        let duals = self.double.col_duals_mut();
+        let raised = repair.raise(instance, single, duals);
+        self.raised =
+            raised.or_else(|| Some(repair.raise_by_sweeps(lanes, instance, single, duals)));
+    }
+
+    /// Takes over the duals of f32 again, where raising them did not help and f64 is to start from them.
+    #[inline(never)]
+    fn restore_duals<E: Entry>(&mut self, instance: &Instance<E>) {
+        if self.raised == Some(Raised::Failed) && instance.is_balanced() {
+            self.adopt_duals(Portable::default(), instance);
+        }
+    }
+
+    /// Is the matching as exact as the arithmetic that came after the repair of its duals? If it rests on that, nothing may have been
+    /// rounded there, and no row's own pair may miss being its cheapest by a rounding error.
+    fn is_proof_exact(&self, is_repair_exact: bool) -> bool {
+        match self.raised {
+            None | Some(Raised::Failed) => true,
+            Some(Raised::Proven) => is_repair_exact,
+            Some(Raised::ProvenToRounding) => false,
+        }
     }
 
     /// Climbs the ladder. `exact`: nothing was rounded in those that it was solved with.
@@ -478,8 +544,7 @@ impl Member {
         instance: &Instance<E>,
         exact: bool,
     ) -> Result<Verdict<'_, &Solver<f64>>, TryReserveError> {
-        let nothing_was_rounded = exact && self.is_proof_exact;
-        let evidence = evidence(instance, nothing_was_rounded, || {
+        let evidence = evidence(instance, exact, || {
             vectors.run_apart(IsNearEnough {
                 instance,
                 solver: &self.double,
@@ -499,16 +564,28 @@ impl Member {
         instance: &Instance<E>,
     ) -> Result<Verdict<'_, &Solver<f64>>, TryReserveError> {
         // Not watched, as in the group: duals that are taken over are rounded, and that is no matter.
+        self.raised = None;
         if self.is_led {
             self.adopt_duals(Portable::default(), instance);
         }
         let exactness = Exactness::watch();
+        self.repair_alone(instance);
+        let is_repair_exact = exactness.held(&mut self.double);
+        self.restore_duals(instance);
+        let exactness = Exactness::watch();
         let solved = self.solve_alone(instance);
-        let nothing_was_rounded = exactness.held(&mut self.double) && self.is_proof_exact;
+        let nothing_was_rounded =
+            exactness.held(&mut self.double) && self.is_proof_exact(is_repair_exact);
         match evidence(instance, nothing_was_rounded, || false) {
             Some(evidence) if solved.is_ok() => Ok(Verdict::InDouble(evidence, &self.double)),
             _ => solve_in_double_double(&mut self.double_double, instance),
         }
+    }
+
+    /// A function of its own, as [`Member::solve_alone`].
+    #[inline(never)]
+    fn repair_alone<E: Entry>(&mut self, instance: &Instance<E>) {
+        self.repair_duals(Portable::<f64>::default(), instance);
     }
 
     /// Solves one instance in f64 as in the group, so that its answer does not depend on the neighbours. A function of its own, as
@@ -621,6 +698,52 @@ mod tests {
             assert_eq!(together[0], alone[2], "{rows}x{cols}");
             assert_eq!(together[1..], alone[..2], "{rows}x{cols}");
             assert_eq!(solve(&[&whole, &offset], rows, cols), alone[..2]);
+        }
+    }
+
+    /// What f32 came to is seldom optimal then, and to find that out rounds. It is no matter to the answer, which starts anew.
+    #[test]
+    fn large_whole_numbers_are_solved_exactly() {
+        let mut random = Random::new(3);
+        for n in [65, 100, 101] {
+            let largest = 2f64.powi(53) / (4 * n) as f64;
+            let shares: Vec<f64> = (0..2 * n)
+                .map(|_| random.uniform() * largest / 2.0)
+                .collect();
+            let costs: [Vec<f64>; 3] = [
+                (0..n * n)
+                    .map(|at| shares[at / n] + shares[n + at % n])
+                    .map(f64::floor)
+                    .collect(),
+                (0..n * n)
+                    .map(|_| (largest - random.uniform() * 100.0).floor())
+                    .collect(),
+                (0..n * n)
+                    .map(|_| {
+                        if random.uniform() < 0.5 {
+                            1.0
+                        } else {
+                            largest.floor()
+                        }
+                    })
+                    .collect(),
+            ];
+            for (family, cost) in costs.iter().enumerate() {
+                let problem = Problem::plain(cost, n, n);
+                let mut scratch = Scratch::default();
+                scratch.try_reserve(n, n).unwrap();
+                let instance = problem.prepare(PortableVectors, &mut scratch).ok();
+                let mut solver = GroupSolver::default();
+                solver.try_reserve(1, n, n).unwrap();
+                let verdicts = solver.solve(PortableVectors, &[instance, None, None, None]);
+                assert!(
+                    matches!(
+                        verdicts.unwrap()[0],
+                        Some(Verdict::InDouble(Evidence::Exact, _))
+                    ),
+                    "{n}, family {family}"
+                );
+            }
         }
     }
 
