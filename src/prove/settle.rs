@@ -138,7 +138,7 @@ pub struct Settle<const COLS: usize> {
     /// One bit for each answer that its duals prove.
     settled: u8,
     /// The first `count` of them. Besides the most that are listed there is room for a row that goes beyond.
-    pairs: [[[NearPair; COLS]; MOST_PER_COLUMN + 1]; LISTED],
+    pairs: [[NearPair; COLS]; LISTED * MOST_PER_COLUMN + 1],
     count: usize,
 }
 
@@ -147,11 +147,11 @@ impl<const COLS: usize> Settle<COLS> {
     pub const NOTHING: Self = Settle {
         duals: [0.0; PLACES],
         settled: 0,
-        pairs: [[[NearPair {
+        pairs: [[NearPair {
             place: 0,
             matched: 0,
             cheaper: 0.0,
-        }; COLS]; MOST_PER_COLUMN + 1]; LISTED],
+        }; COLS]; LISTED * MOST_PER_COLUMN + 1],
         count: 0,
     };
 
@@ -189,7 +189,7 @@ impl<const COLS: usize> Settle<COLS> {
             self.settled |= 1 << at;
             return;
         };
-        let pairs = self.pairs.as_flattened_mut().as_flattened_mut();
+        let pairs = self.pairs.as_flattened_mut();
         let first = self.count;
         for col in 0..COLS {
             let mut bits = near.cols[col];
@@ -223,7 +223,7 @@ impl<const COLS: usize> Settle<COLS> {
     /// optimal, and is not settled.
     #[inline(always)]
     pub fn raise(&mut self, led: &[Led<COLS>], near: &[NearPairs<COLS>]) {
-        let pairs = &self.pairs.as_flattened().as_flattened()[..self.count];
+        let pairs = &self.pairs.as_flattened()[..self.count];
         let duals = &mut self.duals;
         let mut raised = true;
         for _ in 0..COLS {
