@@ -212,15 +212,16 @@ impl<'a, 'b, E: Entry, A, S, const COLS: usize> Searches<'a, 'b, E, A, S, COLS> 
     }
 }
 
-/// Steps that are remembered: a search settles each column once.
-const STEPS: usize = 2 * WIDEST;
+/// Steps that are remembered: all of a search. It settles matched columns, each once, and ends at the first one that is not; there is
+/// such a column while a row is pending. So it makes no more steps than there are columns.
+const STEPS: usize = WIDEST;
 
 /// What a search knows of paths, and who is matched.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paths<const COLS: usize> {
     /// Row matched with each column, or [`UNMATCHED`].
     pub(crate) row_of_col: [i8; COLS],
-    /// The column that a step settled.
+    /// The column that a step settled, by the step's number modulo [`STEPS`].
     settled: [u8; STEPS],
     /// Number of the step.
     pub(crate) step: u32,
@@ -307,11 +308,14 @@ impl<const COLS: usize> Paths<COLS> {
 
     #[inline(always)]
     fn flip_from<N: Entry>(&mut self, mut col: usize, found_at: &[N; COLS]) {
+        debug_assert!((self.step - self.first) as usize <= STEPS.min(COLS));
         let start = self.pending.trailing_zeros() as i8;
         let mut flip = || {
             let step = found_at[col].to_index() as u32;
+            // Of the first step this is any column, which is not used.
             let before = settled_by::<COLS>(&self.settled, step.wrapping_sub(1));
             let begins = step == self.first;
+            debug_assert!(self.first <= step && step < self.step);
             self.row_of_col[col] = select_unpredictable(begins, start, self.row_of_col[before]);
             col = select_unpredictable(begins, col, before);
             begins
