@@ -1,7 +1,7 @@
 //! What makes an answer optimal, and not only likely to be.
 //!
 //! [`ladder`] says when an answer may stand, and what is done when it may not; [`bound`] how far it can be from the optimum.
-//! [`group`] and [`narrow`] solve groups of instances that way. [`repair`] makes duals in f64 from those of f32, [`settle`] those of
+//! [`group`] and [`narrow`] solve groups of instances that way. [`repair`] makes duals in f64 from those of f32, [`repair_narrow`] those of
 //! narrow ones, [`lift`] those for a limit that counted as less than it is. [`certificate`] is the check of a finished answer, which shares no code
 //! with all that.
 
@@ -12,4 +12,4 @@ pub mod ladder;
 pub mod lift;
 pub mod narrow;
 pub mod repair;
-pub mod settle;
+pub mod repair_narrow;

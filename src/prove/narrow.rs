@@ -7,7 +7,7 @@ use crate::number::environment::Exactness;
 use crate::problem::instance::Instance;
 use crate::prove::bound::IsNarrowNearEnough;
 use crate::prove::ladder::{Verdict, evidence, solve_in_double_double};
-use crate::prove::settle::{LISTED, NearPairs, Settle, is_raised_exactly};
+use crate::prove::repair_narrow::{LISTED, NearPairs, RepairNarrow, is_raised_exactly};
 use crate::simd::cost::Entry;
 use crate::simd::ops::{Vectors, Work};
 use crate::solve::augment::Solver;
@@ -107,7 +107,7 @@ struct Leads<const COLS: usize> {
     led: Vec<Led<COLS>>,
     near: Vec<NearPairs<COLS>>,
     /// A list of one, so that room for it can be asked for.
-    settle: Vec<Settle<COLS>>,
+    repair: Vec<RepairNarrow<COLS>>,
 }
 
 impl<const COLS: usize> Leads<COLS> {
@@ -117,8 +117,8 @@ impl<const COLS: usize> Leads<COLS> {
         // Within what was set aside.
         self.led.resize(GROUP, Led::NOTHING);
         self.near.resize(GROUP, NearPairs::NONE);
-        self.settle.try_reserve_exact(1 - self.settle.len())?;
-        self.settle.resize(1, Settle::NOTHING);
+        self.repair.try_reserve_exact(1 - self.repair.len())?;
+        self.repair.resize(1, RepairNarrow::NOTHING);
         Ok(())
     }
 }
@@ -133,19 +133,19 @@ fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
     leads: &mut Leads<COLS>,
     answers: &mut [Answer<COLS>],
 ) -> Solved {
-    let Leads { led, near, settle } = leads;
+    let Leads { led, near, repair } = leads;
     let exactness = Exactness::watch();
     let led_ones = vectors.run_apart(LeadGroup {
         instances,
         led: &mut *led,
     });
     // If f32 rounded nothing, its duals are exact, and f64 has nothing to raise.
-    let is_settled = exactness.held(&mut **led)
+    let is_proven = exactness.held(&mut **led)
         && vectors.run_apart(AreRaisedExactly {
             instances,
             led_ones,
         });
-    if !is_settled {
+    if !is_proven {
         vectors.run_apart(ListNearPairs {
             instances,
             led,
@@ -154,12 +154,12 @@ fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
         });
     }
     let exactness = Exactness::watch();
-    let answered = vectors.run_apart(SettleAndSolve {
+    let answered = vectors.run_apart(RepairAndSolve {
         instances,
         led,
         led_ones,
-        near: (!is_settled).then_some(near),
-        settle: &mut settle[0],
+        near: (!is_proven).then_some(near),
+        repair: &mut repair[0],
         answers: &mut *answers,
     });
     let exact = exactness.held(&mut *answers);
@@ -226,17 +226,17 @@ impl<E: Entry, const COLS: usize> Work for ListNearPairs<'_, '_, E, COLS> {
 }
 
 /// Adopts what f32 came to, where f64 proves it, and solves all else in f64.
-struct SettleAndSolve<'a, 'b, E, const COLS: usize> {
+struct RepairAndSolve<'a, 'b, E, const COLS: usize> {
     instances: &'a [NarrowInstance<'b, E, COLS>],
     led: &'a [Led<COLS>],
     led_ones: u64,
     /// `None` if it is proven.
     near: Option<&'a [NearPairs<COLS>]>,
-    settle: &'a mut Settle<COLS>,
+    repair: &'a mut RepairNarrow<COLS>,
     answers: &'a mut [Answer<COLS>],
 }
 
-impl<E: Entry, const COLS: usize> Work for SettleAndSolve<'_, '_, E, COLS> {
+impl<E: Entry, const COLS: usize> Work for RepairAndSolve<'_, '_, E, COLS> {
     /// One bit for each instance that has an answer.
     type Output = u64;
 
@@ -263,30 +263,30 @@ impl<E: Entry, const COLS: usize> Work for SettleAndSolve<'_, '_, E, COLS> {
     }
 }
 
-impl<E: Entry, const COLS: usize> SettleAndSolve<'_, '_, E, COLS> {
+impl<E: Entry, const COLS: usize> RepairAndSolve<'_, '_, E, COLS> {
     /// Adopts what is proven of the instances from `first` on, as many as are listed together: one bit for each.
     #[inline(always)]
     fn adopt(&mut self, first: usize) -> u8 {
-        let settle = &mut *self.settle;
+        let repair = &mut *self.repair;
         let last = self.instances.len().min(first + LISTED);
         let instances = &self.instances[first..last];
         let led = &self.led[first..last];
         let near = self.near.as_ref().map(|near| &near[first..last]);
-        settle.clear();
+        repair.clear();
         for (at, instance) in instances.iter().enumerate() {
             if let Some(costs) = led_costs(instance, self.led_ones, first + at) {
-                settle.add(at, costs, &led[at], near.map(|near| &near[at]));
+                repair.add(at, costs, &led[at], near.map(|near| &near[at]));
             }
         }
         if let Some(near) = near {
-            settle.raise(led, near);
+            repair.raise(led, near);
         }
         for (at, answer) in self.answers[first..last].iter_mut().enumerate() {
-            if settle.settled() >> at & 1 != 0 {
-                answer.found.col_duals = *settle.col_duals(at);
+            if repair.proven() >> at & 1 != 0 {
+                answer.found.col_duals = *repair.col_duals(at);
                 answer.found.row_of_col = led[at].row_of_col;
             }
         }
-        settle.settled()
+        repair.proven()
     }
 }

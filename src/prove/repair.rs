@@ -17,7 +17,7 @@
 //! difference is larger, c − v is more than 1.9·M, whatever was rounded, and u no more than M. So a pair that was passed over has a
 //! reduced cost of at least δ·7/8 above its row's. When f64 takes v over, it is rounded to multiples of at most δ/2, which raises u by no more
 //! than δ/4. So the pair keeps a reduced cost ≥ 0 as long as no v is raised by more than δ/2, which is
-//! checked in the end. Where it fails, where v does not settle or would pass its ceiling (then the matching need not be optimal), and
+//! checked in the end. Where it fails, where raising does not end or would pass its ceiling (then the matching need not be optimal), and
 //! where near-tight pairs are many, the answer is not used; see [`crate::prove::group`].
 //!
 //! Nor does any pair of a row matter whose own pair would be the cheapest even if every v were at its ceiling: most rows of
@@ -269,7 +269,7 @@ impl Repair {
             }
             start = end as usize;
         }
-        let settled = self.settle(instance.cols(), col_duals, most);
+        let has_ended = self.raise_along_pairs(instance.cols(), col_duals, most);
         let ceiling = if instance.is_balanced() {
             f64::INFINITY
         } else {
@@ -281,7 +281,7 @@ impl Repair {
             let before = f64::from(solved.col_duals().get(matched));
             dual <= ceiling && dual - before <= 0.5 * self.slack
         };
-        Some(if settled && self.ends.iter().all(is_fine) {
+        Some(if has_ended && self.ends.iter().all(is_fine) {
             Raised::Proven
         } else {
             Raised::Failed
@@ -289,7 +289,12 @@ impl Repair {
     }
 
     /// Raises `col_duals` until no pair raises any more. False if that takes more than `most` times.
-    fn settle(&mut self, cols: usize, col_duals: &mut PerColumn<f64>, most: usize) -> bool {
+    fn raise_along_pairs(
+        &mut self,
+        cols: usize,
+        col_duals: &mut PerColumn<f64>,
+        most: usize,
+    ) -> bool {
         let Repair {
             pairs,
             first,

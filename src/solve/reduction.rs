@@ -31,7 +31,7 @@ impl<R: Arithmetic> Solver<R> {
         self.search_next(instance, 0);
     }
 
-    /// Augmenting row reduction acts on the sweep of the row at `queue_index`. One that it cannot settle goes to `pending`.
+    /// Augmenting row reduction acts on the sweep of the row at `queue_index`. One that it finds no column for goes to `pending`.
     ///
     /// What a sweep finds cannot be guessed, so nothing here branches on it but what is rare.
     #[inline(always)]

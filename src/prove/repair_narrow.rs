@@ -3,7 +3,7 @@
 //! As [`crate::prove::repair`], for eight instances together: v is raised along pairs that are nearly tight until each row's own
 //! pair is its cheapest, which proves the matching. How many pairs there are cannot be guessed, so branches on that are few.
 //!
-//! An instance with more near pairs than [`MOST_PER_COLUMN`] for each column is not settled: to go through them over and over would take
+//! An instance with more near pairs than [`MOST_PER_COLUMN`] for each column is not proven: to go through them over and over would take
 //! longer than to solve it in f64.
 //!
 //! **Why no other pair matters.** A pair (i, j) is passed over if c_ij − v_j ≥ u_i + δ in f32, where u_i = c_im − v_m is that of
@@ -132,21 +132,21 @@ const _: () = assert!(LISTED * WIDEST <= PLACES);
 
 /// Raises the duals of some answers.
 #[derive(Clone, Debug)]
-pub struct Settle<const COLS: usize> {
+pub struct RepairNarrow<const COLS: usize> {
     /// v, where answer and column make the place.
     duals: [f64; PLACES],
     /// One bit for each answer that its duals prove.
-    settled: u8,
+    proven: u8,
     /// The first `count` of them. Besides the most that are listed there is room for a row that goes beyond.
     pairs: [[NearPair; COLS]; LISTED * MOST_PER_COLUMN + 1],
     count: usize,
 }
 
-impl<const COLS: usize> Settle<COLS> {
+impl<const COLS: usize> RepairNarrow<COLS> {
     /// Nothing yet.
-    pub const NOTHING: Self = Settle {
+    pub const NOTHING: Self = RepairNarrow {
         duals: [0.0; PLACES],
-        settled: 0,
+        proven: 0,
         pairs: [[NearPair {
             place: 0,
             matched: 0,
@@ -157,8 +157,8 @@ impl<const COLS: usize> Settle<COLS> {
 
     /// One bit for each answer that its duals prove.
     #[inline(always)]
-    pub fn settled(&self) -> u8 {
-        self.settled
+    pub fn proven(&self) -> u8 {
+        self.proven
     }
 
     /// v.
@@ -170,7 +170,7 @@ impl<const COLS: usize> Settle<COLS> {
     /// Begins with no instance.
     #[inline(always)]
     pub fn clear(&mut self) {
-        (self.settled, self.count) = (0, 0);
+        (self.proven, self.count) = (0, 0);
     }
 
     /// Adds an answer. Without `near` it is known to be proven.
@@ -186,7 +186,7 @@ impl<const COLS: usize> Settle<COLS> {
             *wide = f64::from(dual);
         }
         let Some(near) = near else {
-            self.settled |= 1 << at;
+            self.proven |= 1 << at;
             return;
         };
         let pairs = self.pairs.as_flattened_mut();
@@ -216,11 +216,11 @@ impl<const COLS: usize> Settle<COLS> {
                 return;
             }
         }
-        self.settled |= 1 << at;
+        self.proven |= 1 << at;
     }
 
     /// Raises v until every own pair is the cheapest of its row. Where that does not come to an end, the matching need not be
-    /// optimal, and is not settled.
+    /// optimal, and is not proven.
     #[inline(always)]
     pub fn raise(&mut self, led: &[Led<COLS>], near: &[NearPairs<COLS>]) {
         let pairs = &self.pairs.as_flattened()[..self.count];
@@ -237,12 +237,12 @@ impl<const COLS: usize> Settle<COLS> {
         }
         if raised {
             for pair in pairs {
-                let unsettled = u8::from(pair.raise(duals)) << (usize::from(pair.matched) / COLS);
-                self.settled &= !unsettled;
+                let unproven = u8::from(pair.raise(duals)) << (usize::from(pair.matched) / COLS);
+                self.proven &= !unproven;
             }
         }
         for (at, (led, near)) in led.iter().zip(near).enumerate() {
-            if self.settled >> at & 1 == 0 {
+            if self.proven >> at & 1 == 0 {
                 continue;
             }
             let most = 0.5 * f64::from(near.slack);
@@ -251,7 +251,7 @@ impl<const COLS: usize> Settle<COLS> {
                 let before = f64::from(before);
                 is_fine &= (dual == before) | (dual - before <= most);
             }
-            self.settled &= !(u8::from(!is_fine) << at);
+            self.proven &= !(u8::from(!is_fine) << at);
         }
     }
 }
@@ -309,26 +309,26 @@ mod tests {
         (costs, led)
     }
 
-    fn settle(costs: &[[[f32; N]; N]; LISTED], led: &[Led<N>; LISTED]) -> Settle<N> {
-        let mut settle = Settle::NOTHING;
+    fn repair(costs: &[[[f32; N]; N]; LISTED], led: &[Led<N>; LISTED]) -> RepairNarrow<N> {
+        let mut repair = RepairNarrow::NOTHING;
         let near: [_; LISTED] =
             std::array::from_fn(|at| NearPairs::of(PortableVectors, &costs[at], &led[at]));
-        settle.clear();
+        repair.clear();
         for at in 0..LISTED {
-            settle.add(at, &costs[at], &led[at], Some(&near[at]));
+            repair.add(at, &costs[at], &led[at], Some(&near[at]));
         }
-        settle.raise(led, &near);
-        settle
+        repair.raise(led, &near);
+        repair
     }
 
     #[test]
     fn own_pairs_become_the_cheapest() {
         let (costs, led) = solved();
-        let settle = settle(&costs, &led);
-        assert_eq!(settle.settled(), u8::MAX);
+        let repair = repair(&costs, &led);
+        assert_eq!(repair.proven(), u8::MAX);
         let mut raised = 0;
         for at in 0..LISTED {
-            let duals = settle.col_duals(at);
+            let duals = repair.col_duals(at);
             for col in 0..N {
                 let row = costs[at][led[at].row_of_col[col] as usize];
                 let reduced = |col: usize| f64::from(row[col]) - duals[col];
@@ -340,21 +340,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_optimal_is_not_settled() {
+    fn what_is_not_optimal_is_not_proven() {
         let (costs, optimal) = solved();
         for at in 0..LISTED {
             let mut led = optimal;
             led[at].row_of_col.swap(3, 5);
-            assert_eq!(settle(&costs, &led).settled(), !(1 << at));
+            assert_eq!(repair(&costs, &led).proven(), !(1 << at));
             // Duals that are further off than f32 rounds.
             let mut led = optimal;
             led[at].col_duals[4] += 0.5;
-            assert_eq!(settle(&costs, &led).settled(), !(1 << at));
+            assert_eq!(repair(&costs, &led).proven(), !(1 << at));
         }
     }
 
     #[test]
-    fn a_circle_of_near_pairs_that_are_cheaper_is_not_settled() {
+    fn a_circle_of_near_pairs_that_are_cheaper_is_not_proven() {
         let (mut costs, led) = solved();
         // Rows of columns 3 and 5 would rather have each other's by a little.
         let [three, five] = [3, 5].map(|col| led[2].row_of_col[col] as usize);
@@ -362,6 +362,6 @@ mod tests {
             let dual = |col: usize| led[2].col_duals[col];
             costs[2][row][other] = costs[2][row][own] - dual(own) + dual(other) - 1e-6;
         }
-        assert_eq!(settle(&costs, &led).settled(), !(1 << 2));
+        assert_eq!(repair(&costs, &led).proven(), !(1 << 2));
     }
 }
