@@ -5,9 +5,9 @@ use std::hint::black_box;
 
 use hungarian_loss::number::arithmetic::Arithmetic;
 use hungarian_loss::number::environment::Exactness;
+use hungarian_loss::simd::arrays::ArrayVectors;
 use hungarian_loss::simd::level::Level;
 use hungarian_loss::simd::ops::{DOUBLES, Lanes, SINGLES, TILE, Vectors, WholeNumbers, Work};
-use hungarian_loss::simd::portable::PortableVectors;
 use hungarian_random::Random;
 
 /// What operations gave, in order, by name.
@@ -216,7 +216,7 @@ impl Work for WholeOperations {
 
 #[test]
 fn all_levels_do_the_same_to_whole_numbers() {
-    let expected = PortableVectors.run(WholeOperations { seed: 3 });
+    let expected = ArrayVectors.run(WholeOperations { seed: 3 });
     for level in Level::all() {
         let got = level.run(WholeOperations { seed: 3 });
         assert_eq!(got.0.len(), expected.0.len());
@@ -246,7 +246,7 @@ impl Work for Operations {
 #[test]
 fn all_levels_do_the_same() {
     for seed in [1, 2] {
-        let expected = Operations { seed }.run(PortableVectors).0;
+        let expected = Operations { seed }.run(ArrayVectors).0;
         for level in Level::all() {
             let got = level.run(Operations { seed }).0;
             assert_eq!(got.len(), expected.len());
@@ -364,7 +364,7 @@ impl Work for FlagsOfOperations {
 
 #[test]
 fn all_levels_raise_the_inexact_flag_alike() {
-    let expected = FlagsOfOperations.run(PortableVectors).0;
+    let expected = FlagsOfOperations.run(ArrayVectors).0;
     for name in ["add", "subtract", "load_f64"] {
         let rounded = |which| expected.contains(&(name, which));
         assert!(rounded(true) && rounded(false), "{name} is tried both ways");

@@ -108,8 +108,8 @@ mod tests {
     use crate::problem::given::Problem;
     use crate::problem::prepare::Scratch;
     use crate::prove::narrow::NarrowSolver;
+    use crate::simd::arrays::{ArrayVectors, Arrays};
     use crate::simd::ops::DOUBLES;
-    use crate::simd::portable::{Portable, PortableVectors};
     use hungarian_random::Random;
 
     fn uniform(n: usize) -> Vec<f64> {
@@ -127,14 +127,14 @@ mod tests {
         let cost = uniform(n);
         let mut scratch = Scratch::default();
         scratch.try_reserve(n, n).unwrap();
-        let instance = Problem::plain(&cost, n, n).prepare(PortableVectors, &mut scratch);
+        let instance = Problem::plain(&cost, n, n).prepare(ArrayVectors, &mut scratch);
         let instance = instance.ok().unwrap();
         let mut solver = Solver::<f64>::default();
         solver.try_reserve(n, n).unwrap();
-        let solved = solver.solve::<_, _, DOUBLES>(Portable::default(), &instance);
+        let solved = solver.solve::<_, _, DOUBLES>(Arrays::default(), &instance);
         solved.unwrap();
         let is_near = |solver: &Solver<f64>| {
-            PortableVectors.run(IsNearEnough {
+            ArrayVectors.run(IsNearEnough {
                 instance: &instance,
                 solver,
             })
@@ -183,13 +183,13 @@ mod tests {
         let cost = uniform(N);
         let mut scratch = Scratch::default();
         scratch.try_reserve(N, N).unwrap();
-        let instance = Problem::plain(&cost, N, N).prepare(PortableVectors, &mut scratch);
+        let instance = Problem::plain(&cost, N, N).prepare(ArrayVectors, &mut scratch);
         let instance = NarrowInstance::<_, N>::of(&instance.ok().unwrap());
         let mut solver = NarrowSolver::default();
         solver.try_reserve().unwrap();
-        solver.solve(PortableVectors, &[instance]);
+        solver.solve(ArrayVectors, &[instance]);
         let is_near = |answer: &Answer<N>| {
-            PortableVectors.run(IsNarrowNearEnough {
+            ArrayVectors.run(IsNarrowNearEnough {
                 instance: &instance,
                 answer,
                 largest: 1.0,

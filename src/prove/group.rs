@@ -16,9 +16,9 @@ use crate::problem::instance::Instance;
 use crate::prove::bound::IsNearEnough;
 use crate::prove::ladder::{Verdict, evidence, solve_in_double_double};
 use crate::prove::repair::{Raised, Repair};
+use crate::simd::arrays::Arrays;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, Lanes, SINGLES, Vectors, Work};
-use crate::simd::portable::Portable;
 use crate::solve::augment::{Infeasible, Solver};
 use crate::solve::margin::Margin;
 use crate::solve::turns::{GROUP, take_turns};
@@ -522,7 +522,7 @@ impl Member {
     #[inline(never)]
     fn restore_duals<E: Entry>(&mut self, instance: &Instance<E>) {
         if self.raised == Some(Raised::Failed) && instance.is_balanced() {
-            self.adopt_duals(Portable::default(), instance);
+            self.adopt_duals(Arrays::default(), instance);
         }
     }
 
@@ -566,7 +566,7 @@ impl Member {
         // Not watched, as in the group: duals that are taken over are rounded, and that is no matter.
         self.raised = None;
         if self.is_led {
-            self.adopt_duals(Portable::default(), instance);
+            self.adopt_duals(Arrays::default(), instance);
         }
         let exactness = Exactness::watch();
         self.repair_alone(instance);
@@ -585,14 +585,14 @@ impl Member {
     /// A function of its own, as [`Member::solve_alone`].
     #[inline(never)]
     fn repair_alone<E: Entry>(&mut self, instance: &Instance<E>) {
-        self.repair_duals(Portable::<f64>::default(), instance);
+        self.repair_duals(Arrays::<f64>::default(), instance);
     }
 
     /// Solves one instance in f64 as in the group, so that its answer does not depend on the neighbours. A function of its own, as
     /// whoever calls it watches whether anything is rounded: no arithmetic can move past the flag being read.
     #[inline(never)]
     fn solve_alone<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
-        let lanes = Portable::<f64>::default();
+        let lanes = Arrays::<f64>::default();
         self.begin::<_, _, ANY>(lanes, instance)?;
         self.double.go_on::<_, _, DOUBLES>(lanes, instance)?;
         self.double.normalize_duals(instance);
@@ -606,7 +606,7 @@ mod tests {
     use crate::problem::given::Problem;
     use crate::problem::prepare::Scratch;
     use crate::prove::ladder::Evidence;
-    use crate::simd::portable::PortableVectors;
+    use crate::simd::arrays::ArrayVectors;
     use hungarian_random::Random;
 
     /// Does f64 start from what f32 came to in a square of which only the diagonal and `chain` pairs above it are allowed?
@@ -622,10 +622,10 @@ mod tests {
         let problem = Problem::plain(&cost, n, n);
         let mut scratch = Scratch::default();
         scratch.try_reserve(n, n).unwrap();
-        let instance = problem.prepare(PortableVectors, &mut scratch).ok();
+        let instance = problem.prepare(ArrayVectors, &mut scratch).ok();
         let mut solver = GroupSolver::default();
         solver.try_reserve(1, n, n).unwrap();
-        let verdicts = solver.solve(PortableVectors, &[instance, None, None, None]);
+        let verdicts = solver.solve(ArrayVectors, &[instance, None, None, None]);
         assert!(matches!(
             verdicts.unwrap()[0],
             Some(Verdict::InDouble(Evidence::Exact, _))
@@ -656,11 +656,11 @@ mod tests {
             let problem = Problem::plain(cost, rows, cols);
             let scratch = scratch.insert(Scratch::default());
             scratch.try_reserve(rows, cols).unwrap();
-            *instance = problem.prepare(PortableVectors, scratch).ok();
+            *instance = problem.prepare(ArrayVectors, scratch).ok();
         }
         let mut solver = GroupSolver::default();
         solver.try_reserve(GROUP, rows, cols).unwrap();
-        solver.solve(PortableVectors, &instances).unwrap();
+        solver.solve(ArrayVectors, &instances).unwrap();
         solver
     }
 
@@ -732,10 +732,10 @@ mod tests {
                 let problem = Problem::plain(cost, n, n);
                 let mut scratch = Scratch::default();
                 scratch.try_reserve(n, n).unwrap();
-                let instance = problem.prepare(PortableVectors, &mut scratch).ok();
+                let instance = problem.prepare(ArrayVectors, &mut scratch).ok();
                 let mut solver = GroupSolver::default();
                 solver.try_reserve(1, n, n).unwrap();
-                let verdicts = solver.solve(PortableVectors, &[instance, None, None, None]);
+                let verdicts = solver.solve(ArrayVectors, &[instance, None, None, None]);
                 assert!(
                     matches!(
                         verdicts.unwrap()[0],

@@ -13,9 +13,9 @@ use std::collections::TryReserveError;
 
 use crate::number::double_double::DoubleDouble;
 use crate::problem::instance::Instance;
+use crate::simd::arrays::Arrays;
 use crate::simd::cost::Entry;
 use crate::simd::ops::DOUBLES;
-use crate::simd::portable::Portable;
 use crate::solve::augment::{Infeasible, Solver};
 
 /// Why an answer in f64 may stand.
@@ -71,7 +71,7 @@ pub fn solve_in_double_double<'a, E: Entry, A>(
         instance: &Instance<E>,
     ) -> Result<Result<(), Infeasible>, TryReserveError> {
         solver.try_reserve(instance.rows(), instance.cols())?;
-        Ok(solver.solve::<_, _, DOUBLES>(Portable::default(), instance))
+        Ok(solver.solve::<_, _, DOUBLES>(Arrays::default(), instance))
     }
     match solve(solver, instance)? {
         Ok(()) => Ok(Verdict::InDoubleDouble(solver)),

@@ -271,8 +271,8 @@ impl NearPair {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::arrays::ArrayVectors;
     use crate::simd::ops::Work;
-    use crate::simd::portable::PortableVectors;
     use crate::solve::lead::LeadGroup;
     use crate::solve::narrow::NarrowInstance;
     use hungarian_random::Random;
@@ -305,14 +305,14 @@ mod tests {
         let mut cost = |_| std::array::from_fn(|_| random.uniform() as f32);
         let costs = std::array::from_fn(|_| std::array::from_fn(&mut cost));
         let mut led = [Led::NOTHING; LISTED];
-        PortableVectors.run(Lead(&costs, &mut led));
+        ArrayVectors.run(Lead(&costs, &mut led));
         (costs, led)
     }
 
     fn repair(costs: &[[[f32; N]; N]; LISTED], led: &[Led<N>; LISTED]) -> RepairNarrow<N> {
         let mut repair = RepairNarrow::NOTHING;
         let near: [_; LISTED] =
-            std::array::from_fn(|at| NearPairs::of(PortableVectors, &costs[at], &led[at]));
+            std::array::from_fn(|at| NearPairs::of(ArrayVectors, &costs[at], &led[at]));
         repair.clear();
         for at in 0..LISTED {
             repair.add(at, &costs[at], &led[at], Some(&near[at]));

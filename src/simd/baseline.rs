@@ -57,12 +57,12 @@ mod chosen {
     test
 ))]
 mod chosen {
-    use crate::simd::portable::PortableVectors;
+    use crate::simd::arrays::ArrayVectors;
 
-    pub type Baseline = PortableVectors;
+    pub type Baseline = ArrayVectors;
 
     pub fn baseline() -> Baseline {
-        PortableVectors
+        ArrayVectors
     }
 }
 

@@ -1,7 +1,7 @@
 //! Many numbers at a time, on whatever the processor has for it: a *level*.
 //!
 //! [`ops`] says what is asked of a level. The levels are [`baseline`] (SSE2 or NEON) and `avx2`, both of them made of the crate
-//! fearless_simd by `vectors`, and `avx512`, by hand. [`level`] chooses one when the program runs. [`portable`] does it all in plain
+//! fearless_simd by `vectors`, and `avx512`, by hand. [`level`] chooses one when the program runs. [`arrays`] does it all in plain
 //! arrays. [`cost`] has the types of costs as vectors read them. [`sum`] adds up without losing small terms.
 //!
 //! **How code is compiled for a level.** What runs at a level is a [`ops::Work`], a function over any [`ops::Vectors`]. A level's
@@ -21,11 +21,11 @@
 //!
 //! With `--cfg arrays_only`, and in unit tests, there are plain arrays only, which compile in a third of the time.
 
+pub mod arrays;
 pub mod baseline;
 pub mod cost;
 pub mod level;
 pub mod ops;
-pub mod portable;
 pub mod sum;
 
 #[cfg(any(not(target_arch = "x86_64"), arrays_only, test))]

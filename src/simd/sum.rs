@@ -1,8 +1,8 @@
 //! Sums that hardly depend on the order of their terms.
 
 use crate::number::arithmetic::Arithmetic;
+use crate::simd::arrays::Arrays;
 use crate::simd::ops::Lanes;
-use crate::simd::portable::Portable;
 
 /// A sum in each lane, with its rounding errors added back (Neumaier, "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher
 /// Summen", ZAMM 54 (1974)): within an ulp or two unless terms cancel. Not finite where a partial sum leaves the range of numbers.
@@ -45,7 +45,7 @@ impl<V: Copy> CompensatedSums<V> {
 
 /// [`CompensatedSums`] of one sum.
 pub fn compensated_sum(terms: impl Iterator<Item = f64>) -> f64 {
-    let lanes = Portable::<f64>::default();
+    let lanes = Arrays::<f64>::default();
     let mut sum = CompensatedSums::zero::<_, 1>(lanes);
     terms.for_each(|term| sum.add(lanes, [term]));
     let [sum] = sum.get(lanes);

@@ -6,8 +6,8 @@
 use fearless_simd::prelude::*;
 use fearless_simd::{f32x8, f32x16, f64x8, i32x16, i64x8, mask32x8, u32x16};
 
+use crate::simd::arrays::write_packed;
 use crate::simd::ops::{DOUBLES, Lanes, SINGLES, TILE, Vectors, WholeNumbers, Work};
-use crate::simd::portable::write_packed;
 
 /// What fearless_simd lacks. What stands here works at any level; a level may have something better.
 pub trait Native: Simd {

@@ -478,8 +478,8 @@ mod tests {
     use super::*;
     use crate::problem::given::{Options, Problem};
     use crate::problem::prepare::Scratch;
+    use crate::simd::arrays::{ArrayVectors, Arrays};
     use crate::simd::ops::{DOUBLES, SINGLES};
-    use crate::simd::portable::{Portable, PortableVectors};
     use hungarian_random::Random;
 
     /// Rows whose own pair the solver knows to be cheaper than all others by what f32 may be wrong about, which need no proof.
@@ -487,8 +487,8 @@ mod tests {
         let problem = Problem::plain(cost, rows, cols);
         let mut scratch = Scratch::default();
         scratch.try_reserve(rows, cols).unwrap();
-        let instance = problem.prepare(PortableVectors, &mut scratch).ok().unwrap();
-        let lanes = Portable::<f32>::default();
+        let instance = problem.prepare(ArrayVectors, &mut scratch).ok().unwrap();
+        let lanes = Arrays::<f32>::default();
         let mut solver = Solver::<f32>::default();
         solver.try_reserve(rows, cols).unwrap();
         let begun = solver.begin::<_, _, SINGLES, ANY>(lanes, &instance, margin);
@@ -562,12 +562,12 @@ mod tests {
                     };
                     let mut scratch = Scratch::default();
                     scratch.try_reserve(rows, cols).unwrap();
-                    let instance = problem.prepare(PortableVectors, &mut scratch).ok();
+                    let instance = problem.prepare(ArrayVectors, &mut scratch).ok();
                     let instance = &instance.unwrap();
-                    let lanes = Portable::<f32>::default();
+                    let lanes = Arrays::<f32>::default();
                     let with = solve::<f32, _, SINGLES>(lanes, instance, true);
                     assert!(with == solve::<f32, _, SINGLES>(lanes, instance, false));
-                    let lanes = Portable::<f64>::default();
+                    let lanes = Arrays::<f64>::default();
                     let with = solve::<f64, _, DOUBLES>(lanes, instance, true);
                     assert!(with == solve::<f64, _, DOUBLES>(lanes, instance, false));
                 }

@@ -2,9 +2,9 @@
 
 use crate::number::arithmetic::Arithmetic;
 use crate::problem::instance::Instance;
+use crate::simd::arrays::Arrays;
 use crate::simd::cost::Entry;
 use crate::simd::ops::Lanes;
-use crate::simd::portable::Portable;
 use crate::solve::augment::{Infeasible, Phase, Reached, Search, Solver, UNMATCHED};
 use crate::sweep::nearest::Nearest;
 use crate::sweep::per_column::{BLOCK, quads};
@@ -188,7 +188,7 @@ impl<R: Arithmetic> Solver<R> {
         &mut self,
         instance: &Instance<E>,
     ) -> Result<(), Infeasible> {
-        let lanes = Portable::<R>::default();
+        let lanes = Arrays::<R>::default();
         while let Phase::Augmentation { pending_index } = self.phase {
             let last = self.search.reached[self.search.reached.len() - 1];
             if !self.equal_rows.has_swept_equal(last.row, last.offset) {
@@ -205,7 +205,7 @@ impl<R: Arithmetic> Solver<R> {
     /// Finds the nearest column when the row reached last offers nothing new.
     fn find_nearest_again<const W: usize>(&mut self, cols: usize, last: Reached<R>) {
         let length = last.length;
-        let lanes = Portable::<R>::default();
+        let lanes = Arrays::<R>::default();
         let Search {
             paths,
             tied,

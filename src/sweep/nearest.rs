@@ -7,8 +7,8 @@ use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use crate::number::arithmetic::Arithmetic;
+use crate::simd::arrays::Arrays;
 use crate::simd::ops::Lanes;
-use crate::simd::portable::Portable;
 use crate::sweep::per_column::{BLOCK, PerQuad, QUAD, Quads};
 use crate::sweep::quad::quad_of;
 
@@ -129,7 +129,7 @@ impl<R: Arithmetic> Nearest<R> {
         lanes: L,
         quad_least: &PerQuad<R>,
         unmatched: &[u64],
-        holders: &(impl Holders<L, W> + Holders<Portable<R>, W>),
+        holders: &(impl Holders<L, W> + Holders<Arrays<R>, W>),
     ) {
         let (value, width) = (lanes.splat(self.value), QUAD * W);
         let mut quads = self.others & !(1 << BEHIND);
@@ -157,9 +157,9 @@ impl<R: Arithmetic> Nearest<R> {
         &mut self,
         quad_least: &PerQuad<R>,
         unmatched: &[u64],
-        holders: &impl Holders<Portable<R>, W>,
+        holders: &impl Holders<Arrays<R>, W>,
     ) {
-        let lanes = Portable::default();
+        let lanes = Arrays::default();
         let (value, width) = (lanes.splat(self.value), QUAD * W);
         let quads = unmatched.len() * (BLOCK / width);
         let quad_least = quad_least.vectors.quads::<W>(quads);

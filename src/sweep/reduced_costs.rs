@@ -314,17 +314,17 @@ pub fn prefer_unmatched<L: Lanes<W>, E: Entry, const W: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::arrays::Arrays;
     use crate::simd::ops::{DOUBLES, SINGLES};
-    use crate::simd::portable::Portable;
     use crate::sweep::per_column::BLOCK;
     use crate::sweep::row::ANY;
     use hungarian_random::Random;
 
     fn check<R: Arithmetic + Entry + std::fmt::Debug, const W: usize>(random: &mut Random)
     where
-        Portable<R>: Lanes<W, Number = R>,
+        Arrays<R>: Lanes<W, Number = R>,
     {
-        let lanes = Portable::<R>::default();
+        let lanes = Arrays::<R>::default();
         let mut tied = 0;
         for _ in 0..3000 {
             let cols = 1 + random.index(300);

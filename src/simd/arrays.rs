@@ -6,34 +6,34 @@ use crate::simd::ops::{Lanes, SINGLES, Vectors, WholeNumbers, Work};
 
 /// Plain arrays, of any arithmetic and width.
 #[derive(Clone, Copy, Debug)]
-pub struct Portable<R>(std::marker::PhantomData<R>);
+pub struct Arrays<R>(std::marker::PhantomData<R>);
 
-impl<R> Default for Portable<R> {
+impl<R> Default for Arrays<R> {
     fn default() -> Self {
-        Portable(std::marker::PhantomData)
+        Arrays(std::marker::PhantomData)
     }
 }
 
-/// [`Portable`] of both precisions.
+/// [`Arrays`] of both precisions.
 #[derive(Clone, Copy, Debug)]
-pub struct PortableVectors;
+pub struct ArrayVectors;
 
-impl PortableVectors {
+impl ArrayVectors {
     /// Does work in plain arrays.
     pub fn run<T: Work>(self, work: T) -> T::Output {
         self.run_apart(work)
     }
 }
 
-impl Vectors for PortableVectors {
-    type Doubles = Portable<f64>;
-    type Singles = Portable<f32>;
+impl Vectors for ArrayVectors {
+    type Doubles = Arrays<f64>;
+    type Singles = Arrays<f32>;
 
-    fn doubles(self) -> Portable<f64> {
-        Portable::default()
+    fn doubles(self) -> Arrays<f64> {
+        Arrays::default()
     }
-    fn singles(self) -> Portable<f32> {
-        Portable::default()
+    fn singles(self) -> Arrays<f32> {
+        Arrays::default()
     }
     #[inline(never)]
     fn run_apart<T: Work>(self, work: T) -> T::Output {
@@ -41,7 +41,7 @@ impl Vectors for PortableVectors {
     }
 }
 
-impl<R: Arithmetic, const W: usize> Lanes<W> for Portable<R> {
+impl<R: Arithmetic, const W: usize> Lanes<W> for Arrays<R> {
     type Number = R;
     type Vector = [R; W];
 
@@ -155,7 +155,7 @@ pub(super) fn write_packed<R: Copy, const W: usize>(lanes: [R; W], bits: u64, to
     }
 }
 
-impl WholeNumbers for Portable<f32> {
+impl WholeNumbers for Arrays<f32> {
     #[inline(always)]
     fn not_negative(self, vector: [f32; SINGLES]) -> [f32; SINGLES] {
         self.larger_whole(vector, [0.0; SINGLES])
