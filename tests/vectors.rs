@@ -7,7 +7,7 @@ use hungarian_loss::number::arithmetic::Arithmetic;
 use hungarian_loss::number::environment::Exactness;
 use hungarian_loss::simd::arrays::ArrayVectors;
 use hungarian_loss::simd::level::Level;
-use hungarian_loss::simd::ops::{DOUBLES, Lanes, SINGLES, TILE, Vectors, WholeNumbers, Work};
+use hungarian_loss::simd::ops::{DOUBLES, IntegerBits, Lanes, SINGLES, TILE, Vectors, Work};
 use hungarian_random::Random;
 
 /// What operations gave, in order, by name.
@@ -162,31 +162,31 @@ fn log_lanes<L: Lanes<W>, const W: usize>(lanes: L, random: &mut Random, log: &m
     }
 }
 
-/// Operations on bits as whole numbers. NaN may occur here, bit for bit.
-struct WholeOperations {
+/// Operations on bits compared as integers. NaN may occur here, bit for bit.
+struct BitOperations {
     seed: u64,
 }
 
-impl WholeOperations {
+impl BitOperations {
     #[inline(always)]
-    fn log<L: WholeNumbers>(&self, lanes: L) -> Log {
+    fn log<L: IntegerBits>(&self, lanes: L) -> Log {
         let (mut random, mut log) = (Random::new(self.seed), Log::default());
         let random = &mut random;
         for _ in 0..2000 {
             let [x, y, there] = std::array::from_fn(|_| lanes.load(&draw_lanes(random, draw_any)));
             log.singles("not_negative", lanes, lanes.not_negative(x));
             for (a, b) in [(x, y), (x, x)] {
-                log.singles("smaller_whole", lanes, lanes.smaller_whole(a, b));
-                log.singles("larger_whole", lanes, lanes.larger_whole(a, b));
+                log.singles("smaller_signed", lanes, lanes.smaller_signed(a, b));
+                log.singles("larger_signed", lanes, lanes.larger_signed(a, b));
                 log.singles("smaller_unsigned", lanes, lanes.smaller_unsigned(a, b));
-                let less = lanes.where_whole_less(a, b, there);
-                log.singles("where_whole_less", lanes, less);
-                log.bits("equal_whole", [lanes.equal_whole(a, b)]);
+                let less = lanes.where_signed_less(a, b, there);
+                log.singles("where_signed_less", lanes, less);
+                log.bits("equal_bits", [lanes.equal_bits(a, b)]);
             }
             let least = lanes.least_unsigned(x).to_bits();
             log.bits("least_unsigned", [least.into()]);
-            let holders = lanes.equal_whole(x, lanes.splat(f32::from_bits(least)));
-            log.bits("equal_whole to the least", [holders]);
+            let holders = lanes.equal_bits(x, lanes.splat(f32::from_bits(least)));
+            log.bits("equal_bits to the least", [holders]);
         }
         let vector = lanes.load(&draw_lanes(random, draw_any));
         for lane in (0..64).chain([usize::MAX, usize::MAX - SINGLES]) {
@@ -198,14 +198,14 @@ impl WholeOperations {
 
 impl Log {
     #[inline(always)]
-    fn singles<L: WholeNumbers>(&mut self, name: &'static str, lanes: L, vector: L::Vector) {
+    fn singles<L: IntegerBits>(&mut self, name: &'static str, lanes: L, vector: L::Vector) {
         let mut numbers = [0.0; SINGLES];
         lanes.store(vector, &mut numbers);
         self.bits(name, numbers.map(|number| number.to_bits().into()));
     }
 }
 
-impl Work for WholeOperations {
+impl Work for BitOperations {
     type Output = Log;
 
     #[inline(always)]
@@ -216,9 +216,9 @@ impl Work for WholeOperations {
 
 #[test]
 fn all_levels_do_the_same_to_whole_numbers() {
-    let expected = ArrayVectors.run(WholeOperations { seed: 3 });
+    let expected = ArrayVectors.run(BitOperations { seed: 3 });
     for level in Level::all() {
-        let got = level.run(WholeOperations { seed: 3 });
+        let got = level.run(BitOperations { seed: 3 });
         assert_eq!(got.0.len(), expected.0.len());
         for (got, expected) in got.0.iter().zip(&expected.0) {
             assert_eq!(got, expected, "{level:?}");

@@ -2,7 +2,7 @@
 //! tested against.
 
 use crate::number::arithmetic::{Arithmetic, larger, smaller};
-use crate::simd::ops::{Lanes, SINGLES, Vectors, WholeNumbers, Work};
+use crate::simd::ops::{IntegerBits, Lanes, SINGLES, Vectors, Work};
 
 /// Plain arrays, of any arithmetic and width.
 #[derive(Clone, Copy, Debug)]
@@ -155,21 +155,21 @@ pub(super) fn write_packed<R: Copy, const W: usize>(lanes: [R; W], bits: u64, to
     }
 }
 
-impl WholeNumbers for Arrays<f32> {
+impl IntegerBits for Arrays<f32> {
     #[inline(always)]
     fn not_negative(self, vector: [f32; SINGLES]) -> [f32; SINGLES] {
-        self.larger_whole(vector, [0.0; SINGLES])
+        self.larger_signed(vector, [0.0; SINGLES])
     }
     #[inline(always)]
-    fn smaller_whole(self, a: [f32; SINGLES], b: [f32; SINGLES]) -> [f32; SINGLES] {
-        std::array::from_fn(|lane| whole(signed(a[lane]).min(signed(b[lane]))))
+    fn smaller_signed(self, a: [f32; SINGLES], b: [f32; SINGLES]) -> [f32; SINGLES] {
+        std::array::from_fn(|lane| of_signed(signed(a[lane]).min(signed(b[lane]))))
     }
     #[inline(always)]
-    fn larger_whole(self, a: [f32; SINGLES], b: [f32; SINGLES]) -> [f32; SINGLES] {
-        std::array::from_fn(|lane| whole(signed(a[lane]).max(signed(b[lane]))))
+    fn larger_signed(self, a: [f32; SINGLES], b: [f32; SINGLES]) -> [f32; SINGLES] {
+        std::array::from_fn(|lane| of_signed(signed(a[lane]).max(signed(b[lane]))))
     }
     #[inline(always)]
-    fn where_whole_less(
+    fn where_signed_less(
         self,
         a: [f32; SINGLES],
         b: [f32; SINGLES],
@@ -193,7 +193,7 @@ impl WholeNumbers for Arrays<f32> {
         )
     }
     #[inline(always)]
-    fn equal_whole(self, a: [f32; SINGLES], b: [f32; SINGLES]) -> u64 {
+    fn equal_bits(self, a: [f32; SINGLES], b: [f32; SINGLES]) -> u64 {
         (0..SINGLES).fold(0, |bits, lane| {
             bits | u64::from(a[lane].to_bits() == b[lane].to_bits()) << lane
         })
@@ -215,6 +215,6 @@ fn signed(number: f32) -> i32 {
 
 /// The bits of a number with a sign.
 #[inline(always)]
-fn whole(number: i32) -> f32 {
+fn of_signed(number: i32) -> f32 {
     f32::from_bits(number.cast_unsigned())
 }

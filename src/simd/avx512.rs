@@ -12,7 +12,7 @@ use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
 
 use crate::simd::avx2::{four_of, part, transpose_four, transpose_singles};
-use crate::simd::ops::{DOUBLES, Lanes, SINGLES, TILE, Vectors, WholeNumbers, Work};
+use crate::simd::ops::{DOUBLES, IntegerBits, Lanes, SINGLES, TILE, Vectors, Work};
 
 /// Proof that this processor has the level: only [`Avx512::detect`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -366,13 +366,13 @@ impl Lanes<SINGLES> for Singles {
     }
 }
 
-impl WholeNumbers for Singles {
+impl IntegerBits for Singles {
     #[inline(always)]
     fn not_negative(self, vector: __m512) -> __m512 {
-        self.larger_whole(vector, self.splat(0.0))
+        self.larger_signed(vector, self.splat(0.0))
     }
     #[inline(always)]
-    fn smaller_whole(self, a: __m512, b: __m512) -> __m512 {
+    fn smaller_signed(self, a: __m512, b: __m512) -> __m512 {
         // SAFETY: `self` proves AVX-512.
         unsafe {
             let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
@@ -380,7 +380,7 @@ impl WholeNumbers for Singles {
         }
     }
     #[inline(always)]
-    fn larger_whole(self, a: __m512, b: __m512) -> __m512 {
+    fn larger_signed(self, a: __m512, b: __m512) -> __m512 {
         // SAFETY: `self` proves AVX-512.
         unsafe {
             let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
@@ -388,7 +388,7 @@ impl WholeNumbers for Singles {
         }
     }
     #[inline(always)]
-    fn where_whole_less(self, a: __m512, b: __m512, there: __m512) -> __m512 {
+    fn where_signed_less(self, a: __m512, b: __m512, there: __m512) -> __m512 {
         // SAFETY: `self` proves AVX-512.
         unsafe {
             let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
@@ -422,7 +422,7 @@ impl WholeNumbers for Singles {
         }
     }
     #[inline(always)]
-    fn equal_whole(self, a: __m512, b: __m512) -> u64 {
+    fn equal_bits(self, a: __m512, b: __m512) -> u64 {
         // SAFETY: `self` proves AVX-512.
         unsafe {
             let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));

@@ -1,7 +1,7 @@
 //! What the solver asks of a level's vectors.
 //!
 //! A vector has 8 lanes of f64 or 16 of f32 at every level, and every level performs the same IEEE operations on them, so the
-//! answer does not depend on the level. [`Lanes`] is all that passes over a row ask; [`WholeNumbers`] is what rows of narrow problems
+//! answer does not depend on the level. [`Lanes`] is all that passes over a row ask; [`IntegerBits`] is what rows of narrow problems
 //! ask beyond that.
 
 use crate::number::arithmetic::Arithmetic;
@@ -114,16 +114,16 @@ pub trait Lanes<const W: usize>: Copy {
     fn one_lane(self, elsewhere: Self::Number, lane: usize, there: Self::Number) -> Self::Vector;
 }
 
-/// Operations on f32 that are read as whole numbers of 32 bits, as which the bits of numbers that are not negative sort alike.
-pub trait WholeNumbers: Lanes<SINGLES, Number = f32> {
+/// Operations on f32 whose bits are compared as integers of 32 bits: those of numbers that are not negative sort as the numbers do.
+pub trait IntegerBits: Lanes<SINGLES, Number = f32> {
     /// The vector, but 0 in lanes whose sign is set.
     fn not_negative(self, vector: Self::Vector) -> Self::Vector;
     /// The smaller of a and b, lane by lane, as numbers with a sign.
-    fn smaller_whole(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn smaller_signed(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The larger of a and b, lane by lane, as numbers with a sign.
-    fn larger_whole(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn larger_signed(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `there` in lanes where a < b as numbers with a sign, 0 in the others.
-    fn where_whole_less(
+    fn where_signed_less(
         self,
         a: Self::Vector,
         b: Self::Vector,
@@ -134,7 +134,7 @@ pub trait WholeNumbers: Lanes<SINGLES, Number = f32> {
     /// The least of all lanes, as numbers without a sign.
     fn least_unsigned(self, vector: Self::Vector) -> f32;
     /// Bit l is set where all bits of lane l of a are those of b.
-    fn equal_whole(self, a: Self::Vector, b: Self::Vector) -> u64;
+    fn equal_bits(self, a: Self::Vector, b: Self::Vector) -> u64;
     /// The vector, with the sign of one lane set; none where `lane`, modulo 64, is none.
     fn with_sign_at(self, vector: Self::Vector, lane: usize) -> Self::Vector;
 }
@@ -144,7 +144,7 @@ pub trait Vectors: Copy {
     /// Vectors of f64.
     type Doubles: Lanes<DOUBLES, Number = f64>;
     /// Vectors of f32.
-    type Singles: WholeNumbers;
+    type Singles: IntegerBits;
 
     /// The vectors of f64.
     fn doubles(self) -> Self::Doubles;

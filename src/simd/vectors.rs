@@ -7,7 +7,7 @@ use fearless_simd::prelude::*;
 use fearless_simd::{f32x8, f32x16, f64x8, i32x16, i64x8, mask32x8, u32x16};
 
 use crate::simd::arrays::write_packed;
-use crate::simd::ops::{DOUBLES, Lanes, SINGLES, TILE, Vectors, WholeNumbers, Work};
+use crate::simd::ops::{DOUBLES, IntegerBits, Lanes, SINGLES, TILE, Vectors, Work};
 
 /// What fearless_simd lacks. What stands here works at any level; a level may have something better.
 pub trait Native: Simd {
@@ -349,23 +349,23 @@ impl<S: Native> Lanes<SINGLES> for Singles<S> {
     }
 }
 
-impl<S: Native> WholeNumbers for Singles<S> {
+impl<S: Native> IntegerBits for Singles<S> {
     #[inline(always)]
     fn not_negative(self, vector: f32x16<S>) -> f32x16<S> {
-        self.larger_whole(vector, self.splat(0.0))
+        self.larger_signed(vector, self.splat(0.0))
     }
     #[inline(always)]
-    fn smaller_whole(self, a: f32x16<S>, b: f32x16<S>) -> f32x16<S> {
+    fn smaller_signed(self, a: f32x16<S>, b: f32x16<S>) -> f32x16<S> {
         let [a, b]: [i32x16<S>; 2] = [a.bitcast(), b.bitcast()];
         a.min(b).bitcast()
     }
     #[inline(always)]
-    fn larger_whole(self, a: f32x16<S>, b: f32x16<S>) -> f32x16<S> {
+    fn larger_signed(self, a: f32x16<S>, b: f32x16<S>) -> f32x16<S> {
         let [a, b]: [i32x16<S>; 2] = [a.bitcast(), b.bitcast()];
         a.max(b).bitcast()
     }
     #[inline(always)]
-    fn where_whole_less(self, a: f32x16<S>, b: f32x16<S>, there: f32x16<S>) -> f32x16<S> {
+    fn where_signed_less(self, a: f32x16<S>, b: f32x16<S>, there: f32x16<S>) -> f32x16<S> {
         let [a, b]: [i32x16<S>; 2] = [a.bitcast(), b.bitcast()];
         a.simd_lt(b).select(there, self.splat(0.0))
     }
@@ -380,7 +380,7 @@ impl<S: Native> WholeNumbers for Singles<S> {
         f32::from_bits(vector.reduce_min())
     }
     #[inline(always)]
-    fn equal_whole(self, a: f32x16<S>, b: f32x16<S>) -> u64 {
+    fn equal_bits(self, a: f32x16<S>, b: f32x16<S>) -> u64 {
         let [a, b]: [i32x16<S>; 2] = [a.bitcast(), b.bitcast()];
         a.simd_eq(b).to_bitmask()
     }

@@ -17,7 +17,7 @@
 
 use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
-use crate::simd::ops::{SINGLES, Vectors, WholeNumbers, Work};
+use crate::simd::ops::{IntegerBits, SINGLES, Vectors, Work};
 use crate::solve::narrow::{Found, NarrowInstance, UNMATCHED};
 use crate::solve::rows::{self, Paths, Searches, each_of, least_of_columns};
 
@@ -102,7 +102,7 @@ impl<'a, const COLS: usize> Search<'a, COLS> {
 
     /// Column reduction. Returns whether f32 has room for the duals.
     #[inline(always)]
-    fn reduce_columns<L: WholeNumbers>(&mut self, lanes: L, cols: usize) -> bool {
+    fn reduce_columns<L: IntegerBits>(&mut self, lanes: L, cols: usize) -> bool {
         let (least, holders) = least_of_columns(lanes, self.costs, cols);
         self.col_duals = least;
         let infinite = lanes.splat(f32::INFINITY);
@@ -124,7 +124,7 @@ impl<'a, const COLS: usize> Search<'a, COLS> {
 
     /// v of a column settled at distance d falls by length − d.
     #[inline(always)]
-    fn update_duals<L: WholeNumbers>(&mut self, lanes: L) {
+    fn update_duals<L: IntegerBits>(&mut self, lanes: L) {
         let length = lanes.splat(self.length);
         let zero = lanes.splat(0.0);
         for chunk in 0..COLS / SINGLES {
@@ -138,7 +138,7 @@ impl<'a, const COLS: usize> Search<'a, COLS> {
     }
 }
 
-impl<'a, E: Entry, L: WholeNumbers, const COLS: usize> rows::Search<'a, E, L, COLS>
+impl<'a, E: Entry, L: IntegerBits, const COLS: usize> rows::Search<'a, E, L, COLS>
     for Search<'a, COLS>
 {
     type Answer = Led<COLS>;
@@ -177,17 +177,17 @@ impl<'a, E: Entry, L: WholeNumbers, const COLS: usize> rows::Search<'a, E, L, CO
             // Never below 0 but for rounding.
             let through_row = lanes.not_negative(lanes.subtract(reduced, offset));
             let before = lanes.load(&distances[chunk]);
-            let now = lanes.where_whole_less(through_row, before, step);
-            let found = lanes.larger_whole(lanes.load(&found_at[chunk]), now);
+            let now = lanes.where_signed_less(through_row, before, step);
+            let found = lanes.larger_signed(lanes.load(&found_at[chunk]), now);
             lanes.store(found, &mut found_at[chunk]);
-            distance[chunk] = lanes.smaller_whole(through_row, before);
+            distance[chunk] = lanes.smaller_signed(through_row, before);
             nearest = lanes.smaller_unsigned(distance[chunk], nearest);
         }
         self.length = lanes.least_unsigned(nearest);
         let nearest = lanes.splat(self.length);
         let mut holders = 0;
         for chunk in 0..COLS / SINGLES {
-            holders |= (lanes.equal_whole(distance[chunk], nearest) as u32) << (chunk * SINGLES);
+            holders |= (lanes.equal_bits(distance[chunk], nearest) as u32) << (chunk * SINGLES);
         }
         let col = self.paths.settle(holders);
         for chunk in 0..COLS / SINGLES {
