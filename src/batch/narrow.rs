@@ -15,7 +15,7 @@ use crate::prove::narrow::{NarrowSolver, Solved};
 use crate::simd::cost::{Cost, Entry, Real};
 use crate::simd::level::Level;
 use crate::simd::ops::{Vectors, Work};
-use crate::solve::narrow::{Answer, GROUP, NarrowInstance};
+use crate::solve::narrow::{Answer, NARROW_GROUP, NarrowInstance};
 
 /// Solves a batch whose sizes have been checked, of problems that are padded to `width` columns (see
 /// [`crate::problem::instance::narrow_width`]), with the vector instructions of a certain level.
@@ -84,8 +84,8 @@ impl<E: Entry, const COLS: usize> Narrow<E, COLS> {
         cols: usize,
     ) -> Result<(), TryReserveError> {
         if self.scratch.is_empty() {
-            self.scratch.try_reserve_exact(GROUP)?;
-            self.scratch.resize_with(GROUP, Scratch::default);
+            self.scratch.try_reserve_exact(NARROW_GROUP)?;
+            self.scratch.resize_with(NARROW_GROUP, Scratch::default);
         }
         let mut scratch = self.scratch.iter_mut().take(count);
         scratch.try_for_each(|scratch| scratch.try_reserve(rows, cols))
@@ -108,8 +108,8 @@ impl<T: Cost, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, COLS> {
         let mut plain_costs = plain::costs_of(self.shape, self.inputs);
         let mut has_scratch = false;
         let mut tally = Tally::default();
-        for first in (0..self.shape.problems).step_by(GROUP) {
-            let last = self.shape.problems.min(first + GROUP);
+        for first in (0..self.shape.problems).step_by(NARROW_GROUP) {
+            let last = self.shape.problems.min(first + NARROW_GROUP);
             // No closure, as what it holds would not be compiled for the level.
             let unproven = match plain_costs {
                 Some(costs) => {
@@ -163,7 +163,7 @@ impl<T: Cost, const COLS: usize> SolveNarrow<'_, '_, '_, T, COLS> {
         self.workspace
             .reserve_scratch(1, self.shape.rows, self.shape.cols)?;
         let Narrow { scratch, solver } = &mut *self.workspace;
-        for at in (0..GROUP).filter(|at| unproven >> at & 1 != 0) {
+        for at in (0..NARROW_GROUP).filter(|at| unproven >> at & 1 != 0) {
             let problem = self.inputs.problem(self.shape, first + at);
             let mut answer = self.outputs.of_problem(self.shape, first + at);
             match problem.prepare_at_baseline(&mut scratch[0]) {
@@ -210,7 +210,7 @@ impl<T: Cost, const COLS: usize> Work for SolveGroup<'_, '_, '_, '_, T, COLS> {
             workspace: Narrow { scratch, solver },
         } = batch;
         let shape = *shape;
-        let mut instances = [const { None }; GROUP];
+        let mut instances = [const { None }; NARROW_GROUP];
         // Those that are valid, without gaps.
         let mut narrow_instances = None;
         let mut count = 0;
@@ -218,7 +218,8 @@ impl<T: Cost, const COLS: usize> Work for SolveGroup<'_, '_, '_, '_, T, COLS> {
             match inputs.problem(shape, index).prepare(vectors, scratch) {
                 Ok(instance) => {
                     let narrow_instance = NarrowInstance::of(&instance);
-                    let narrow_instances = narrow_instances.get_or_insert([narrow_instance; GROUP]);
+                    let narrow_instances =
+                        narrow_instances.get_or_insert([narrow_instance; NARROW_GROUP]);
                     narrow_instances[count] = narrow_instance;
                     count += 1;
                     *place = Some(instance);

@@ -10,7 +10,7 @@ use crate::batch::write::{ColsOfNarrow, Line, RowsOfNarrow};
 use crate::prove::narrow::{NarrowSolver, Solved};
 use crate::simd::cost::{Cost, Entry, Real};
 use crate::simd::ops::{DOUBLES, Lanes, Vectors};
-use crate::solve::narrow::{Answer, GROUP, NarrowInstance};
+use crate::solve::narrow::{Answer, NARROW_GROUP, NarrowInstance};
 
 /// Costs of all problems, if the batch is plain.
 pub fn costs_of<'a, T: Cost, const COLS: usize>(
@@ -33,7 +33,7 @@ pub fn prefetch<L: Lanes<DOUBLES>, E: Entry, const COLS: usize>(
     costs: &[[[E; COLS]; COLS]],
 ) {
     let entries = costs.as_flattened().as_flattened();
-    let entries = &entries[..entries.len().min(GROUP * COLS * COLS)];
+    let entries = &entries[..entries.len().min(NARROW_GROUP * COLS * COLS)];
     for line in entries.chunks(64 / size_of::<E>()) {
         lanes.prefetch(line.as_ptr());
     }
@@ -78,7 +78,7 @@ impl<T: Cost, const COLS: usize> PlainGroup<'_, '_, '_, T, COLS> {
             cols: COLS,
             half_limit: f64::INFINITY,
         };
-        let mut instances = [instance(any); GROUP];
+        let mut instances = [instance(any); NARROW_GROUP];
         for (to, costs) in instances.iter_mut().zip(costs) {
             *to = instance(costs);
         }

@@ -12,7 +12,7 @@ use crate::prove::ladder::Verdict;
 use crate::simd::cost::{Cost, Entry};
 use crate::simd::level::Level;
 use crate::simd::ops::{Vectors, Work};
-use crate::solve::turns::{GROUP, group_of};
+use crate::solve::turns::{MOST_IN_TURNS, group_of};
 
 /// Solves a batch whose sizes have been checked and which is not narrow, with the vector instructions of a certain level.
 pub fn solve_at<T: Cost>(
@@ -41,7 +41,7 @@ where
 /// What a thread solves groups of problems in.
 #[derive(Debug, Default)]
 pub struct Wide<E> {
-    scratch: [Scratch<E>; GROUP],
+    scratch: [Scratch<E>; MOST_IN_TURNS],
     solver: GroupSolver,
 }
 
@@ -82,8 +82,8 @@ impl<T: Cost> Work for SolveAll<'_, '_, '_, T> {
         let mut tally = Tally::default();
         let group = self.group;
         for first in (0..count).step_by(group.max(1)) {
-            let mut problems = [const { None }; GROUP];
-            let mut prepared = [const { None }; GROUP];
+            let mut problems = [const { None }; MOST_IN_TURNS];
+            let mut prepared = [const { None }; MOST_IN_TURNS];
             for (member, scratch) in scratch.iter_mut().enumerate() {
                 if member < group && first + member < count {
                     let problem =

@@ -21,14 +21,14 @@ use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, Lanes, SINGLES, Vectors, Work};
 use crate::solve::augment::{Infeasible, Solver};
 use crate::solve::margin::Margin;
-use crate::solve::turns::{GROUP, take_turns};
+use crate::solve::turns::{MOST_IN_TURNS, take_turns};
 use crate::sweep::first_look::largest_magnitude;
 use crate::sweep::row::ANY;
 
 /// Solves groups of instances. One worker owns one and reuses it.
 #[derive(Debug, Default)]
 pub struct GroupSolver {
-    members: [Member; GROUP],
+    members: [Member; MOST_IN_TURNS],
 }
 
 /// What solves one instance of a group.
@@ -149,10 +149,10 @@ impl GroupSolver {
     pub fn solve<V: Vectors, E: Entry>(
         &mut self,
         vectors: V,
-        instances: &[Option<Instance<E>>; GROUP],
-    ) -> Result<[Option<Verdict<'_, &Solver<f64>>>; GROUP], TryReserveError> {
+        instances: &[Option<Instance<E>>; MOST_IN_TURNS],
+    ) -> Result<[Option<Verdict<'_, &Solver<f64>>>; MOST_IN_TURNS], TryReserveError> {
         let mut is_feasible = instances.each_ref().map(Option::is_some);
-        let mut is_exact = [false; GROUP];
+        let mut is_exact = [false; MOST_IN_TURNS];
         for member in &mut self.members {
             member.is_led = false;
             member.raised = None;
@@ -160,7 +160,7 @@ impl GroupSolver {
         let likeness = instances
             .each_ref()
             .map(|one| one.as_ref().map(Likeness::of));
-        for index in 0..GROUP {
+        for index in 0..MOST_IN_TURNS {
             // Those that are like an earlier one were solved with that.
             let Some(likeness_of_these) = likeness[index] else {
                 continue;
@@ -182,7 +182,7 @@ impl GroupSolver {
                 &mut is_exact,
             );
         }
-        let mut verdicts = [const { None }; GROUP];
+        let mut verdicts = [const { None }; MOST_IN_TURNS];
         for (index, member) in self.members.iter_mut().enumerate() {
             if let Some(instance) = &instances[index] {
                 verdicts[index] = Some(if is_feasible[index] {
@@ -201,9 +201,9 @@ impl GroupSolver {
         &mut self,
         vectors: V,
         likeness: Likeness,
-        instances: &[Option<Instance<E>>; GROUP],
-        feasible: &mut [bool; GROUP],
-        is_exact: &mut [bool; GROUP],
+        instances: &[Option<Instance<E>>; MOST_IN_TURNS],
+        feasible: &mut [bool; MOST_IN_TURNS],
+        is_exact: &mut [bool; MOST_IN_TURNS],
     ) {
         let mut is_repair_exact = true;
         if instances.iter().flatten().any(starts_in_single) {
@@ -259,12 +259,12 @@ impl GroupSolver {
         &mut self,
         vectors: V,
         likeness: Likeness,
-        instances: &[Option<Instance<E>>; GROUP],
-        feasible: &mut [bool; GROUP],
+        instances: &[Option<Instance<E>>; MOST_IN_TURNS],
+        feasible: &mut [bool; MOST_IN_TURNS],
     ) {
         let are_exact = self.start_in_single(vectors, likeness, instances, feasible);
         let is_alone = instances.iter().flatten().count() == 1;
-        for index in 0..GROUP {
+        for index in 0..MOST_IN_TURNS {
             if let Some(instance) = &instances[index]
                 && feasible[index]
                 && starts_in_single(instance)
@@ -272,7 +272,7 @@ impl GroupSolver {
                 let mut is_exact = self.members[index].may_be_exact(instance);
                 if is_exact && !are_exact {
                     // Another may have been what was rounded.
-                    let mut alone = [const { None }; GROUP];
+                    let mut alone = [const { None }; MOST_IN_TURNS];
                     alone[index] = Some(*instance);
                     is_exact = !is_alone
                         && self.start_in_single(vectors, likeness, &alone, &mut feasible.clone());
@@ -298,8 +298,8 @@ impl GroupSolver {
         &mut self,
         vectors: V,
         likeness: Likeness,
-        instances: &[Option<Instance<E>>; GROUP],
-        feasible: &mut [bool; GROUP],
+        instances: &[Option<Instance<E>>; MOST_IN_TURNS],
+        feasible: &mut [bool; MOST_IN_TURNS],
     ) -> bool {
         let exactness = Exactness::watch();
         let members = &mut self.members;
@@ -318,9 +318,9 @@ impl GroupSolver {
 
 /// Solves in f32 the instances that are to start there, their rows being of at most `N` vectors, or of any number.
 struct StartInSingle<'a, 'b, E, const N: usize> {
-    members: &'a mut [Member; GROUP],
-    instances: &'a [Option<Instance<'b, E>>; GROUP],
-    feasible: &'a mut [bool; GROUP],
+    members: &'a mut [Member; MOST_IN_TURNS],
+    instances: &'a [Option<Instance<'b, E>>; MOST_IN_TURNS],
+    feasible: &'a mut [bool; MOST_IN_TURNS],
 }
 
 impl<E: Entry, const N: usize> Work for StartInSingle<'_, '_, E, N> {
@@ -334,7 +334,7 @@ impl<E: Entry, const N: usize> Work for StartInSingle<'_, '_, E, N> {
             feasible,
         } = self;
         let lanes = vectors.singles();
-        for index in 0..GROUP {
+        for index in 0..MOST_IN_TURNS {
             let solver = &mut members[index].single;
             solver.rest();
             if let Some(instance) = &instances[index]
@@ -352,9 +352,9 @@ impl<E: Entry, const N: usize> Work for StartInSingle<'_, '_, E, N> {
 
 /// Has f64 take over the duals of f32, and lists the pairs by which they are to be repaired, if they must be.
 struct Adopt<'a, 'b, E, const N: usize> {
-    members: &'a mut [Member; GROUP],
-    instances: &'a [Option<Instance<'b, E>>; GROUP],
-    feasible: &'a [bool; GROUP],
+    members: &'a mut [Member; MOST_IN_TURNS],
+    instances: &'a [Option<Instance<'b, E>>; MOST_IN_TURNS],
+    feasible: &'a [bool; MOST_IN_TURNS],
 }
 
 impl<E: Entry, const N: usize> Work for Adopt<'_, '_, E, N> {
@@ -403,9 +403,9 @@ impl<E: Entry> Work for RepairDuals<'_, '_, E> {
 
 /// Solves all instances in f64, their rows being of at most `N` vectors, or of any number.
 struct SolveInDouble<'a, 'b, E, const N: usize> {
-    members: &'a mut [Member; GROUP],
-    instances: &'a [Option<Instance<'b, E>>; GROUP],
-    feasible: &'a mut [bool; GROUP],
+    members: &'a mut [Member; MOST_IN_TURNS],
+    instances: &'a [Option<Instance<'b, E>>; MOST_IN_TURNS],
+    feasible: &'a mut [bool; MOST_IN_TURNS],
 }
 
 impl<E: Entry, const N: usize> Work for SolveInDouble<'_, '_, E, N> {
@@ -419,7 +419,7 @@ impl<E: Entry, const N: usize> Work for SolveInDouble<'_, '_, E, N> {
             feasible,
         } = self;
         let lanes = vectors.doubles();
-        for index in 0..GROUP {
+        for index in 0..MOST_IN_TURNS {
             let member = &mut members[index];
             member.double.rest();
             if let Some(instance) = &instances[index]
@@ -430,7 +430,7 @@ impl<E: Entry, const N: usize> Work for SolveInDouble<'_, '_, E, N> {
         }
         let solvers = members.each_mut().map(|member| &mut member.double);
         take_turns::<_, _, _, DOUBLES, N>(lanes, solvers, instances, feasible);
-        for index in 0..GROUP {
+        for index in 0..MOST_IN_TURNS {
             if let Some(instance) = &instances[index]
                 && feasible[index]
             {
@@ -650,8 +650,8 @@ mod tests {
 
     /// What has solved problems as one group.
     fn solver_of(costs: &[&[f32]], rows: usize, cols: usize) -> GroupSolver {
-        let mut scratch = [const { None }; GROUP];
-        let mut instances = [const { None }; GROUP];
+        let mut scratch = [const { None }; MOST_IN_TURNS];
+        let mut instances = [const { None }; MOST_IN_TURNS];
         for ((cost, scratch), instance) in costs.iter().zip(&mut scratch).zip(&mut instances) {
             let problem = Problem::plain(cost, rows, cols);
             let scratch = scratch.insert(Scratch::default());
@@ -659,7 +659,7 @@ mod tests {
             *instance = problem.prepare(ArrayVectors, scratch).ok();
         }
         let mut solver = GroupSolver::default();
-        solver.try_reserve(GROUP, rows, cols).unwrap();
+        solver.try_reserve(MOST_IN_TURNS, rows, cols).unwrap();
         solver.solve(ArrayVectors, &instances).unwrap();
         solver
     }

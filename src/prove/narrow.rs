@@ -13,7 +13,7 @@ use crate::simd::ops::{Vectors, Work};
 use crate::solve::augment::Solver;
 use crate::solve::doubles::SolveInDouble;
 use crate::solve::lead::{LeadGroup, Led};
-use crate::solve::narrow::{Answer, FinishGroup, GROUP, NarrowInstance};
+use crate::solve::narrow::{Answer, FinishGroup, NARROW_GROUP, NarrowInstance};
 
 /// Solves groups of narrow instances. One worker owns one and reuses it.
 #[derive(Debug, Default)]
@@ -38,10 +38,10 @@ pub struct Solved {
 impl<const COLS: usize> NarrowSolver<COLS> {
     /// Makes room for a group.
     pub fn try_reserve(&mut self) -> Result<(), TryReserveError> {
-        let more = GROUP - self.answers.len();
+        let more = NARROW_GROUP - self.answers.len();
         self.answers.try_reserve_exact(more)?;
         // Within what was set aside.
-        self.answers.resize(GROUP, Answer::NOTHING);
+        self.answers.resize(NARROW_GROUP, Answer::NOTHING);
         self.leads.try_reserve()
     }
 
@@ -51,7 +51,7 @@ impl<const COLS: usize> NarrowSolver<COLS> {
         &self.answers
     }
 
-    /// Solves a group: at most [`GROUP`] instances.
+    /// Solves a group: at most [`NARROW_GROUP`] instances.
     #[inline(always)]
     pub fn solve<V: Vectors, E: Entry>(
         &mut self,
@@ -112,11 +112,12 @@ struct Leads<const COLS: usize> {
 
 impl<const COLS: usize> Leads<COLS> {
     fn try_reserve(&mut self) -> Result<(), TryReserveError> {
-        self.led.try_reserve_exact(GROUP - self.led.len())?;
-        self.near.try_reserve_exact(GROUP - self.near.len())?;
+        self.led.try_reserve_exact(NARROW_GROUP - self.led.len())?;
+        self.near
+            .try_reserve_exact(NARROW_GROUP - self.near.len())?;
         // Within what was set aside.
-        self.led.resize(GROUP, Led::NOTHING);
-        self.near.resize(GROUP, NearPairs::NONE);
+        self.led.resize(NARROW_GROUP, Led::NOTHING);
+        self.near.resize(NARROW_GROUP, NearPairs::NONE);
         self.repair.try_reserve_exact(1 - self.repair.len())?;
         self.repair.resize(1, RepairNarrow::NOTHING);
         Ok(())
@@ -248,7 +249,7 @@ impl<E: Entry, const COLS: usize> Work for RepairAndSolve<'_, '_, E, COLS> {
                 adopted |= u64::from(self.adopt(first)) << first;
             }
         }
-        let missing = GROUP - self.instances.len();
+        let missing = NARROW_GROUP - self.instances.len();
         let all = u64::MAX.checked_shr(missing as u32).unwrap_or(0);
         let others = all & !adopted;
         if others == 0 {

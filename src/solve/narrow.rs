@@ -11,7 +11,7 @@ use crate::simd::sum::CompensatedSums;
 pub(crate) const UNMATCHED: i8 = -1;
 
 /// Most instances of a group: as many as a word has bits.
-pub const GROUP: usize = u64::BITS as usize;
+pub const NARROW_GROUP: usize = u64::BITS as usize;
 
 /// What a search reads of an instance.
 #[derive(Clone, Copy, Debug)]

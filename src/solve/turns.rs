@@ -10,7 +10,7 @@ use crate::simd::ops::Lanes;
 use crate::solve::augment::Solver;
 
 /// Instances that are given to the solver at once, at most.
-pub const GROUP: usize = 4;
+pub const MOST_IN_TURNS: usize = 4;
 
 /// How many problems of this size make a group, and take turns: as many as it takes to fill the time in which each waits
 /// for its minimum, but no more than fit the cache together.
@@ -20,7 +20,7 @@ pub fn group_of(rows: usize, cols: usize, size_of_cost: usize) -> usize {
     match CACHE / bytes.max(1) {
         0 | 1 => 1,
         2..4 => 2,
-        _ => GROUP,
+        _ => MOST_IN_TURNS,
     }
 }
 
@@ -41,11 +41,11 @@ pub fn take_turns<
     const N: usize,
 >(
     lanes: L,
-    solvers: [&mut Solver<R>; GROUP],
-    instances: &[Option<Instance<E>>; GROUP],
-    feasible: &mut [bool; GROUP],
+    solvers: [&mut Solver<R>; MOST_IN_TURNS],
+    instances: &[Option<Instance<E>>; MOST_IN_TURNS],
+    feasible: &mut [bool; MOST_IN_TURNS],
 ) {
-    let mut open = [const { None }; GROUP];
+    let mut open = [const { None }; MOST_IN_TURNS];
     let mut count = 0;
     for ((solver, instance), is_feasible) in solvers.into_iter().zip(instances).zip(feasible) {
         if let Some(instance) = instance
