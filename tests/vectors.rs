@@ -215,7 +215,7 @@ impl Work for BitOperations {
 }
 
 #[test]
-fn all_levels_do_the_same_to_whole_numbers() {
+fn all_levels_do_the_same_to_bits() {
     let expected = ArrayVectors.run(BitOperations { seed: 3 });
     for level in Level::all() {
         let got = level.run(BitOperations { seed: 3 });
