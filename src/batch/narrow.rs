@@ -15,7 +15,7 @@ use crate::prove::narrow::{NarrowSolver, Solved};
 use crate::simd::cost::{Cost, Entry, Real};
 use crate::simd::level::Level;
 use crate::simd::ops::{Vectors, Work};
-use crate::solve::narrow::{Answer, NARROW_GROUP, NarrowInstance};
+use crate::solve::narrow::{NARROW_GROUP, NarrowAnswer, NarrowInstance};
 
 /// Solves a batch whose sizes have been checked, of problems that are padded to `width` columns (see
 /// [`crate::problem::instance::narrow_width`]), with the vector instructions of a certain level.
@@ -268,7 +268,7 @@ impl<U: Real> Outputs<'_, U> {
         &mut self,
         problem: &Problem<T>,
         instance: &Instance<T::Entry>,
-        verdict: Verdict<'_, &Answer<COLS>>,
+        verdict: Verdict<'_, &NarrowAnswer<COLS>>,
     ) {
         self.conclude_verdict(problem, instance, verdict);
     }
@@ -279,7 +279,7 @@ impl<U: Real> Outputs<'_, U> {
         &mut self,
         problem: &Problem<T>,
         instance: &Instance<T::Entry>,
-        verdict: Verdict<'_, &Answer<COLS>>,
+        verdict: Verdict<'_, &NarrowAnswer<COLS>>,
     ) {
         let sign = problem.options.sign();
         match verdict {

@@ -10,7 +10,7 @@ use crate::batch::write::{ColsOfNarrow, Line, RowsOfNarrow};
 use crate::prove::narrow::{NarrowSolver, Solved};
 use crate::simd::cost::{Cost, Entry, Real};
 use crate::simd::ops::{DOUBLES, Lanes, Vectors};
-use crate::solve::narrow::{Answer, NARROW_GROUP, NarrowInstance};
+use crate::solve::narrow::{NARROW_GROUP, NarrowAnswer, NarrowInstance};
 
 /// Costs of all problems, if the batch is plain.
 pub fn costs_of<'a, T: Cost, const COLS: usize>(
@@ -124,7 +124,7 @@ fn largest_allowed<E: Entry>(costs: &[E]) -> f64 {
 impl<U: Real> Outputs<'_, U> {
     /// Writes all outputs of plain problems, as if all of them were feasible.
     #[inline(always)]
-    fn write_plain<const COLS: usize>(&mut self, answers: &[Answer<COLS>]) {
+    fn write_plain<const COLS: usize>(&mut self, answers: &[NarrowAnswer<COLS>]) {
         let outputs = self.row_to_col.as_chunks_mut::<COLS>().0.iter_mut();
         for (outputs, answer) in outputs.zip(answers) {
             RowsOfNarrow(answer).write_partners(outputs);

@@ -10,7 +10,7 @@ use crate::prove::lift::Lift;
 use crate::simd::cost::{Cost, Entry, Real};
 use crate::simd::sum::compensated_sum;
 use crate::solve::augment::{Solver, UNMATCHED};
-use crate::solve::narrow::Answer;
+use crate::solve::narrow::NarrowAnswer;
 use crate::sweep::per_column::BLOCK;
 
 /// An answer for the rows of an instance, or for its columns, whichever solver found it.
@@ -88,7 +88,7 @@ impl<R: Arithmetic> Line for ColsOf<'_, R> {
 }
 
 /// The rows of a narrow instance.
-pub struct RowsOfNarrow<'a, const COLS: usize>(pub &'a Answer<COLS>);
+pub struct RowsOfNarrow<'a, const COLS: usize>(pub &'a NarrowAnswer<COLS>);
 
 impl<const COLS: usize> Line for RowsOfNarrow<'_, COLS> {
     #[inline(always)]
@@ -110,7 +110,7 @@ impl<const COLS: usize> Line for RowsOfNarrow<'_, COLS> {
 }
 
 /// Its columns.
-pub struct ColsOfNarrow<'a, const COLS: usize>(pub &'a Answer<COLS>);
+pub struct ColsOfNarrow<'a, const COLS: usize>(pub &'a NarrowAnswer<COLS>);
 
 impl<const COLS: usize> Line for ColsOfNarrow<'_, COLS> {
     #[inline(always)]

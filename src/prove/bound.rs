@@ -8,7 +8,7 @@ use crate::problem::instance::Instance;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{Lanes, Vectors, Work};
 use crate::solve::augment::Solver;
-use crate::solve::narrow::{Answer, NarrowInstance};
+use crate::solve::narrow::{NarrowAnswer, NarrowInstance};
 use crate::sweep::first_look::largest_of;
 use crate::sweep::reduced_costs::least_reduced_cost;
 
@@ -62,7 +62,7 @@ pub struct IsNarrowNearEnough<'a, 'b, E, const COLS: usize> {
     /// What was solved.
     pub instance: &'a NarrowInstance<'b, E, COLS>,
     /// The answer.
-    pub answer: &'a Answer<COLS>,
+    pub answer: &'a NarrowAnswer<COLS>,
     /// max(|c|, |L|).
     pub largest: f64,
 }
@@ -188,7 +188,7 @@ mod tests {
         let mut solver = NarrowSolver::default();
         solver.try_reserve().unwrap();
         solver.solve(ArrayVectors, &[instance]);
-        let is_near = |answer: &Answer<N>| {
+        let is_near = |answer: &NarrowAnswer<N>| {
             ArrayVectors.run(IsNarrowNearEnough {
                 instance: &instance,
                 answer,

@@ -13,15 +13,15 @@ use crate::simd::ops::{Vectors, Work};
 use crate::solve::augment::Solver;
 use crate::solve::doubles::SolveInDouble;
 use crate::solve::lead::{LeadGroup, Led};
-use crate::solve::narrow::{Answer, FinishGroup, NARROW_GROUP, NarrowInstance};
+use crate::solve::narrow::{FinishGroup, NARROW_GROUP, NarrowAnswer, NarrowInstance};
 
 /// Solves groups of narrow instances. One worker owns one and reuses it.
 #[derive(Debug, Default)]
 pub struct NarrowSolver<const COLS: usize> {
-    answers: Vec<Answer<COLS>>,
+    answers: Vec<NarrowAnswer<COLS>>,
     leads: Leads<COLS>,
     /// Of an instance that is solved again; usually none.
-    alone: Vec<Answer<COLS>>,
+    alone: Vec<NarrowAnswer<COLS>>,
     // Made room for only when it is needed, which is rare.
     double_double: Solver<DoubleDouble>,
 }
@@ -41,13 +41,13 @@ impl<const COLS: usize> NarrowSolver<COLS> {
         let more = NARROW_GROUP - self.answers.len();
         self.answers.try_reserve_exact(more)?;
         // Within what was set aside.
-        self.answers.resize(NARROW_GROUP, Answer::NOTHING);
+        self.answers.resize(NARROW_GROUP, NarrowAnswer::NOTHING);
         self.leads.try_reserve()
     }
 
     /// The answers to the last group; anything where there is none.
     #[inline(always)]
-    pub fn answers(&self) -> &[Answer<COLS>] {
+    pub fn answers(&self) -> &[NarrowAnswer<COLS>] {
         &self.answers
     }
 
@@ -85,10 +85,10 @@ impl<const COLS: usize> NarrowSolver<COLS> {
         &mut self,
         vectors: V,
         instance: &Instance<E>,
-    ) -> Result<Verdict<'_, &Answer<COLS>>, TryReserveError> {
+    ) -> Result<Verdict<'_, &NarrowAnswer<COLS>>, TryReserveError> {
         self.alone.clear();
         self.alone.try_reserve_exact(1)?;
-        self.alone.push(Answer::NOTHING);
+        self.alone.push(NarrowAnswer::NOTHING);
         // By the same code as the group, so that the answer does not depend on the neighbours.
         let instances = [NarrowInstance::of(instance)];
         let solved = solve_and_watch(vectors, &instances, &mut self.leads, &mut self.alone);
@@ -132,7 +132,7 @@ fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
     vectors: V,
     instances: &[NarrowInstance<E, COLS>],
     leads: &mut Leads<COLS>,
-    answers: &mut [Answer<COLS>],
+    answers: &mut [NarrowAnswer<COLS>],
 ) -> Solved {
     let Leads { led, near, repair } = leads;
     let exactness = Exactness::watch();
@@ -234,7 +234,7 @@ struct RepairAndSolve<'a, 'b, E, const COLS: usize> {
     /// `None` if it is proven.
     near: Option<&'a [NearPairs<COLS>]>,
     repair: &'a mut RepairNarrow<COLS>,
-    answers: &'a mut [Answer<COLS>],
+    answers: &'a mut [NarrowAnswer<COLS>],
 }
 
 impl<E: Entry, const COLS: usize> Work for RepairAndSolve<'_, '_, E, COLS> {

@@ -22,8 +22,8 @@ use crate::number::arithmetic::{larger, smaller};
 use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, Lanes, Vectors, Work};
-use crate::solve::narrow::{Answer, NarrowInstance, UNMATCHED};
-use crate::solve::rows::{self, Paths, Searches, each_of, least_of_columns};
+use crate::solve::narrow::{NarrowAnswer, NarrowInstance, UNMATCHED};
+use crate::solve::rows::{self, NarrowPaths, Searches, each_of, least_of_columns};
 
 /// Solves instances of a group in f64, all but what [`FinishGroup`](crate::solve::narrow::FinishGroup) does.
 pub struct SolveInDouble<'a, 'b, E, const COLS: usize> {
@@ -32,7 +32,7 @@ pub struct SolveInDouble<'a, 'b, E, const COLS: usize> {
     /// One bit for each that is to be solved.
     pub these: u64,
     /// The answers.
-    pub answers: &'a mut [Answer<COLS>],
+    pub answers: &'a mut [NarrowAnswer<COLS>],
 }
 
 impl<E: Entry, const COLS: usize> Work for SolveInDouble<'_, '_, E, COLS> {
@@ -76,7 +76,7 @@ struct Search<'a, E, const COLS: usize, const LIMITED: bool> {
     closed: [f64; COLS],
     /// The same when a search begins.
     absent: [f64; COLS],
-    paths: Paths<COLS>,
+    paths: NarrowPaths<COLS>,
     costs: &'a [[E; COLS]; COLS],
     /// Costs of the row that was reached last.
     row: &'a [E; COLS],
@@ -103,7 +103,7 @@ impl<'a, E: Entry, const COLS: usize, const LIMITED: bool> Search<'a, E, COLS, L
             found_at: [0.0; COLS],
             closed: [f64::INFINITY; COLS],
             absent: [f64::INFINITY; COLS],
-            paths: Paths::NONE,
+            paths: NarrowPaths::NONE,
             costs: forbidden,
             row: &forbidden[0],
             offset: 0.0,
@@ -169,7 +169,7 @@ impl<'a, E: Entry, const COLS: usize, const LIMITED: bool> Search<'a, E, COLS, L
 impl<'a, E: Entry, L: Lanes<DOUBLES, Number = f64>, const COLS: usize, const LIMITED: bool>
     rows::Search<'a, E, L, COLS> for Search<'a, E, COLS, LIMITED>
 {
-    type Answer = Answer<COLS>;
+    type Answer = NarrowAnswer<COLS>;
 
     #[inline(always)]
     fn take(&mut self, lanes: L, instance: &NarrowInstance<'a, E, COLS>) -> bool {
@@ -269,12 +269,12 @@ impl<'a, E: Entry, L: Lanes<DOUBLES, Number = f64>, const COLS: usize, const LIM
     }
 
     #[inline(always)]
-    fn paths(&self) -> &Paths<COLS> {
+    fn paths(&self) -> &NarrowPaths<COLS> {
         &self.paths
     }
 
     #[inline(always)]
-    fn write(&self, answer: &mut Answer<COLS>) {
+    fn write(&self, answer: &mut NarrowAnswer<COLS>) {
         answer.found.col_duals = self.col_duals;
         answer.found.row_of_col = self.paths.row_of_col;
     }

@@ -19,7 +19,7 @@ use crate::problem::instance::WIDEST;
 use crate::simd::cost::Entry;
 use crate::simd::ops::{IntegerBits, SINGLES, Vectors, Work};
 use crate::solve::narrow::{Found, NarrowInstance, UNMATCHED};
-use crate::solve::rows::{self, Paths, Searches, each_of, least_of_columns};
+use crate::solve::rows::{self, NarrowPaths, Searches, each_of, least_of_columns};
 
 /// What f32 came to.
 pub type Led<const COLS: usize> = Found<f32, COLS>;
@@ -74,7 +74,7 @@ struct Search<'a, const COLS: usize> {
     found_at: [f32; COLS],
     /// Distances where no path is known yet: +inf, −inf beyond the instance's columns.
     unknown: [f32; COLS],
-    paths: Paths<COLS>,
+    paths: NarrowPaths<COLS>,
     costs: &'a [[f32; COLS]; COLS],
     /// Costs of the row that was reached last.
     row: &'a [f32; COLS],
@@ -92,7 +92,7 @@ impl<'a, const COLS: usize> Search<'a, COLS> {
             distance: [f32::INFINITY; COLS],
             found_at: [0.0; COLS],
             unknown: [f32::INFINITY; COLS],
-            paths: Paths::NONE,
+            paths: NarrowPaths::NONE,
             costs: forbidden,
             row: &forbidden[0],
             offset: 0.0,
@@ -213,7 +213,7 @@ impl<'a, E: Entry, L: IntegerBits, const COLS: usize> rows::Search<'a, E, L, COL
     }
 
     #[inline(always)]
-    fn paths(&self) -> &Paths<COLS> {
+    fn paths(&self) -> &NarrowPaths<COLS> {
         &self.paths
     }
 

@@ -66,7 +66,7 @@ impl<N: Entry, const COLS: usize> Found<N, COLS> {
 /// An answer in f64.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-pub struct Answer<const COLS: usize> {
+pub struct NarrowAnswer<const COLS: usize> {
     /// v and the rows of columns.
     pub found: Found<f64, COLS>,
     /// u; behind the rows a place for what columns without one write.
@@ -77,9 +77,9 @@ pub struct Answer<const COLS: usize> {
     pub total_cost: f64,
 }
 
-impl<const COLS: usize> Answer<COLS> {
+impl<const COLS: usize> NarrowAnswer<COLS> {
     /// Nothing yet.
-    pub const NOTHING: Self = Answer {
+    pub const NOTHING: Self = NarrowAnswer {
         found: Found::NOTHING,
         row_duals: [[0.0; COLS]; 2],
         col_of_row: [[UNMATCHED; COLS]; 2],
@@ -148,7 +148,7 @@ pub struct FinishGroup<'a, 'b, E, const COLS: usize> {
     /// The group.
     pub instances: &'a [NarrowInstance<'b, E, COLS>],
     /// The answers.
-    pub answers: &'a mut [Answer<COLS>],
+    pub answers: &'a mut [NarrowAnswer<COLS>],
 }
 
 impl<E: Entry, const COLS: usize> Work for FinishGroup<'_, '_, E, COLS> {

@@ -82,7 +82,7 @@ pub(crate) trait Search<'a, E, L, const COLS: usize>: Copy {
     /// Changes duals and partners by the path that was found.
     fn augment(&mut self, lanes: L);
     /// What is known of paths, and who is matched.
-    fn paths(&self) -> &Paths<COLS>;
+    fn paths(&self) -> &NarrowPaths<COLS>;
     /// Writes the answer.
     fn write(&self, answer: &mut Self::Answer);
 }
@@ -218,7 +218,7 @@ const STEPS: usize = WIDEST;
 
 /// What a search knows of paths, and who is matched.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Paths<const COLS: usize> {
+pub(crate) struct NarrowPaths<const COLS: usize> {
     /// Row matched with each column, or [`UNMATCHED`].
     pub(crate) row_of_col: [i8; COLS],
     /// The column that a step settled, by the step's number modulo [`STEPS`].
@@ -233,8 +233,8 @@ pub(crate) struct Paths<const COLS: usize> {
     unmatched: u32,
 }
 
-impl<const COLS: usize> Paths<COLS> {
-    pub(crate) const NONE: Self = Paths {
+impl<const COLS: usize> NarrowPaths<COLS> {
+    pub(crate) const NONE: Self = NarrowPaths {
         row_of_col: [UNMATCHED; COLS],
         settled: [0; STEPS],
         step: 1,
