@@ -155,11 +155,11 @@ fn with_room_to_align(bytes: u64) -> u64 {
 /// What is known of a context: its device, and the kernels for a type of costs in it.
 struct Prepared {
     device: Device,
-    kernels: Mutex<HashMap<&'static str, Kernel>>,
+    kernels: Mutex<HashMap<&'static str, LoadedKernel>>,
 }
 
 #[derive(Clone, Copy)]
-struct Kernel {
+struct LoadedKernel {
     function: Function,
     /// Dynamic shared memory that it may have.
     shared_bytes: u32,
@@ -195,7 +195,7 @@ impl Prepared {
             let shared_bytes = SHARED_BYTES_UNASKED;
             kernels.insert(
                 symbol,
-                Kernel {
+                LoadedKernel {
                     function,
                     shared_bytes,
                 },
