@@ -147,7 +147,7 @@ pub(super) struct Search<R> {
     /// The cheapest way to end at a row so far.
     pub(super) exit: R,
     /// The place of that row among the rows reached.
-    pub(super) exit_place: usize,
+    pub(super) exit_index: usize,
     /// Columns at the same distance as the last one settled. Listed only among equal rows.
     pub(super) tied: Vec<u32>,
     /// `tied` is up to date: no column has been offered a path since it was filled.

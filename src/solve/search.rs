@@ -42,7 +42,7 @@ impl<R: Arithmetic> Solver<R> {
             offset: R::ZERO,
         });
         search.exit = self.row_ceiling;
-        search.exit_place = 0;
+        search.exit_index = 0;
         self.phase = Phase::Augmentation { pending_index };
     }
 
@@ -68,11 +68,11 @@ impl<R: Arithmetic> Solver<R> {
             paths,
             reached,
             exit,
-            exit_place,
+            exit_index,
             ..
         } = &mut self.search;
         if *exit < length {
-            let (reached_index, length) = (*exit_place, *exit);
+            let (reached_index, length) = (*exit_index, *exit);
             self.augment_path(instance, Sink::Row(reached_index), length);
             self.search_next(instance, pending_index + 1);
             return Ok(());
@@ -93,7 +93,7 @@ impl<R: Arithmetic> Solver<R> {
         let offset = self.row_duals[row] - length;
         if self.row_ceiling - offset < *exit {
             *exit = self.row_ceiling - offset;
-            *exit_place = reached.len();
+            *exit_index = reached.len();
         }
         reached.push(Reached {
             row,
