@@ -104,14 +104,14 @@ impl<R: Arithmetic> Paths<R> {
         let mut offered_by = self.offered_by.quads_mut(quads);
         let this_row = lanes.splat(R::round_from(reached_index as f64));
         let mut nearest_unmatched = lanes.splat(self.nearest_unmatched);
-        let limit = lanes.smaller(lanes.splat(most), nearest_unmatched);
+        let farthest = lanes.smaller(lanes.splat(most), nearest_unmatched);
         // As many quads as a word has bits.
         for (word, bounds) in bounds.chunks_mut(BLOCK).enumerate() {
             let first = word * BLOCK;
             let mut beyond = 0;
             for (place, bounds) in bounds.as_chunks::<W>().0.iter().enumerate() {
                 let least = lanes.subtract(lanes.load(bounds), offsets);
-                beyond |= lanes.below(limit, least) << (place * W);
+                beyond |= lanes.below(farthest, least) << (place * W);
             }
             let mut near = !beyond & (u64::MAX >> (BLOCK - (quads - first).min(BLOCK)));
             // The least distance of this one is to be found again in any case.
