@@ -336,7 +336,7 @@ impl<E: Entry, const N: usize> Work for StartInSingle<'_, '_, E, N> {
         let lanes = vectors.singles();
         for index in 0..MOST_IN_TURNS {
             let solver = &mut members[index].single;
-            solver.rest();
+            solver.set_done();
             if let Some(instance) = &instances[index]
                 && starts_in_single(instance)
             {
@@ -421,7 +421,7 @@ impl<E: Entry, const N: usize> Work for SolveInDouble<'_, '_, E, N> {
         let lanes = vectors.doubles();
         for index in 0..MOST_IN_TURNS {
             let member = &mut members[index];
-            member.double.rest();
+            member.double.set_done();
             if let Some(instance) = &instances[index]
                 && feasible[index]
             {

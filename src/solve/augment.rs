@@ -263,7 +263,7 @@ impl<R: Arithmetic> Solver<R> {
     }
 
     /// There is no instance to solve.
-    pub fn rest(&mut self) {
+    pub fn set_done(&mut self) {
         self.phase = Phase::Done;
     }
 

@@ -68,8 +68,8 @@ impl<R: Arithmetic> Paths<R> {
     /// Settles a column: no later pass of the search offers it a path or finds it.
     #[inline(always)]
     pub fn settle<L: Lanes<W, Number = R>, const W: usize>(&mut self, lanes: L, col: usize) {
-        self.distance.raise(lanes, col);
-        self.open_duals.lower(lanes, col);
+        self.distance.set_infinite(lanes, col);
+        self.open_duals.set_minus_infinite(lanes, col);
     }
 
     /// Of columns equally near, makes sure of an unmatched one, if there is any.

@@ -79,7 +79,11 @@ impl<R: Arithmetic> PerColumn<R> {
 
     /// Replaces the number of one column by +inf.
     #[inline(always)]
-    pub(super) fn raise<L: Lanes<W, Number = R>, const W: usize>(&mut self, lanes: L, col: usize) {
+    pub(super) fn set_infinite<L: Lanes<W, Number = R>, const W: usize>(
+        &mut self,
+        lanes: L,
+        col: usize,
+    ) {
         let chunk = self.chunk_mut::<W>(col / W);
         let infinite_there = lanes.one_lane(R::NEG_INFINITY, col % W, R::INFINITY);
         let vector = lanes.larger(infinite_there, lanes.load(chunk));
@@ -88,7 +92,11 @@ impl<R: Arithmetic> PerColumn<R> {
 
     /// Replaces the number of one column by −inf.
     #[inline(always)]
-    pub(super) fn lower<L: Lanes<W, Number = R>, const W: usize>(&mut self, lanes: L, col: usize) {
+    pub(super) fn set_minus_infinite<L: Lanes<W, Number = R>, const W: usize>(
+        &mut self,
+        lanes: L,
+        col: usize,
+    ) {
         let chunk = self.chunk_mut::<W>(col / W);
         let infinite_there = lanes.one_lane(R::INFINITY, col % W, R::NEG_INFINITY);
         let vector = lanes.smaller(infinite_there, lanes.load(chunk));
