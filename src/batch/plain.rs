@@ -6,7 +6,7 @@
 use crate::batch::status::Status;
 use crate::batch::tally::Tally;
 use crate::batch::tensors::{Inputs, Outputs, Shape};
-use crate::batch::write::{ColsOfNarrow, Line, RowsOfNarrow};
+use crate::batch::write::{ColsOfNarrow, RowsOfNarrow, SideAnswer};
 use crate::prove::narrow::{NarrowSolver, Solved};
 use crate::simd::cost::{Cost, Entry, Real};
 use crate::simd::ops::{DOUBLES, Lanes, Vectors};

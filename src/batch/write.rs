@@ -13,18 +13,18 @@ use crate::solve::augment::{Solver, UNMATCHED};
 use crate::solve::narrow::NarrowAnswer;
 use crate::sweep::per_column::BLOCK;
 
-/// An answer for the rows of an instance, or for its columns, whichever solver found it.
-pub trait Line {
-    /// The partner of one, or [`UNMATCHED`].
+/// What an answer says of one side of an instance, of its rows or of its columns, whichever solver found it.
+pub trait SideAnswer {
+    /// The partner of a row (or column), or [`UNMATCHED`].
     fn partner(&self, index: usize) -> i32;
 
-    /// The dual of one.
+    /// The dual of a row (or column).
     fn dual(&self, index: usize) -> f64;
 
-    /// Writes the partners of all.
+    /// Writes the partner of each; there are as many outputs.
     fn write_partners(&self, outputs: &mut [i32]);
 
-    /// Writes the duals of all, times `factor`.
+    /// Writes the dual of each, times `factor`.
     fn write_duals<U: Real>(&self, outputs: &mut [U], factor: f64)
     where
         Self: Sized;
@@ -39,7 +39,7 @@ fn rounded<U: Real>(dual: f64) -> U {
 /// The rows of an instance that was solved by itself.
 pub struct RowsOf<'a, R>(pub &'a Solver<R>);
 
-impl<R: Arithmetic> Line for RowsOf<'_, R> {
+impl<R: Arithmetic> SideAnswer for RowsOf<'_, R> {
     #[inline(always)]
     fn partner(&self, row: usize) -> i32 {
         self.0.col_of_row()[row]
@@ -63,7 +63,7 @@ impl<R: Arithmetic> Line for RowsOf<'_, R> {
 /// Its columns.
 pub struct ColsOf<'a, R>(pub &'a Solver<R>);
 
-impl<R: Arithmetic> Line for ColsOf<'_, R> {
+impl<R: Arithmetic> SideAnswer for ColsOf<'_, R> {
     #[inline(always)]
     fn partner(&self, col: usize) -> i32 {
         self.0.row_of_col()[col]
@@ -90,7 +90,7 @@ impl<R: Arithmetic> Line for ColsOf<'_, R> {
 /// The rows of a narrow instance.
 pub struct RowsOfNarrow<'a, const COLS: usize>(pub &'a NarrowAnswer<COLS>);
 
-impl<const COLS: usize> Line for RowsOfNarrow<'_, COLS> {
+impl<const COLS: usize> SideAnswer for RowsOfNarrow<'_, COLS> {
     #[inline(always)]
     fn partner(&self, row: usize) -> i32 {
         self.0.col_of_row()[row].into()
@@ -112,7 +112,7 @@ impl<const COLS: usize> Line for RowsOfNarrow<'_, COLS> {
 /// Its columns.
 pub struct ColsOfNarrow<'a, const COLS: usize>(pub &'a NarrowAnswer<COLS>);
 
-impl<const COLS: usize> Line for ColsOfNarrow<'_, COLS> {
+impl<const COLS: usize> SideAnswer for ColsOfNarrow<'_, COLS> {
     #[inline(always)]
     fn partner(&self, col: usize) -> i32 {
         self.0.found.row_of_col[col].into()
@@ -158,7 +158,7 @@ fn write_first<U: Copy, const COLS: usize>(numbers: &[U; COLS], outputs: &mut [U
     }
 }
 
-/// Where a [`Line`] is written.
+/// Where a [`SideAnswer`] is written.
 struct Side<'a, U> {
     partners: &'a mut [i32],
     duals: &'a mut [U],
@@ -171,33 +171,38 @@ struct Side<'a, U> {
 impl<U: Real> Side<'_, U> {
     /// Writes partners and duals; rows (or columns) that do not exist get none, and 0.
     #[inline(always)]
-    fn write(self, line: &impl Line, factor: f64) {
+    fn write(self, answer: &impl SideAnswer, factor: f64) {
         let all_exist = self.indices.count() == self.partners.len();
         if all_exist && self.partner_indices.is_identity() {
-            line.write_partners(self.partners);
+            answer.write_partners(self.partners);
         } else {
             self.partners.fill(UNMATCHED);
             for (index, user_index) in self.indices.iter().enumerate() {
-                if let Ok(partner) = usize::try_from(line.partner(index)) {
+                if let Ok(partner) = usize::try_from(answer.partner(index)) {
                     self.partners[user_index] = self.partner_indices.get(partner) as i32;
                 }
             }
         }
         if all_exist {
-            line.write_duals(self.duals, factor);
+            answer.write_duals(self.duals, factor);
         } else {
             self.duals.fill(U::round_from(0.0));
             for (index, user_index) in self.indices.iter().enumerate() {
-                self.duals[user_index] = rounded(line.dual(index) * factor);
+                self.duals[user_index] = rounded(answer.dual(index) * factor);
             }
         }
     }
 }
 
 impl<U: Real> Outputs<'_, U> {
-    /// Writes the answer to the one problem of these outputs: the lines of the instance's rows and of its columns.
+    /// Writes the answer to the one problem of these outputs: for the instance's rows and for its columns.
     #[inline(always)]
-    pub fn write<E: Entry>(&mut self, instance: &Instance<E>, rows: &impl Line, cols: &impl Line) {
+    pub fn write<E: Entry>(
+        &mut self,
+        instance: &Instance<E>,
+        rows: &impl SideAnswer,
+        cols: &impl SideAnswer,
+    ) {
         let [of_rows, of_cols] = self.sides(instance);
         let factor = instance.dual_factor();
         of_rows.write(rows, factor);
@@ -243,7 +248,12 @@ impl<U: Real> Outputs<'_, U> {
     /// Writes the duals of an answer again where the limit counted as less than it is: see [`crate::prove::lift`].
     #[cold]
     #[inline(never)]
-    fn lift_duals<E: Entry>(&mut self, instance: &Instance<E>, rows: &dyn Line, cols: &dyn Line) {
+    fn lift_duals<E: Entry>(
+        &mut self,
+        instance: &Instance<E>,
+        rows: &dyn SideAnswer,
+        cols: &dyn SideAnswer,
+    ) {
         let lift = Lift::of(
             instance.half_limit,
             instance.largest_cost,
