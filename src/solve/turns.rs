@@ -45,14 +45,14 @@ pub fn take_turns<
     instances: &[Option<Instance<E>>; MOST_IN_TURNS],
     feasible: &mut [bool; MOST_IN_TURNS],
 ) {
-    let mut open = [const { None }; MOST_IN_TURNS];
+    let mut turns = [const { None }; MOST_IN_TURNS];
     let mut count = 0;
     for ((solver, instance), is_feasible) in solvers.into_iter().zip(instances).zip(feasible) {
         if let Some(instance) = instance
             && *is_feasible
             && !solver.is_done()
         {
-            open[count] = Some(Turn {
+            turns[count] = Some(Turn {
                 solver,
                 instance,
                 is_feasible,
@@ -61,13 +61,13 @@ pub fn take_turns<
         }
     }
     // Places stay as they are, so that loops are of the same length until the last one is done: a processor can guess that.
-    let open = &mut open[..count];
+    let turns = &mut turns[..count];
     while count > 0 {
-        for turn in open.iter_mut().flatten() {
+        for turn in turns.iter_mut().flatten() {
             turn.solver.sweep::<L, E, W, N>(lanes, turn.instance);
         }
         // Behind all sweeps: what is stored here, none of them has to wait for.
-        for place in &mut *open {
+        for place in &mut *turns {
             if let Some(turn) = place {
                 let acted = turn.solver.act(lanes, turn.instance);
                 if acted.is_err() || turn.solver.is_done() {

@@ -63,12 +63,12 @@ pub fn two_tied_columns<L: Lanes<W>, E: Entry, const W: usize>(
     let mut first = None;
     let mut are_two = false;
     for quad in 0..quads {
-        let open = bits_of_quad(unmatched, quad, width);
-        if open == 0 {
+        let unmatched_here = bits_of_quad(unmatched, quad, width);
+        if unmatched_here == 0 {
             continue;
         }
         let holding = holders.of_quad(lanes, quad, value);
-        if holding & open != 0 {
+        if holding & unmatched_here != 0 {
             are_two |= holding & (holding - 1) != 0;
             first = Some(Nearest::of_quad(floor, holding, unmatched, quad, width));
             break;
@@ -328,7 +328,7 @@ mod tests {
         let mut tied = 0;
         for _ in 0..3000 {
             let cols = 1 + random.index(300);
-            let (levels, open) = (1.0 + random.index(40) as f64, random.uniform());
+            let (levels, unmatched_part) = (1.0 + random.index(40) as f64, random.uniform());
             let costs: Vec<R> = (0..cols)
                 .map(|_| R::round_from((random.uniform() * levels).floor()))
                 .collect();
@@ -337,7 +337,7 @@ mod tests {
             col_duals.reset_padded(cols, R::ZERO);
             let mut unmatched = vec![u64::MAX; cols.div_ceil(BLOCK)];
             for col in 0..cols {
-                if random.uniform() > open {
+                if random.uniform() > unmatched_part {
                     unmatched[col / BLOCK] &= !(1 << (col % BLOCK));
                     let dual = -(random.uniform() * 2.0).floor();
                     col_duals.set(col, R::round_from(dual));
