@@ -84,7 +84,8 @@ mod control {
     pub fn write(word: Environment) {
         // SAFETY: ldmxcsr reads four bytes from the address given, which is that of `word`. It faults
         // on reserved bits only, and `word` is DEFAULT, or what `read` gave, with one flag lowered at most.
-        // Not marked as free of memory effects: arithmetic must not move across. Nor as preserving flags: MXCSR's are flags.
+        // Not marked as free of memory effects, so that loads and stores do not move across. Arithmetic in registers may, so callers
+        // work behind a call that is never inlined. Nor marked as preserving flags: MXCSR's are flags.
         unsafe { asm!("ldmxcsr [{}]", in(reg) &word, options(nostack)) };
     }
 }

@@ -49,7 +49,7 @@ impl<T: Cost> Work for CopyCosts<'_, '_, T> {
         let negate = problem.options.maximize;
         let all_exist = rows.count() * cols.count() == problem.cost.len();
         if all_exist && !transposed && !negate && width == problem.cols {
-            // Nothing but the type stands against it.
+            // All rows as they are: but for their type or size, or for rows of padding, they could be read where they lie.
             let (costs, padding) = copy.split_at_mut(problem.cost.len());
             T::copy_to_entries(problem.cost, costs);
             padding.fill(T::Entry::INFINITY);

@@ -35,7 +35,7 @@ pub struct Scratch<E> {
     cols: Indices,
     /// Costs that could not be read where they lie.
     copy: Vec<E>,
-    /// One line of costs on its way into the copy.
+    /// Rows of costs on their way into the copy: one that is converted, and as many as are transposed together.
     line: Vec<E>,
     survey: Survey<E>,
 }
@@ -173,6 +173,7 @@ impl<'a, T: Cost> Problem<'a, T> {
                 scaling_is_exact &= scaled.times(1.0 / scale).widen() == cost.widen();
                 *cost = scaled;
             }
+            // For its survey, which has to be of what is solved. The largest magnitude is known: the one from before, scaled.
             look(copy, width);
         }
         let (costs, stride) = match in_place {
@@ -183,7 +184,7 @@ impl<'a, T: Cost> Problem<'a, T> {
         let (half_limit, half_limit_excess) = if limit.is_infinite() {
             (f64::INFINITY, 0.0)
         } else {
-            // Halves, whose difference cannot overflow.
+            // The difference of halves, since that of the limits could overflow.
             let excess = self.options.cost_limit / 2.0 - limit / 2.0;
             (limit * factor / 2.0, excess)
         };
