@@ -310,6 +310,12 @@ fn the_first_invalid_entry_is_named() {
     assert!(named.contains("cost[2, 0] is nan"), "{named}");
     let named = describe(&[-INF, 1.0, -INF, INF, nan, 2.0], &[true], true);
     assert!(named.contains("cost[1, 1] is +inf"), "{named}");
+    // Nothing is wrong any more with a problem that was invalid.
+    let named = describe(&[1.0; 6], &[true], false);
+    assert!(
+        named.contains("costs changed while they were read"),
+        "{named}"
+    );
 }
 
 #[test]

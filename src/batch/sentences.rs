@@ -33,7 +33,28 @@ pub fn describe_first_bad<T: Cost>(
         return Ok(None);
     };
     let _ieee = DefaultEnvironment::on_this_thread();
+    let mut scratch = Scratch::default();
+    scratch
+        .try_reserve(shape.rows, shape.cols)
+        .map_err(no_memory)?;
     let problem = inputs.problem(shape, index);
+    let prepared = match problem.prepare_at_baseline(&mut scratch) {
+        // It was not valid when it was judged.
+        Ok(_) if status[index] == Status::Invalid.code() => Err(Invalid::Changed),
+        Ok(instance) => Ok(instance),
+        Err(Unprepared::Invalid(invalid)) => Err(invalid),
+        Err(Unprepared::Memory(source)) => return Err(no_memory(source)),
+    };
+    Ok(Some(sentence_of(inputs, batch_dims, index, prepared)))
+}
+
+/// What is wrong with the problem at `index`: why there is no instance of it, or else why that is infeasible.
+fn sentence_of<T: Cost>(
+    inputs: &Inputs<T>,
+    batch_dims: &[i64],
+    index: usize,
+    prepared: Result<Instance<T::Entry>, Invalid>,
+) -> String {
     let place = batch_index(index, batch_dims);
     let of_problem = match batch_dims {
         [] => String::new(),
@@ -44,23 +65,18 @@ pub fn describe_first_bad<T: Cost>(
         _ => format!("problem {of_problem}"),
     };
     let forbidden = if inputs.maximize { "-inf" } else { "+inf" };
-    let mut scratch = Scratch::default();
-    scratch
-        .try_reserve(shape.rows, shape.cols)
-        .map_err(no_memory)?;
-    Ok(Some(match problem.prepare_at_baseline(&mut scratch) {
-        Err(Unprepared::Memory(source)) => return Err(no_memory(source)),
-        Err(Unprepared::Invalid(Invalid::Limit)) => {
+    match prepared {
+        Err(Invalid::Limit) => {
             let which = match inputs.cost_limit {
                 [_] => "",
                 _ => &of_problem,
             };
             format!("cost_limit{which} is nan, expected a number")
         }
-        Err(Unprepared::Invalid(Invalid::Changed)) => {
+        Err(Invalid::Changed) => {
             format!("{where_} is invalid: its costs changed while they were read")
         }
-        Err(Unprepared::Invalid(Invalid::Entry { row, col, value })) => {
+        Err(Invalid::Entry { row, col, value }) => {
             let value = if value.is_nan() {
                 "nan"
             } else if value > 0.0 {
@@ -86,7 +102,7 @@ pub fn describe_first_bad<T: Cost>(
                  expected min(existing rows, existing columns) = {required} matches"
             )
         }
-    }))
+    }
 }
 
 /// A row or column that has to be matched and has no allowed pair, as the user calls it.
