@@ -12,6 +12,25 @@ use crate::simd::cost::{Cost, Entry, LanesWork};
 use crate::simd::ops::{Lanes, TILE, Vectors, Work};
 use crate::sweep::row::PREFETCH_DISTANCE;
 
+/// How the costs of a problem lie in an instance.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// The user's rows are the instance's columns.
+    pub transposed: bool,
+    /// Rows and columns of the instance.
+    pub shape: (usize, usize),
+    /// Rows and columns of a copy, padding included. Padding is +inf.
+    pub size: (usize, usize),
+}
+
+impl Layout {
+    /// Does a copy have padding?
+    #[inline(always)]
+    pub fn is_padded(&self) -> bool {
+        self.size != self.shape
+    }
+}
+
 /// Copies the costs of existing rows and columns, in the sense of minimising.
 pub struct CopyCosts<'c, 'a, T: Cost> {
     /// The problem whose costs are copied.
@@ -20,13 +39,11 @@ pub struct CopyCosts<'c, 'a, T: Cost> {
     pub rows: &'c Indices,
     /// Existing columns.
     pub cols: &'c Indices,
-    /// The copy is transposed: the user's rows become its columns.
-    pub transposed: bool,
-    /// Rows and columns of the copy, padding included. Padding becomes +inf.
-    pub size: (usize, usize),
+    /// How they lie in the copy.
+    pub layout: Layout,
     /// The copy.
     pub copy: &'c mut Vec<T::Entry>,
-    /// Room for lines of costs on their way into the copy.
+    /// Room for rows of costs on their way into the copy.
     pub line: &'c mut Vec<T::Entry>,
 }
 
@@ -34,75 +51,102 @@ impl<T: Cost> Work for CopyCosts<'_, '_, T> {
     type Output = Result<(), TryReserveError>;
 
     #[inline(always)]
-    fn run<V: Vectors>(self, vectors: V) -> Self::Output {
-        let CopyCosts {
-            problem,
-            rows,
-            cols,
+    fn run<V: Vectors>(mut self, vectors: V) -> Self::Output {
+        let Layout {
             transposed,
+            shape: (real_rows, _),
             size: (height, width),
-            copy,
-            line,
-        } = self;
+        } = self.layout;
         // A part of a matrix that exists, or with padding still a small one: the product fits.
-        make_size(copy, height * width)?;
-        let negate = problem.options.maximize;
-        let all_exist = rows.count() * cols.count() == problem.cost.len();
-        if all_exist && !transposed && !negate && width == problem.cols {
-            // All rows as they are: but for their type or size, or for rows of padding, they could be read where they lie.
-            let (costs, padding) = copy.split_at_mut(problem.cost.len());
-            T::copy_to_entries(problem.cost, costs);
-            padding.fill(T::Entry::INFINITY);
+        make_size(self.copy, height * width)?;
+        let all_exist = self.rows.count() * self.cols.count() == self.problem.cost.len();
+        let is_changed = transposed || self.problem.options.maximize;
+        if all_exist && !is_changed && width == self.problem.cols {
+            self.copy_all();
             return Ok(());
         }
-        let entries = T::as_entries(problem.cost);
+        if transposed {
+            self.copy_transposed(vectors)?;
+        } else {
+            self.copy_rows(vectors)?;
+        }
+        self.copy[real_rows * width..].fill(T::Entry::INFINITY);
+        Ok(())
+    }
+}
+
+impl<T: Cost> CopyCosts<'_, '_, T> {
+    /// Copies all rows as they are: but for their type or size, or for rows of padding, they could be read where they lie.
+    #[inline(always)]
+    fn copy_all(&mut self) {
+        let cost = self.problem.cost;
+        let (costs, padding) = self.copy.split_at_mut(cost.len());
+        T::copy_to_entries(cost, costs);
+        padding.fill(T::Entry::INFINITY);
+    }
+
+    /// Copies rows one by one, without what does not exist.
+    #[inline(always)]
+    fn copy_rows<V: Vectors>(&mut self, vectors: V) -> Result<(), TryReserveError> {
+        let (problem, cols) = (self.problem, self.cols);
+        let (_, width) = self.layout.size;
+        let line = room(self.line, converted(problem))?;
+        let copies = self.copy.chunks_exact_mut(width.max(1));
+        for (row, to) in self.rows.iter().zip(copies) {
+            let (to, padding) = to.split_at_mut(cols.count());
+            let costs = entries_of(problem, row, line);
+            keep(vectors, costs, cols, problem.options.maximize, to);
+            padding.fill(T::Entry::INFINITY);
+        }
+        Ok(())
+    }
+
+    /// Copies rows as columns.
+    #[inline(always)]
+    fn copy_transposed<V: Vectors>(&mut self, vectors: V) -> Result<(), TryReserveError> {
+        let (problem, rows, cols) = (self.problem, self.rows, self.cols);
+        let (_, width) = self.layout.size;
         // To be transposed, a row has to fill a tile, or else goes by itself.
         let fills_tile = cols.count() >= TILE;
         // All costs and the first existing column, if rows can be transposed where they lie.
-        let plain = entries.zip(cols.start());
-        let plain = plain.filter(|_| fills_tile && !negate);
-        let of_line = if entries.is_some() { 0 } else { problem.cols };
-        let kept_rows = match (transposed && plain.is_none(), fills_tile) {
-            (false, _) => 0,
-            (true, false) => 1,
-            (true, true) => TILE,
+        let plain = T::as_entries(problem.cost).zip(cols.start());
+        let plain = plain.filter(|_| fills_tile && !problem.options.maximize);
+        let kept_rows = match (plain.is_some(), fills_tile) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => TILE,
         };
-        let of_kept = kept_rows * cols.count();
-        if line.len() < of_line + of_kept {
-            make_size(line, of_line + of_kept)?;
-        }
-        let (line, kept) = line[..of_line + of_kept].split_at_mut(of_line);
-        let real_rows = if transposed {
-            let mut columns = CopyTransposed {
-                problem,
-                rows,
-                cols,
-                plain,
-                width,
-                copy,
-                line,
-                kept,
-            };
-            if fills_tile {
-                columns.by_tiles(vectors);
-            } else {
-                columns.row_by_row(vectors);
-            }
-            for row in copy.chunks_exact_mut(width).take(cols.count()) {
-                row[rows.count()..].fill(T::Entry::INFINITY);
-            }
-            cols.count()
+        let of_line = converted(problem);
+        let line = room(self.line, of_line + kept_rows * cols.count())?;
+        let (line, kept) = line.split_at_mut(of_line);
+        let mut columns = CopyTransposed {
+            problem,
+            rows,
+            cols,
+            plain,
+            width,
+            copy: self.copy,
+            line,
+            kept,
+        };
+        if fills_tile {
+            columns.by_tiles(vectors);
         } else {
-            for (row, to) in rows.iter().zip(copy.chunks_exact_mut(width.max(1))) {
-                let (to, padding) = to.split_at_mut(cols.count());
-                let costs = entries_of(problem, row, line);
-                keep(vectors, costs, cols, negate, to);
-                padding.fill(T::Entry::INFINITY);
-            }
-            rows.count()
-        };
-        copy[real_rows * width..].fill(T::Entry::INFINITY);
+            columns.row_by_row(vectors);
+        }
+        for row in self.copy.chunks_exact_mut(width).take(cols.count()) {
+            row[rows.count()..].fill(T::Entry::INFINITY);
+        }
         Ok(())
+    }
+}
+
+/// How much room a row takes that has to be converted.
+#[inline(always)]
+fn converted<T: Cost>(problem: &Problem<T>) -> usize {
+    match T::as_entries(problem.cost) {
+        Some(_) => 0,
+        None => problem.cols,
     }
 }
 
@@ -246,6 +290,14 @@ fn make_size<E: Entry>(list: &mut Vec<E>, size: usize) -> Result<(), TryReserveE
         list.resize(size, E::INFINITY);
     }
     Ok(())
+}
+
+/// Room for so many numbers, whatever they are.
+fn room<E: Entry>(list: &mut Vec<E>, size: usize) -> Result<&mut [E], TryReserveError> {
+    if list.len() < size {
+        make_size(list, size)?;
+    }
+    Ok(&mut list[..size])
 }
 
 /// Copies those costs of one row that belong to existing columns.

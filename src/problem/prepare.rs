@@ -8,7 +8,7 @@
 
 use std::collections::TryReserveError;
 
-use crate::problem::copying::CopyCosts;
+use crate::problem::copying::{CopyCosts, Layout};
 use crate::problem::given::{Invalid, Problem};
 use crate::problem::indices::Indices;
 use crate::problem::instance::{Instance, narrow_width};
@@ -67,6 +67,52 @@ fn effective_limit(limit: f64, shorter: usize, largest: f64) -> f64 {
     }
 }
 
+/// What costs are multiplied by, where the largest of them and of what the limit counts as is `largest`.
+#[inline(always)]
+fn scale_of(largest: f64) -> f64 {
+    if largest > LARGEST_UNSCALED {
+        DOWNSCALE
+    } else if largest > 0.0 && largest < 1.0 / LARGEST_UNSCALED {
+        1.0 / DOWNSCALE
+    } else {
+        1.0
+    }
+}
+
+/// Scales costs. Returns whether nothing was rounded.
+#[cold]
+#[inline(never)]
+fn scale_costs<E: Entry>(costs: &mut [E], scale: f64) -> bool {
+    let mut is_exact = true;
+    for cost in costs {
+        let scaled = cost.times(scale);
+        is_exact &= scaled.times(1.0 / scale).widen() == cost.widen();
+        *cost = scaled;
+    }
+    is_exact
+}
+
+/// Half of what the limit counts as, in the instance's sense and scale; +inf where every row must be matched.
+#[inline(always)]
+fn half_limit(limit: f64, factor: f64) -> f64 {
+    if limit.is_infinite() {
+        f64::INFINITY
+    } else {
+        limit * factor / 2.0
+    }
+}
+
+/// By how much half the user's limit exceeds half of what it counts as.
+#[inline(always)]
+fn half_limit_excess(given: f64, counts_as: f64) -> f64 {
+    if given.is_infinite() {
+        0.0
+    } else {
+        // The difference of halves, since that of the limits could overflow.
+        given / 2.0 - counts_as / 2.0
+    }
+}
+
 impl<'a, T: Cost> Problem<'a, T> {
     /// Judges all existing entries and presents the problem to the solver.
     ///
@@ -80,8 +126,7 @@ impl<'a, T: Cost> Problem<'a, T> {
     where
         'a: 'b,
     {
-        let limit = self.options.cost_limit;
-        if limit.is_nan() {
+        if self.options.cost_limit.is_nan() {
             return Err(Unprepared::Invalid(Invalid::Limit));
         }
         let Scratch {
@@ -93,31 +138,23 @@ impl<'a, T: Cost> Problem<'a, T> {
         } = scratch;
         rows.fill(self.rows, self.row_mask);
         cols.fill(self.cols, self.col_mask);
-        let transposed = rows.count() > cols.count();
+        let (rows, cols) = (&*rows, &*cols);
+        let layout = self.layout(rows, cols);
+        let (shorter, longer) = layout.shape;
+        let (_, width) = layout.size;
 
         // Where the costs lie, unless that is in the copy.
-        let (shorter, longer) = (
-            rows.count().min(cols.count()),
-            rows.count().max(cols.count()),
-        );
-        let narrow_width = narrow_width(self.rows, self.cols);
-        let width = narrow_width.unwrap_or(longer);
-        // Narrow instances are squares of their width.
-        let height = narrow_width.unwrap_or(shorter);
-        let is_padded = (height, width) != (shorter, longer);
-        let mut in_place = if transposed || self.options.maximize || is_padded {
+        let mut in_place = if layout.transposed || layout.is_padded() || self.options.maximize {
             None
         } else {
             self.in_place(rows, cols)
         };
-        let (rows, cols) = (&*rows, &*cols);
         let copy_costs = |copy: &mut _, line: &mut _| {
             let work = CopyCosts {
                 problem: self,
                 rows,
                 cols,
-                transposed,
-                size: (height, width),
+                layout,
                 copy,
                 line,
             };
@@ -126,18 +163,13 @@ impl<'a, T: Cost> Problem<'a, T> {
         if in_place.is_none() {
             copy_costs(copy, line)?;
         }
-        let (row_indices, col_indices) = if transposed {
-            (cols, rows)
-        } else {
-            (rows, cols)
-        };
-        let balanced = shorter == longer && limit.is_infinite();
+        let balanced = shorter == longer && self.options.cost_limit.is_infinite();
         let mut look = |costs: &[T::Entry], stride| {
             let look = Look {
                 survey: &mut *survey,
                 costs,
                 stride,
-                shape: (shorter, longer),
+                shape: layout.shape,
                 balanced,
             };
             vectors.run_apart(look)
@@ -149,30 +181,20 @@ impl<'a, T: Cost> Problem<'a, T> {
         if !largest_cost.is_finite() {
             return Err(Unprepared::Invalid(self.first_invalid(rows, cols)));
         }
-        let limit = effective_limit(limit, shorter, largest_cost);
+        let limit = effective_limit(self.options.cost_limit, shorter, largest_cost);
         let largest = if limit.is_finite() {
             limit.abs().max(largest_cost)
         } else {
             largest_cost
         };
 
-        let scale = if largest > LARGEST_UNSCALED {
-            DOWNSCALE
-        } else if largest > 0.0 && largest < 1.0 / LARGEST_UNSCALED {
-            1.0 / DOWNSCALE
-        } else {
-            1.0
-        };
+        let scale = scale_of(largest);
         let mut scaling_is_exact = true;
         if scale != 1.0 {
             if in_place.take().is_some() {
                 copy_costs(copy, line)?;
             }
-            for cost in copy.iter_mut() {
-                let scaled = cost.times(scale);
-                scaling_is_exact &= scaled.times(1.0 / scale).widen() == cost.widen();
-                *cost = scaled;
-            }
+            scaling_is_exact = scale_costs(copy, scale);
             // For its survey, which has to be of what is solved. The largest magnitude is known: the one from before, scaled.
             look(copy, width);
         }
@@ -181,12 +203,11 @@ impl<'a, T: Cost> Problem<'a, T> {
             None => (copy.as_slice(), width),
         };
         let factor = self.options.sign() * scale;
-        let (half_limit, half_limit_excess) = if limit.is_infinite() {
-            (f64::INFINITY, 0.0)
+        let half_limit = half_limit(limit, factor);
+        let (row_indices, col_indices) = if layout.transposed {
+            (cols, rows)
         } else {
-            // The difference of halves, since that of the limits could overflow.
-            let excess = self.options.cost_limit / 2.0 - limit / 2.0;
-            (limit * factor / 2.0, excess)
+            (rows, cols)
         };
         Ok(Instance {
             costs,
@@ -197,15 +218,29 @@ impl<'a, T: Cost> Problem<'a, T> {
             survey,
             factor,
             half_limit,
-            half_limit_excess,
+            half_limit_excess: half_limit_excess(self.options.cost_limit, limit),
             scaling_is_exact: scaling_is_exact
                 && (half_limit.is_infinite() || 2.0 * half_limit / factor == limit),
             largest_cost: largest_cost * scale,
             largest: largest * scale,
-            transposed,
+            transposed: layout.transposed,
             row_indices,
             col_indices,
         })
+    }
+
+    /// How the costs of those rows and columns lie in an instance.
+    #[inline(always)]
+    fn layout(&self, rows: &Indices, cols: &Indices) -> Layout {
+        let (rows, cols) = (rows.count(), cols.count());
+        let shape = (rows.min(cols), rows.max(cols));
+        // Narrow instances are squares of their width.
+        let narrow = narrow_width(self.rows, self.cols).map(|width| (width, width));
+        Layout {
+            transposed: rows > cols,
+            shape,
+            size: narrow.unwrap_or(shape),
+        }
     }
 
     /// As [`Problem::prepare`], with the vectors that every processor has. For calls that are rare: this is compiled once.
