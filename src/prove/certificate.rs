@@ -112,8 +112,8 @@ impl<'a, T: Cost> Certificate<'a, T> {
         let largest = certificate.largest_given();
         let most = most_per_dual(shorter);
         // By a quotient, as the product may be infinite. Written so that NaN fails.
-        let is_too_large = |dual: &f64| !(dual.abs() / most <= largest);
-        if let Some(dual) = certificate.duals().find(is_too_large) {
+        let is_within = |dual: f64| dual.abs() / most <= largest;
+        if let Some(dual) = certificate.duals().find(|&dual| !is_within(dual)) {
             return Err(Violation::Relation {
                 relation: "|dual| <= bound".into(),
                 left: dual.abs(),
