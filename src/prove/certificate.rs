@@ -240,9 +240,9 @@ fn larger_magnitude(largest: f64, value: f64) -> f64 {
 
 /// How many times max(|c|, |L|) a dual may be, where the shorter side has `shorter` rows or columns.
 ///
-/// In the solver none exceeds 2·shorter + 2, see [`crate::solve::augment`], "size of the numbers". Normalizing moves a dual by another, which
-/// doubles that; and [`crate::prove::lift`] moves it by L/2 at most. The sum is less than 4·shorter + 5, and twice as much leaves room
-/// for rounding.
+/// In the solver none exceeds 2·shorter + 2, see [`crate::solve::augment`], "size of the numbers". Normalizing moves a dual by
+/// another, which doubles that; and [`crate::prove::lift`] moves it by L/2 at most. The sum is less than 4·shorter + 5, and twice as
+/// much leaves room for rounding.
 fn most_per_dual(shorter: usize) -> f64 {
     8.0 * (shorter as f64 + 2.0)
 }

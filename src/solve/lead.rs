@@ -1,6 +1,7 @@
 //! f32 leads narrow squares, row by row ([`crate::solve::rows`]): a row of costs is one vector or two.
 //!
-//! What f32 rounds away is made good, or noticed, by [`crate::prove::repair_narrow`]; where nothing was rounded the answer is exact. Beside that:
+//! What f32 rounds away is made good, or noticed, by [`crate::prove::repair_narrow`]; where nothing was rounded the answer is exact.
+//! Beside that:
 //!
 //! * **A settled column** keeps its distance, with its sign set: it is no longer the least where bits are compared without a sign, and
 //!   always less than what is offered where they are compared with one.
