@@ -222,7 +222,7 @@ impl GroupSolver {
             }
         );
         let exact = exactness.held(&mut self.members);
-        for index in 0..GROUP {
+        for index in 0..MOST_IN_TURNS {
             if instances[index].is_some() {
                 is_exact[index] = exact && self.members[index].is_proof_exact(is_repair_exact);
             }
@@ -234,8 +234,8 @@ impl GroupSolver {
     fn repair_duals<V: Vectors, E: Entry>(
         &mut self,
         vectors: V,
-        instances: &[Option<Instance<E>>; GROUP],
-        feasible: &[bool; GROUP],
+        instances: &[Option<Instance<E>>; MOST_IN_TURNS],
+        feasible: &[bool; MOST_IN_TURNS],
     ) -> bool {
         let exactness = Exactness::watch();
         let members = &mut self.members;
@@ -381,9 +381,9 @@ impl<E: Entry, const N: usize> Work for Adopt<'_, '_, E, N> {
 
 /// Repairs the duals that f64 has taken over, where they must be.
 struct RepairDuals<'a, 'b, E> {
-    members: &'a mut [Member; GROUP],
-    instances: &'a [Option<Instance<'b, E>>; GROUP],
-    feasible: &'a [bool; GROUP],
+    members: &'a mut [Member; MOST_IN_TURNS],
+    instances: &'a [Option<Instance<'b, E>>; MOST_IN_TURNS],
+    feasible: &'a [bool; MOST_IN_TURNS],
 }
 
 impl<E: Entry> Work for RepairDuals<'_, '_, E> {
