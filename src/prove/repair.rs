@@ -36,7 +36,8 @@ use crate::simd::ops::{DOUBLES, Lanes, SINGLES};
 use crate::solve::augment::{Solver, make_room};
 use crate::sweep::first_look::largest_of;
 use crate::sweep::per_column::{PerColumn, QUAD};
-use crate::sweep::reduced_costs::{columns_below, least_reduced_cost};
+use crate::sweep::reduced_costs::{columns_below, least_reduced_cost, near_columns_below};
+use crate::sweep::row::ANY;
 
 /// A pair (i, j) that is nearly as cheap as the matched pair (i, m).
 #[derive(Clone, Copy, Debug)]
@@ -208,14 +209,16 @@ impl Repair {
             }
             let row = *row as usize;
             let (costs, quads) = (instance.row(row), &mut self.quads[count..]);
-            count += columns_below::<_, _, SINGLES, N>(
-                lanes,
-                costs,
-                col_duals,
+            let (own, below) = (
                 solved.col_of_row()[row] as usize,
                 solved.row_duals()[row] + slack,
-                quads,
             );
+            count += match solved.bounds_of_row(row) {
+                Some(bounds) if N == ANY => {
+                    near_columns_below(lanes, costs, col_duals, bounds, own, below, quads)
+                }
+                _ => columns_below::<_, _, SINGLES, N>(lanes, costs, col_duals, own, below, quads),
+            };
             *end = count as u32;
         }
     }

@@ -325,7 +325,7 @@ impl<R: Arithmetic> Solver<R> {
         } = reached[reached.len() - 1];
         let costs = instance.row(row);
         if N == ANY && self.bounds.are_kept() {
-            let (duals, bounds) = (&self.col_duals, self.bounds.of_row(row));
+            let (duals, bounds) = (&self.col_duals, self.bounds.of_row_mut(row));
             self.found.first = if reached.len() == 1 {
                 paths.start_near(lanes, costs, duals, bounds, quad_least, unmatched)
             } else {
@@ -408,6 +408,12 @@ impl<R: Arithmetic> Solver<R> {
     #[inline(always)]
     pub fn is_cheapest_by(&self, slack: R, row: usize) -> bool {
         self.row_duals[row] + slack <= self.others_least[row]
+    }
+
+    /// Lower bounds of what is in each quad of a row, if they are kept: see [`crate::sweep::bounds`].
+    #[inline(always)]
+    pub fn bounds_of_row(&self, row: usize) -> Option<&[R]> {
+        self.bounds.are_kept().then(|| self.bounds.of_row(row))
     }
 
     /// Was a part of some gap left as a margin? Then something was rounded.

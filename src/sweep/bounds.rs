@@ -60,7 +60,13 @@ impl<R: Arithmetic> Bounds<R> {
 
     /// The bounds of a row: one for each quad, then padding.
     #[inline(always)]
-    pub fn of_row(&mut self, row: usize) -> &mut [R] {
+    pub fn of_row(&self, row: usize) -> &[R] {
+        &self.numbers[row * self.stride..][..self.stride]
+    }
+
+    /// As [`Bounds::of_row`], to be changed.
+    #[inline(always)]
+    pub fn of_row_mut(&mut self, row: usize) -> &mut [R] {
         &mut self.numbers[row * self.stride..][..self.stride]
     }
 
@@ -70,7 +76,7 @@ impl<R: Arithmetic> Bounds<R> {
     #[inline(never)]
     pub fn take<const W: usize>(&mut self, row: usize, cols: usize, quad_least: &PerQuad<R>) {
         let quads = quads::<W>(cols);
-        let bounds = &mut self.of_row(row)[..quads];
+        let bounds = &mut self.of_row_mut(row)[..quads];
         if bounds[0] > R::NEG_INFINITY {
             return;
         }

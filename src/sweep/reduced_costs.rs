@@ -282,6 +282,45 @@ pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
     count
 }
 
+/// As [`columns_below`], where lower bounds of the row's quads are kept: reads those only in which such a column may be.
+#[inline(always)]
+pub fn near_columns_below<L: Lanes<W>, E: Entry, const W: usize>(
+    lanes: L,
+    row: Row<E>,
+    col_duals: &PerColumn<L::Number>,
+    bounds: &[L::Number],
+    own: usize,
+    bound: L::Number,
+    found: &mut [(u32, u64)],
+) -> usize {
+    let quads = quads::<W>(row.cols);
+    let duals = col_duals.quads(quads);
+    let bound = lanes.splat(bound);
+    let mut count = 0;
+    for (chunk, bounds) in bounds.as_chunks::<W>().0.iter().enumerate() {
+        let mut near = lanes.below(lanes.load(bounds), bound);
+        while near != 0 {
+            let quad = chunk * W + near.trailing_zeros() as usize;
+            near &= near - 1;
+            if quad >= quads {
+                break; // Padding.
+            }
+            let reduced = subtract(
+                lanes,
+                load_costs(lanes, row, quad),
+                load(lanes, duals.at(quad)),
+            );
+            let mut bits = lanes.below_of_four(reduced, bound);
+            if quad == own / (QUAD * W) {
+                bits &= !(1 << (own % (QUAD * W)));
+            }
+            found[count] = (quad as u32, bits);
+            count += usize::from(bits != 0);
+        }
+    }
+    count
+}
+
 /// Finds a value among reduced costs.
 struct InReducedCosts<'a, E, R> {
     row: Row<'a, E>,
@@ -373,6 +412,50 @@ mod tests {
             }
         }
         assert!(tied > 300 && tied < 2900, "{tied}");
+    }
+
+    #[test]
+    fn columns_below_a_bound_are_found_with_and_without_lower_bounds() {
+        const WIDTH: usize = QUAD * SINGLES;
+        let mut random = Random::new(3);
+        let lanes = Arrays::<f32>::default();
+        for _ in 0..2000 {
+            let cols = 1 + random.index(2500);
+            let costs: Vec<f32> = (0..cols).map(|_| random.uniform() as f32).collect();
+            let row = Row::of_matrix(&costs, cols, cols, 0);
+            let mut col_duals = PerColumn::<f32>::default();
+            col_duals.reset_padded(cols, 0.0);
+            for col in 0..cols {
+                col_duals.set(col, -random.uniform() as f32);
+            }
+            let reduced = |col: usize| costs[col] - col_duals.get(col);
+            let (own, bound) = (random.index(cols), (random.uniform() * 0.2) as f32);
+            let mut wanted: Vec<(u32, u64)> = Vec::new();
+            for col in (0..cols).filter(|&col| col != own && reduced(col) < bound) {
+                let (quad, bit) = ((col / WIDTH) as u32, 1 << (col % WIDTH));
+                match wanted.last_mut() {
+                    Some((last, bits)) if *last == quad => *bits |= bit,
+                    _ => wanted.push((quad, bit)),
+                }
+            }
+            // Some are the least itself, some are below it, and of some nothing is known.
+            let quads = cols.div_ceil(WIDTH);
+            let mut bounds = vec![f32::NEG_INFINITY; quads.next_multiple_of(SINGLES)];
+            for (quad, bound) in bounds[..quads].iter_mut().enumerate() {
+                let of_quad = (quad * WIDTH..cols.min((quad + 1) * WIDTH)).map(reduced);
+                let below = [0.0, 0.05, f32::INFINITY][random.index(3)];
+                *bound = of_quad.fold(f32::INFINITY, f32::min) - below;
+            }
+            let mut found = vec![(0, 0); quads + 1];
+            let count =
+                columns_below::<_, _, SINGLES, ANY>(lanes, row, &col_duals, own, bound, &mut found);
+            assert_eq!(found[..count], wanted);
+            let mut found = vec![(0, 0); quads + 1];
+            let count = near_columns_below::<_, _, SINGLES>(
+                lanes, row, &col_duals, &bounds, own, bound, &mut found,
+            );
+            assert_eq!(found[..count], wanted);
+        }
     }
 
     #[test]
