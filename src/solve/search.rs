@@ -85,7 +85,8 @@ impl<R: Arithmetic> Solver<R> {
             self.search_next(instance, pending_index + 1);
             return Ok(());
         }
-        if !self.bounds.are_kept() {
+        // Not among equal rows, most of which cost less than a copy.
+        if !self.bounds.are_kept() && !self.equal_rows.are_there() {
             paths.remember_offers(reached.len());
         }
         paths.settle(lanes, col);
