@@ -254,15 +254,7 @@ fn at_most(
     relation: impl FnOnce() -> String,
 ) -> Result<(), Violation> {
     // Written so that NaN fails.
-    if left <= right + tolerance {
-        return Ok(());
-    }
-    Err(Violation::Relation {
-        relation: relation(),
-        left,
-        right,
-        tolerance,
-    })
+    hold(left <= right + tolerance, left, right, tolerance, relation)
 }
 
 fn equal(
@@ -271,7 +263,18 @@ fn equal(
     tolerance: f64,
     relation: impl FnOnce() -> String,
 ) -> Result<(), Violation> {
-    if (left - right).abs() <= tolerance {
+    let is_near = (left - right).abs() <= tolerance;
+    hold(is_near, left, right, tolerance, relation)
+}
+
+fn hold(
+    holds: bool,
+    left: f64,
+    right: f64,
+    tolerance: f64,
+    relation: impl FnOnce() -> String,
+) -> Result<(), Violation> {
+    if holds {
         return Ok(());
     }
     Err(Violation::Relation {

@@ -609,6 +609,20 @@ mod tests {
     use crate::simd::arrays::ArrayVectors;
     use hungarian_random::Random;
 
+    /// Solves a square by itself. Is the answer known to be exact? And what has solved it.
+    fn solve_alone(cost: &[f64], n: usize) -> (bool, GroupSolver) {
+        let problem = Problem::plain(cost, n, n);
+        let mut scratch = Scratch::default();
+        scratch.try_reserve(n, n).unwrap();
+        let instance = problem.prepare(ArrayVectors, &mut scratch).ok();
+        let mut solver = GroupSolver::default();
+        solver.try_reserve(1, n, n).unwrap();
+        let verdicts = solver.solve(ArrayVectors, &[instance, None, None, None]);
+        let verdict = &verdicts.unwrap()[0];
+        let is_exact = matches!(verdict, Some(Verdict::InDouble(Evidence::Exact, _)));
+        (is_exact, solver)
+    }
+
     /// Does f64 start from what f32 came to in a square of which only the diagonal and `chain` pairs above it are allowed?
     /// These pairs drive v down by 2 a column; f32's largest |v| is returned, too.
     fn is_led_by_single(n: usize, chain: usize) -> (bool, f64) {
@@ -619,17 +633,8 @@ mod tests {
                 cost[row * n + row + 1] = -1.0;
             }
         }
-        let problem = Problem::plain(&cost, n, n);
-        let mut scratch = Scratch::default();
-        scratch.try_reserve(n, n).unwrap();
-        let instance = problem.prepare(ArrayVectors, &mut scratch).ok();
-        let mut solver = GroupSolver::default();
-        solver.try_reserve(1, n, n).unwrap();
-        let verdicts = solver.solve(ArrayVectors, &[instance, None, None, None]);
-        assert!(matches!(
-            verdicts.unwrap()[0],
-            Some(Verdict::InDouble(Evidence::Exact, _))
-        ));
+        let (is_exact, solver) = solve_alone(&cost, n);
+        assert!(is_exact);
         let member = &solver.members[0];
         let col_duals = (0..n).map(|col| member.single.col_duals().get(col));
         let largest = col_duals.fold(0.0, |top: f64, dual| top.max(f64::from(dual.abs())));
@@ -710,39 +715,14 @@ mod tests {
             let shares: Vec<f64> = (0..2 * n)
                 .map(|_| random.uniform() * largest / 2.0)
                 .collect();
-            let costs: [Vec<f64>; 3] = [
-                (0..n * n)
-                    .map(|at| shares[at / n] + shares[n + at % n])
-                    .map(f64::floor)
-                    .collect(),
-                (0..n * n)
-                    .map(|_| (largest - random.uniform() * 100.0).floor())
-                    .collect(),
-                (0..n * n)
-                    .map(|_| {
-                        if random.uniform() < 0.5 {
-                            1.0
-                        } else {
-                            largest.floor()
-                        }
-                    })
-                    .collect(),
-            ];
-            for (family, cost) in costs.iter().enumerate() {
-                let problem = Problem::plain(cost, n, n);
-                let mut scratch = Scratch::default();
-                scratch.try_reserve(n, n).unwrap();
-                let instance = problem.prepare(ArrayVectors, &mut scratch).ok();
-                let mut solver = GroupSolver::default();
-                solver.try_reserve(1, n, n).unwrap();
-                let verdicts = solver.solve(ArrayVectors, &[instance, None, None, None]);
-                assert!(
-                    matches!(
-                        verdicts.unwrap()[0],
-                        Some(Verdict::InDouble(Evidence::Exact, _))
-                    ),
-                    "{n}, family {family}"
-                );
+            for family in 0..3 {
+                let draw = |at: usize| match family {
+                    0 => shares[at / n] + shares[n + at % n],
+                    1 => largest - random.uniform() * 100.0,
+                    _ => [1.0, largest][random.index(2)],
+                };
+                let cost: Vec<f64> = (0..n * n).map(draw).map(f64::floor).collect();
+                assert!(solve_alone(&cost, n).0, "{n}, family {family}");
             }
         }
     }
