@@ -1,5 +1,7 @@
 """Exact set matching for TensorFlow and Keras: an assignment op with a gradient, and losses built on it."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from hungarian_loss import _keras
 from hungarian_loss._assignment import (
     Assignment,
@@ -39,7 +41,7 @@ if _reason is None:
         "explain",
         "hungarian_loss",
     ]
-else:
+elif not _TYPE_CHECKING:
     __getattr__ = _keras.refuse(
         __name__, ["Explanation", "HungarianLoss", "Matcher", "Matching", "explain", "hungarian_loss"], _reason
     )

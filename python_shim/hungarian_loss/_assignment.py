@@ -16,12 +16,12 @@ from hungarian_loss._vectorize import register_converter
 class Assignment(NamedTuple):
     """An optimal assignment and its proof. ``U`` is float64 where costs are solved in float64, else float32.
 
-    Of several optimal assignments the choice depends on nothing but the problem itself.
+    Of several optimal assignments a device always returns the same one for the same problem; a GPU may return another than the CPU.
 
-    The duals prove that no assignment has a lower total (turned round when maximizing): u_i + v_j ≤ cost_ij for all allowed pairs, with
-    equality for matched ones. Without a limit, on the longer side of a rectangle, they are ≤ 0, and 0 where unmatched; in a square
-    max v = 0. With a limit L, u_i and v_j ≤ L/2, with equality where unmatched. They are rounded numbers, and infinite beyond the range
-    of U, where they prove nothing.
+    The duals prove that no assignment is better, what unmatched rows and columns cost included: u_i + v_j ≤ cost_ij for all allowed
+    pairs, with equality for matched ones. Without a limit the duals of the longer side of a rectangle are ≤ 0, and 0 where unmatched; in
+    a square max v = 0. With a limit L, u_i and v_j are ≤ L/2, and equal to it where unmatched. When maximizing, ≤ becomes ≥ and max
+    becomes min. Duals are rounded; beyond the range of U they are infinite and prove nothing.
 
     Attributes:
       total_cost: U ``[...]``, sum of the matched costs, without what unmatched rows and columns cost under a limit; NaN for an invalid
@@ -44,7 +44,7 @@ class Assignment(NamedTuple):
 
 
 class AssignmentPairs(NamedTuple):
-    """The matched pairs as indices that are safe to gather by where there is a column, a place for each row in the order of the rows.
+    """The matched pairs as indices, one for each row, in the order of the rows. They are safe to gather by, unless there are no columns.
 
     Attributes:
       row_index: int64 ``[..., rows]``: 0, 1, 2, …
@@ -83,9 +83,9 @@ def linear_assignment(
       num_cols: integer ``[...]``, likewise in place of ``col_mask``.
       maximize: The sum of matched costs is greatest, as if costs and limit were negated.
       cost_limit: L in the units of ``cost``, one for all problems or what broadcasts to ``[...]``; U, or integers: a row
-        or a column may stay unmatched at L/2 each, decided jointly with the matching, so that no pair above L is worth
-        having; one at exactly L is, if it stands alone. When maximizing an unmatched one earns L/2, and no pair below L is worth
-        having: for IoU a limit of 0.5 leaves no pair below that. None or an infinity: as many pairs are required as the shorter side has.
+        or a column may stay unmatched at L/2 each, decided jointly with the matching, so that no pair above L is
+        matched. A pair at exactly L is matched if its row and column would otherwise both stay unmatched. When maximizing, an
+        unmatched row or column earns L/2, and no pair below L is matched: with a limit of 0.5 on IoU, none below 0.5. None or an infinity: as many pairs are required as the shorter side has.
       validate: Raise on the first problem whose status is not 0, and on counts outside [0, rows] or [0, cols]; under
         XLA the error takes such counts for a limit that is NaN. Solved on the CPU also where there is a GPU; XLA has it
         on the CPU only. In a ``tf.function`` that uses none of the outputs TensorFlow prunes the op, and so the check:

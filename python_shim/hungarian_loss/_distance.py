@@ -18,8 +18,9 @@ def compute_euclidean_distance(a: TensorLike, b: TensorLike) -> Tensor:
     everywhere: 0 where two objects coincide.
 
     Args:
-      a: ``[..., n, features]``, of any float type. Whole numbers and bool are taken as the type of the other, or float32. So are NumPy's
-        arrays beside a tensor, and lists beside either.
+      a: ``[..., n, features]``, of any float type. Whole numbers and bool are taken as the type of the other, or float32. A NumPy array
+        beside a tensor, and a list beside either, is taken as the type of the other, too. (An array that is passed to a ``tf.function`` is
+        a tensor inside of it.)
       b: ``[..., m, features]``, of the same type. Leading dimensions broadcast, features do not.
 
     Returns:
@@ -57,10 +58,16 @@ def _of_one_type(a: Any, b: Any) -> tuple[Any, Any]:
     """Both as tensors of one float type."""
     # NumPy makes float64 of what it is not told otherwise, and a list has no type.
     firmness = [2 if tf.is_tensor(x) else int(hasattr(x, "dtype")) for x in (a, b)]
-    a, b = tf.convert_to_tensor(a), tf.convert_to_tensor(b)
+    if firmness[0] < firmness[1]:
+        b, a = _of_one_type(b, a)
+        return a, b
+    a = tf.convert_to_tensor(a)
+    follows = firmness[0] > firmness[1] and a.dtype.is_floating
+    # At once in that type: on a way over float32 a list of numbers would lose digits.
+    b = tf.convert_to_tensor(b, dtype_hint=a.dtype if follows else None)
+    if follows and b.dtype.is_floating:
+        b = tf.cast(b, a.dtype)
     types = [x.dtype for x in (a, b) if not x.dtype.is_integer and not x.dtype.is_bool] or [tf.float32]
-    if len(types) == 2 and all(one.is_floating for one in types) and firmness[0] != firmness[1]:
-        types = [types[firmness.index(max(firmness))]]
     if types[0] != types[-1] or not types[0].is_floating:
         raise TypeError(f"a and b must be of one float type, got {a.dtype.name} and {b.dtype.name}; cast one of them")
     return tf.cast(a, types[0]), tf.cast(b, types[0])

@@ -13,7 +13,10 @@ _CURE = "set KERAS_BACKEND=tensorflow or change ~/.keras/keras.json"
 
 
 def why_not() -> str | None:
-    """What is needed and not there, with a cure, as the end of a sentence; None where the losses work. Keras of another kind is not imported."""
+    """What is needed and not there, with a cure, as the end of a sentence; None where the losses work.
+
+    Keras of another kind is not imported.
+    """
     legacy = os.environ.get("TF_USE_LEGACY_KERAS", "")
     if legacy.lower() in ("1", "true"):
         return f"needs {_WANTED}, and TF_USE_LEGACY_KERAS={legacy} asks for Keras 2; unset it"

@@ -156,7 +156,7 @@ def test_keras_hub_on_another_backend_is_refused():
         """,
         env={"KERAS_BACKEND": "jax"},
     )
-    assert oracle.matches("need Keras's tensorflow backend, got 'jax'; set KERAS_BACKEND", said)
+    assert oracle.matches("needs Keras's tensorflow backend, got 'jax'; set KERAS_BACKEND", said)
 
 
 @eager_graph_jit

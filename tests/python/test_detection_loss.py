@@ -851,12 +851,9 @@ WRONG_SHAPES = {
     "packed of 6": (np.zeros((2, 3, 6)), PRED, "packed [B, n, 5], a box and its label; got shape (2, 3, 6)"),
     "packed of rank 2": (np.zeros((2, 5)), PRED, "packed [B, n, 5], a box and its label; got shape (2, 5)"),
     "a tuple": ((BOXES, LABELS), PRED, "must be a dict of boxes [B, n, 4] and labels [B, n], or packed [B, n, 5]"),
-    "no truth": (None, PRED, "a box and its label; got a NoneType that is not one tensor"),
-    "predictions as a list": (
-        TRUE,
-        [PRED["boxes"], LOGITS[..., :3]],
-        "y_pred must be a dict of boxes [B, m, 4] and logits",
-    ),
+    "no truth": (None, PRED, "a box and its label; got NoneType, of which no single tensor can be made"),
+    "predictions as a list": (TRUE, [PRED["boxes"], LOGITS[..., :3]], "y_pred must be a dict of boxes"),
+    "predictions as a tuple": (TRUE, (PRED["boxes"], LOGITS), "known number of layers; got a tuple"),
     "no logits": (TRUE, {"boxes": PRED["boxes"]}, "y_pred must be a dict with 'logits', got ['boxes']"),
     "another batch": (TRUE, {**PRED, "boxes": np.zeros((1, 5, 4))}, "got shape (1, 5, 4), expected (2, 5, 4)"),
     "logits of another batch": (

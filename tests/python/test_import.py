@@ -217,7 +217,7 @@ def test_a_keras_of_another_name():
 
 # Without the Keras that the losses need.
 
-NEEDS_KERAS = ["monitor"]
+NEEDS_KERAS = ["adapters.keras_hub", "monitor"]
 
 NO_KERAS = {
     "legacy Keras": ({"TF_USE_LEGACY_KERAS": "1"}, "", "Keras 3.8 or newer.*TF_USE_LEGACY_KERAS=1.*unset"),

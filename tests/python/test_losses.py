@@ -449,6 +449,8 @@ def test_what_has_no_type_of_its_own_takes_the_other():
         ]:
             for got in [compute_euclidean_distance(firm, loose), compute_euclidean_distance(loose, firm)]:
                 assert got.dtype == dtype and got.numpy().tolist() == [[5.0]]
+    for exact in [tf.constant([[0.1]], "float64"), np.array([[0.1]])]:
+        assert compute_euclidean_distance([[0.1]], exact).numpy().tolist() == [[0.0]]
     with pytest.raises(TypeError, match="got float32 and float64; cast one of them"):
         compute_euclidean_distance(tf.zeros([1, 2]), tf.zeros([1, 2], "float64"))
 

@@ -1,5 +1,7 @@
 """Detection as set prediction: the loss of the DETR family, a model class for it, and the costs that it is made of."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from hungarian_loss import _keras
 from hungarian_loss.detection._boxes import box_iou, complete_iou, distance_iou, generalized_iou
 from hungarian_loss.detection._costs import (
@@ -31,5 +33,5 @@ if _reason is None:
     from hungarian_loss.detection._model import SetPredictionModel
 
     __all__ += ["DetrLoss", "SetPredictionModel"]
-else:
+elif not _TYPE_CHECKING:
     __getattr__ = _keras.refuse(__name__, ["DetrLoss", "SetPredictionModel"], _reason)

@@ -96,7 +96,8 @@ def dice_cost(true: TensorLike, logits: TensorLike) -> Tensor:
 
     Args:
       true: ``[..., n, points]``: 1 where the object is, else 0, at sampled points (Mask2Former, arXiv:2112.01527) or at all pixels, as one
-        list: an image of H × W pixels has H·W points.
+        list: an image of H × W pixels has H·W points. Masks ``[B, n, H, W]`` are taken for lists of H masks of W points, which is an error
+        only where n and m do not broadcast.
       logits: ``[..., m, points]`` of the predicted masks, at the same points.
 
     Returns:

@@ -96,8 +96,8 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
 
     Raises:
       TypeError: when called, ``"auxiliary"`` is no list.
-      ValueError: an argument is none of the above. When called: y_true or y_pred is not of the form above, shapes do not fit, ``sample_weight`` is not a scalar, ``[B]`` or
-        ``[B, 1]``.
+      ValueError: an argument is none of the above. When called: y_true or y_pred is not of the form above, shapes do not fit,
+        ``sample_weight`` is not a scalar, ``[B]`` or ``[B, 1]``.
       tf.errors.InvalidArgumentError: shapes do not fit, a label is not below ``num_classes``, or a denoising target is beyond the slots of
         y_true, which shows only when run. Under XLA and where there is a GPU the latter two make the sample's loss NaN instead, as a label
         or target that is no whole number does everywhere.

@@ -191,10 +191,12 @@ def _one_tensor(values: Any, sentence: str) -> Any:
     """
     if isinstance(values, tf.RaggedTensor):
         return values
+    if isinstance(values, tuple):
+        raise ValueError(f"{sentence}; got a tuple")  # noqa: TRY004 - as for any other wrong form
     try:
         return tf.convert_to_tensor(values)
     except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
-        raise ValueError(f"{sentence}; got a {type(values).__name__} that is not one tensor") from error
+        raise ValueError(f"{sentence}; got {type(values).__name__}, of which no single tensor can be made") from error
 
 
 def _entry(name: str, values: Any, key: str) -> Any:

@@ -1,5 +1,7 @@
 """Small uses of the assignment: a loss that no order matters to, accuracy of clusters, pairs for a tracker."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from hungarian_loss import _keras
 from hungarian_loss.recipes._gated import gated_assignment
 
@@ -12,5 +14,5 @@ if _reason is None:
     from hungarian_loss.recipes._permutations import PermutationInvariantLoss
 
     __all__ += ["ClusteringAccuracy", "PermutationInvariantLoss"]
-else:
+elif not _TYPE_CHECKING:
     __getattr__ = _keras.refuse(__name__, ["ClusteringAccuracy", "PermutationInvariantLoss"], _reason)

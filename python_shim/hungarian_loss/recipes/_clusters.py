@@ -27,7 +27,7 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
         accuracy.update_state(labels, encoder.predict(images))
         print(accuracy.result())
 
-    ``compile(metrics=[ClusteringAccuracy(10)])`` takes it where the model has a loss that the same labels fit.
+    In ``compile(metrics=[ClusteringAccuracy(10)])`` it works for a model whose loss takes the same labels as targets.
 
     Args:
       num_classes: How many classes there are.
