@@ -55,7 +55,8 @@ pub enum Violation {
 /// Proves `answer` optimal for `problem`, or says what is wrong with it.
 ///
 /// `unit_roundoff` is that of the type in which the duals were returned (2^−24 or 2^−53): each relation may be off
-/// by 4 of it at the largest magnitude among all costs, duals and the limit, sums by as much per term. So duals must not be larger
+/// by 4 of it at the largest magnitude among all costs, duals and the limit, sums by as much per term. (What f32 rounds among denormal
+/// numbers, as half of a limit of 1e-45, is more than that, and is refused.) So duals must not be larger
 /// than the solver's can be: beside one of 1e300 any relation would hold.
 pub fn check<T: Cost>(
     problem: &Problem<T>,

@@ -180,7 +180,7 @@ pub(super) struct Reached<R> {
 
 impl<R: Arithmetic> Solver<R> {
     /// Makes room for problems of up to `rows × cols`, in either orientation, so that solving one
-    /// allocates nothing but what it can do without: lower bounds, and what equal rows are found with.
+    /// allocates nothing but what it can do without: lower bounds, copies of distances, and what equal rows are found with.
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
         let (shorter, longer) = (rows.min(cols), rows.max(cols));
         let blocks = longer.div_ceil(BLOCK);
