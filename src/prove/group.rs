@@ -229,7 +229,7 @@ impl GroupSolver {
         }
     }
 
-    /// Repairs the duals that f64 has taken over, where they must be. Was nothing rounded in any that hold?
+    /// Repairs the duals that f64 has taken over, where they must be. Was nothing rounded in any instance?
     #[inline(always)]
     fn repair_duals<V: Vectors, E: Entry>(
         &mut self,
