@@ -38,6 +38,17 @@ def why_not() -> str | None:
     return f"needs Keras's tensorflow backend, got {backend!r}; {_CURE}"
 
 
+def require(module: str) -> None:
+    """For a module of which all needs Keras.
+
+    Raises:
+      ImportError: Keras cannot be used, and why.
+    """
+    reason = why_not()
+    if reason is not None:
+        raise ImportError(f"{module} {reason}")
+
+
 def refuse(module: str, names: Sequence[str], reason: str) -> Callable[[str], NoReturn]:
     """``__getattr__`` of a module where Keras cannot be used: says why when one of the ``names`` that need it is asked for."""
 

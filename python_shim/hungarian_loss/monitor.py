@@ -5,9 +5,7 @@ from typing import Any
 
 from hungarian_loss import _keras
 
-_reason = _keras.why_not()
-if _reason is not None:
-    raise ImportError(f"{__name__} {_reason}")
+_keras.require(__name__)
 
 import keras
 import numpy as np

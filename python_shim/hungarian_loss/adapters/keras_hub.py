@@ -24,9 +24,7 @@ from hungarian_loss._assignment import linear_assignment
 from hungarian_loss._types import Tensor, TensorLike
 from hungarian_loss.detection import focal_class_cost, giou_cost, l1_cost, softmax_class_cost
 
-_reason = _keras.why_not()
-if _reason is not None:
-    raise ImportError(f"{__name__} {_reason}")
+_keras.require(__name__)
 
 __all__ = ["exact_matching", "hungarian_matcher", "switch_off", "switch_on"]
 
