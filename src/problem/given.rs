@@ -36,6 +36,11 @@ impl Mask<'_> {
             Mask::Each(flags) => flags[index],
         }
     }
+
+    /// Those of `count` rows (or columns) that exist.
+    pub fn existing(&self, count: usize) -> Vec<usize> {
+        (0..count).filter(|&index| self.exists(index)).collect()
+    }
 }
 
 /// The limit and the sense of a problem.

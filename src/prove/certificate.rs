@@ -89,18 +89,12 @@ impl<'a, T: Cost> Certificate<'a, T> {
         answer: &'a Answer,
         unit_roundoff: f64,
     ) -> Result<Self, Violation> {
-        let rows: Vec<usize> = (0..problem.rows)
-            .filter(|&row| problem.row_mask.exists(row))
-            .collect();
-        let cols: Vec<usize> = (0..problem.cols)
-            .filter(|&col| problem.col_mask.exists(col))
-            .collect();
         let matched = check_matching(problem, answer)?;
         let mut certificate = Certificate {
             problem,
             answer,
-            rows,
-            cols,
+            rows: problem.row_mask.existing(problem.rows),
+            cols: problem.col_mask.existing(problem.cols),
             matched,
             tolerance: 0.0,
         };

@@ -218,12 +218,8 @@ struct Scale {
 
 impl Scale {
     fn of<T: Number>(problem: &Problem<T>) -> Self {
-        let rows: Vec<usize> = (0..problem.rows)
-            .filter(|&row| problem.row_mask.exists(row))
-            .collect();
-        let cols: Vec<usize> = (0..problem.cols)
-            .filter(|&col| problem.col_mask.exists(col))
-            .collect();
+        let rows = problem.row_mask.existing(problem.rows);
+        let cols = problem.col_mask.existing(problem.cols);
         let pairs = rows
             .iter()
             .flat_map(|&row| cols.iter().map(move |&col| (row, col)));
