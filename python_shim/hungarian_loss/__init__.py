@@ -11,6 +11,7 @@ from hungarian_loss._assignment import (
     linear_assignment,
 )
 from hungarian_loss._distance import compute_euclidean_distance
+from hungarian_loss._explanation import Explanation, explain_assignment
 from hungarian_loss._library import op_library_path
 from hungarian_loss._types import TensorLike
 from hungarian_loss._version import __version__ as __version__
@@ -18,10 +19,12 @@ from hungarian_loss._version import __version__ as __version__
 __all__ = [
     "Assignment",
     "AssignmentPairs",
+    "Explanation",
     "TensorLike",
     "assignment_mask",
     "assignment_pairs",
     "compute_euclidean_distance",
+    "explain_assignment",
     "linear_assignment",
     "op_library_path",
 ]
@@ -29,12 +32,11 @@ __all__ = [
 # Assignment and distances need no Keras. Where Keras cannot be used, what needs it says why when it is asked for.
 _reason = _keras.why_not()
 if _reason is None:
-    from hungarian_loss._explain import Explanation, explain
+    from hungarian_loss._explain import explain
     from hungarian_loss._losses import HungarianLoss, hungarian_loss
     from hungarian_loss._matching import Matcher, Matching
 
     __all__ += [
-        "Explanation",
         "HungarianLoss",
         "Matcher",
         "Matching",
@@ -43,5 +45,5 @@ if _reason is None:
     ]
 elif not _TYPE_CHECKING:
     __getattr__ = _keras.refuse(
-        __name__, ["Explanation", "HungarianLoss", "Matcher", "Matching", "explain", "hungarian_loss"], _reason
+        __name__, ["HungarianLoss", "Matcher", "Matching", "explain", "hungarian_loss"], _reason
     )

@@ -1,7 +1,6 @@
 """What HungarianLoss is made of, checked when it is made: sizes, weights, functions."""
 
 import math
-import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from hungarian_loss._loss_types import Weight
+from hungarian_loss._options import is_whole_number
 
 
 def checked_sizes(argument: str, sizes: Any) -> list[tuple[int, int]]:
@@ -34,7 +34,7 @@ def checked_index(index: Any, count: int) -> int | None:
     """
     if index is None:
         return None
-    if not _is_whole(index) or not 0 <= index < count:
+    if not is_whole_number(index) or not 0 <= index < count:
         raise ValueError(
             f"slice_index_to_compute_assignment must lie in [0, {count}), the number of slices, or be None; got {index!r}"
         )
@@ -68,14 +68,22 @@ def checked_weight(argument: str, weight: Any) -> Weight:
     if isinstance(weight, (tf.Variable, keras.Variable)):
         if tuple(weight.shape) == ():
             return weight
-    elif not isinstance(weight, (bool, np.bool_)) and np.ndim(weight) == 0:
-        try:
-            number = float(weight)
-        except (TypeError, ValueError):
-            number = math.nan
-        if math.isfinite(number) and not isinstance(weight, str):
-            return number
+    elif math.isfinite(number := _number(weight)):
+        return number
     raise ValueError(f"{argument} must be a finite number or a scalar variable, got {weight!r}")
+
+
+def checked_limit(argument: str, limit: Any) -> float | None:
+    """A finite number; None, which an infinite one is, too, for no limit.
+
+    Raises:
+      ValueError: something else.
+    """
+    if limit is None:
+        return None
+    if math.isnan(number := _number(limit)):
+        raise ValueError(f"{argument} must be a number or None, got {limit!r}")
+    return number if math.isfinite(number) else None
 
 
 def per_pair(argument: str, function: Any, size: tuple[int, int]) -> Callable[..., Any]:
@@ -135,20 +143,19 @@ def is_of_keras(function: Any) -> bool:
     return module.startswith("keras.")
 
 
-def whole_number(argument: str, value: Any) -> int:
-    """A whole number, 1 or more.
-
-    Raises:
-      ValueError: something else.
-    """
-    if not _is_whole(value) or value < 1:
-        raise ValueError(f"{argument} must be a whole number, 1 or more, got {value!r}")
-    return int(value)
-
-
 def would_broadcast(true_size: int, pred_size: int) -> bool:
     """Whether slices of these sizes can be compared feature with feature, and should not."""
     return true_size != pred_size and 1 in (true_size, pred_size)
+
+
+def _number(value: Any) -> float:
+    """A scalar as a float, NaN where it is none."""
+    if isinstance(value, (bool, np.bool_, str)) or np.ndim(value) != 0:
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _is_list(values: Any) -> bool:
@@ -157,13 +164,9 @@ def _is_list(values: Any) -> bool:
     return isinstance(values, Sequence) and not isinstance(values, (str, bytes))
 
 
-def _is_whole(number: Any) -> bool:
-    return isinstance(number, numbers.Integral) and not isinstance(number, bool)
-
-
 def _true_and_pred_size(argument: str, size: Any) -> tuple[int, int]:
-    pair = (size, size) if _is_whole(size) else size
-    if isinstance(pair, (tuple, list)) and len(pair) == 2 and all(_is_whole(one) and one >= 1 for one in pair):
+    pair = (size, size) if is_whole_number(size) else size
+    if isinstance(pair, (tuple, list)) and len(pair) == 2 and all(is_whole_number(one) and one >= 1 for one in pair):
         return int(pair[0]), int(pair[1])
     raise ValueError(
         f"{argument}, a slice size, must be a whole number, 1 or more, or a pair (true, predicted), got {size!r}"

@@ -15,6 +15,7 @@ def draw(
     pairs: Sequence[tuple[int, int]],
     boxes: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None,
     exists: tuple[Sequence[int], Sequence[int]],
+    sides: tuple[str, str],
     title: str,
 ) -> Any:
     """Cost matrix ``[n, m]`` with the cells of matched pairs outlined. Beside it boxes ``[n, 4]`` and ``[m, 4]`` (center x, center y,
@@ -25,7 +26,7 @@ def draw(
     panels = 1 if boxes is None else 2
     figure = Figure(figsize=(5.5 * panels, 5), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, panels))
-    _draw_costs(axes[0], cost, pairs, title)
+    _draw_costs(axes[0], cost, pairs, sides, title)
     if boxes is not None:
         _draw_boxes(axes[1], *boxes, exists, pairs)
     return figure
@@ -38,7 +39,9 @@ def png(figure: Any) -> bytes:
     return stream.getvalue()
 
 
-def _draw_costs(axes: Any, cost: npt.NDArray[Any], pairs: Sequence[tuple[int, int]], title: str) -> None:
+def _draw_costs(
+    axes: Any, cost: npt.NDArray[Any], pairs: Sequence[tuple[int, int]], sides: tuple[str, str], title: str
+) -> None:
     from matplotlib.patches import Rectangle
 
     rows, cols = cost.shape
@@ -54,8 +57,8 @@ def _draw_costs(axes: Any, cost: npt.NDArray[Any], pairs: Sequence[tuple[int, in
     for true, pred in pairs:
         axes.add_patch(Rectangle((pred - 0.5, true - 0.5), 1, 1, fill=False, edgecolor=_PRED, linewidth=2.5))
     axes.set(
-        xlabel="predicted object",
-        ylabel="true object",
+        xlabel=sides[1],
+        ylabel=sides[0],
         title=title,
     )
     if max(rows, cols) <= 30:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from hungarian_loss._arguments import (
     checked_index,
+    checked_limit,
     checked_sizes,
     checked_weight,
     one_for_each,
@@ -138,6 +139,8 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         squared error.
       slice_weights: One number for each slice, or a scalar variable, which is followed while it is trained. Default: 1.0.
       slices: The same as ``slice_sizes``, by the name that the documentation of version 1 used.
+      cost_limit: L, a number in the units of the costs: true and predicted objects may stay unmatched at L/2 each, so that no pair that
+        costs more than L is matched. None or infinite: as many pairs as the smaller set has objects.
       true_mask_fn: Gets y_true ``[B, n, features]`` and returns bool ``[B, n]``: which objects are real. Default: all.
       pred_mask_fn: Likewise for y_pred, ``[B, m]``. A mask that Keras attached to y_pred holds as well; it is never
         multiplied into the loss.
@@ -151,7 +154,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
     Raises:
       TypeError: no sizes are given, or what should be a list is none.
       ValueError: both ``slices`` and ``slice_sizes`` are given, a list is empty or of the wrong length, an index is out
-        of range, a size, weight or function is none, features of unequal number would be compared one by one. When called: inputs
+        of range, a size, weight, limit or function is none, features of unequal number would be compared one by one. When called: inputs
         are not of rank 3, sizes do not add up, a function returns another shape than it should, ``sample_weight`` is not a
         scalar, ``[batch]`` or ``[batch, 1]``.
       tf.errors.InvalidArgumentError: wrong shapes that show only when run.
@@ -166,6 +169,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         slice_weights: Sequence[Weight] | None = None,
         *,
         slices: Sequence[Size] | None = None,
+        cost_limit: float | None = None,
         true_mask_fn: MaskFunction | None = None,
         pred_mask_fn: MaskFunction | None = None,
         unmatched_losses_fn: Sequence[UnmatchedLoss | None] | None = None,
@@ -197,6 +201,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
             checked_weight(f"slice_weights[{place}]", weight)
             for place, weight in enumerate(one_for_each("slice_weights", slice_weights, count, 1.0))
         ]
+        self.cost_limit = checked_limit("cost_limit", cost_limit)
         self.true_mask_fn, self.pred_mask_fn = (
             None if function is None else plain_function(argument, function)
             for argument, function in (("true_mask_fn", true_mask_fn), ("pred_mask_fn", pred_mask_fn))
@@ -278,10 +283,12 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
             contract = "[B, n, m] for inputs [B, n, f] and [B, m, f]"
             like = [(true, 0), (true, 1), (pred, 1)]
             cost = self._ask("compute_cost_matrix_fn", contract, self.compute_cost_matrix_fn, [true, pred], like)
-        assignment = linear_assignment(cost, row_mask=sets.true_mask, col_mask=sets.pred_mask)
+        assignment = linear_assignment(
+            cost, row_mask=sets.true_mask, col_mask=sets.pred_mask, cost_limit=self.cost_limit
+        )
         are_boxes = sets.true.shape[-1] == sets.pred.shape[-1] == 4
         boxes = (sets.true, sets.pred) if are_boxes else None
-        return Matching(cost, sets.true_mask, sets.pred_mask, assignment, boxes)
+        return Matching(cost, sets.true_mask, sets.pred_mask, assignment, boxes, cost_limit=self.cost_limit)
 
     def _per_object(self, what: str, function: Any, *objects: Any) -> Any:
         """The function's value ``[B, p]`` at each place of objects ``[B, p, f]``."""
@@ -305,6 +312,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
             "slice_sizes": [list(size) for size in self.slice_sizes],
             "slice_index_to_compute_assignment": self.slice_index_to_compute_assignment,
             "compute_cost_matrix_fn": saved("compute_cost_matrix_fn", self.compute_cost_matrix_fn),
+            "cost_limit": self.cost_limit,
             "slice_losses_fn": each("slice_losses_fn", self.slice_losses_fn),
             "unmatched_losses_fn": each("unmatched_losses_fn", self.unmatched_losses_fn),
             "slice_weights": [float(keras.ops.convert_to_numpy(weight)) for weight in self.slice_weights],

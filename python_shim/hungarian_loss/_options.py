@@ -1,5 +1,6 @@
-"""Options that are decided while tracing: flags, and names of which there are a few. Needs no Keras."""
+"""Options that are decided while tracing: flags, names of which there are a few, whole numbers. Needs no Keras."""
 
+import numbers
 from collections.abc import Collection
 from typing import Any
 
@@ -26,3 +27,19 @@ def one_of(argument: str, value: Any, choices: Collection[str]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{argument} must be one of {', '.join(choices)}, got {value!r}")
     return value
+
+
+def whole_number(argument: str, value: Any) -> int:
+    """A whole number, 1 or more.
+
+    Raises:
+      ValueError: something else.
+    """
+    if not is_whole_number(value) or value < 1:
+        raise ValueError(f"{argument} must be a whole number, 1 or more, got {value!r}")
+    return int(value)
+
+
+def is_whole_number(number: Any) -> bool:
+    """Whether it is one, which a bool is not."""
+    return isinstance(number, numbers.Integral) and not isinstance(number, bool)

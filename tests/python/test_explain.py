@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 import oracle
-from hungarian_loss import HungarianLoss, explain, hungarian_loss, linear_assignment
+from hungarian_loss import HungarianLoss, explain, explain_assignment, hungarian_loss, linear_assignment
 from hungarian_loss.detection import DetrLoss
 from hungarian_loss.recipes import PermutationInvariantLoss
 
@@ -37,23 +37,28 @@ def explain_cost(cost, exists=None):
     return explain(np.zeros((1, rows, 1)), np.zeros((1, cols, 1)), loss=loss)
 
 
-def optimum(cost, exists=None):
-    """(status, least total) by trying every matching."""
+def optimum(cost, exists=None, limit=INF):
+    """(status, least total) by trying every matching; with a limit half of it for each object in none is part of the total."""
     rows, cols = exists if exists is not None else (np.full(size, True) for size in cost.shape)
-    return oracle.brute_force(oracle.Problem(np.asarray(cost, np.float64), np.asarray(rows), np.asarray(cols)))
+    return oracle.brute_force(oracle.Problem(np.asarray(cost, np.float64), np.asarray(rows), np.asarray(cols), limit))
 
 
-def check(explanation, cost, exists=None, slack=1e-12):
+def check(explanation, cost, exists=None, slack=1e-12, limit=INF):
     """Holds every number against brute force. Costs of small integers leave no room for rounding: slack 0."""
     cost = np.asarray(cost, np.float64)
     row_exists, col_exists = exists if exists is not None else (np.full(size, True) for size in cost.shape)
-    status, least = optimum(cost, exists)
+    status, least = optimum(cost, exists, limit)
     assert explanation.status == status == 0
-    assert explanation.total_cost == pytest.approx(least, abs=slack, rel=0)
     pairs = list(zip(explanation.true_index.tolist(), explanation.pred_index.tolist(), strict=True))
-    assert len(pairs) == min(np.sum(row_exists), np.sum(col_exists))
+    objects = int(np.sum(row_exists) + np.sum(col_exists))
+    if math.isinf(limit):
+        assert len(pairs) == min(np.sum(row_exists), np.sum(col_exists))
+        alone = 0.0
+    else:
+        alone = limit / 2 * (objects - 2 * len(pairs))
+    assert explanation.total_cost + alone == pytest.approx(least, abs=slack, rel=0)
     np.testing.assert_array_equal(explanation.pair_cost, [cost[pair] for pair in pairs])
-    assert math.fsum(explanation.pair_cost) == pytest.approx(least, abs=slack, rel=0)
+    assert math.fsum(explanation.pair_cost) + alone == pytest.approx(least, abs=slack, rel=0)
     assert explanation.unmatched_true.tolist() == sorted(set(np.flatnonzero(row_exists)) - {i for i, _ in pairs})
     assert explanation.unmatched_pred.tolist() == sorted(set(np.flatnonzero(col_exists)) - {j for _, j in pairs})
     for (i, j), runner_up, margin, rise in zip(
@@ -61,7 +66,7 @@ def check(explanation, cost, exists=None, slack=1e-12):
     ):
         without = cost.copy()
         without[i, j] = INF
-        bad, next_best = optimum(without, exists)
+        bad, next_best = optimum(without, exists, limit)
         assert rise == (INF if bad else pytest.approx(next_best - least, abs=slack, rel=0)), (cost, i, j)
         assert 0 <= margin <= rise + slack, (cost, i, j)
         assert runner_up == -1 or (runner_up != j and col_exists[runner_up] and np.isfinite(cost[i, runner_up]))
@@ -114,6 +119,65 @@ def test_masked_objects_take_no_part(rows, cols):
             np.testing.assert_array_equal(explanation.margin, alone.margin)
         else:
             assert len(explanation.true_index) == 0 and explanation.total_cost == 0
+
+
+@pytest.mark.parametrize(("rows", "cols"), SIZES, ids=str)
+def test_an_assignment_against_every_matching(rows, cols):
+    """Of costs by themselves: masks, forbidden pairs, limits that count as they are; and of scores, the negatives of costs."""
+    rng = np.random.default_rng([SEED, rows, cols, 1])
+    matched = 0
+    for limit in [None, 2, 5.0, -1, 0, 8]:
+        for _ in range(4):
+            cost = rng.integers(-3, 6, (rows, cols)).astype(float)
+            exists = rng.uniform(size=rows) < 0.8, rng.uniform(size=cols) < 0.8
+            if limit is not None:
+                cost[rng.uniform(size=cost.shape) < 0.2] = INF
+            shown = np.where(exists[0][:, np.newaxis] & exists[1], cost, NAN)
+            masks = {"row_mask": exists[0], "col_mask": exists[1]}
+            want = {"cost": np.where(np.isnan(shown), 1e6, shown), "exists": exists, "slack": 0}
+            want["limit"] = INF if limit is None else limit
+            explanation = explain_assignment(shown, cost_limit=limit, **masks)
+            check(explanation, **want)
+            matched += len(explanation.true_index)
+            scored = explain_assignment(-shown, maximize=True, cost_limit=None if limit is None else -limit, **masks)
+            as_costs = dataclasses.replace(
+                scored, cost=-scored.cost, pair_cost=-scored.pair_cost, total_cost=-scored.total_cost
+            )
+            check(as_costs, **want)
+    assert matched > 0
+
+
+def test_a_limit_that_is_too_large_to_matter():
+    """The numbers are those without a limit, and no margin is larger than the rise."""
+    rng = np.random.default_rng([SEED, 2])
+    margins = []
+    for limit in [1e9, 1e300, INF, -INF]:
+        for shape in [(3, 2), (2, 3)] * 4:
+            cost = rng.integers(0, 9, shape).astype(float)
+            explanation = explain_assignment(cost, cost_limit=limit)
+            assert explanation.rise.tolist() == explain_assignment(cost).rise.tolist()
+            assert (explanation.margin <= explanation.rise).all()
+            margins += explanation.margin.tolist()
+    assert 0 < max(margins) < 100
+
+
+def test_an_assignment_by_hand():
+    # Under a limit of 3 the pair at 4 is none. Without 0-1, which costs 1, both are alone at 1.5 each.
+    explanation = explain_assignment([[9, 1], [4, 9]], cost_limit=3)
+    assert explanation.true_index.tolist() == [0] and explanation.pred_index.tolist() == [1]
+    assert (explanation.total_cost, explanation.rise.tolist(), explanation.runner_up.tolist()) == (1, [2], [-1])
+    assert explanation.unmatched_true.tolist() == [1] and explanation.unmatched_pred.tolist() == [0]
+    lines = str(explanation).splitlines()
+    assert lines[2].split() == ["row", "column", "cost", "runner-up", "margin", "rise"]
+    assert lines[-2:] == ["unmatched row: 1", "unmatched column: 0"]
+    axes = panels(explanation.figure())[0]
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("row", "column")
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (3,), ()], ids=str)
+def test_an_assignment_is_explained_one_at_a_time(shape):
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="rank|one problem"):
+        explain_assignment(np.zeros(shape))
 
 
 def explain_score(score, exists):
@@ -177,6 +241,17 @@ def test_masks_of_the_loss():
     assert explanation.true_index.tolist() == [1, 3]
     assert len(explanation.unmatched_pred) == 2 and 3 not in explanation.unmatched_pred
     assert explain(y_true, y_pred, 0, loss=loss).true_index.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(2, 3), (4, 4), (5, 3)], ids=str)
+def test_the_limit_of_the_loss(rows, cols):
+    rng = np.random.default_rng([SEED, rows, cols])
+    y_true, y_pred = rng.normal(size=(2, rows, 3)), rng.normal(size=(2, cols, 3))
+    for limit in [0.5, 1.5, 3.0, None]:
+        loss = HungarianLoss([3], cost_limit=limit, dtype="float64")
+        for sample in range(2):
+            explanation = explain(y_true, y_pred, sample, loss=loss)
+            check(explanation, explanation.cost, limit=INF if limit is None else limit)
 
 
 def test_the_margin_and_the_runner_up_are_those_of_the_duals():

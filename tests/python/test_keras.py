@@ -187,6 +187,7 @@ def everything_set():
         compute_cost_matrix_fn=city_block,
         slice_losses_fn=[largest_error, keras.losses.mean_absolute_error],
         slice_weights=[0.25, 3],
+        cost_limit=50,
         true_mask_fn=all_real,
         pred_mask_fn=all_real,
         unmatched_losses_fn=[magnitude, None],
@@ -210,6 +211,12 @@ def test_config_round_trip(make):
     x, y = training_data(), training_data(objects=5)
     np.testing.assert_array_equal(loss(x[1], y[1]), again(x[1], y[1]))
     assert loss(x[1], y[1]).dtype == again(x[1], y[1]).dtype == loss.dtype
+
+
+def test_a_config_of_an_earlier_version_has_no_limit():
+    config = sliced().get_config()
+    del config["cost_limit"]
+    assert HungarianLoss.from_config(config).cost_limit is None
 
 
 def test_functions_round_trip():

@@ -615,6 +615,36 @@ def test_unmatched_predictions_enter_the_mean():
     np.testing.assert_allclose(got, moved, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("limit", [0.8, 1.6])
+def test_a_limit_leaves_far_objects_alone(limit):
+    """Against SciPy, which sees a partner of half the limit for each object."""
+    rng = np.random.default_rng(8)
+    y_true, y_pred = rng.normal(size=(6, 4, 3)), rng.normal(size=(6, 5, 3))
+
+    def alone(pred):
+        return tf.reduce_sum(pred**4, -1)
+
+    loss = HungarianLoss([2, 1], cost_limit=limit, unmatched_losses_fn=[alone, None], dtype="float64")
+    want, numbers = [], set()
+    for true, pred in zip(y_true, y_pred, strict=True):
+        cost = np.full((9, 9), limit / 2)
+        cost[:4, :5], cost[4:, 5:] = oracle.cdist(true[:, :2], pred[:, :2]), 0
+        pairs = [(row, col) for row, col in zip(*oracle.matched_pairs(cost), strict=True) if row < 4 and col < 5]
+        numbers.add(len(pairs))
+        single = np.setdiff1d(np.arange(5), [col for _, col in pairs])
+        first = [mse(true[row, :2], pred[col, :2]) for row, col in pairs] + [
+            (pred[col, :2] ** 4).sum() for col in single
+        ]
+        second = [mse(true[row, 2:], pred[col, 2:]) for row, col in pairs]
+        want.append((sum(first) / max(len(first), 1) + sum(second) / max(len(second), 1)) / 2)
+    assert len(numbers) > 1 and max(numbers) < 5
+    np.testing.assert_allclose(loss.call(y_true, y_pred), want, rtol=1e-12)
+    got = slopes(loss.call, y_true, y_pred)[1]
+    moved = oracle.finite_differences(lambda pred: tf.reduce_sum(loss.call(y_true, pred)).numpy(), y_pred)
+    np.testing.assert_allclose(got, moved, rtol=1e-6, atol=1e-7)
+    assert HungarianLoss([3], cost_limit=np.inf).cost_limit is None
+
+
 # As Keras calls it.
 
 
@@ -729,6 +759,9 @@ def test_a_cost_function_has_no_gradient():
         ({"slice_sizes": [2, 2], "slice_weights": [1]}, ValueError, "slice_weights.*got 1"),
         ({"slice_sizes": [2, 2], "slice_weights": [1, 2, 3]}, ValueError, "slice_weights.*got 3"),
         ({"slice_sizes": [2, 2], "unmatched_losses_fn": [None]}, ValueError, "unmatched_losses_fn.*got 1"),
+        ({"slice_sizes": [4], "cost_limit": "3"}, ValueError, "cost_limit.*got '3'"),
+        ({"slice_sizes": [4], "cost_limit": np.nan}, ValueError, "cost_limit.*got nan"),
+        ({"slice_sizes": [4], "cost_limit": [1.0]}, ValueError, "cost_limit.*got"),
         ({"slice_sizes": [4], "reduction": "average"}, ValueError, "reduction"),
     ],
 )

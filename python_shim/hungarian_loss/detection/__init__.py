@@ -12,8 +12,10 @@ from hungarian_loss.detection._costs import (
     mask_cost,
     softmax_class_cost,
 )
+from hungarian_loss.detection._detections import Detections, top_detections
 
 __all__ = [
+    "Detections",
     "box_iou",
     "complete_iou",
     "dice_cost",
@@ -24,6 +26,7 @@ __all__ = [
     "l1_cost",
     "mask_cost",
     "softmax_class_cost",
+    "top_detections",
 ]
 
 # As in the package above: where Keras cannot be used, what needs it says why when it is asked for.

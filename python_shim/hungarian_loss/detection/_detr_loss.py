@@ -8,13 +8,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from hungarian_loss._arguments import whole_number
 from hungarian_loss._assignment import Assignment, linear_assignment
 from hungarian_loss._checks import require
 from hungarian_loss._inputs import constant
 from hungarian_loss._matching import GradientGate, Matching, is_solved
 from hungarian_loss._objects import per_sample_weight
-from hungarian_loss._options import one_of
+from hungarian_loss._options import one_of, whole_number
 from hungarian_loss._placement import has_gpu
 from hungarian_loss._types import Tensor, TensorLike
 from hungarian_loss.detection._boxes import center_and_size, checked_format, checked_iou

@@ -6,9 +6,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from hungarian_loss._arguments import whole_number
 from hungarian_loss._assignment import Assignment, linear_assignment
 from hungarian_loss._checks import require
+from hungarian_loss._options import whole_number
 from hungarian_loss._shapes import with_shape
 from hungarian_loss._types import Tensor, TensorLike
 from hungarian_loss._whole import as_whole, is_whole

@@ -1,0 +1,291 @@
+"""Who was matched with whom, at what cost, and how close the next best was. Needs no Keras."""
+
+import base64
+import dataclasses
+import importlib.util
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from hungarian_loss._assignment import Assignment, linear_assignment
+from hungarian_loss._figure import draw, png
+from hungarian_loss._inputs import as_limit, as_problems
+from hungarian_loss._matching import Matching
+from hungarian_loss._types import TensorLike
+
+Numbers: TypeAlias = npt.NDArray[np.floating[Any]]
+Indices: TypeAlias = npt.NDArray[np.integer[Any]]
+
+_STATUS = {
+    0: "optimal",
+    1: "infeasible: the allowed pairs cannot match min(true, predicted) objects",
+    2: "invalid: a cost is NaN or -inf (+inf when maximizing)",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """One sample's matching in numbers; ``print`` shows it as a table.
+
+    Where a loss maximizes, costs are scores: ``cost``, ``pair_cost`` and ``total_cost`` are as given, ``margin`` and ``rise`` say how much
+    less is scored.
+
+    Attributes:
+      status: 0 optimal, 1 infeasible, 2 invalid.
+      cost: ``[n, m]``.
+      true_index: ``[p]``, true object of each matched pair.
+      pred_index: ``[p]``, predicted object of each matched pair.
+      pair_cost: ``[p]``.
+      runner_up: ``[p]``, the predicted object that would replace ``pred_index`` first; −1 where the true object would
+        rather stay alone, or there is no other way.
+      margin: ``[p]``, the least reduced cost c − u − v of the true object's other ways, and that of the predicted
+        object's: by the duals, a matching without this pair costs at least their sum more. +inf where there is no other way.
+      rise: ``[p]``, how much more it really costs: the pair forbidden and the sample solved again. Never less than
+        ``margin``, up to rounding; 0 at a tie, +inf where nothing else can be matched. With a limit L both count L/2 for each object
+        that stays unmatched.
+      total_cost: Sum of the pairs' costs; NaN if invalid, +inf (−inf when maximizing) if infeasible.
+      unmatched_true: Existing true objects without a partner.
+      unmatched_pred: Existing predicted objects without a partner.
+      boxes: True ``[n, 4]`` and predicted ones ``[m, 4]`` (center x, center y, width, height) where objects are boxes or have four
+        features, for the figure; else None.
+      sides: What rows and columns are called in the table and the figure.
+    """
+
+    status: int
+    cost: Numbers
+    true_index: Indices
+    pred_index: Indices
+    pair_cost: Numbers
+    runner_up: Indices
+    margin: Numbers
+    rise: Numbers
+    total_cost: float
+    unmatched_true: Indices
+    unmatched_pred: Indices
+    boxes: tuple[Numbers, Numbers] | None = None
+    sides: tuple[str, str] = ("true", "predicted")
+
+    def __str__(self) -> str:
+        lines = [f"status {self.status}, {_STATUS[self.status]}"]
+        if self.status == 0:
+            lines.append(f"total cost {self.total_cost:.6g} over {len(self.true_index)} pairs")
+            lines += [
+                f"{true:>6} {pred:>10} {cost:>12} {runner_up:>10} {margin:>12} {rise:>12}"
+                for true, pred, cost, runner_up, margin, rise in self._rows()
+            ]
+            lines += self._unmatched()
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the table, and the picture where matplotlib is installed."""
+        lines = [f"<p>status {self.status}, {_STATUS[self.status]}</p>"]
+        if self.status == 0:
+            lines.append(f"<p>total cost {self.total_cost:.6g} over {len(self.true_index)} pairs</p><table>")
+            for row, tag in zip(self._rows(), ["th", *["td"] * len(self.true_index)], strict=True):
+                lines.append("<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in row) + "</tr>")
+            lines.append("</table>")
+            lines += [f"<p>{line}</p>" for line in self._unmatched()]
+        if importlib.util.find_spec("matplotlib") is not None:
+            encoded = base64.b64encode(png(self.figure())).decode()
+            lines.append(f'<img alt="costs and matched pairs" src="data:image/png;base64,{encoded}">')
+        return "\n".join(lines)
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """The table as text, its head first."""
+        rows: list[tuple[str, ...]] = [(*self.sides, "cost", "runner-up", "margin", "rise")]
+        columns = (self.true_index, self.pred_index, self.pair_cost, self.runner_up, self.margin, self.rise)
+        for true, pred, cost, runner_up, margin, rise in zip(*columns, strict=True):
+            other = "-" if runner_up < 0 else str(runner_up)
+            rows.append((str(true), str(pred), f"{cost:.6g}", other, f"{margin:.6g}", f"{rise:.6g}"))
+        return rows
+
+    def _unmatched(self) -> list[str]:
+        sides = zip(self.sides, (self.unmatched_true, self.unmatched_pred), strict=True)
+        return [f"unmatched {name}: {', '.join(map(str, indices))}" for name, indices in sides if len(indices)]
+
+    def figure(self) -> Any:
+        """A matplotlib figure: the cost matrix with its matched cells and, for four features, the boxes with lines that
+        join matched ones. Features are taken as (center x, center y, width, height).
+
+        Raises:
+          ImportError: matplotlib is not installed.
+        """
+        pairs = list(zip(self.true_index.tolist(), self.pred_index.tolist(), strict=True))
+        exists = (
+            sorted({*self.true_index.tolist(), *self.unmatched_true.tolist()}),
+            sorted({*self.pred_index.tolist(), *self.unmatched_pred.tolist()}),
+        )
+        title = f"status {self.status}, total cost {self.total_cost:.4g}"
+        return draw(self.cost, pairs, self.boxes, exists, self.sides, title)
+
+
+def explain_assignment(
+    cost: TensorLike,
+    *,
+    row_mask: TensorLike | None = None,
+    col_mask: TensorLike | None = None,
+    maximize: bool = False,
+    cost_limit: TensorLike | None = None,
+) -> Explanation:
+    """Explains the assignment of one matrix of costs: rows are the true objects, columns the predicted ones.
+
+    Args:
+      cost: ``[rows, cols]``, as in :func:`linear_assignment`. Of a batch give one problem, such as ``cost[3]``.
+      row_mask: bool ``[rows]``: which rows exist. Default: all.
+      col_mask: bool ``[cols]``, likewise.
+      maximize: As in :func:`linear_assignment`.
+      cost_limit: A number, as in :func:`linear_assignment`.
+
+    Returns:
+      An :class:`Explanation`. ``print`` it, or call its ``figure``.
+
+    Raises:
+      TypeError, ValueError, tf.errors.InvalidArgumentError: as :func:`linear_assignment`; a ValueError also where ``cost`` is not of
+        rank 2.
+    """
+    given = as_problems(cost, (row_mask, None), (col_mask, None), cost_limit, False)
+    if given.cost.shape.rank != 2:
+        raise ValueError(
+            f"cost must be one problem, [rows, cols], got shape {given.cost.shape}; of a batch give cost[i]"
+        )
+    limit = as_limit(cost_limit, given.cost)
+    assignment = linear_assignment(
+        given.cost, row_mask=given.row_mask, col_mask=given.col_mask, maximize=maximize, cost_limit=limit
+    )
+    rows, cols = given.cost.shape
+    matching = Matching(
+        given.cost[tf.newaxis],
+        tf.broadcast_to(given.row_mask, [1, rows]),
+        tf.broadcast_to(given.col_mask, [1, cols]),
+        Assignment(*(output[tf.newaxis] for output in assignment)),
+        maximize=maximize,
+        cost_limit=float(limit) if math.isfinite(limit) else None,
+    )
+    return dataclasses.replace(explanation_of(matching, 0), sides=("row", "column"))
+
+
+def explanation_of(matching: Matching, sample: int) -> Explanation:
+    """Explains one sample of a batch.
+
+    Raises:
+      ValueError: ``sample`` is not in the batch.
+    """
+    batch = int(matching.cost.shape[0])
+    if not 0 <= sample < batch:
+        raise ValueError(f"sample must lie in [0, {batch}), the batch; got {sample}")
+    assignment, boxes = matching.assignment, matching.boxes
+    cost = np.asarray(tf.cast(matching.cost, tf.float64)[sample])
+    rows, cols = cost.shape
+    # Below, less is better.
+    sense = -1.0 if matching.maximize else 1.0
+    problem = _Problem(
+        cost=sense * cost,
+        # Rows that are copies of one true object stand side by side.
+        objects=np.arange(rows) // matching.repeats,
+        row_exists=_existing(matching.true_mask, sample, rows),
+        col_exists=_existing(matching.pred_mask, sample, cols),
+        limit=math.inf
+        if matching.cost_limit is None or math.isinf(matching.cost_limit)
+        else sense * matching.cost_limit,
+    )
+    row_to_col = assignment.row_to_col.numpy()[sample]
+    col_to_row = assignment.col_to_row.numpy()[sample]
+    true_index = np.flatnonzero(row_to_col >= 0)
+    pred_index = row_to_col[true_index]
+    runner_up, margin = problem.runners_up(
+        true_index,
+        pred_index,
+        sense * assignment.row_duals.numpy()[sample].astype(np.float64),
+        sense * assignment.col_duals.numpy()[sample].astype(np.float64),
+    )
+    return Explanation(
+        status=int(assignment.status.numpy()[sample]),
+        cost=cost[:: matching.repeats],
+        true_index=problem.objects[true_index],
+        pred_index=pred_index,
+        pair_cost=cost[true_index, pred_index],
+        runner_up=runner_up,
+        margin=margin,
+        rise=problem.rises(true_index, pred_index),
+        total_cost=float(assignment.total_cost.numpy()[sample]),
+        unmatched_true=np.unique(problem.objects[(row_to_col < 0) & problem.row_exists]),
+        unmatched_pred=np.flatnonzero((col_to_row < 0) & problem.col_exists),
+        boxes=(
+            None if boxes is None else (np.asarray(boxes[0][sample])[:: matching.repeats], np.asarray(boxes[1][sample]))
+        ),
+    )
+
+
+def _existing(mask: Any, sample: int, size: int) -> Any:
+    return np.ones(size, bool) if mask is None else np.asarray(mask[sample])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Problem:
+    """One problem, whose least total is looked for.
+
+    Attributes:
+      cost: ``[rows, cols]``.
+      objects: ``[rows]``, the object that each row is a copy of.
+      row_exists: bool ``[rows]``.
+      col_exists: bool ``[cols]``.
+      limit: A row or a column may stay unmatched at half of it each; infinite: as many pairs are required as the shorter side has.
+    """
+
+    cost: Any
+    objects: Any
+    row_exists: Any
+    col_exists: Any
+    limit: float
+
+    def runners_up(self, true_index: Any, pred_index: Any, row_duals: Any, col_duals: Any) -> tuple[Any, Any]:
+        """Column of the least reduced cost c − u − v of each matched row among its other ways, and the margin of the pair.
+
+        A matching without pair (i, j) matches i elsewhere, which by the duals costs at least that much more; or, where i may be alone, not
+        at all, which costs at least as much more as u_i is below its ceiling. So it is with j, in another pair: the margins add up. Of
+        rows that are copies of one of the ``objects`` some row then goes where none of them is.
+        """
+        row_ceiling = self._ceiling(row_duals, self.row_exists, true_index)
+        col_ceiling = self._ceiling(col_duals, self.col_exists, pred_index)
+        runner_up = np.full(len(true_index), -1)
+        margin = np.full(len(true_index), np.inf)
+        for place, (row, col) in enumerate(zip(true_index, pred_index, strict=True)):
+            of_row = np.where(self.col_exists, self.cost[row] - row_duals[row] - col_duals, np.inf)
+            of_col = np.where(self.row_exists, self.cost[:, col] - row_duals - col_duals[col], np.inf)
+            copies = self.objects == self.objects[row]
+            of_row[pred_index[copies[true_index]]] = of_col[copies] = np.inf
+            best = of_row.argmin()
+            row_alone, col_alone = row_ceiling - row_duals[row], col_ceiling - col_duals[col]
+            if of_row[best] <= row_alone and np.isfinite(of_row[best]):
+                runner_up[place] = best
+            # Rounding of the duals may leave a tie an ulp below zero.
+            margin[place] = max(0.0, min(of_row[best], row_alone)) + max(0.0, min(of_col.min(), col_alone))
+        return runner_up, margin
+
+    def _ceiling(self, duals: Any, exists: Any, matched: Any) -> float:
+        """What a dual is at while its row or column is alone; infinite where none may be."""
+        alone = exists.copy()
+        alone[matched] = False
+        # Those that are alone are at it: at 0, or with a limit at half of that.
+        return float(duals[alone][0]) if alone.any() else self.limit / 2
+
+    def rises(self, true_index: Any, pred_index: Any) -> Any:
+        """Rise of the total, when each pair in turn is forbidden, to all copies of its object, ``[p]``."""
+        shown = np.where(self.row_exists[:, np.newaxis] & self.col_exists, self.cost, 0.0)
+        total = shown[true_index, pred_index].sum()
+        rises = np.zeros(len(true_index))
+        for place, (row, col) in enumerate(zip(true_index, pred_index, strict=True)):
+            without = shown.copy()
+            without[self.objects == self.objects[row], col] = np.inf
+            again = linear_assignment(
+                without, row_mask=self.row_exists, col_mask=self.col_exists, cost_limit=self.limit
+            )
+            rise = float(again.total_cost) - total
+            if math.isfinite(self.limit):
+                # A pair less leaves a row and a column unmatched, at half of the limit each.
+                rise += self.limit * (len(true_index) - int(np.sum(again.row_to_col.numpy() >= 0)))
+            rises[place] = max(rise, 0.0)
+        return rises
