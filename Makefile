@@ -7,7 +7,7 @@ include make/names.mk make/build.mk make/bench.mk make/nuclei.mk make/tracking.m
 
 ##@ Every day
 
-.PHONY: help build demo test test-core bench lint lint-quick format clean
+.PHONY: help build demo test test-core test-clients bench lint lint-quick format clean
 
 help: ## list all targets
 	@awk '/^##@ / { print "\n" substr($$0, 5) } \
@@ -23,18 +23,15 @@ demo: build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc ## learn to find and co
 	cargo run --quiet --locked --package hungarian-serving --bin serve -- --library $(OP) \
 	  --model $(DEMO)/saved_model --tiles $(DEMO)/tiles.npy --objects $(DEMO)/objects.npy
 
-# Quick tests first: style; the solver, which needs no TensorFlow, and what it costs; then the boundary, sanitizers and a short search
-# for crashes; then the op through the C API; then Python, whose closing line is the last. What often keeps one core busy goes side by
-# side with something else. The clients of the C API wait for the op and the compiler only, so they are not optimised.
+# Quick tests first: style; the solver, which needs no TensorFlow, and what it costs; then the boundary, sanitizers, a short search for
+# crashes and the op through the C API; then the kernels; then Python, whose closing line is the last. What often keeps one core busy goes
+# side by side with something else.
 SIDE_BY_SIDE := --jobs 2 --output-sync=target
 test: lint-quick ## run all tests, after lint-quick; CI runs this
 	$(MAKE) $(SIDE_BY_SIDE) test-core build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc
-	$(MAKE) test-instructions
-	$(MAKE) test-boundary
+	$(MAKE) $(SIDE_BY_SIDE) test-instructions test-boundary
 	$(MAKE) $(SIDE_BY_SIDE) test-asan test-faults
-	$(MAKE) fuzz-smoke
-	$(BIN)/python examples/serving/tests/make_model.py $(SERVING_MODEL)
-	CARGO_PROFILE_TEST_OPT_LEVEL=0 cargo test --locked --package hungarian-serving --package hungarian-op-interface --package hungarian-fit-points
+	$(MAKE) $(SIDE_BY_SIDE) fuzz-smoke test-clients
 	$(MAKE) test-twin
 	$(MAKE) test-gpu-path
 	$(MAKE) sim-check
@@ -44,6 +41,11 @@ test: lint-quick ## run all tests, after lint-quick; CI runs this
 # With the feature that the programs for CUDA need, so that they link to what is compiled here.
 test-core: ## test the solver, which needs no TensorFlow
 	cargo test --locked --features cuda
+
+# They wait for the op and the compiler only, so they are not optimised.
+test-clients: build $(LINKING)/tensorflow.pc ## test the op through the C API: its definition and sentences, serving, a gradient
+	$(BIN)/python examples/serving/tests/make_model.py $(SERVING_MODEL)
+	CARGO_PROFILE_TEST_OPT_LEVEL=0 cargo test --locked --package hungarian-serving --package hungarian-op-interface --package hungarian-fit-points
 
 # How much faster than others, with all instructions and without AVX-512: ratios from one interleaved run each. Times by size. Then what
 # matching adds to a training step, on one thread and on TensorFlow's own choice; types, masks and threads; criteria of detectors.
