@@ -130,6 +130,45 @@ def test_fit_evaluate_predict():
     same(model.test_on_batch(x, y, return_dict=True), wanted(y, model.predict(x, verbose=0)), rel=1e-4)
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_step_is_traced_once(jit_compile):
+    """Keras makes the optimizer's variables within the first step, for which TensorFlow would trace it twice."""
+    x, y = data()
+    traced = []
+
+    class Counting(DetrLoss):
+        def with_components(self, *arguments):
+            traced.append(tf.executing_eagerly())
+            return super().with_components(*arguments)
+
+    model = detector()
+    model.compile(optimizer=adam(), loss=Counting(CLASSES), jit_compile=jit_compile)
+    model.fit(x, y, epochs=2, batch_size=8, verbose=0)
+    assert traced == [False]
+    model.evaluate(x, y, batch_size=8, verbose=0)
+    assert traced == [False, False]
+
+
+def test_a_step_of_ones_own_may_train_other_variables():
+    x, y = data()
+    factor = keras.Variable(1.0, name="factor")
+
+    class Scaled(SetPredictionModel):
+        def train_step(self, batch):
+            x, y = batch
+            variables = [*self.trainable_variables, factor]
+            with tf.GradientTape() as tape:
+                loss = self.compute_loss(x, y, self(x, training=True)) * factor
+            self.optimizer.apply(tape.gradient(loss, variables), variables)
+            return {"loss": loss}
+
+    outputs = detector()
+    model = Scaled(outputs.inputs, outputs.output)
+    model.compile(optimizer=adam(), loss=DetrLoss(CLASSES))
+    model.fit(x, y, epochs=2, batch_size=8, verbose=0)
+    assert float(factor) != 1
+
+
 def test_jit_and_eager_train_alike():
     x, y = data()
     courses = []

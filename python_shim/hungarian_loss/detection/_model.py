@@ -94,13 +94,27 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
         # As Keras does: gradients are summed over the replicas.
         return tf.add_n([total, *(tf.cast(tf.reduce_sum(loss), total.dtype) / replicas for loss in self.losses)])
 
+    def make_train_function(self, force: bool = False) -> Any:
+        """As Keras does it, with the optimizer's variables made before a step is traced: TensorFlow traces twice what makes variables."""
+        optimizer = getattr(self, "optimizer", None)
+        # A step of one's own may train other variables. Under a strategy Keras makes them itself.
+        is_of_keras = type(self).train_step is keras.Model.train_step
+        if is_of_keras and self.built and optimizer is not None and not tf.distribute.has_strategy():
+            optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
     def _track(self, terms: dict[str, Any], samples: Any) -> None:
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         for name, value in terms.items():
             if name not in self._terms:
-                with tf.init_scope():
+                with tf.init_scope(), tf.variable_creator_scope(_not_noticed):
                     self._terms[name] = keras.metrics.Mean(name=name)
             self._terms[name].update_state(tf.stop_gradient(value) * replicas, sample_weight=samples)
+
+
+def _not_noticed(make: Any, **options: Any) -> Any:
+    """Makes a variable that the function which is being traced does not notice, and so is not traced once more for."""
+    return make(**{**options, "experimental_enable_variable_lifting": False})
 
 
 def _reduced(values: Any, weight: Any) -> Any:
