@@ -73,17 +73,18 @@ def checked_weight(argument: str, weight: Any) -> Weight:
     raise ValueError(f"{argument} must be a finite number or a scalar variable, got {weight!r}")
 
 
-def checked_limit(argument: str, limit: Any) -> float | None:
-    """A finite number; None, which an infinite one is, too, for no limit.
+def checked_limit(argument: str, limit: Any) -> Weight | None:
+    """A finite number; a variable as it is; None, which an infinite number is, too, for no limit.
 
     Raises:
       ValueError: something else.
     """
-    if limit is None:
+    if limit is None or math.isinf(_number(limit)):
         return None
-    if math.isnan(number := _number(limit)):
-        raise ValueError(f"{argument} must be a number or None, got {limit!r}")
-    return number if math.isfinite(number) else None
+    try:
+        return checked_weight(argument, limit)
+    except ValueError as error:
+        raise ValueError(f"{argument} must be a number, a scalar variable or None, got {limit!r}") from error
 
 
 def per_pair(argument: str, function: Any, size: tuple[int, int]) -> Callable[..., Any]:
@@ -150,11 +151,11 @@ def would_broadcast(true_size: int, pred_size: int) -> bool:
 
 def _number(value: Any) -> float:
     """A scalar as a float, NaN where it is none."""
-    if isinstance(value, (bool, np.bool_, str)) or np.ndim(value) != 0:
+    if isinstance(value, (bool, np.bool_, str, bytes, tf.Variable, keras.Variable)) or np.ndim(value) != 0:
         return math.nan
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
 
 

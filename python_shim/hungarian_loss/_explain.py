@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from hungarian_loss._distance import compute_euclidean_distance
-from hungarian_loss._explanation import Explanation, explanation_of
+from hungarian_loss._explanation import Explanation, explanation_of, require_values
 from hungarian_loss._losses import HungarianLoss
 from hungarian_loss._matching import Matcher
 
@@ -28,7 +28,9 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None =
     Raises:
       TypeError: dicts without a loss.
       ValueError: ``sample`` is not in the batch, or shapes do not fit.
+      RuntimeError: called in a ``tf.function``.
     """
+    require_values("explain")
     if loss is None:
         if isinstance(y_true, Mapping) or isinstance(y_pred, Mapping):
             raise TypeError(

@@ -22,7 +22,7 @@ Indices: TypeAlias = npt.NDArray[np.integer[Any]]
 _STATUS = {
     0: "optimal",
     1: "infeasible: the allowed pairs cannot match min(true, predicted) objects",
-    2: "invalid: a cost is NaN or -inf (+inf when maximizing)",
+    2: "invalid: a cost is NaN or -inf (+inf when maximizing), or the limit is NaN",
 }
 
 
@@ -39,11 +39,11 @@ class Explanation:
       true_index: ``[p]``, true object of each matched pair.
       pred_index: ``[p]``, predicted object of each matched pair.
       pair_cost: ``[p]``.
-      runner_up: ``[p]``, the predicted object that would replace ``pred_index`` first; −1 where the true object would
-        rather stay alone, or there is no other way.
+      runner_up: ``[p]``, the predicted object that takes the place of ``pred_index`` when the pair is forbidden and the sample solved again;
+        −1 where the true object then stays alone, or nothing else can be matched.
       margin: ``[p]``, the least reduced cost c − u − v of the true object's other ways, and that of the predicted
         object's: by the duals, a matching without this pair costs at least their sum more. +inf where there is no other way.
-      rise: ``[p]``, how much more it really costs: the pair forbidden and the sample solved again. Never less than
+      rise: ``[p]``, how much more it really costs, by the same solution. Never less than
         ``margin``, up to rounding; 0 at a tie, +inf where nothing else can be matched. With a limit L both count L/2 for each object
         that stays unmatched.
       total_cost: Sum of the pairs' costs; NaN if invalid, +inf (−inf when maximizing) if infeasible.
@@ -127,15 +127,21 @@ def explain_assignment(
     *,
     row_mask: TensorLike | None = None,
     col_mask: TensorLike | None = None,
+    num_rows: TensorLike | None = None,
+    num_cols: TensorLike | None = None,
     maximize: bool = False,
     cost_limit: TensorLike | None = None,
 ) -> Explanation:
     """Explains the assignment of one matrix of costs: rows are the true objects, columns the predicted ones.
 
+    It is that of :func:`linear_assignment`. What :func:`gated_assignment` does by default, to match as many as possible, is another one.
+
     Args:
       cost: ``[rows, cols]``, as in :func:`linear_assignment`. Of a batch give one problem, such as ``cost[3]``.
       row_mask: bool ``[rows]``: which rows exist. Default: all.
       col_mask: bool ``[cols]``, likewise.
+      num_rows: A number in place of ``row_mask``: so many rows exist, the first ones.
+      num_cols: Likewise in place of ``col_mask``.
       maximize: As in :func:`linear_assignment`.
       cost_limit: A number, as in :func:`linear_assignment`.
 
@@ -145,8 +151,10 @@ def explain_assignment(
     Raises:
       TypeError, ValueError, tf.errors.InvalidArgumentError: as :func:`linear_assignment`; a ValueError also where ``cost`` is not of
         rank 2.
+      RuntimeError: called in a ``tf.function``.
     """
-    given = as_problems(cost, (row_mask, None), (col_mask, None), cost_limit, False)
+    require_values("explain_assignment")
+    given = as_problems(cost, (row_mask, num_rows), (col_mask, num_cols), cost_limit, False)
     if given.cost.shape.rank != 2:
         raise ValueError(
             f"cost must be one problem, [rows, cols], got shape {given.cost.shape}; of a batch give cost[i]"
@@ -162,9 +170,15 @@ def explain_assignment(
         tf.broadcast_to(given.col_mask, [1, cols]),
         Assignment(*(output[tf.newaxis] for output in assignment)),
         maximize=maximize,
-        cost_limit=float(limit) if math.isfinite(limit) else None,
+        cost_limit=limit,
     )
     return dataclasses.replace(explanation_of(matching, 0), sides=("row", "column"))
+
+
+def require_values(function: str) -> None:
+    """Raises a RuntimeError in a ``tf.function``, where there are no values yet."""
+    if not tf.executing_eagerly():
+        raise RuntimeError(f"{function} looks at values, got none while tracing: call it outside of tf.function")
 
 
 def explanation_of(matching: Matching, sample: int) -> Explanation:
@@ -178,6 +192,7 @@ def explanation_of(matching: Matching, sample: int) -> Explanation:
         raise ValueError(f"sample must lie in [0, {batch}), the batch; got {sample}")
     assignment, boxes = matching.assignment, matching.boxes
     cost = np.asarray(tf.cast(matching.cost, tf.float64)[sample])
+    limit = math.inf if matching.cost_limit is None else float(matching.cost_limit)
     rows, cols = cost.shape
     # Below, less is better.
     sense = -1.0 if matching.maximize else 1.0
@@ -187,20 +202,13 @@ def explanation_of(matching: Matching, sample: int) -> Explanation:
         objects=np.arange(rows) // matching.repeats,
         row_exists=_existing(matching.true_mask, sample, rows),
         col_exists=_existing(matching.pred_mask, sample, cols),
-        limit=math.inf
-        if matching.cost_limit is None or math.isinf(matching.cost_limit)
-        else sense * matching.cost_limit,
+        limit=sense * limit if math.isfinite(limit) else math.inf,
     )
     row_to_col = assignment.row_to_col.numpy()[sample]
     col_to_row = assignment.col_to_row.numpy()[sample]
     true_index = np.flatnonzero(row_to_col >= 0)
     pred_index = row_to_col[true_index]
-    runner_up, margin = problem.runners_up(
-        true_index,
-        pred_index,
-        sense * assignment.row_duals.numpy()[sample].astype(np.float64),
-        sense * assignment.col_duals.numpy()[sample].astype(np.float64),
-    )
+    runner_up, rise = problem.without_each(true_index, pred_index)
     return Explanation(
         status=int(assignment.status.numpy()[sample]),
         cost=cost[:: matching.repeats],
@@ -208,8 +216,8 @@ def explanation_of(matching: Matching, sample: int) -> Explanation:
         pred_index=pred_index,
         pair_cost=cost[true_index, pred_index],
         runner_up=runner_up,
-        margin=margin,
-        rise=problem.rises(true_index, pred_index),
+        margin=problem.margins(true_index, pred_index),
+        rise=rise,
         total_cost=float(assignment.total_cost.numpy()[sample]),
         unmatched_true=np.unique(problem.objects[(row_to_col < 0) & problem.row_exists]),
         unmatched_pred=np.flatnonzero((col_to_row < 0) & problem.col_exists),
@@ -241,29 +249,59 @@ class _Problem:
     col_exists: Any
     limit: float
 
-    def runners_up(self, true_index: Any, pred_index: Any, row_duals: Any, col_duals: Any) -> tuple[Any, Any]:
-        """Column of the least reduced cost c − u − v of each matched row among its other ways, and the margin of the pair.
+    def margins(self, true_index: Any, pred_index: Any) -> Any:
+        """By how much a matching without each pair costs more at least, by the duals, ``[p]``.
 
-        A matching without pair (i, j) matches i elsewhere, which by the duals costs at least that much more; or, where i may be alone, not
-        at all, which costs at least as much more as u_i is below its ceiling. So it is with j, in another pair: the margins add up. Of
-        rows that are copies of one of the ``objects`` some row then goes where none of them is.
+        Without pair (i, j) i is matched elsewhere, which costs at least the least reduced cost c − u − v there more; or, where i may be
+        alone, not at all, which costs at least as much more as u_i is below its ceiling. So it is with j, in another pair: the two add up.
+        Of rows that are copies of one of the ``objects`` some row then goes where none of them is.
         """
+        margins = np.full(len(true_index), np.inf)
+        if len(true_index) == 0:
+            return margins
+        # Solved in float64, whose duals have digits left beside a large limit; and one that is larger than it takes to matter is cut.
+        limit = self.limit
+        if math.isfinite(limit):
+            limit = min(limit, 2 * np.abs(self.cost[self._is_allowed()]).sum() + 1)
+        solved = self._solve(self.cost, limit)
+        row_duals, col_duals = solved.row_duals.numpy(), solved.col_duals.numpy()
         row_ceiling = self._ceiling(row_duals, self.row_exists, true_index)
         col_ceiling = self._ceiling(col_duals, self.col_exists, pred_index)
-        runner_up = np.full(len(true_index), -1)
-        margin = np.full(len(true_index), np.inf)
         for place, (row, col) in enumerate(zip(true_index, pred_index, strict=True)):
             of_row = np.where(self.col_exists, self.cost[row] - row_duals[row] - col_duals, np.inf)
             of_col = np.where(self.row_exists, self.cost[:, col] - row_duals - col_duals[col], np.inf)
             copies = self.objects == self.objects[row]
             of_row[pred_index[copies[true_index]]] = of_col[copies] = np.inf
-            best = of_row.argmin()
-            row_alone, col_alone = row_ceiling - row_duals[row], col_ceiling - col_duals[col]
-            if of_row[best] <= row_alone and np.isfinite(of_row[best]):
-                runner_up[place] = best
+            row_margin = min(of_row.min(), row_ceiling - row_duals[row])
+            col_margin = min(of_col.min(), col_ceiling - col_duals[col])
             # Rounding of the duals may leave a tie an ulp below zero.
-            margin[place] = max(0.0, min(of_row[best], row_alone)) + max(0.0, min(of_col.min(), col_alone))
-        return runner_up, margin
+            margins[place] = max(0.0, row_margin) + max(0.0, col_margin)
+        return margins
+
+    def without_each(self, true_index: Any, pred_index: Any) -> tuple[Any, Any]:
+        """Each pair in turn is forbidden, to all copies of its object: the column that comes in its place, or −1, and the rise of the total."""
+        shown = np.where(self.row_exists[:, np.newaxis] & self.col_exists, self.cost, 0.0)
+        total = shown[true_index, pred_index].sum()
+        runner_up, rise = np.full(len(true_index), -1), np.zeros(len(true_index))
+        for place, (row, col) in enumerate(zip(true_index, pred_index, strict=True)):
+            copies = self.objects == self.objects[row]
+            without = shown.copy()
+            without[copies, col] = np.inf
+            again = self._solve(without, self.limit)
+            row_to_col = again.row_to_col.numpy()
+            new = np.setdiff1d(row_to_col[copies], [-1, *pred_index[copies[true_index]]])
+            runner_up[place] = new[0] if len(new) else -1
+            rise[place] = float(again.total_cost) - total
+            if math.isfinite(self.limit):
+                # A pair less leaves a row and a column unmatched, at half of the limit each.
+                rise[place] += self.limit * (len(true_index) - int(np.sum(row_to_col >= 0)))
+        return runner_up, np.maximum(rise, 0.0)
+
+    def _solve(self, cost: Any, limit: float) -> Assignment:
+        return linear_assignment(cost, row_mask=self.row_exists, col_mask=self.col_exists, cost_limit=limit)
+
+    def _is_allowed(self) -> Any:
+        return self.row_exists[:, np.newaxis] & self.col_exists & np.isfinite(self.cost)
 
     def _ceiling(self, duals: Any, exists: Any, matched: Any) -> float:
         """What a dual is at while its row or column is alone; infinite where none may be."""
@@ -271,21 +309,3 @@ class _Problem:
         alone[matched] = False
         # Those that are alone are at it: at 0, or with a limit at half of that.
         return float(duals[alone][0]) if alone.any() else self.limit / 2
-
-    def rises(self, true_index: Any, pred_index: Any) -> Any:
-        """Rise of the total, when each pair in turn is forbidden, to all copies of its object, ``[p]``."""
-        shown = np.where(self.row_exists[:, np.newaxis] & self.col_exists, self.cost, 0.0)
-        total = shown[true_index, pred_index].sum()
-        rises = np.zeros(len(true_index))
-        for place, (row, col) in enumerate(zip(true_index, pred_index, strict=True)):
-            without = shown.copy()
-            without[self.objects == self.objects[row], col] = np.inf
-            again = linear_assignment(
-                without, row_mask=self.row_exists, col_mask=self.col_exists, cost_limit=self.limit
-            )
-            rise = float(again.total_cost) - total
-            if math.isfinite(self.limit):
-                # A pair less leaves a row and a column unmatched, at half of the limit each.
-                rise += self.limit * (len(true_index) - int(np.sum(again.row_to_col.numpy() >= 0)))
-            rises[place] = max(rise, 0.0)
-        return rises

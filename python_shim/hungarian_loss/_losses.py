@@ -139,8 +139,9 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         squared error.
       slice_weights: One number for each slice, or a scalar variable, which is followed while it is trained. Default: 1.0.
       slices: The same as ``slice_sizes``, by the name that the documentation of version 1 used.
-      cost_limit: L, a number in the units of the costs: true and predicted objects may stay unmatched at L/2 each, so that no pair that
-        costs more than L is matched. None or infinite: as many pairs as the smaller set has objects.
+      cost_limit: L, a number or a scalar variable, in the units of the costs: in the matching true and predicted objects may stay unmatched
+        at L/2 each, so that no pair that costs more than L is matched. The loss knows nothing of L: a true object without a partner
+        adds nothing to it, and draws no prediction nearer. None or infinite: as many pairs as the smaller set has objects.
       true_mask_fn: Gets y_true ``[B, n, features]`` and returns bool ``[B, n]``: which objects are real. Default: all.
       pred_mask_fn: Likewise for y_pred, ``[B, m]``. A mask that Keras attached to y_pred holds as well; it is never
         multiplied into the loss.
@@ -169,7 +170,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         slice_weights: Sequence[Weight] | None = None,
         *,
         slices: Sequence[Size] | None = None,
-        cost_limit: float | None = None,
+        cost_limit: Weight | None = None,
         true_mask_fn: MaskFunction | None = None,
         pred_mask_fn: MaskFunction | None = None,
         unmatched_losses_fn: Sequence[UnmatchedLoss | None] | None = None,
@@ -283,12 +284,13 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
             contract = "[B, n, m] for inputs [B, n, f] and [B, m, f]"
             like = [(true, 0), (true, 1), (pred, 1)]
             cost = self._ask("compute_cost_matrix_fn", contract, self.compute_cost_matrix_fn, [true, pred], like)
-        assignment = linear_assignment(
-            cost, row_mask=sets.true_mask, col_mask=sets.pred_mask, cost_limit=self.cost_limit
-        )
+        limit: Any = self.cost_limit
+        if limit is not None and not isinstance(limit, float):
+            limit = tf.cast(tf.convert_to_tensor(limit), tf.float64 if cost.dtype == tf.float64 else tf.float32)
+        assignment = linear_assignment(cost, row_mask=sets.true_mask, col_mask=sets.pred_mask, cost_limit=limit)
         are_boxes = sets.true.shape[-1] == sets.pred.shape[-1] == 4
         boxes = (sets.true, sets.pred) if are_boxes else None
-        return Matching(cost, sets.true_mask, sets.pred_mask, assignment, boxes, cost_limit=self.cost_limit)
+        return Matching(cost, sets.true_mask, sets.pred_mask, assignment, boxes, cost_limit=limit)
 
     def _per_object(self, what: str, function: Any, *objects: Any) -> Any:
         """The function's value ``[B, p]`` at each place of objects ``[B, p, f]``."""
@@ -312,10 +314,10 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
             "slice_sizes": [list(size) for size in self.slice_sizes],
             "slice_index_to_compute_assignment": self.slice_index_to_compute_assignment,
             "compute_cost_matrix_fn": saved("compute_cost_matrix_fn", self.compute_cost_matrix_fn),
-            "cost_limit": self.cost_limit,
+            "cost_limit": None if self.cost_limit is None else _as_number(self.cost_limit),
             "slice_losses_fn": each("slice_losses_fn", self.slice_losses_fn),
             "unmatched_losses_fn": each("unmatched_losses_fn", self.unmatched_losses_fn),
-            "slice_weights": [float(keras.ops.convert_to_numpy(weight)) for weight in self.slice_weights],
+            "slice_weights": [_as_number(weight) for weight in self.slice_weights],
             "true_mask_fn": saved("true_mask_fn", self.true_mask_fn),
             "pred_mask_fn": saved("pred_mask_fn", self.pred_mask_fn),
             "reduction": self.reduction,
@@ -337,6 +339,11 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
             functions = enumerate(config[argument])
             config[argument] = [loaded(f"{argument}[{place}]", function) for place, function in functions]
         return cls(**config)
+
+
+def _as_number(weight: Weight) -> float:
+    """A number, or what a variable holds now."""
+    return float(keras.ops.convert_to_numpy(weight))
 
 
 def _number(mask: Any, objects: Any) -> Any:

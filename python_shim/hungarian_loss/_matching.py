@@ -21,7 +21,7 @@ class Matching(NamedTuple):
         and height; else None.
       maximize: Whether costs are scores, and the assignment has the greatest total.
       repeats: How many rows in a row are copies of one true object.
-      cost_limit: As in :func:`linear_assignment`, a number for all samples; None: no limit.
+      cost_limit: As in :func:`linear_assignment`, a number or a scalar tensor for all samples; None: no limit.
     """
 
     cost: Any
@@ -31,7 +31,7 @@ class Matching(NamedTuple):
     boxes: tuple[Any, Any] | None = None
     maximize: bool = False
     repeats: int = 1
-    cost_limit: float | None = None
+    cost_limit: Any = None
 
 
 class Matcher(Protocol):

@@ -69,7 +69,20 @@ def check(explanation, cost, exists=None, slack=1e-12, limit=INF):
         bad, next_best = optimum(without, exists, limit)
         assert rise == (INF if bad else pytest.approx(next_best - least, abs=slack, rel=0)), (cost, i, j)
         assert 0 <= margin <= rise + slack, (cost, i, j)
-        assert runner_up == -1 or (runner_up != j and col_exists[runner_up] and np.isfinite(cost[i, runner_up]))
+        if bad:
+            assert runner_up == -1
+            continue
+        # With the runner-up, or alone, it costs no more than without the pair.
+        if runner_up >= 0:
+            assert runner_up != j
+            without[i, np.arange(cost.shape[1]) != runner_up] = INF
+            _, again = optimum(without, exists, limit)
+        else:
+            others = np.array(row_exists)
+            others[i] = False
+            _, again = optimum(without, (others, col_exists), limit)
+            again += 0 if math.isinf(limit) else limit / 2
+        assert again == pytest.approx(next_best, abs=slack, rel=0), (cost, i, j, runner_up)
 
 
 @pytest.mark.parametrize(("rows", "cols"), SIZES, ids=str)
@@ -147,18 +160,44 @@ def test_an_assignment_against_every_matching(rows, cols):
     assert matched > 0
 
 
-def test_a_limit_that_is_too_large_to_matter():
-    """The numbers are those without a limit, and no margin is larger than the rise."""
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_limit_that_is_too_large_to_matter(dtype):
+    """The numbers are those without a limit, and no margin is larger than the rise, though the op's duals hold no more of the costs."""
     rng = np.random.default_rng([SEED, 2])
     margins = []
-    for limit in [1e9, 1e300, INF, -INF]:
-        for shape in [(3, 2), (2, 3)] * 4:
-            cost = rng.integers(0, 9, shape).astype(float)
+    for limit in [1e6, 1e9, 1e30, INF, -INF]:
+        for shape in [(3, 2), (2, 3), (5, 6)] * 4:
+            cost = rng.uniform(0, 9, shape).astype(dtype)
             explanation = explain_assignment(cost, cost_limit=limit)
-            assert explanation.rise.tolist() == explain_assignment(cost).rise.tolist()
-            assert (explanation.margin <= explanation.rise).all()
+            np.testing.assert_allclose(explanation.rise, explain_assignment(cost).rise, rtol=1e-12)
+            assert (explanation.margin <= explanation.rise + 1e-9).all()
             margins += explanation.margin.tolist()
     assert 0 < max(margins) < 100
+
+
+def test_the_runner_up_is_who_comes_when_the_pair_is_forbidden():
+    # By reduced costs row 0 would take column 2, which another row then needs.
+    assert explain_assignment([[0.0, 12, 1], [26, 29, 2]]).runner_up.tolist() == [1, 0]
+    # And here it rather stays alone.
+    explanation = explain_assignment([[5.0, 7, 28], [1, 24, 19], [14, 25, 24]], cost_limit=15)
+    assert explanation.pred_index.tolist() == [1, 0] and explanation.runner_up.tolist()[0] == -1
+
+
+def test_there_are_no_values_in_a_graph():
+    for name, call in [
+        ("explain_assignment", lambda: explain_assignment(tf.zeros([2, 2]))),
+        ("explain", lambda: explain(tf.zeros([1, 2, 2]), tf.zeros([1, 2, 2]))),
+    ]:
+        with pytest.raises(RuntimeError, match=f"{name} looks at values.*outside of tf.function"):
+            tf.function(call)()
+
+
+def test_counts_in_place_of_masks():
+    cost = np.arange(12.0).reshape(3, 4) % 5
+    counted = explain_assignment(cost, num_rows=2, num_cols=3)
+    masked = explain_assignment(cost, row_mask=[True, True, False], col_mask=[True, True, True, False])
+    assert str(counted) == str(masked)
+    assert "or the limit is NaN" in str(explain_assignment(cost, cost_limit=NAN))
 
 
 def test_an_assignment_by_hand():
@@ -254,23 +293,20 @@ def test_the_limit_of_the_loss(rows, cols):
             check(explanation, explanation.cost, limit=INF if limit is None else limit)
 
 
-def test_the_margin_and_the_runner_up_are_those_of_the_duals():
+def test_the_margin_is_that_of_the_duals():
     rng = np.random.default_rng(SEED)
     for rows, cols in SIZES:
         cost = rng.normal(size=(rows, cols))
         explanation, solved = explain_cost(cost), linear_assignment(cost)
         reduced = cost - solved.row_duals.numpy()[:, np.newaxis] - solved.col_duals.numpy()
         for place, (i, j) in enumerate(zip(explanation.true_index, explanation.pred_index, strict=True)):
-            ways = {col: reduced[i, col] for col in range(cols) if col != j}
+            ways = [reduced[i, col] for col in range(cols) if col != j]
             if rows > cols:
-                ways[-1] = -solved.row_duals.numpy()[i]
-            ways = ways or {-1: INF}
-            best = min(ways, key=ways.get)
+                ways.append(-solved.row_duals.numpy()[i])
             others = [reduced[row, j] for row in range(rows) if row != i]
             if cols > rows:
                 others.append(-solved.col_duals.numpy()[j])
-            assert explanation.runner_up[place] == best
-            margin = max(ways[best], 0) + max(min(others, default=INF), 0)
+            margin = max(min(ways, default=INF), 0) + max(min(others, default=INF), 0)
             assert explanation.margin[place] == pytest.approx(margin, abs=1e-15)
 
 

@@ -46,7 +46,6 @@ DETECTION = [
     "l1_cost",
     "mask_cost",
     "softmax_class_cost",
-    "top_detections",
 ]
 # The modules that users import from, and what they find there.
 MODULES = {
@@ -279,7 +278,7 @@ def test_assignment_and_costs_need_no_keras_and_the_losses_say_what_they_need(
                 exec(f"from hungarian_loss import {name}")
             except BaseException as error:
                 said[name] = [type(error).__name__, str(error)]
-        for name in ["detection.DetrLoss", "detection.SetPredictionModel", "recipes.ClusteringAccuracy",
+        for name in ["detection.Detections", "detection.DetrLoss", "detection.SetPredictionModel", "recipes.ClusteringAccuracy",
                      "recipes.PermutationInvariantLoss"]:
             try:
                 exec("from hungarian_loss.{} import {}".format(*name.split(".")))
@@ -303,7 +302,6 @@ def test_assignment_and_costs_need_no_keras_and_the_losses_say_what_they_need(
             "gated": gated_assignment([[3, 1], [1, 5]], 2).row_to_col.numpy().tolist(),
             "mask": assignment_mask(solved.row_to_col, 2).numpy().tolist(),
             "explained": explain_assignment([[3, 1], [1, 5]]).rise.tolist(),
-            "detected": top_detections([[0, 0, 1, 1]], [[1.0, 2, 0]]).labels.numpy().tolist(),
             "path": op_library_path(),
             "imported": sorted({name for name in sys.modules if "keras" in name} - before - {"hungarian_loss._keras"}),
             "shown": [name for name in [*dir(hungarian_loss), *hungarian_loss.__all__] if name in losses],
@@ -317,14 +315,14 @@ def test_assignment_and_costs_need_no_keras_and_the_losses_say_what_they_need(
     )
     refused = [name for name in DOCUMENTED if name in said["said"]]
     assert len(refused) == 5
-    of_modules = ["detection.DetrLoss", "detection.SetPredictionModel", *NEEDS_KERAS]
+    of_modules = ["detection.Detections", "detection.DetrLoss", "detection.SetPredictionModel", *NEEDS_KERAS]
     of_modules += ["recipes.ClusteringAccuracy", "recipes.PermutationInvariantLoss"]
     assert sorted(said["said"]) == sorted([*refused, *of_modules])
     for kind, text in said["said"].values():
         assert kind == "ImportError" and oracle.matches(message, text), text
     assert (said["pairs"], said["mask"]) == ([1, 0], [[False, True], [True, False]])
     assert (said["gated"], said["recipes"]) == ([1, 0], ["gated_assignment"])
-    assert (said["costs"], said["explained"], said["detected"]) == ([5.0, 0.5], [6.0, 6.0], [1])
+    assert (said["costs"], said["explained"]) == ([5.0, 0.5], [6.0, 6.0])
     assert said["path"] == hungarian_loss.op_library_path()
     assert (said["imported"], said["shown"], said["other"]) == ([], [], False)
 

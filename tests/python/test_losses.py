@@ -645,6 +645,16 @@ def test_a_limit_leaves_far_objects_alone(limit):
     assert HungarianLoss([3], cost_limit=np.inf).cost_limit is None
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_limit_that_is_a_variable_is_followed(dtype):
+    limit = tf.Variable(1.0)
+    loss = HungarianLoss([1], cost_limit=limit, dtype=dtype)
+    assert loss([[[0.0]]], [[[2.0]]]) == 0
+    limit.assign(10.0)
+    assert loss([[[0.0]]], [[[2.0]]]) == 4
+    assert loss.get_config()["cost_limit"] == 10
+
+
 # As Keras calls it.
 
 
@@ -762,6 +772,8 @@ def test_a_cost_function_has_no_gradient():
         ({"slice_sizes": [4], "cost_limit": "3"}, ValueError, "cost_limit.*got '3'"),
         ({"slice_sizes": [4], "cost_limit": np.nan}, ValueError, "cost_limit.*got nan"),
         ({"slice_sizes": [4], "cost_limit": [1.0]}, ValueError, "cost_limit.*got"),
+        ({"slice_sizes": [4], "cost_limit": b"3"}, ValueError, "cost_limit.*got"),
+        ({"slice_sizes": [4], "cost_limit": 10**400}, ValueError, "cost_limit.*got 1000"),
         ({"slice_sizes": [4], "reduction": "average"}, ValueError, "reduction"),
     ],
 )

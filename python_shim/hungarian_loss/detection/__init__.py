@@ -12,10 +12,8 @@ from hungarian_loss.detection._costs import (
     mask_cost,
     softmax_class_cost,
 )
-from hungarian_loss.detection._detections import Detections, top_detections
 
 __all__ = [
-    "Detections",
     "box_iou",
     "complete_iou",
     "dice_cost",
@@ -26,15 +24,15 @@ __all__ = [
     "l1_cost",
     "mask_cost",
     "softmax_class_cost",
-    "top_detections",
 ]
 
 # As in the package above: where Keras cannot be used, what needs it says why when it is asked for.
 _reason = _keras.why_not()
 if _reason is None:
+    from hungarian_loss.detection._detections import Detections
     from hungarian_loss.detection._detr_loss import DetrLoss
     from hungarian_loss.detection._model import SetPredictionModel
 
-    __all__ += ["DetrLoss", "SetPredictionModel"]
+    __all__ += ["Detections", "DetrLoss", "SetPredictionModel"]
 elif not _TYPE_CHECKING:
-    __getattr__ = _keras.refuse(__name__, ["DetrLoss", "SetPredictionModel"], _reason)
+    __getattr__ = _keras.refuse(__name__, ["Detections", "DetrLoss", "SetPredictionModel"], _reason)

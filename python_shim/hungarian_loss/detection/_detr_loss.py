@@ -19,8 +19,17 @@ from hungarian_loss._types import Tensor, TensorLike
 from hungarian_loss.detection._boxes import center_and_size, checked_format, checked_iou
 from hungarian_loss.detection._classification import CLASSIFICATIONS, Classification, Settings
 from hungarian_loss.detection._costs import giou_cost, l1_cost
+from hungarian_loss.detection._detections import Detections, best_of
 from hungarian_loss.detection._normalization import Divisors
-from hungarian_loss.detection._sets import NO_NUMBER, Denoising, Predictions, Truth, read_predictions, read_truth
+from hungarian_loss.detection._sets import (
+    NO_NUMBER,
+    Denoising,
+    Predictions,
+    Truth,
+    read_last_layer,
+    read_predictions,
+    read_truth,
+)
 from hungarian_loss.detection._targets import Sums, Targets, of_assignment, of_denoising, sums_of
 
 _NORMALIZATIONS = ("batch", "sample")
@@ -201,14 +210,37 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         assignment = Assignment(*(output[:, 0] for output in assignment))
         return Matching(cost[:, 0], objects.exists, None, assignment, boxes, repeats=self.repeats)
 
+    @tf.autograph.experimental.do_not_convert
+    def detections(self, y_pred: Any, k: int = 100) -> Detections:
+        """The ``k`` best detections in each image, by what the last layer predicts; in a graph, too. What to do with low scores is left to you.
+
+        With softmax a prediction shows one class, the likeliest, and its score is that class's probability. With focal and varifocal it may
+        show several, each with a score of its own. With ``groups`` the first group counts, as in :meth:`match`; with ``repeats`` an object
+        is found so many times.
+
+        Args:
+          y_pred: As in the loss, without a truth: a dict with ``"boxes"`` and ``"logits"``, or packed.
+          k: How many; where there are fewer, all of them.
+
+        Returns:
+          :class:`Detections`. Of equal scores the earlier prediction goes first.
+
+        Raises:
+          ValueError: ``k`` is no whole number, 1 or more; y_pred is not of the form that the loss takes.
+          tf.errors.InvalidArgumentError: the latter, where it shows only when run.
+
+        Source: the post-processing of DETR (Carion et al. 2020) and of Deformable DETR (Zhu et al. 2021).
+        """
+        k = whole_number("k", k)
+        last = read_last_layer(y_pred, self._channels, self._real).in_groups(self.groups)
+        return best_of(last, k, self._classification.has_no_object)
+
     def _reduced(self, values: Any, weight: Any, reduction: str | None) -> Any:
         return Reduction(reduction=reduction, dtype=self.dtype)(values, values, weight)
 
     def _read(self, y_true: Any, y_pred: Any) -> tuple[Truth, Predictions, Denoising | None]:
-        dtype = tf.float64 if self.dtype == "float64" else tf.float32
-        truth = read_truth(y_true, dtype)
-        channels = self.num_classes + self._classification.has_no_object
-        predictions, denoising = read_predictions(y_pred, truth, channels, dtype)
+        truth = read_truth(y_true, self._real)
+        predictions, denoising = read_predictions(y_pred, truth, self._channels, self._real)
         sentence = f"labels must be below num_classes, {self.num_classes}, and negative in empty slots; the largest is"
         truth = Truth(truth.boxes, _with_checked_largest(truth.labels, self.num_classes, sentence))
         if denoising is not None:
@@ -216,6 +248,15 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
             target = _with_checked_largest(denoising.target, _slots(truth), sentence)
             denoising = Denoising(denoising.predictions, target)
         return truth, predictions, denoising
+
+    @property
+    def _real(self) -> Any:
+        """The type of boxes and logits."""
+        return tf.float64 if self.dtype == "float64" else tf.float32
+
+    @property
+    def _channels(self) -> int:
+        return self.num_classes + self._classification.has_no_object
 
     @property
     def _classification(self) -> Classification:

@@ -120,7 +120,7 @@ def read_predictions(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> tu
       tf.errors.InvalidArgumentError: the same, where it shows only when run.
     """
     if not isinstance(y_pred, Mapping):
-        return _unpacked(y_pred, truth, channels, dtype), None
+        return _unpacked(y_pred, truth.boxes, channels, dtype), None
     auxiliary = y_pred.get("auxiliary", ())
     if isinstance(auxiliary, Mapping) or not isinstance(auxiliary, Sequence):
         raise TypeError(
@@ -128,33 +128,51 @@ def read_predictions(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> tu
         )
     layers = [(f"y_pred['auxiliary'][{place}]", layer) for place, layer in enumerate(auxiliary)]
     layers.append(("y_pred", y_pred))
-    predictions = _stacked(layers, truth, channels, dtype)
+    predictions = _stacked(layers, truth.boxes, channels, dtype)
     if "denoising" not in y_pred:
         return predictions, None
     noised = [(f"{name}['denoising']", _entry(name, layer, "denoising")) for name, layer in layers]
     target = tf.convert_to_tensor(_entry("y_pred['denoising']", y_pred["denoising"], "target"))
-    denoised = _stacked(noised, truth, channels, dtype)
+    denoised = _stacked(noised, truth.boxes, channels, dtype)
     like = denoised.boxes[:, 0]
     sentence = "y_pred['denoising']['target'] must be [B, d], a slot of y_true for each box"
     target = with_shape(target, [(like, 0), (like, 1)], sentence)
     return predictions, Denoising(denoised, _labels_or_slots(target))
 
 
-def _stacked(layers: Sequence[tuple[str, Any]], truth: Truth, channels: int, dtype: Any) -> Predictions:
+def read_last_layer(y_pred: Any, channels: int, dtype: Any) -> Predictions:
+    """The last layer of what :func:`read_predictions` takes, where there is no truth.
+
+    Raises:
+      ValueError: something else.
+      tf.errors.InvalidArgumentError: the same, where it shows only when run.
+    """
+    if isinstance(y_pred, Mapping):
+        boxes = tf.convert_to_tensor(_entry("y_pred", y_pred, "boxes"))
+        return _stacked([("y_pred", {**y_pred, "boxes": boxes})], boxes, channels, dtype)
+    predictions = _unpacked(y_pred, None, channels, dtype)
+    return Predictions(*(one[:, -1:] for one in predictions))
+
+
+def _stacked(layers: Sequence[tuple[str, Any]], images: Any, channels: int, dtype: Any) -> Predictions:
+    """``images``: a tensor with as many along its first axis."""
     boxes: list[Any] = []
     logits: list[Any] = []
     for name, layer in layers:
         one = tf.convert_to_tensor(_entry(name, layer, "boxes"))
         first = boxes[0] if boxes else one
         sentence = f"{name}['boxes'] must be [B, m, 4] for the images of y_true, as many in every layer"
-        boxes.append(with_shape(one, [(truth.boxes, 0), (first, 1), 4], sentence))
+        if one is images:
+            sentence = f"{name}['boxes'] must be [B, m, 4]"
+        boxes.append(with_shape(one, [(images, 0), (first, 1), 4], sentence))
         other = tf.convert_to_tensor(_entry(name, layer, "logits"))
         sentence = f"{name}['logits'] must be [B, m, {channels}] with this classification and num_classes"
-        logits.append(with_shape(other, [(truth.boxes, 0), (first, 1), channels], sentence))
+        logits.append(with_shape(other, [(images, 0), (first, 1), channels], sentence))
     return Predictions(*(tf.stack([tf.cast(one, dtype) for one in ones], axis=1) for ones in (boxes, logits)))
 
 
-def _unpacked(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> Predictions:
+def _unpacked(y_pred: Any, images: Any, channels: int, dtype: Any) -> Predictions:
+    """``images``: a tensor with as many along its first axis; None: there are as many as there are."""
     sentence = (
         "y_pred must be a dict of boxes [B, m, 4] and logits [B, m, channels], or packed [B, m, 4 + channels] or "
         "[B, layers, m, 4 + channels], with a known number of layers"
@@ -164,7 +182,8 @@ def _unpacked(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> Predictio
         packed = packed[:, tf.newaxis]
     if packed.shape.rank != 4 or packed.shape[1] is None:
         raise ValueError(f"{sentence}; got shape {packed.shape}")
-    dimensions: list[Dimension] = [(truth.boxes, 0), (packed, 1), (packed, 2), 4 + channels]
+    first = packed if images is None else images
+    dimensions: list[Dimension] = [(first, 0), (packed, 1), (packed, 2), 4 + channels]
     sentence = (
         f"packed y_pred must hold 4 box coordinates and {channels} logits with this classification and num_classes"
     )
