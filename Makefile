@@ -78,4 +78,4 @@ format: ## let the formatters rewrite the sources
 	$(BIN)/ruff format $(PYTHON_SOURCES)
 
 clean: ## remove everything that was built, .venv too
-	rm -rf $(VENV) target build $(OP) $(PACKAGE)/_tensorflow_version.txt python_shim/*.egg-info
+	rm -rf $(VENV) target build $(OP) $(BUILT_FOR) python_shim/*.egg-info

@@ -5,15 +5,16 @@
 # Instructions per problem, which no noise disturbs, against those on record.
 INSTRUCTIONS = $(BIN)/python tests/instructions/check.py $(TARGET)/release/hungarian-core-bench
 COMMA := ,
-# With the op's features it links to the library that `make build` has compiled.
-BUILD_CORE_BENCH = CARGO_TARGET_DIR=$(TARGET) cargo build --release --locked --quiet --package hungarian-core-bench \
+# With the op's features, and all that tells its build script of TensorFlow, it links to the library that `make build` has compiled.
+BUILD_CORE_BENCH = CARGO_TARGET_DIR=$(TARGET) HUNGARIAN_TENSORFLOW_VERSION=$$(cat $(BUILT_FOR)) \
+  cargo build --release --locked --quiet --package hungarian-core-bench \
   --features hungarian-loss/$(subst $(COMMA),$(COMMA)hungarian-loss/,$(FEATURES))
 
-test-instructions: $(VENV)/.complete ## count instructions per problem under callgrind and compare with the record
+test-instructions: build ## count instructions per problem under callgrind and compare with the record
 	$(BUILD_CORE_BENCH)
 	$(INSTRUCTIONS)
 
-record-instructions: $(VENV)/.complete ## write the present counts of instructions to the record
+record-instructions: build ## write the present counts of instructions to the record
 	$(BUILD_CORE_BENCH)
 	$(INSTRUCTIONS) --record
 

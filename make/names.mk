@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGE := python_shim/hungarian_loss
 OP := $(PACKAGE)/_hungarian.so
+# The version of the TensorFlow that the op was built for; tf_op/build_op.py writes it.
+BUILT_FOR := $(PACKAGE)/_tensorflow_version.txt
 # A folder of its own: a plain `cargo build --release` makes an archive of the same name without the op.
 TARGET := target/op
 ARCHIVE = $(TARGET)/release/libhungarian_loss.a
