@@ -1,6 +1,6 @@
 ##@ CUDA (only gpu-check and test-on-gpu need a GPU)
 
-.PHONY: ptx test-ptx test-twin twin-sample twin-parity twin-races twin-bounds twin-steps test-gpu-path test-on-gpu gpu-check gpu-package
+.PHONY: ptx test-ptx test-twin twin-sample twin-parity twin-races twin-bounds twin-mutants twin-steps test-gpu-path test-on-gpu gpu-check gpu-package
 
 # A CUDA toolkit is not needed: NVRTC and ptxas come from PyPI when they are first asked for.
 CUDA_TOOLS := build/cuda-tools
@@ -30,11 +30,10 @@ BUILD_TWIN_PROGRAM = CARGO_TARGET_DIR=target cargo build --locked --quiet --prof
 UNDER = setarch -R env LD_PRELOAD=$$($(CXX) -print-file-name=lib$(1).so) TSAN_OPTIONS=halt_on_error=1 \
   ASAN_OPTIONS=detect_leaks=0
 
-# Each run has one thread.
+# Each run has one thread, but for that of the mutants.
 test-twin: ## run the CUDA kernels' source on the CPU: results, races, bounds, mutants
 	$(BUILD_TWIN_PROGRAM)
-	$(MAKE) $(SIDE_BY_SIDE) twin-parity twin-sample twin-races twin-bounds
-	$(PYTHON) cuda/twin/mutants.py $(TWIN_PROGRAM)
+	$(MAKE) $(SIDE_BY_SIDE) twin-parity twin-sample twin-races twin-bounds twin-mutants
 
 twin-sample: $(TWIN)/libtwin-70.so ## the part of test-twin that runs kernels as older devices do
 	$(TWIN_PROGRAM) $< sample
@@ -47,6 +46,9 @@ twin-races: $(TWIN)/libtwin-tsan.so ## the part under ThreadSanitizer
 
 twin-bounds: $(TWIN)/libtwin-asan.so ## the part under AddressSanitizer
 	$(call UNDER,asan) $(TWIN_PROGRAM) $< sample
+
+twin-mutants: ## the part that puts faults into the kernels, each of which must be noticed
+	$(PYTHON) cuda/twin/mutants.py $(TWIN_PROGRAM)
 
 twin-steps: $(TWIN)/libtwin-80.so ## count the steps that the kernels take for some shapes
 	$(BUILD_TWIN_PROGRAM)

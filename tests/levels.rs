@@ -4,6 +4,7 @@
 mod common;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::process::Command;
 
 use common::{F32_ROUNDOFF, F64_ROUNDOFF, Owned, solve_batch_at};
 use half::{bf16, f16};
@@ -287,5 +288,38 @@ fn what_is_not_used_is_rounded_at_no_level() {
     for level in Level::all() {
         let (_, tally) = solve_batch_at::<f64, f64>(level, std::slice::from_ref(&problem));
         assert_eq!(tally.exact, 1, "{level:?}: {tally:?}");
+    }
+}
+
+/// Set where this test runs itself: to print which level it has.
+const PRINTS_LEVEL: &str = "HUNGARIAN_TEST_PRINTS_LEVEL";
+
+#[test]
+fn the_environment_caps_the_level() {
+    if std::env::var_os(PRINTS_LEVEL).is_some() {
+        println!("{PRINTS_LEVEL}: {:?}", Level::best());
+        return;
+    }
+    // It is read once, so each value needs a process of its own.
+    let best_with = |most: &str| {
+        let child = Command::new(std::env::current_exe().expect("this program has a path"))
+            .args(["--exact", "the_environment_caps_the_level", "--nocapture"])
+            .envs([(PRINTS_LEVEL, ""), ("HUNGARIAN_LOSS_MAX_ISA", most)])
+            .output()
+            .expect("this program runs again");
+        let said = String::from_utf8(child.stdout).expect("text");
+        let level = said.split_once(&format!("{PRINTS_LEVEL}: "));
+        let (_, level) = level.unwrap_or_else(|| panic!("no level in {said:?}"));
+        level.lines().next().unwrap_or_default().to_owned()
+    };
+    let all: Vec<_> = Level::all()
+        .iter()
+        .map(|level| format!("{level:?}"))
+        .collect();
+    let named = |name: &str| all.iter().find(|level| level.contains(name));
+    assert_eq!(best_with("portable"), all[0]);
+    assert_eq!(&best_with("avx2"), named("Avx2").unwrap_or(&all[0]));
+    for most in ["avx512", "", "sse9"] {
+        assert_eq!(&best_with(most), all.last().expect("there is a level"));
     }
 }
