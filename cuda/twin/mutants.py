@@ -31,6 +31,8 @@ class Mutant:
 
 
 WARP, BLOCK, PROOF = "search_by_warp_float", "search_by_block_float", "prove_float"
+# Of costs that tie in f32.
+PROOF_OF_TIES = "prove_double"
 MUTANTS = [
     Mutant(WARP, "thread", "team.h", "    } else {\n      __syncwarp();\n    }", "    }"),
     Mutant(WARP, "thread", "team.h", "    if (!kIsBlock) {\n      __syncwarp();\n", "    if (!kIsBlock) {\n"),
@@ -48,6 +50,7 @@ MUTANTS = [
     Mutant(WARP, "address", "problem.h", "4.0 * (existing_rows + 1.0)", "0.25 * (existing_rows + 1.0)"),
     Mutant(PROOF, "address", "problem.h", "(limit - capped) / 2.0", "(limit - capped)"),
     Mutant(PROOF, "address", "prove.h", ">= cols_from ? -by : 0.0", ">= cols_from ? 0.0 : 0.0"),
+    Mutant(PROOF_OF_TIES, "address", "prove.h", "fails = fails || least < dual;", "fails = fails || dual < dual;"),
     Mutant(WARP, "address", "problem.h", "begin + place.offset", "begin + place.offset + 16"),
     Mutant(WARP, "address", "solver.h", "state.ColOfRow(row) == kUnmatched", "state.ColOfRow(row + 1) == kUnmatched"),
     Mutant(BLOCK, "address", "solver.h", "if (col < cols_)", "if (col <= cols_)"),
@@ -64,7 +67,7 @@ MUTANTS = [
 
 
 def write(mutant: Mutant, folder: pathlib.Path) -> pathlib.Path:
-    """A copy of the sources with the fault, and f32 alone, which compiles faster."""
+    """A copy of the sources with the fault, and one type alone, which compiles faster."""
     copy = folder / "cuda"
     shutil.copytree(CUDA, copy, ignore=shutil.ignore_patterns("*.ptx"))
     path = copy / mutant.file
@@ -72,10 +75,11 @@ def write(mutant: Mutant, folder: pathlib.Path) -> pathlib.Path:
     if text.count(mutant.before) != 1:
         raise SystemExit(f"{text.count(mutant.before)} times in {mutant.file}, expected once: {mutant.before!r}")
     path.write_text(text.replace(mutant.before, mutant.after))
+    others = {"half", "bfloat16", "float", "double"} - {mutant.kernel.rpartition("_")[2]}
     for name in ("assignment.cu", "twin/kernels.cc"):
         path = copy / name
-        text = re.sub(r"INSTANTIATE\((half|bfloat16|double), \w+\)\n", "", path.read_text())
-        path.write_text(re.sub(r"KERNELS_OF\((half|bfloat16)\),\s*|,\s*KERNELS_OF\(double\)", "", text))
+        text = re.sub(rf"INSTANTIATE\(({'|'.join(others)}), \w+\)\n", "", path.read_text())
+        path.write_text(re.sub(rf"KERNELS_OF\(({'|'.join(others)})\),?", "", text))
     return copy
 
 
@@ -95,7 +99,7 @@ def run(program: str, mutant: Mutant) -> tuple[int, str]:
             "ASAN_OPTIONS": "detect_leaks=0",
             "RUST_BACKTRACE": "0",
         }
-        part = "wide" if mutant.kernel == BLOCK else "narrow"
+        part = {BLOCK: "wide", PROOF_OF_TIES: "tied"}.get(mutant.kernel, "narrow")
         # ThreadSanitizer wants addresses where it expects them.
         command = [
             "setarch",
@@ -117,7 +121,8 @@ def caught_by(mutant: Mutant, status: int, report: str) -> str | None:
         return "ThreadSanitizer" if is_found else None
     if "ERROR: AddressSanitizer: " in report and mutant.kernel in report:
         return "AddressSanitizer"
-    return "comparison" if status == 1 and report.lstrip().startswith("Error: f32 ") else None
+    is_wrong = status == 1 and report.lstrip().startswith(("Error: f32 ", "Error: f64 "))
+    return "comparison" if is_wrong else None
 
 
 def main() -> None:

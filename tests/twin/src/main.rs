@@ -1,8 +1,8 @@
 //! The parity suite: the kernels' own source, run by the host twin, against the CPU's solver.
 //!
 //! `hungarian-twin LIBRARY parity` runs all of it, `sample` a small part (for sanitizers), `narrow` and `wide` still smaller
-//! ones of f32 only (for mutants), which use the kernels for warps and those for blocks. `steps` counts the steps that problems
-//! of some shapes take.
+//! ones of f32 only (for mutants), which use the kernels for warps and those for blocks, and `tied` one of f64, whose costs tie in
+//! f32. `steps` counts the steps that problems of some shapes take.
 
 use std::env;
 use std::path::Path;
@@ -44,16 +44,24 @@ struct Suite {
 }
 
 impl Suite {
-    /// Runs a batch under several schedules and holds it to the CPU's answer.
+    /// Runs a batch under several schedules and holds it to the CPU's answer. Returns the solution.
     fn hold<T: Number>(
         &mut self,
         name: &str,
         device_name: &str,
         batch: &Batch<T>,
         schedules: u64,
-    ) -> Result<()> {
+    ) -> Result<Solution<T::Real>> {
         let device = device(device_name);
         let solution = self.twin.solve(&device, batch, 0)?;
+        for seed in 1..schedules {
+            let other = self.twin.solve(&device, batch, seed)?;
+            ensure!(
+                other.bits() == solution.bits(),
+                "schedule {seed} of {name} differs"
+            );
+        }
+        // Of all schedules, so that none is left for the next batch.
         let Counts {
             raises,
             searches_in_double,
@@ -63,13 +71,6 @@ impl Suite {
         self.tally.raised += usize::from(raises > 1);
         self.tally.in_double += usize::from(searches_in_double > 0);
         self.tally.in_double_double += usize::from(in_double_double > 0);
-        for seed in 1..schedules {
-            let other = self.twin.solve(&device, batch, seed)?;
-            ensure!(
-                other.bits() == solution.bits(),
-                "schedule {seed} of {name} differs"
-            );
-        }
         let expected = batch.solve_on_cpu()?;
         compare(batch, &solution, &expected).with_context(|| name.to_string())?;
         self.tally.problems += batch.shape.problems;
@@ -77,7 +78,7 @@ impl Suite {
         for &status in &solution.status {
             self.tally.by_status[status as usize] += 1;
         }
-        Ok(())
+        Ok(solution)
     }
 }
 
@@ -120,6 +121,7 @@ enum Part {
     Sample,
     Narrow,
     Wide,
+    Tied,
 }
 
 fn run_type<T: Number>(suite: &mut Suite, part: Part) -> Result<()> {
@@ -252,36 +254,80 @@ fn run_hard(suite: &mut Suite) -> Result<()> {
             suite.tally.in_double_double > before,
             "f64 cannot have proven that"
         );
-        // Multiples of 1/64, and what decides among them below the last digit of f32.
         for slimmer in [0, 7] {
             let shape = Shape {
                 rows: n - slimmer,
                 ..shape
             };
-            let cost = (0..shape.rows * n).map(|_| {
-                let tied = (1 + random.below(64)) as f64 / 64.0;
-                tied * (1.0 + random.below(64) as f64 / (1u64 << 40) as f64)
-            });
-            let batch = Batch::new(shape, cost.collect());
-            suite.hold("ties in f32", "H100", &batch, 2)?;
-            let exact = exact_total(&batch, &suite.twin.solve(&device("H100"), &batch, 0)?);
-            let best = exact_total(&batch, &batch.solve_on_cpu()?);
-            ensure!(exact == best, "{exact} of 2^-46, expected {best}");
+            hold_tied(suite, shape, &mut random)?;
         }
     }
     Ok(())
 }
 
-/// The sum of costs that are multiples of 2^−46.
-fn exact_total(batch: &Batch<f64>, solution: &Solution<f64>) -> i128 {
-    let pairs = solution
-        .row_to_col
-        .iter()
-        .enumerate()
-        .filter(|(_, col)| **col >= 0);
+/// Many small problems whose costs tie in f32: what f64 has to correct differs from one to the next.
+fn run_tied(suite: &mut Suite) -> Result<()> {
+    let mut random = Random::new(11);
+    for (rows, cols) in [(20, 20), (17, 20), (20, 17)] {
+        let shape = Shape {
+            problems: 36,
+            rows,
+            cols,
+        };
+        hold_tied(suite, shape, &mut random)?;
+    }
+    Ok(())
+}
+
+/// The costs of [`hold_tied`] are multiples of one part in so many.
+const PARTS: f64 = (1u64 << 46) as f64;
+
+/// Multiples of 1/64, and what decides among them below the last digit of f32: without a limit, and with one that such a digit
+/// decides about, too.
+fn hold_tied(suite: &mut Suite, shape: Shape, random: &mut Random) -> Result<()> {
+    let tied =
+        |whole: u64, behind: u64| whole as f64 / 64.0 * (1.0 + behind as f64 / (1u64 << 40) as f64);
+    let count = shape.problems * shape.rows * shape.cols;
+    let cost: Vec<f64> = (0..count)
+        .map(|_| tied(1 + random.below(64), random.below(64)))
+        .collect();
+    for cost_limit in [f64::INFINITY, tied(4, 32)] {
+        for maximize in [false, true] {
+            let sign = if maximize { -1.0 } else { 1.0 };
+            let mut batch = Batch::new(shape, cost.iter().map(|cost| sign * cost).collect());
+            batch.cost_limit = vec![sign * cost_limit];
+            batch.maximize = maximize;
+            let name = format!("f64 {shape}, ties in f32, limit {cost_limit}, maximize {maximize}");
+            let solution = suite.hold(&name, "H100", &batch, 2)?;
+            let expected = batch.solve_on_cpu()?;
+            for problem in 0..shape.problems {
+                let exact = exact_objective(&batch, problem, &solution);
+                let best = exact_objective(&batch, problem, &expected);
+                ensure!(
+                    exact == best,
+                    "{name}: problem {problem}: {exact} parts, expected {best}"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The sum of a problem's costs less the limit, if there is one, in multiples of 1 / [`PARTS`], which all are: what is paid for
+/// rows and columns that are out is the same for all matchings but for these limits.
+fn exact_objective(batch: &Batch<f64>, problem: usize, solution: &Solution<f64>) -> i128 {
+    let Shape { rows, cols, .. } = batch.shape;
+    let in_parts = |value: f64| (value * PARTS) as i128;
+    let limit = match batch.cost_limit[0] {
+        limit if limit.is_finite() => in_parts(limit),
+        _ => 0,
+    };
+    let answer = solution.answer(batch.shape, problem);
+    let pairs = answer.row_to_col.iter().enumerate();
     pairs
+        .filter(|(_, col)| **col >= 0)
         .map(|(row, &col)| {
-            (batch.cost[row * batch.shape.cols + col as usize] * (1u64 << 46) as f64) as i128
+            in_parts(batch.cost[(problem * rows + row) * cols + col as usize]) - limit
         })
         .sum()
 }
@@ -344,13 +390,16 @@ fn main() -> Result<()> {
         "sample" => Part::Sample,
         "narrow" => Part::Narrow,
         "wide" => Part::Wide,
-        _ => bail!("got {task}, expected parity, sample, narrow, wide or steps"),
+        "tied" => Part::Tied,
+        _ => bail!("got {task}, expected parity, sample, narrow, wide, tied or steps"),
     };
     let mut suite = Suite {
         twin,
         tally: Tally::default(),
     };
-    run_type::<f32>(&mut suite, part)?;
+    if part != Part::Tied {
+        run_type::<f32>(&mut suite, part)?;
+    }
     if matches!(part, Part::All | Part::Sample) {
         run_type::<f64>(&mut suite, part)?;
         run_type::<f16>(&mut suite, part)?;
@@ -358,6 +407,9 @@ fn main() -> Result<()> {
     }
     if part == Part::All {
         run_hard(&mut suite)?;
+    }
+    if matches!(part, Part::All | Part::Tied) {
+        run_tied(&mut suite)?;
     }
     println!("{}", suite.tally);
     Ok(())
