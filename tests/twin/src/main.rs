@@ -228,6 +228,27 @@ fn run_type<T: Number>(suite: &mut Suite, part: Part) -> Result<()> {
             )?;
         }
     }
+    for rows in [64, 140] {
+        if part == Part::Narrow && rows > 128 || part == Part::Wide && rows <= 128 {
+            continue;
+        }
+        let shape = Shape {
+            problems: 1,
+            rows,
+            cols: rows,
+        };
+        // Half of the only matching's costs are the largest there are, all others the same, negated: partial sums leave the range
+        // of f64.
+        let mut cost = vec![T::narrow(f64::INFINITY); rows * rows];
+        for row in 0..rows {
+            let sign = if row < rows / 2 { 1.0 } else { -1.0 };
+            cost[row * rows + row] = T::narrow(sign * T::LARGEST);
+        }
+        let name = format!("{type_name} {shape}, huge that cancel");
+        let solution = suite.hold(&name, "H100", &Batch::new(shape, cost), schedules)?;
+        let total: f64 = solution.total_cost[0].into();
+        ensure!(total == 0.0, "{name}: total {total}");
+    }
     Ok(())
 }
 
