@@ -38,6 +38,52 @@ impl std::fmt::Display for Tally {
     }
 }
 
+impl Tally {
+    /// About half of what a part comes to today; a draw that no longer comes to what it is for would pass unnoticed.
+    fn least(part: Part) -> Self {
+        match part {
+            Part::All => Tally {
+                problems: 2800,
+                runs: 8000,
+                by_status: [2400, 30, 300],
+                raised: 160,
+                in_double: 300,
+                in_double_double: 6,
+            },
+            Part::Sample => Tally {
+                problems: 300,
+                runs: 300,
+                by_status: [250, 4, 40],
+                raised: 23,
+                in_double: 27,
+                in_double_double: 1,
+            },
+            // What mutants are for is seen in what catches them.
+            Part::Narrow | Part::Wide | Part::Tied => Tally::default(),
+        }
+    }
+
+    fn counts(&self) -> [usize; 8] {
+        let [optimal, infeasible, invalid] = self.by_status;
+        [
+            self.problems,
+            self.runs,
+            optimal,
+            infeasible,
+            invalid,
+            self.raised,
+            self.in_double,
+            self.in_double_double,
+        ]
+    }
+
+    /// Is nothing less than that?
+    fn reaches(&self, least: &Tally) -> bool {
+        let mut pairs = self.counts().into_iter().zip(least.counts());
+        pairs.all(|(count, least)| count >= least)
+    }
+}
+
 struct Suite {
     twin: Twin,
     tally: Tally,
@@ -433,5 +479,10 @@ fn main() -> Result<()> {
         run_tied(&mut suite)?;
     }
     println!("{}", suite.tally);
+    let least = Tally::least(part);
+    ensure!(
+        suite.tally.reaches(&least),
+        "that is not what {part:?} is for, which is at least {least:?}"
+    );
     Ok(())
 }
