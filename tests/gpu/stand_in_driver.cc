@@ -8,7 +8,8 @@
 //   STAND_IN_CUDA_FAIL="cuModuleLoadDataEx=218,cuInit=100"
 //                               what these calls return instead of being done
 //   STAND_IN_CUDA_LOG=path      a line for each call, with its result; launches
-//                               name their kernel
+//                               name their kernel and stream, which the call
+//                               that creates it names, too
 //   STAND_IN_CUDA_VERSION=11080 what cuDriverGetVersion says
 //   STAND_IN_CUDA_CAPABILITY=61 compute capability, 10·major + minor
 //   STAND_IN_CUDA_SEED=1        of the twin's schedules
@@ -145,6 +146,11 @@ struct Function {
 };
 
 struct Stream {};
+
+// As the log names a stream.
+std::string NameOf(const Stream* stream) {
+  return std::to_string(reinterpret_cast<uintptr_t>(stream));
+}
 
 struct Event {
   std::chrono::steady_clock::time_point at;
@@ -481,7 +487,7 @@ EXPORT int cuOccupancyMaxActiveBlocksPerMultiprocessor(
 EXPORT int cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y,
                           unsigned grid_z, unsigned threads_x,
                           unsigned threads_y, unsigned threads_z,
-                          unsigned shared_bytes, Stream* /*stream*/,
+                          unsigned shared_bytes, Stream* stream,
                           void** arguments, void** /*extra*/) {
   return Do(
       "cuLaunchKernel", true,
@@ -498,14 +504,21 @@ EXPORT int cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y,
         recorded.emplace_back(launch);
         return static_cast<int>(kSuccess);
       },
-      ' ' + function->symbol);
+      ' ' + function->symbol + ' ' + NameOf(stream));
 }
 
 // Streams and events.
 
 EXPORT int cuStreamCreate(Stream** stream, unsigned /*flags*/) {
-  return Do("cuStreamCreate", true,
-            [&] { return *stream = new Stream, kSuccess; });
+  std::string detail;
+  return Do(
+      "cuStreamCreate", true,
+      [&] {
+        *stream = new Stream;
+        detail = ' ' + NameOf(*stream);
+        return kSuccess;
+      },
+      detail);
 }
 
 EXPORT int cuStreamDestroy_v2(Stream* stream) {

@@ -73,7 +73,13 @@ def test_runs_are_how_often_a_batch_is_launched(runs, tmp_path):
     log = tmp_path / "log"
     ended = run("--case", "time f32 4096", "--runs", str(runs), STAND_IN_CUDA_LOG=str(log))
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert log.read_text(encoding="utf-8").count("cuLaunchKernel prove_float 0") == 2 * runs + 1
+    calls = [line.split() for line in log.read_text(encoding="utf-8").splitlines()]
+    streams = {rest[0] for name, *rest in calls if name == "cuStreamCreate"}
+    launched = [rest for name, *rest in calls if name == "cuLaunchKernel"]
+    assert len([kernel for kernel, *_ in launched if kernel == "prove_float"]) == 2 * runs + 1
+    # All on a stream of the program's own.
+    assert streams and "0" not in streams
+    assert all(stream in streams and result == "0" for _, stream, result in launched)
 
 
 def test_times_may_come_first():

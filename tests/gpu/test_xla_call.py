@@ -47,6 +47,7 @@ def runtime():
     library = ctypes.CDLL(str(FOLDER / "xla_runtime.so"))
     library.runtime_may_record.restype = ctypes.c_bool
     library.runtime_wrote_to_freed_scratch.restype = ctypes.c_bool
+    library.runtime_stream.restype = ctypes.c_uint64
     return library
 
 
@@ -142,6 +143,27 @@ def test_why_the_first_call_may_not_be_recorded():
     code, message, launched, later = oracle.run_json(code, *folders)
     assert code != 0 and "cuModuleLoadDataEx" in message and "(900)" in message
     assert (launched, later) == (0, 0)
+
+
+def test_kernels_run_on_the_stream_of_xla(tmp_path):
+    """On another one they would not wait for what makes the costs."""
+    code = """
+    import json, sys
+    sys.path[:0] = sys.argv[1:]
+    import numpy as np
+    import test_xla_call as tests
+    runtime = tests.runtime.__wrapped__()
+    codes = [tests.call(runtime, tests.inputs_of(np.ones((2, size, size))))[0] for size in [3, 140]]
+    print(json.dumps([codes, runtime.runtime_stream()]))
+    """
+    folders = [pathlib.Path(__file__).parent, pathlib.Path(oracle.__file__).parent]
+    log = tmp_path / "log"
+    codes, stream = oracle.run_json(code, *folders, env={"STAND_IN_CUDA_LOG": str(log)})
+    calls = [line.split() for line in log.read_text(encoding="utf-8").splitlines()]
+    launched = [tuple(rest[:2]) for name, *rest in calls if name == "cuLaunchKernel"]
+    kernels = ["search_by_warp_double", "prove_double", "search_by_block_double", "prove_double"]
+    assert codes == [0, 0] and stream != 0
+    assert launched == [(kernel, str(stream)) for kernel in kernels]
 
 
 @pytest.mark.parametrize("maximize", [False, True], ids=["min", "max"])

@@ -45,8 +45,12 @@ struct Freed {
 std::vector<Freed> freed;
 constexpr unsigned char kSomebodyElses = 0xa5;
 
+// Not the default stream, so that it shows where that takes its place. The
+// stand-in for the driver only names it.
+char the_stream;
+
 XLA_FFI_Error* StreamGet(XLA_FFI_Stream_Get_Args* args) {
-  args->stream = nullptr;  // The default stream.
+  args->stream = &the_stream;
   return nullptr;
 }
 
@@ -100,6 +104,11 @@ EXPORT bool runtime_may_record(const char* target) {
   const auto found = xla::ffi::FindHandler(target, "CUDA");
   return found.ok() && (found->metadata.traits &
                         XLA_FFI_HANDLER_TRAITS_COMMAND_BUFFER_COMPATIBLE) != 0;
+}
+
+// The stream that all calls are given.
+EXPORT uint64_t runtime_stream() {
+  return reinterpret_cast<uintptr_t>(&the_stream);
 }
 
 // Scratch memory of all calls: allocations and frees.
