@@ -217,6 +217,11 @@ def test_gates_and_distances_out_of_the_ordinary(prefer):
     assert columns([[[1.0, NAN]], [[1.0, 2.0]]], 5.0) == ([2, 0], [[-1], [0]])
     # Even a NaN is found that an infinite gate would let pass.
     assert columns([[1.0, NAN]], -INF) == (2, [-1])
+    # A limit that outweighs such a distance overflows, and an infinite one would want the forbidden pairs too.
+    for dtype in [np.float32, np.float64]:
+        greatest = np.finfo(dtype).max
+        far = np.array([[INF, INF], [INF, 0.9 * greatest]], dtype)
+        assert columns(far, dtype(0.95 * greatest)) == (0, [-1, 1])
 
 
 def test_a_gate_for_each_problem():
