@@ -1,5 +1,8 @@
 """Adapters for other packages' detectors, without those packages; `make test-hosts` has the real ones."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -143,6 +146,32 @@ def test_another_keras_hub_is_refused():
         for version in VERSIONS
         for _ in range(3)
     ]
+
+
+def test_keras_hub_is_switched(monkeypatch):
+    """In the module that looks the matcher up, and back to the one that KerasHub defines."""
+    monkeypatch.setattr("importlib.metadata.version", lambda name: {"keras-hub": "0.32.1"}[name])
+    d_fine = "keras_hub.src.models.d_fine"
+    parts = d_fine.split(".")
+    for name in [".".join(parts[:count]) for count in range(1, len(parts) + 1)]:
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    theirs, another = object(), object()
+    modules = [types.SimpleNamespace(hungarian_matcher=theirs) for _ in range(2)]
+    for name, module in zip(["object_detector", "loss"], modules, strict=True):
+        monkeypatch.setitem(sys.modules, f"{d_fine}.d_fine_{name}", module)
+    detector, loss = modules
+    for _ in range(2):
+        keras_hub.switch_on()
+        assert (detector.hungarian_matcher, loss.hungarian_matcher) == (keras_hub.hungarian_matcher, theirs)
+    for _ in range(2):
+        keras_hub.switch_off()
+        assert (detector.hungarian_matcher, loss.hungarian_matcher) == (theirs, theirs)
+    for before in [theirs, another, keras_hub.hungarian_matcher]:
+        detector.hungarian_matcher = before
+        with pytest.raises(KeyError, match="inside"), keras_hub.exact_matching():
+            assert detector.hungarian_matcher is keras_hub.hungarian_matcher
+            raise KeyError("inside")
+        assert (detector.hungarian_matcher, loss.hungarian_matcher) == (before, theirs)
 
 
 def test_keras_hub_on_another_backend_is_refused():
