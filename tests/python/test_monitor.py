@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
 
-from hungarian_loss import HungarianLoss
+from hungarian_loss import HungarianLoss, explain
+from hungarian_loss._figure import png
 from hungarian_loss.detection import DetrLoss, SetPredictionModel
 from hungarian_loss.monitor import AssignmentMonitor
 
@@ -21,6 +22,7 @@ def detector(**options):
     keras.utils.set_random_seed(SEED)
     inputs = keras.Input((5,))
     hidden = keras.layers.Dense(16, activation="relu")(inputs)
+    hidden = keras.layers.Dropout(0.5)(hidden)  # So that it predicts otherwise while it is trained.
     boxes = keras.layers.Dense(PREDICTIONS * 4, activation="sigmoid")(hidden)
     logits = keras.layers.Dense(PREDICTIONS * (CLASSES + 1))(hidden)
     outputs = {
@@ -77,6 +79,15 @@ def expected(costs, labels, repeats=1):
     ]
 
 
+def logged(monitor, model):
+    """What is logged of a model that stays as it is."""
+    logs = {}
+    monitor.set_model(model)
+    monitor.on_train_begin()
+    monitor.on_epoch_end(0, logs)
+    return logs
+
+
 @pytest.mark.parametrize("repeats", [1, 2, 3])
 def test_logs_against_scipy(repeats):
     """With three predictions for each of four objects there are too few, and an object may have none."""
@@ -96,10 +107,7 @@ def test_objects_without_a_prediction():
     y_true[2, 0] = np.nan
     model = keras.Sequential([keras.Input((3, 2)), keras.layers.Identity()])
     model.compile(loss=HungarianLoss([2], true_mask_fn=lambda objects: ~(objects[:, :, 0] < 0)))
-    monitor, logs = AssignmentMonitor(np.ones((3, 3, 2), np.float32), y_true), {}
-    monitor.set_model(model)
-    monitor.on_train_begin()
-    monitor.on_epoch_end(0, logs)
+    logs = logged(AssignmentMonitor(np.ones((3, 3, 2), np.float32), y_true), model)
     # One of the first sample, none of the second, all four of the third.
     assert logs["assignment_unmatched"] == 1 + 0 + 4
     assert logs["assignment_changed"] == 0
@@ -110,20 +118,39 @@ def test_objects_without_a_prediction():
 def test_no_objects():
     x, y = images()
     y["labels"][:] = -1
-    monitor, logs = AssignmentMonitor(x, y), {}
-    monitor.set_model(detector())
-    monitor.on_train_begin()
-    monitor.on_epoch_end(0, logs)
+    logs = logged(AssignmentMonitor(x, y), detector())
     assert np.isnan(logs["assignment_changed"]) and np.isnan(logs["assignment_cost"])
     assert logs["assignment_unmatched"] == 0
 
 
-def test_tensorboard(tmp_path):
-    x, y = images()
-    monitor = AssignmentMonitor(x, y, log_dir=tmp_path, images=2)
-    history = detector().fit(x, y, epochs=2, verbose=0, callbacks=[monitor]).history
-    scalars, pictures = {}, set()
-    for file in tmp_path.iterdir():
+@pytest.mark.parametrize("compiled", ["mse", HungarianLoss([2])], ids=["without match", "with match"])
+def test_a_loss_that_is_given(compiled):
+    """It goes before the one that the model is compiled with, which need not show what it matches by."""
+    model = keras.Sequential([keras.Input((2, 2)), keras.layers.Identity()])
+    model.compile(loss=compiled)
+    loss = HungarianLoss(
+        [2], None, lambda true, pred: 5 + tf.abs(true[:, :, tf.newaxis, 0] - pred[:, tf.newaxis, :, 0])
+    )
+    x, y_true = np.array([[[3.0, 0], [1, 0]]], np.float32), np.zeros((1, 1, 2), np.float32)
+    assert logged(AssignmentMonitor(x, y_true, loss=loss), model)["assignment_cost"] == 6
+
+
+def test_a_mask_of_keras_counts():
+    """The predictions that a layer masks are no partners, though it puts zeros there, where an object is."""
+    model = keras.Sequential([keras.Input((2, 2)), keras.layers.Masking(mask_value=7.0)])
+    model.compile(loss=HungarianLoss([2]))
+    x, y_true = np.array([[[7.0, 7], [1, 1]]], np.float32), np.array([[[0.0, 0], [1, 1]]], np.float32)
+    assert logged(AssignmentMonitor(x, y_true), model) == {
+        "assignment_changed": 0,
+        "assignment_cost": 0,
+        "assignment_unmatched": 1,
+    }
+
+
+def written(log_dir):
+    """Scalars and pictures, as PNG, of each tag and step."""
+    scalars, pictures = {}, {}
+    for file in log_dir.iterdir():
         for record in tf.data.TFRecordDataset(str(file)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for value in event.summary.value:
@@ -131,21 +158,44 @@ def test_tensorboard(tmp_path):
                 if tensor.dtype.kind == "f":
                     scalars[value.tag, event.step] = float(tensor)
                 else:
-                    assert tensor[2].startswith(b"\x89PNG")
-                    pictures.add((value.tag, event.step))
-    for name in NAMES:
-        assert [scalars[name, epoch] for epoch in range(2)] == pytest.approx(history[name])
-    assert pictures == {(f"assignment_{sample}", epoch) for sample in range(2) for epoch in range(2)}
+                    pictures[value.tag, event.step] = tensor[2]
+    return scalars, pictures
+
+
+def pixels(picture):
+    return tf.io.decode_png(picture, channels=4).numpy()
+
+
+def test_tensorboard(tmp_path):
+    """After each epoch all is on disk. The pictures are those of explain."""
+    x, y = images()
+    model, seen, predictions = detector(), [], []
+
+    def look(epoch, logs):
+        seen.append(written(tmp_path))
+        predictions.append(model(x))
+
+    monitor = AssignmentMonitor(x, y, log_dir=tmp_path, images=2)
+    then = keras.callbacks.LambdaCallback(on_epoch_end=look)
+    history = model.fit(x, y, epochs=2, verbose=0, callbacks=[monitor, then]).history
+    for epoch, (scalars, pictures) in enumerate(seen):
+        assert scalars.keys() == {(name, step) for name in NAMES for step in range(epoch + 1)}
+        assert pictures.keys() == {(f"assignment_{sample}", step) for sample in range(2) for step in range(epoch + 1)}
+        for name in NAMES:
+            assert scalars[name, epoch] == pytest.approx(history[name][epoch])
+        shown = [pixels(pictures[f"assignment_{sample}", epoch]) for sample in range(2)]
+        for sample in range(2):
+            want = png(explain(y, predictions[epoch], sample, loss=model.loss).figure())
+            np.testing.assert_array_equal(shown[sample], pixels(want))
+        assert not np.array_equal(*shown)
 
 
 def test_more_images_than_samples(tmp_path):
     x, y = images()
-    history = detector().fit(x, y, verbose=0, callbacks=[AssignmentMonitor(x, y, log_dir=tmp_path, images=BATCH)])
-    assert len(history.epoch) == 1
+    logged(AssignmentMonitor(x, y, log_dir=tmp_path, images=BATCH), detector())
+    assert len(written(tmp_path)[1]) == BATCH
     with pytest.raises(ValueError, match=f"got images={BATCH + 1} and a batch of {BATCH}"):
-        monitor = AssignmentMonitor(x, y, log_dir=tmp_path, images=BATCH + 1)
-        monitor.set_model(detector())
-        monitor.on_train_begin()
+        logged(AssignmentMonitor(x, y, log_dir=tmp_path, images=BATCH + 1), detector())
 
 
 def test_wrong_arguments():
