@@ -205,6 +205,8 @@ def test_an_assignment_by_hand():
     explanation = explain_assignment([[9, 1], [4, 9]], cost_limit=3)
     assert explanation.true_index.tolist() == [0] and explanation.pred_index.tolist() == [1]
     assert (explanation.total_cost, explanation.rise.tolist(), explanation.runner_up.tolist()) == (1, [2], [-1])
+    # Both ceilings are 1.5, and the duals add up to the cost.
+    assert explanation.margin.tolist() == [2]
     assert explanation.unmatched_true.tolist() == [1] and explanation.unmatched_pred.tolist() == [0]
     lines = str(explanation).splitlines()
     assert lines[2].split() == ["row", "column", "cost", "runner-up", "margin", "rise"]
@@ -294,20 +296,28 @@ def test_the_limit_of_the_loss(rows, cols):
 
 
 def test_the_margin_is_that_of_the_duals():
+    """A row or column that may be alone has a ceiling: 0, or with a limit half of it."""
     rng = np.random.default_rng(SEED)
-    for rows, cols in SIZES:
+    # None above 1: those that are too large to matter are cut, to no less than that.
+    limits, positive = [None, -0.5, 0.0, 0.5, 1.0], set()
+    for (rows, cols), limit in itertools.product(SIZES, limits):
         cost = rng.normal(size=(rows, cols))
-        explanation, solved = explain_cost(cost), linear_assignment(cost)
-        reduced = cost - solved.row_duals.numpy()[:, np.newaxis] - solved.col_duals.numpy()
+        explanation = explain_cost(cost) if limit is None else explain_assignment(cost, cost_limit=limit)
+        solved = linear_assignment(cost, cost_limit=limit)
+        u, v = solved.row_duals.numpy(), solved.col_duals.numpy()
+        reduced = cost - u[:, np.newaxis] - v
         for place, (i, j) in enumerate(zip(explanation.true_index, explanation.pred_index, strict=True)):
             ways = [reduced[i, col] for col in range(cols) if col != j]
-            if rows > cols:
-                ways.append(-solved.row_duals.numpy()[i])
             others = [reduced[row, j] for row in range(rows) if row != i]
-            if cols > rows:
-                others.append(-solved.col_duals.numpy()[j])
+            if limit is not None or rows > cols:
+                ways.append((limit or 0) / 2 - u[i])
+            if limit is not None or cols > rows:
+                others.append((limit or 0) / 2 - v[j])
             margin = max(min(ways, default=INF), 0) + max(min(others, default=INF), 0)
-            assert explanation.margin[place] == pytest.approx(margin, abs=1e-15)
+            assert explanation.margin[place] == pytest.approx(margin, abs=1e-14), (cost, limit)
+            if margin > 0.01:
+                positive.add(limit)
+    assert positive == set(limits)
 
 
 def test_an_example_by_hand():
@@ -615,3 +625,12 @@ def test_copies_of_an_object_stand_for_one(repeats):
         assert 0 <= margin <= rise + 1e-9
         assert runner_up not in explanation.pred_index[explanation.true_index == true]
     assert max(explanation.margin) > 0
+    # By the duals: an object goes where none of its copies is. A column that is alone, and so the ceiling of all, is at 0.
+    solved = linear_assignment(copies)
+    u, v = solved.row_duals.numpy(), solved.col_duals.numpy()
+    reduced = copies - u[:, np.newaxis] - v
+    for row, (true, pred) in enumerate(zip(explanation.true_index, explanation.pred_index, strict=True)):
+        elsewhere = ~np.isin(np.arange(predictions), explanation.pred_index[explanation.true_index == true])
+        of_others = np.arange(len(copies)) // repeats != true
+        margin = max(reduced[row, elsewhere].min(), 0) + max(min(reduced[of_others, pred].min(), -v[pred]), 0)
+        assert explanation.margin[row] == pytest.approx(margin, abs=1e-14)
