@@ -494,10 +494,47 @@ def draw(figure):
     assert stream.getvalue().startswith(b"\x89PNG")
 
 
+def colour(artist_colour):
+    from matplotlib.colors import to_hex
+
+    return to_hex(artist_colour)
+
+
 def outlined(axes):
     """Cells with a frame, as (true, predicted)."""
-    corners = [patch.get_xy() for patch in axes.patches]
-    return sorted((round(y + 0.5), round(x + 0.5)) for x, y in corners)
+    cells = []
+    for patch in axes.patches:
+        # Red, of which the scale of colours has none.
+        assert colour(patch.get_edgecolor()) == "#c0392b" and not patch.get_fill()
+        assert (patch.get_width(), patch.get_height()) == (1, 1)
+        x, y = patch.get_xy()
+        cells.append((y + 0.5, x + 0.5))
+    return sorted(cells)
+
+
+def written_in_cells(axes):
+    """The text at the middle of each cell, by (true, predicted)."""
+    return {text.get_position()[::-1]: text.get_text() for text in axes.texts}
+
+
+def legend_of(axes):
+    """Colours by what they stand for."""
+    legend = axes.get_legend()
+    names = [text.get_text() for text in legend.get_texts()]
+    return {name: colour(line.get_color()) for name, line in zip(names, legend.get_lines(), strict=True)}
+
+
+def drawn_boxes(axes):
+    """Boxes by the name of their side and the number at their upper left corner: (left, top, width, height)."""
+    sides = {by: name for name, by in legend_of(axes).items()}
+    drawn = {"true": {}, "predicted": {}}
+    for patch, note in zip(axes.patches, axes.texts, strict=True):
+        assert note.xy == patch.get_xy() and colour(note.get_color()) == colour(patch.get_edgecolor())
+        assert not patch.get_fill()
+        side = drawn[sides[colour(patch.get_edgecolor())]]
+        side[int(note.get_text())] = (*patch.get_xy(), patch.get_width(), patch.get_height())
+    assert sum(map(len, drawn.values())) == len(axes.patches)
+    return drawn
 
 
 @pytest.mark.parametrize(("true_features", "pred_features", "count"), [(4, 4, 2), (3, 3, 1), (5, 5, 1)])
@@ -515,12 +552,27 @@ def test_the_figure(true_features, pred_features, count):
         pairs = sorted(zip(explanation.true_index.tolist(), explanation.pred_index.tolist(), strict=True))
         assert outlined(axes[0]) == pairs
         np.testing.assert_array_equal(axes[0].images[0].get_array(), explanation.cost)
+        assert axes[0].get_title() == f"status 0, total cost {explanation.total_cost:.4g}"
+        assert (axes[0].get_ylabel(), axes[0].get_xlabel()) == ("true", "predicted")
+        # Numbers where there is room for them.
+        want = {place: f"{cost:.3g}" for place, cost in np.ndenumerate(explanation.cost)} if rows * cols < 150 else {}
+        assert written_in_cells(axes[0]) == want
         if count == 2:
-            assert len(axes[1].patches) == rows + cols
-            lines = [line.get_xydata() for line in axes[1].lines if len(line.get_xydata())]
+            boxes = drawn_boxes(axes[1])
+            for side, objects in [("true", y_true[0]), ("predicted", y_pred[0])]:
+                assert sorted(boxes[side]) == list(range(len(objects)))
+                for index, (x, y, width, height) in enumerate(objects):
+                    assert boxes[side][index] == (x - width / 2, y - height / 2, width, height)
+            legend = legend_of(axes[1])
+            assert list(legend) == ["true", "predicted", "matched"] and len(set(legend.values())) == 3
+            # As in an image, whose first line is the upper one.
+            assert axes[1].yaxis_inverted() and axes[1].get_title() == "boxes"
+            joining = [line for line in axes[1].lines if len(line.get_xydata())]
+            assert {colour(line.get_color()) for line in joining} == {legend["matched"]}
             ends = [(y_true[0, i, :2], y_pred[0, j, :2]) for i, j in pairs]
             np.testing.assert_array_equal(
-                sorted(map(np.ravel, lines), key=tuple), sorted(map(np.ravel, ends), key=tuple)
+                sorted([np.ravel(line.get_xydata()) for line in joining], key=tuple),
+                sorted(map(np.ravel, ends), key=tuple),
             )
         draw(figure)
 
@@ -544,7 +596,7 @@ def test_hidden_boxes_are_not_drawn():
     loss = HungarianLoss([4], true_mask_fn=lambda objects: objects[:, :, 0] >= 0)
     y_true = rng.uniform(1, 2, (1, 3, 4)) * [[[1], [-1], [1]]]
     axes = panels(explain(y_true, rng.uniform(1, 2, (1, 2, 4)), loss=loss).figure())[1]
-    assert len(axes.patches) == 2 + 2
+    assert {side: list(boxes) for side, boxes in drawn_boxes(axes).items()} == {"true": [0, 2], "predicted": [0, 1]}
 
 
 def test_a_detr_loss():
