@@ -318,7 +318,8 @@ class MakesItsOutputs(SetPredictionModel):
 def test_one_that_makes_its_outputs_spoils_no_other(tmp_path):
     x, y = data()
     for model in [OwnDetector(16, QUERIES), MakesItsOutputs(QUERIES), OwnDetector(16, QUERIES)]:
-        model.compile(optimizer=adam(), loss=DetrLoss(CLASSES))
+        # Eagerly, as the copies then are too: each of them would be traced anew.
+        model.compile(optimizer=adam(), loss=DetrLoss(CLASSES), run_eagerly=True)
         model.fit(x, y, verbose=0)
         model.save(tmp_path / "model.keras")
         again = keras.saving.load_model(tmp_path / "model.keras")
@@ -329,7 +330,8 @@ def test_pickle_and_deepcopy(tmp_path):
     x, y = data()
     outputs = detector(auxiliary=0)
     for model in [detector(), OwnStep(outputs.inputs, outputs.output), OwnDetector(16, QUERIES)]:
-        model.compile(optimizer=adam(), loss=DetrLoss(CLASSES))
+        # Eagerly, as the copies then are too: each of them would be traced anew.
+        model.compile(optimizer=adam(), loss=DetrLoss(CLASSES), run_eagerly=True)
         model.fit(x, y, verbose=0)
         want = model.evaluate(x, y, verbose=0, return_dict=True)
         for again in [pickle.loads(pickle.dumps(model)), copy.deepcopy(model)]:
