@@ -23,12 +23,12 @@ demo: build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc ## learn to find and co
 	cargo run --quiet --locked --package hungarian-serving --bin serve -- --library $(OP) \
 	  --model $(DEMO)/saved_model --tiles $(DEMO)/tiles.npy --objects $(DEMO)/objects.npy
 
-# Quick tests first: style, while the solver is compiled, which needs no TensorFlow; what the solver costs; then the boundary, sanitizers, a short search for
+# Quick tests first: style; the solver, which needs no TensorFlow, and what it costs; then the boundary, sanitizers, a short search for
 # crashes and the op through the C API; then the kernels; then Python, whose closing line is the last. What often keeps one core busy goes
 # side by side with something else.
 SIDE_BY_SIDE := --jobs 2 --output-sync=target
-test: ## run lint-quick and all tests; CI runs this
-	$(MAKE) $(SIDE_BY_SIDE) lint-quick test-core build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc
+test: lint-quick ## run all tests, after lint-quick; CI runs this
+	$(MAKE) $(SIDE_BY_SIDE) test-core build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc
 	$(MAKE) $(SIDE_BY_SIDE) test-instructions test-boundary
 	$(MAKE) $(SIDE_BY_SIDE) test-asan test-faults
 	$(MAKE) $(SIDE_BY_SIDE) fuzz-smoke test-clients
