@@ -117,7 +117,6 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
                 picture = png(explain(self._y, y_pred, sample, loss=self._matcher).figure())
                 pixels = tf.io.decode_png(picture, channels=4)
                 tf.summary.image(f"assignment_{sample}", pixels[tf.newaxis])
-        self._writer.flush()
 
 
 def _mean(values: Any) -> float:
