@@ -148,26 +148,24 @@ def read_last_layer(y_pred: Any, channels: int, dtype: Any) -> Predictions:
       tf.errors.InvalidArgumentError: the same, where it shows only when run.
     """
     if isinstance(y_pred, Mapping):
-        boxes = tf.convert_to_tensor(_entry("y_pred", y_pred, "boxes"))
-        return _stacked([("y_pred", {**y_pred, "boxes": boxes})], boxes, channels, dtype)
+        return _stacked([("y_pred", y_pred)], None, channels, dtype)
     predictions = _unpacked(y_pred, None, channels, dtype)
     return Predictions(*(one[:, -1:] for one in predictions))
 
 
 def _stacked(layers: Sequence[tuple[str, Any]], images: Any, channels: int, dtype: Any) -> Predictions:
-    """``images``: a tensor with as many along its first axis."""
+    """``images``: a tensor with as many along its first axis; None: there are as many as there are."""
+    of_truth = "" if images is None else " for the images of y_true, as many in every layer"
     boxes: list[Any] = []
     logits: list[Any] = []
     for name, layer in layers:
         one = tf.convert_to_tensor(_entry(name, layer, "boxes"))
         first = boxes[0] if boxes else one
-        sentence = f"{name}['boxes'] must be [B, m, 4] for the images of y_true, as many in every layer"
-        if one is images:
-            sentence = f"{name}['boxes'] must be [B, m, 4]"
-        boxes.append(with_shape(one, [(images, 0), (first, 1), 4], sentence))
+        batch = (first if images is None else images, 0)
+        boxes.append(with_shape(one, [batch, (first, 1), 4], f"{name}['boxes'] must be [B, m, 4]{of_truth}"))
         other = tf.convert_to_tensor(_entry(name, layer, "logits"))
         sentence = f"{name}['logits'] must be [B, m, {channels}] with this classification and num_classes"
-        logits.append(with_shape(other, [(images, 0), (first, 1), channels], sentence))
+        logits.append(with_shape(other, [batch, (first, 1), channels], sentence))
     return Predictions(*(tf.stack([tf.cast(one, dtype) for one in ones], axis=1) for ones in (boxes, logits)))
 
 
