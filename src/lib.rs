@@ -1,6 +1,7 @@
 //! Exact set matching: a batched solver of the linear assignment problem.
 //!
-//! The layers, each of which knows only those above it in this table (`tests/layers.rs` sees to that):
+//! The layers, each of which knows only those above it in this table (`tests/layers.rs` sees to
+//! that):
 //!
 //! | folder | its one job |
 //! |---|---|
@@ -14,9 +15,10 @@
 //! | [`op`] | the boundary to C++ |
 //! | [`cuda`] | the same on CUDA devices: which kernels to launch, how, with what |
 //!
-//! **The way of a cost matrix**: [`op::bridge`] → [`batch::solve`] → [`problem::prepare`] → [`prove::group`] →
-//! [`solve::augment`] → [`sweep`], and back by way of [`prove::ladder`] and `batch::write`. Narrow problems, of up to
-//! [`problem::instance::WIDEST`] rows and columns, go by [`prove::narrow`] and [`solve::rows`] instead.
+//! **The way of a cost matrix**: [`op::bridge`] → [`batch::solve`] → [`problem::prepare`] →
+//! [`prove::group`] → [`solve::augment`] → [`sweep`], and back by way of [`prove::ladder`] and
+//! `batch::write`. Narrow problems, of up to [`problem::instance::WIDEST`] rows and columns, go by
+//! [`prove::narrow`] and [`solve::rows`] instead.
 //!
 //! Nothing here knows TensorFlow; `tf_op/` does.
 

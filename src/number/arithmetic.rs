@@ -24,7 +24,8 @@ pub trait Arithmetic:
 impl Arithmetic for f32 {
     #[inline(always)]
     fn larger_magnitude(self, other: Self) -> Self {
-        // Without its sign bit a number sorts like an integer: finite ones first, then the infinity, then NaN.
+        // Without its sign bit a number sorts like an integer: finite ones first, then the
+        // infinity, then NaN.
         f32::from_bits(self.abs().to_bits().max(other.abs().to_bits()))
     }
     #[inline(always)]
@@ -44,7 +45,8 @@ impl Arithmetic for f32 {
 impl Arithmetic for f64 {
     #[inline(always)]
     fn larger_magnitude(self, other: Self) -> Self {
-        // Without its sign bit a number sorts like an integer: finite ones first, then the infinity, then NaN.
+        // Without its sign bit a number sorts like an integer: finite ones first, then the
+        // infinity, then NaN.
         f64::from_bits(self.abs().to_bits().max(other.abs().to_bits()))
     }
     #[inline(always)]
@@ -61,8 +63,8 @@ impl Arithmetic for f64 {
     const NEG_INFINITY: f64 = f64::NEG_INFINITY;
 }
 
-/// The smaller of two numbers; `b` if they are equal, or one is NaN. Of f32 and f64 that is one instruction, and no branch, which
-/// could not be guessed.
+/// The smaller of two numbers; `b` if they are equal, or one is NaN. Of f32 and f64 that is one
+/// instruction, and no branch, which could not be guessed.
 #[inline(always)]
 pub fn smaller<R: PartialOrd>(a: R, b: R) -> R {
     if a < b { a } else { b }

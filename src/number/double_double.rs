@@ -4,11 +4,13 @@ use std::ops::{Add, Sub};
 
 use crate::number::arithmetic::Arithmetic;
 
-/// A number of some 106 bits: the unevaluated sum of two f64, the second at most half an ulp of the first.
+/// A number of some 106 bits: the unevaluated sum of two f64, the second at most half an ulp of the
+/// first.
 ///
-/// Sums are those of Dekker, "A floating-point technique for extending the available precision", Numer. Math. 18
-/// (1971), in the accurate form whose relative error is below 2^−104 (Joldes, Muller & Popescu, "Tight and rigorous
-/// error bounds for basic building blocks of double-word arithmetic", ACM TOMS 44 (2017), algorithm 6).
+/// Sums are those of Dekker, "A floating-point technique for extending the available precision",
+/// Numer. Math. 18 (1971), in the accurate form whose relative error is below 2^−104 (Joldes,
+/// Muller & Popescu, "Tight and rigorous error bounds for basic building blocks of double-word
+/// arithmetic", ACM TOMS 44 (2017), algorithm 6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct DoubleDouble {
     // The derived order compares `high` first, which is right for normalised numbers.

@@ -1,11 +1,12 @@
 //! The floating point environment that the solver needs, inside a host that may have any.
 //!
-//! TensorFlow's threads run with flush-to-zero and denormals-are-zero set, under which 1e-40 is 0. A host may also round
-//! upward, or have the processor trap what is rounded or invalid. Costs are to be taken exactly as given and answers
-//! are the same everywhere, so the solver works in an environment of its own and gives the host's back afterwards.
+//! TensorFlow's threads run with flush-to-zero and denormals-are-zero set, under which 1e-40 is 0.
+//! A host may also round upward, or have the processor trap what is rounded or invalid. Costs are
+//! to be taken exactly as given and answers are the same everywhere, so the solver works in an
+//! environment of its own and gives the host's back afterwards.
 
-/// IEEE's defaults on this thread until dropped: to the nearest, denormals kept, nothing traps. Then the host's environment
-/// is back, flags included.
+/// IEEE's defaults on this thread until dropped: to the nearest, denormals kept, nothing traps.
+/// Then the host's environment is back, flags included.
 #[must_use]
 pub struct DefaultEnvironment {
     saved: control::Environment,
@@ -31,7 +32,8 @@ impl Drop for DefaultEnvironment {
     }
 }
 
-/// Watches whether arithmetic on this thread is exact: the processor raises a flag when a result had to be rounded.
+/// Watches whether arithmetic on this thread is exact: the processor raises a flag when a result
+/// had to be rounded.
 #[must_use]
 pub struct Exactness(());
 
@@ -45,8 +47,9 @@ impl Exactness {
 
     /// Did the flag stay down while `result` was computed?
     ///
-    /// May say no of arithmetic that was exact, never the reverse: the compiler can add arithmetic to a function, but
-    /// not leave out what its result depends on. `result` has to be behind a reference that came from outside.
+    /// May say no of arithmetic that was exact, never the reverse: the compiler can add arithmetic
+    /// to a function, but not leave out what its result depends on. `result` has to be behind a
+    /// reference that came from outside.
     #[inline(always)]
     pub fn held<V: ?Sized>(self, result: &mut V) -> bool {
         // Opaque to the compiler, so that all of the result is in memory before the flag is read.
@@ -61,7 +64,8 @@ mod control {
 
     /// MXCSR: control and flags in one word.
     pub type Environment = u32;
-    /// All exceptions masked (bits 7 to 12), no flag up, all else 0: to the nearest, nothing flushed.
+    /// All exceptions masked (bits 7 to 12), no flag up, all else 0: to the nearest, nothing
+    /// flushed.
     pub const DEFAULT: Environment = 0x1f80;
     /// Bit 5: a result was rounded.
     const INEXACT: Environment = 1 << 5;
@@ -82,10 +86,11 @@ mod control {
     }
 
     pub fn write(word: Environment) {
-        // SAFETY: ldmxcsr reads four bytes from the address given, which is that of `word`. It faults
-        // on reserved bits only, and `word` is DEFAULT, or what `read` gave, with one flag lowered at most.
-        // Not marked as free of memory effects, so that loads and stores do not move across. Arithmetic in registers may, so callers
-        // work behind a call that is never inlined. Nor marked as preserving flags: MXCSR's are flags.
+        // SAFETY: ldmxcsr reads four bytes from the address given, which is that of `word`. It
+        // faults on reserved bits only, and `word` is DEFAULT, or what `read` gave, with one flag
+        // lowered at most. Not marked as free of memory effects, so that loads and stores do not
+        // move across. Arithmetic in registers may, so callers work behind a call that is never
+        // inlined. Nor marked as preserving flags: MXCSR's are flags.
         unsafe { asm!("ldmxcsr [{}]", in(reg) &word, options(nostack)) };
     }
 }
@@ -121,7 +126,8 @@ mod control {
     }
 
     pub fn write((control, flags): Environment) {
-        // SAFETY: the words are those of DEFAULT, or what `read` gave, with one flag lowered at most.
+        // SAFETY: the words are those of DEFAULT, or what `read` gave, with one flag lowered at
+        // most.
         unsafe {
             asm!("msr fpcr, {}", "msr fpsr, {}", in(reg) control, in(reg) flags, options(nostack));
         }
@@ -156,7 +162,8 @@ mod tests {
         );
     }
 
-    /// What hosts were seen to have: denormals flushed, another rounding, exceptions that trap, flags that are up.
+    /// What hosts were seen to have: denormals flushed, another rounding, exceptions that trap,
+    /// flags that are up.
     #[cfg(target_arch = "x86_64")]
     fn hosts(own: control::Environment) -> Vec<control::Environment> {
         const FLUSH: u32 = 1 << 15 | 1 << 6;
@@ -165,7 +172,8 @@ mod tests {
         vec![own | FLUSH, own | UPWARD, own & !MASKS, own | 0x3f]
     }
 
-    /// The same in FPCR and FPSR, and that every NaN becomes the default one; no traps, which many processors do not have.
+    /// The same in FPCR and FPSR, and that every NaN becomes the default one; no traps, which many
+    /// processors do not have.
     #[cfg(target_arch = "aarch64")]
     fn hosts((control, flags): control::Environment) -> Vec<control::Environment> {
         const FLUSH: u64 = 1 << 24;

@@ -1,6 +1,8 @@
-//! Levels that cannot be had: on another architecture, where compiling is to be quick, and in unit tests.
+//! Levels that cannot be had: on another architecture, where compiling is to be quick, and in unit
+//! tests.
 //!
-//! Their proofs have no values, so what would run at them needs no code, and [`crate::simd::level`] no conditions.
+//! Their proofs have no values, so what would run at them needs no code, and [`crate::simd::level`]
+//! no conditions.
 
 use crate::simd::ops::Work;
 

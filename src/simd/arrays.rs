@@ -1,5 +1,5 @@
-//! Vectors as plain arrays, of any arithmetic: for numbers of twice the precision, for work that is rare, and as what levels are
-//! tested against.
+//! Vectors as plain arrays, of any arithmetic: for numbers of twice the precision, for work that is
+//! rare, and as what levels are tested against.
 
 use crate::number::arithmetic::{Arithmetic, larger, smaller};
 use crate::simd::ops::{IntegerBits, Lanes, SINGLES, Vectors, Work};

@@ -2,8 +2,8 @@
 //!
 //! # Safety
 //!
-//! The methods of [`Native`] have a value of [`x86::Avx2`], which proves that the processor has the instructions. The free functions
-//! cannot, and are unsafe.
+//! The methods of [`Native`] have a value of [`x86::Avx2`], which proves that the processor has the
+//! instructions. The free functions cannot, and are unsafe.
 
 use std::arch::x86_64::*;
 
@@ -33,8 +33,9 @@ impl Native for x86::Avx2 {
     #[inline(always)]
     fn load_part_of_eight(self, costs: &[f32], start: usize) -> f32x8<Self> {
         let (at, count) = part(costs, start, DOUBLES);
-        // SAFETY: `self` proves AVX2; a masked load reads where the mask is set, which is where `part` found costs;
-        // the mask lies within its table since that found no more than a vector's.
+        // SAFETY: `self` proves AVX2; a masked load reads where the mask is set, which is where
+        // `part` found costs; the mask lies within its table since that found no more than a
+        // vector's.
         unsafe {
             let mask = LEADING_SINGLES.as_ptr().add(SINGLES - count);
             part_of_singles(at, mask).simd_into(self)
@@ -44,8 +45,8 @@ impl Native for x86::Avx2 {
     #[inline(always)]
     fn load_part_f32(self, costs: &[f32], start: usize) -> f32x16<Self> {
         let (at, count) = part(costs, start, SINGLES);
-        // SAFETY: as in `load_part_of_eight`; `wrapping_add` because the second half may start beyond `costs`, in which
-        // case its mask is zero.
+        // SAFETY: as in `load_part_of_eight`; `wrapping_add` because the second half may start
+        // beyond `costs`, in which case its mask is zero.
         unsafe {
             let mask = LEADING_SINGLES.as_ptr().add(SINGLES - count);
             let low: f32x8<Self> = part_of_singles(at, mask).simd_into(self);
@@ -130,8 +131,8 @@ impl Native for x86::Avx2 {
     }
 }
 
-/// Half of each of four rows. (No `map` of an array: the compiler may leave that a function of its own, which knows nothing of AVX2, and every
-/// operation in it one, too.)
+/// Half of each of four rows. (No `map` of an array: the compiler may leave that a function of its
+/// own, which knows nothing of AVX2, and every operation in it one, too.)
 #[inline(always)]
 pub(super) fn four_of(rows: [&[f64; 8]; 8], first: usize, part: usize) -> [&[f64; 4]; 4] {
     let mut four = [&rows[first].as_chunks().0[part]; 4];
@@ -172,7 +173,8 @@ pub(super) fn part<E>(costs: &[E], start: usize, width: usize) -> (*const E, usi
 
 /// # Safety
 ///
-/// The processor must have AVX2, four flags must lie at `mask`, and numbers at `at` where they are set.
+/// The processor must have AVX2, four flags must lie at `mask`, and numbers at `at` where they are
+/// set.
 #[inline(always)]
 unsafe fn part_of_doubles(at: *const f64, mask: *const i64) -> __m256d {
     // SAFETY: promised by the caller.
@@ -186,7 +188,8 @@ unsafe fn part_of_doubles(at: *const f64, mask: *const i64) -> __m256d {
 
 /// # Safety
 ///
-/// The processor must have AVX2, eight flags must lie at `mask`, and numbers at `at` where they are set.
+/// The processor must have AVX2, eight flags must lie at `mask`, and numbers at `at` where they are
+/// set.
 #[inline(always)]
 unsafe fn part_of_singles(at: *const f32, mask: *const i32) -> __m256 {
     // SAFETY: promised by the caller.

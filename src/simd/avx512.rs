@@ -1,12 +1,12 @@
 //! AVX-512: a vector is one register, and a choice between lanes is a mask.
 //!
-//! By hand, for processors whose AVX-512 is older than Ice Lake's: fearless_simd would have them make do with AVX2, where small
-//! problems take up to twice as long.
+//! By hand, for processors whose AVX-512 is older than Ice Lake's: fearless_simd would have them
+//! make do with AVX2, where small problems take up to twice as long.
 //!
 //! # Safety
 //!
-//! All operations are methods of [`Doubles`] and [`Singles`], which hold an [`Avx512`] and so prove that the processor has the
-//! instructions. The free functions cannot, and are unsafe.
+//! All operations are methods of [`Doubles`] and [`Singles`], which hold an [`Avx512`] and so prove
+//! that the processor has the instructions. The free functions cannot, and are unsafe.
 
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
@@ -197,7 +197,8 @@ impl Lanes<DOUBLES> for Doubles {
     fn load_part_f32(self, costs: &[f32], start: usize) -> __m512d {
         let (at, count) = part(costs, start, DOUBLES);
         let mask = leading(count) as __mmask8;
-        // SAFETY: `self` proves AVX-512; a masked load reads where the mask is set, which is where `part` found costs.
+        // SAFETY: `self` proves AVX-512; a masked load reads where the mask is set, which is where
+        // `part` found costs.
         unsafe {
             let infinite = _mm256_set1_ps(f32::INFINITY);
             _mm512_cvtps_pd(_mm256_mask_loadu_ps(infinite, mask, at))
@@ -230,7 +231,8 @@ impl Lanes<DOUBLES> for Doubles {
         let mut transposed = [[0.0; TILE]; TILE];
         for half in 0..2 {
             for part in 0..2 {
-                // SAFETY: `self` proves AVX-512, and with it AVX2; four numbers can be written to each half of a row.
+                // SAFETY: `self` proves AVX-512, and with it AVX2; four numbers can be written to
+                // each half of a row.
                 unsafe {
                     let vectors = transpose_four(four_of(rows, 4 * half, part));
                     for (row, vector) in vectors.into_iter().enumerate() {
@@ -319,7 +321,8 @@ impl Lanes<SINGLES> for Singles {
     fn least_two(self, first: __m512, second: __m512) -> (f32, f32) {
         // SAFETY: `self` proves AVX-512, and with it AVX2.
         unsafe {
-            // Halves against halves: what is second is the larger of two firsts, or was second before.
+            // Halves against halves: what is second is the larger of two firsts, or was second
+            // before.
             let (a, b) = (
                 _mm512_castps512_ps256(first),
                 _mm512_extractf32x8_ps::<1>(first),
@@ -356,7 +359,8 @@ impl Lanes<SINGLES> for Singles {
     #[inline(always)]
     fn transpose(self, rows: [&[f32; TILE]; TILE]) -> [[f32; TILE]; TILE] {
         let mut transposed = [[0.0; TILE]; TILE];
-        // SAFETY: `self` proves AVX-512, and with it AVX2; eight numbers can be written to each row.
+        // SAFETY: `self` proves AVX-512, and with it AVX2; eight numbers can be written to each
+        // row.
         unsafe {
             for (row, vector) in transposed.iter_mut().zip(transpose_singles(rows)) {
                 _mm256_storeu_ps(row.as_mut_ptr(), vector);

@@ -1,5 +1,5 @@
-//! The level that every processor of an architecture has: SSE2 on x86-64, NEON on aarch64, plain arrays elsewhere and where
-//! compiling is to be quick.
+//! The level that every processor of an architecture has: SSE2 on x86-64, NEON on aarch64, plain
+//! arrays elsewhere and where compiling is to be quick.
 
 #[cfg(all(target_arch = "x86_64", not(any(arrays_only, test))))]
 mod chosen {
@@ -10,7 +10,8 @@ mod chosen {
     pub type Baseline = At<Sse2>;
 
     pub fn baseline() -> Baseline {
-        // SAFETY: every processor of x86-64 has SSE, SSE2 and FXSR, and this is compiled for no other.
+        // SAFETY: every processor of x86-64 has SSE, SSE2 and FXSR, and this is compiled for no
+        // other.
         At(unsafe { Sse2::assume_supported() })
     }
 

@@ -44,7 +44,8 @@ pub trait Entry: Cost<Entry = Self> + Arithmetic + 'static {
     /// The same number times ±2^k, rounded if it must be.
     fn times(self, factor: f64) -> Self;
 
-    /// What stands for an index among numbers: its bits are the index. It is chosen and moved, never reckoned with.
+    /// What stands for an index among numbers: its bits are the index. It is chosen and moved,
+    /// never reckoned with.
     fn of_index(index: u32) -> Self;
 
     /// The index that a number stands for.
@@ -57,8 +58,8 @@ pub trait Entry: Cost<Entry = Self> + Arithmetic + 'static {
     fn run_in_own_lanes<V: Vectors, T: LanesWork<Self>>(vectors: V, work: T) -> T::Output;
 }
 
-/// Work on vectors of one type, whichever level they are of. Implementors mark `run` and all it calls `#[inline(always)]`, as
-/// for [`crate::simd::ops::Work`].
+/// Work on vectors of one type, whichever level they are of. Implementors mark `run` and all it
+/// calls `#[inline(always)]`, as for [`crate::simd::ops::Work`].
 pub trait LanesWork<N> {
     /// The result of the work.
     type Output;

@@ -29,8 +29,9 @@ impl Level {
         Level(Kind::Baseline(baseline()))
     }
 
-    /// The fastest level of this processor that the environment variable HUNGARIAN_LOSS_MAX_ISA allows: `portable` (the
-    /// baseline), `avx2`, `avx512`. It is read once. Answers do not depend on it.
+    /// The fastest level of this processor that the environment variable HUNGARIAN_LOSS_MAX_ISA
+    /// allows: `portable` (the baseline), `avx2`, `avx512`. It is read once. Answers do not depend
+    /// on it.
     pub fn best() -> Level {
         static BEST: LazyLock<Level> = LazyLock::new(|| {
             let most = std::env::var("HUNGARIAN_LOSS_MAX_ISA").unwrap_or_default();

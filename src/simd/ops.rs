@@ -1,8 +1,8 @@
 //! What the solver asks of a level's vectors.
 //!
-//! A vector has 8 lanes of f64 or 16 of f32 at every level, and every level performs the same IEEE operations on them, so the
-//! answer does not depend on the level. [`Lanes`] is all that passes over a row ask; [`IntegerBits`] is what rows of narrow problems
-//! ask beyond that.
+//! A vector has 8 lanes of f64 or 16 of f32 at every level, and every level performs the same IEEE
+//! operations on them, so the answer does not depend on the level. [`Lanes`] is all that passes
+//! over a row ask; [`IntegerBits`] is what rows of narrow problems ask beyond that.
 
 use crate::number::arithmetic::Arithmetic;
 
@@ -17,15 +17,17 @@ pub const TILE: usize = 8;
 
 /// Operations on vectors of `W` numbers.
 ///
-/// Where an input is NaN the result of comparing is any, but `larger_magnitude` returns NaN: so the first look notices that there was
-/// one, and what it found besides is not used. Of equal numbers `smaller` and `larger` may return either.
+/// Where an input is NaN the result of comparing is any, but `larger_magnitude` returns NaN: so the
+/// first look notices that there was one, and what it found besides is not used. Of equal numbers
+/// `smaller` and `larger` may return either.
 pub trait Lanes<const W: usize>: Copy {
     /// The type of number in a lane.
     type Number: Arithmetic;
     /// A vector: `W` numbers.
     type Vector: Copy;
 
-    /// Tells the processor that memory at `at` will be read soon. Any address will do, valid or not.
+    /// Tells the processor that memory at `at` will be read soon. Any address will do, valid or
+    /// not.
     #[inline(always)]
     fn prefetch<T>(self, at: *const T) {
         let _ = at;
@@ -83,7 +85,8 @@ pub trait Lanes<const W: usize>: Copy {
         there: Self::Vector,
         elsewhere: Self::Vector,
     ) -> Self::Vector;
-    /// Stores the lanes whose bits are set, in order, at the front of `numbers`. What the other numbers then are is not specified.
+    /// Stores the lanes whose bits are set, in order, at the front of `numbers`. What the other
+    /// numbers then are is not specified.
     fn store_packed(self, vector: Self::Vector, bits: u64, numbers: &mut [Self::Number; W]);
     /// The least of all lanes.
     fn least(self, vector: Self::Vector) -> Self::Number;
@@ -114,7 +117,8 @@ pub trait Lanes<const W: usize>: Copy {
     fn one_lane(self, elsewhere: Self::Number, lane: usize, there: Self::Number) -> Self::Vector;
 }
 
-/// Operations on f32 whose bits are compared as integers of 32 bits: those of numbers that are not negative sort as the numbers do.
+/// Operations on f32 whose bits are compared as integers of 32 bits: those of numbers that are not
+/// negative sort as the numbers do.
 pub trait IntegerBits: Lanes<SINGLES, Number = f32> {
     /// The vector, but 0 in lanes whose sign is set.
     fn not_negative(self, vector: Self::Vector) -> Self::Vector;
@@ -151,13 +155,13 @@ pub trait Vectors: Copy {
     /// The vectors of f32.
     fn singles(self) -> Self::Singles;
 
-    /// Does `work` in a function of its own, compiled for this level. Work that is called from several places is so compiled
-    /// once, and not inlined into each.
+    /// Does `work` in a function of its own, compiled for this level. Work that is called from
+    /// several places is so compiled once, and not inlined into each.
     fn run_apart<T: Work>(self, work: T) -> T::Output;
 }
 
-/// Work that can be done at any level. Implementors mark `run` and all it calls `#[inline(always)]`: only
-/// what is inlined is compiled for the level.
+/// Work that can be done at any level. Implementors mark `run` and all it calls
+/// `#[inline(always)]`: only what is inlined is compiled for the level.
 pub trait Work {
     /// The result of the work.
     type Output;

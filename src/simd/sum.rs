@@ -4,8 +4,9 @@ use crate::number::arithmetic::Arithmetic;
 use crate::simd::arrays::Arrays;
 use crate::simd::ops::Lanes;
 
-/// A sum in each lane, with its rounding errors added back (Neumaier, "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher
-/// Summen", ZAMM 54 (1974)): within an ulp or two unless terms cancel. Not finite where a partial sum leaves the range of numbers.
+/// A sum in each lane, with its rounding errors added back (Neumaier, "Rundungsfehleranalyse
+/// einiger Verfahren zur Summation endlicher Summen", ZAMM 54 (1974)): within an ulp or two unless
+/// terms cancel. Not finite where a partial sum leaves the range of numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct CompensatedSums<V> {
     sums: V,
@@ -23,8 +24,8 @@ impl<V: Copy> CompensatedSums<V> {
         }
     }
 
-    /// Adds a term to each. What is rounded away is found without asking which number is larger (Knuth, "The Art of Computer
-    /// Programming", volume 2, 4.2.2, theorem B).
+    /// Adds a term to each. What is rounded away is found without asking which number is larger
+    /// (Knuth, "The Art of Computer Programming", volume 2, 4.2.2, theorem B).
     #[inline(always)]
     pub fn add<L: Lanes<W, Vector = V>, const W: usize>(&mut self, lanes: L, terms: V) {
         let next = lanes.add(self.sums, terms);

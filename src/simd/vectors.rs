@@ -1,7 +1,8 @@
 //! The vectors of any level of fearless_simd, a crate of vectors that need no unsafe code.
 //!
-//! Its types have eight f64 or sixteen f32 at every level, in as many registers as that takes. [`Native`] adds what it lacks;
-//! [`baseline`](crate::simd::baseline) and `avx2` say how a level does that.
+//! Its types have eight f64 or sixteen f32 at every level, in as many registers as that takes.
+//! [`Native`] adds what it lacks; [`baseline`](crate::simd::baseline) and `avx2` say how a level
+//! does that.
 
 use fearless_simd::prelude::*;
 use fearless_simd::{f32x8, f32x16, f64x8, i32x16, i64x8, mask32x8, u32x16};
@@ -9,7 +10,8 @@ use fearless_simd::{f32x8, f32x16, f64x8, i32x16, i64x8, mask32x8, u32x16};
 use crate::simd::arrays::write_packed;
 use crate::simd::ops::{DOUBLES, IntegerBits, Lanes, SINGLES, TILE, Vectors, Work};
 
-/// What fearless_simd lacks. What stands here works at any level; a level may have something better.
+/// What fearless_simd lacks. What stands here works at any level; a level may have something
+/// better.
 pub trait Native: Simd {
     /// As [`Lanes::prefetch`].
     fn prefetch<T>(self, at: *const T);
@@ -32,7 +34,8 @@ pub trait Native: Simd {
         f64x8::load_array(self, part(costs, start, f64::INFINITY))
     }
 
-    /// As [`Lanes::store_packed`], of f32. (Quicker than the crate's compressing, which goes byte by byte.)
+    /// As [`Lanes::store_packed`], of f32. (Quicker than the crate's compressing, which goes byte
+    /// by byte.)
     #[inline(always)]
     fn store_packed_f32(self, vector: f32x16<Self>, bits: u64, numbers: &mut [f32; SINGLES]) {
         let mut lanes = [0.0; SINGLES];

@@ -1,59 +1,68 @@
 //! The assignment problem by shortest augmenting paths.
 //!
-//! Given costs c (rows ≤ columns; +inf = forbidden), match every row with a column of its own so that
-//! the sum of matched costs is least. With a limit L, a row or a column may stay unmatched at L/2 each.
+//! Given costs c (rows ≤ columns; +inf = forbidden), match every row with a column of its own so
+//! that the sum of matched costs is least. With a limit L, a row or a column may stay unmatched at
+//! L/2 each.
 //!
-//! **Algorithm.** Jonker & Volgenant, "A shortest augmenting path algorithm for dense and sparse linear
-//! assignment problems", Computing 38 (1987), in the rectangular form of Crouse, "On implementing 2D
-//! rectangular assignment algorithms", IEEE Trans. Aerosp. Electron. Syst. 52 (2016): rectangles are not
-//! padded. The arithmetic is a parameter. Costs of every supported type are exact in f64 and wider; f32 only serves to
-//! find duals from which those can start.
+//! **Algorithm.** Jonker & Volgenant, "A shortest augmenting path algorithm for dense and sparse
+//! linear assignment problems", Computing 38 (1987), in the rectangular form of Crouse, "On
+//! implementing 2D rectangular assignment algorithms", IEEE Trans. Aerosp. Electron. Syst. 52
+//! (2016): rectangles are not padded. The arithmetic is a parameter. Costs of every supported type
+//! are exact in f64 and wider; f32 only serves to find duals from which those can start.
 //!
 //! The dual problem: maximise Σu + Σv subject to u_i + v_j ≤ c_ij. The solver holds only the column
 //! duals v. Row duals follow: u_i = c_ij − v_j for a matched row. Throughout,
 //!
-//! * (1) every matched pair is the cheapest of its row under c − v, so u_i + v_j ≤ c_ij holds for matched rows;
+//! * (1) every matched pair is the cheapest of its row under c − v, so u_i + v_j ≤ c_ij holds for
+//!   matched rows;
 //! * (2) v never rises, and v_j stays at the *column ceiling* while column j is unmatched.
 //!
-//! The column ceiling is 0 for a rectangle, L/2 with a limit, and absent for a square without a limit, where
-//! all columns end up matched. The *row ceiling* is L/2 with a limit, else +inf; a row whose cheapest
-//! reduced cost is above it is better off unmatched, and stays so because of (2).
+//! The column ceiling is 0 for a rectangle, L/2 with a limit, and absent for a square without a
+//! limit, where all columns end up matched. The *row ceiling* is L/2 with a limit, else +inf; a row
+//! whose cheapest reduced cost is above it is better off unmatched, and stays so because of (2).
 //!
-//! 1. **Start** (`start.rs`), from what the first look found ([`crate::problem::survey`]). Squares: column reduction, v_j = min_i c_ij, and a
-//!    row takes the first column whose minimum it was the first to have. *Reduction transfer* then lowers v of each column
-//!    that was taken by as much as keeps (1), that is by the gap between the two least reduced costs of its row. Otherwise
-//!    v begins at its ceiling, and a row takes its cheapest column, the first of several, unless a row before it did.
-//!    Either way (1) holds for rows that took one.
-//! 2. **Augmenting row reduction** (`reduction.rs`) of the other rows: each takes the column of its least reduced cost. Where that belongs to
-//!    another row, or to nobody and may not stay so, it lowers v there by as much as keeps (1), that is by the gap to its
-//!    second least. A row that loses its column tries again behind all others: so each fights over prices that the others
-//!    have left behind, not over one column with the row that took it. There are 5/4 as many tries as rows, at most. (With
-//!    more, augmentation saves no more sweeps than that costs.)
-//! 3. **Augmentation** (`search.rs`): for each row still unmatched, Dijkstra's shortest path over reduced costs to an unmatched
-//!    column, or to a row that had better be unmatched; then the path is flipped, and v is lowered
-//!    so that (1) holds again.
+//! 1. **Start** (`start.rs`), from what the first look found ([`crate::problem::survey`]). Squares:
+//!    column reduction, v_j = min_i c_ij, and a row takes the first column whose minimum it was the
+//!    first to have. *Reduction transfer* then lowers v of each column that was taken by as much as
+//!    keeps (1), that is by the gap between the two least reduced costs of its row. Otherwise v
+//!    begins at its ceiling, and a row takes its cheapest column, the first of several, unless a
+//!    row before it did. Either way (1) holds for rows that took one.
+//! 2. **Augmenting row reduction** (`reduction.rs`) of the other rows: each takes the column of its
+//!    least reduced cost. Where that belongs to another row, or to nobody and may not stay so, it
+//!    lowers v there by as much as keeps (1), that is by the gap to its second least. A row that
+//!    loses its column tries again behind all others: so each fights over prices that the others
+//!    have left behind, not over one column with the row that took it. There are 5/4 as many tries
+//!    as rows, at most. (With more, augmentation saves no more sweeps than that costs.)
+//! 3. **Augmentation** (`search.rs`): for each row still unmatched, Dijkstra's shortest path over
+//!    reduced costs to an unmatched column, or to a row that had better be unmatched; then the path
+//!    is flipped, and v is lowered so that (1) holds again.
 //!
-//! **Ties.** Of equal reduced costs an unmatched column goes first, then the column of lowest index. A row is
-//! left unmatched only where that is strictly cheaper than what its search found, so a lone pair at exactly L
-//! is matched. All-equal costs match i to i. Nothing depends on anything but the problem itself.
+//! **Ties.** Of equal reduced costs an unmatched column goes first, then the column of lowest
+//! index. A row is left unmatched only where that is strictly cheaper than what its search found,
+//! so a lone pair at exactly L is matched. All-equal costs match i to i. Nothing depends on
+//! anything but the problem itself.
 //!
-//! **Size of the numbers.** Let C = max(|c|, |L|), where L is what the limit counts as (see [`crate::problem::prepare`]). A path
-//! alternates between adding and subtracting a cost, so duals and the lengths of settled paths stay within
-//! 2·rows·C + 2C, whatever the order of events. Where costs and L/2 are multiples of some q with
-//! 2(rows + columns)·C ≤ 2^53·q, f64 therefore computes everything that decides the answer without rounding, and the
-//! answer is exactly optimal.
+//! **Size of the numbers.** Let C = max(|c|, |L|), where L is what the limit counts as (see
+//! [`crate::problem::prepare`]). A path alternates between adding and subtracting a cost, so duals
+//! and the lengths of settled paths stay within 2·rows·C + 2C, whatever the order of events. Where
+//! costs and L/2 are multiples of some q with 2(rows + columns)·C ≤ 2^53·q, f64 therefore computes
+//! everything that decides the answer without rounding, and the answer is exactly optimal.
 //!
-//! **Cost.** Time O(rows² · columns); a sweep is one pass over a row. Among ties, row reduction goes no further than to an unmatched
-//! column at the least that any can be at ([`two_tied_columns`]). A search leaves out rows that are equal to one that it has
-//! swept ([`crate::solve::equal_rows`]), and goes from one column to the next of several as near. Workspace O(rows + columns),
-//! and where lower bounds are kept ([`crate::sweep::bounds`]) a number for each 64 costs in f32, for each 32 in f64, and up to one
-//! vector for each row. In such instances a sweep of a search reads only the part of a row that can matter to it. In others a long
-//! search copies all distances now and then, 64 times at most ([`crate::sweep::snapshots`]).
+//! **Cost.** Time O(rows² · columns); a sweep is one pass over a row. Among ties, row reduction
+//! goes no further than to an unmatched column at the least that any can be at
+//! ([`two_tied_columns`]). A search leaves out rows that are equal to one that it has swept
+//! ([`crate::solve::equal_rows`]), and goes from one column to the next of several as near.
+//! Workspace O(rows + columns), and where lower bounds are kept ([`crate::sweep::bounds`]) a number
+//! for each 64 costs in f32, for each 32 in f64, and up to one vector for each row. In such
+//! instances a sweep of a search reads only the part of a row that can matter to it. In others a
+//! long search copies all distances now and then, 64 times at most ([`crate::sweep::snapshots`]).
 //!
-//! **Steps.** A step is a sweep over one row ([`Solver::sweep`]), and what follows from what it found ([`Solver::act`]).
-//! Several solvers make their sweeps together, then act: a sweep waits most of the time for a minimum to be known, and the
-//! processor fills that time with the others' sweeps, as long as it need not guess what a minimum leads to. A wrong guess
-//! throws all of it away, so a sweep has no branch that depends on costs, and augmenting row reduction has none either.
+//! **Steps.** A step is a sweep over one row ([`Solver::sweep`]), and what follows from what it
+//! found ([`Solver::act`]). Several solvers make their sweeps together, then act: a sweep waits
+//! most of the time for a minimum to be known, and the processor fills that time with the others'
+//! sweeps, as long as it need not guess what a minimum leads to. A wrong guess throws all of it
+//! away, so a sweep has no branch that depends on costs, and augmenting row reduction has none
+//! either.
 
 use std::collections::TryReserveError;
 
@@ -100,7 +109,8 @@ pub struct Solver<R> {
     pub(super) most_tries: usize,
     /// Row ceiling of the problem at hand.
     pub(super) row_ceiling: R,
-    /// Column matched with each row, or [`UNMATCHED`]. One entry more than rows: the last belongs to no row.
+    /// Column matched with each row, or [`UNMATCHED`]. One entry more than rows: the last belongs
+    /// to no row.
     pub(super) col_of_row: Vec<i32>,
     /// Row matched with each column, or [`UNMATCHED`].
     pub(super) row_of_col: Vec<i32>,
@@ -110,9 +120,9 @@ pub struct Solver<R> {
     pub(super) row_duals: Vec<R>,
     /// Least cost of each row less the column ceiling, where columns may stay unmatched.
     pub(super) row_least: Vec<R>,
-    /// The second least reduced cost of each row, when it took its column in augmenting row reduction, or v was lowered there
-    /// by reduction transfer. As v never rises, all its other pairs still are at least that. −inf for rows that came to
-    /// their columns otherwise.
+    /// The second least reduced cost of each row, when it took its column in augmenting row
+    /// reduction, or v was lowered there by reduction transfer. As v never rises, all its other
+    /// pairs still are at least that. −inf for rows that came to their columns otherwise.
     pub(super) others_least: Vec<R>,
     pub(super) margin: Margin<R>,
     /// v.
@@ -126,7 +136,8 @@ pub struct Solver<R> {
     pub(super) phase: Phase,
     /// What the last sweep found.
     pub(super) found: TwoNearest<R>,
-    /// The last sweep of reduction has found two columns at the least that any column can be at. So it may well be with the next.
+    /// The last sweep of reduction has found two columns at the least that any column can be at. So
+    /// it may well be with the next.
     pub(super) is_tied: bool,
     pub(super) quad_least: PerQuad<R>,
     pub(super) bounds: Bounds<R>,
@@ -180,7 +191,8 @@ pub(super) struct Reached<R> {
 
 impl<R: Arithmetic> Solver<R> {
     /// Makes room for problems of up to `rows × cols`, in either orientation, so that solving one
-    /// allocates nothing but what it can do without: lower bounds, copies of distances, and what equal rows are found with.
+    /// allocates nothing but what it can do without: lower bounds, copies of distances, and what
+    /// equal rows are found with.
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
         let (shorter, longer) = (rows.min(cols), rows.max(cols));
         let blocks = longer.div_ceil(BLOCK);
@@ -239,7 +251,8 @@ impl<R: Arithmetic> Solver<R> {
         refill(&mut self.col_of_row, rows + 1, UNMATCHED);
         refill(&mut self.row_of_col, cols, UNMATCHED);
         refill(&mut self.unmatched_cols, cols.div_ceil(BLOCK), u64::MAX);
-        // A column that does not exist is never to be taken, whatever stands where its distance would.
+        // A column that does not exist is never to be taken, whatever stands where its distance
+        // would.
         if let Some(last) = self.unmatched_cols.last_mut() {
             *last >>= (BLOCK - cols % BLOCK) % BLOCK;
         }
@@ -273,8 +286,8 @@ impl<R: Arithmetic> Solver<R> {
         matches!(self.phase, Phase::Done)
     }
 
-    /// Sweeps the row that is next. It must not be done. `N` is the most vectors that a row has if that is known
-    /// when this is compiled, else [`ANY`].
+    /// Sweeps the row that is next. It must not be done. `N` is the most vectors that a row has if
+    /// that is known when this is compiled, else [`ANY`].
     #[inline(always)]
     pub fn sweep<L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
         &mut self,
@@ -305,7 +318,8 @@ impl<R: Arithmetic> Solver<R> {
             );
             let has_gap = self.found.second > self.found.first.value;
             self.is_tied = N == ANY && !has_gap && self.found.second == self.least_possible(row);
-            // Where many columns are as near as the nearest, searches are short, and leave nothing out.
+            // Where many columns are as near as the nearest, searches are short, and leave nothing
+            // out.
             if N == ANY && self.bounds.are_kept() && has_gap {
                 let cols = instance.cols();
                 self.bounds.take::<W>(row, cols, &self.quad_least);
@@ -388,8 +402,8 @@ impl<R: Arithmetic> Solver<R> {
         &mut self.col_duals
     }
 
-    /// Is the matched pair of `row` the cheapest of all its pairs, even if every column were at its ceiling? Only for instances
-    /// without a limit, whose ceiling is 0.
+    /// Is the matched pair of `row` the cheapest of all its pairs, even if every column were at its
+    /// ceiling? Only for instances without a limit, whose ceiling is 0.
     #[inline(always)]
     pub fn has_least_cost(&self, row: usize) -> bool {
         // With v there at its ceiling u is the cost, and not rounded.
@@ -398,19 +412,22 @@ impl<R: Arithmetic> Solver<R> {
             & at_ceiling(self.col_of_row[row] as usize)
     }
 
-    /// What no reduced cost of `row` is below: v never rises, and in a balanced instance it begins at the least cost of each column.
+    /// What no reduced cost of `row` is below: v never rises, and in a balanced instance it begins
+    /// at the least cost of each column.
     #[inline(always)]
     fn least_possible(&self, row: usize) -> R {
         self.row_least.get(row).copied().unwrap_or(R::ZERO)
     }
 
-    /// Are all other pairs of `row` dearer than its own by `slack` or more, for all that augmenting row reduction knows?
+    /// Are all other pairs of `row` dearer than its own by `slack` or more, for all that augmenting
+    /// row reduction knows?
     #[inline(always)]
     pub fn is_cheapest_by(&self, slack: R, row: usize) -> bool {
         self.row_duals[row] + slack <= self.others_least[row]
     }
 
-    /// Lower bounds of what is in each quad of a row, if they are kept: see [`crate::sweep::bounds`].
+    /// Lower bounds of what is in each quad of a row, if they are kept: see
+    /// [`crate::sweep::bounds`].
     #[inline(always)]
     pub fn bounds_of_row(&self, row: usize) -> Option<&[R]> {
         self.bounds.are_kept().then(|| self.bounds.of_row(row))
@@ -488,7 +505,8 @@ mod tests {
     use crate::simd::ops::{DOUBLES, SINGLES};
     use hungarian_random::Random;
 
-    /// Rows whose own pair the solver knows to be cheaper than all others by what f32 may be wrong about, which need no proof.
+    /// Rows whose own pair the solver knows to be cheaper than all others by what f32 may be wrong
+    /// about, which need no proof.
     fn known_cheapest(cost: &[f32], rows: usize, cols: usize, margin: Margin<f32>) -> usize {
         let problem = Problem::plain(cost, rows, cols);
         let mut scratch = Scratch::default();
@@ -514,7 +532,8 @@ mod tests {
         (0..rows).filter(known).count()
     }
 
-    /// Solves without a proof, with bounds or without. Returns partners, the bits of all duals, and how many steps of searches it took.
+    /// Solves without a proof, with bounds or without. Returns partners, the bits of all duals, and
+    /// how many steps of searches it took.
     fn solve<R, L, const W: usize>(
         lanes: L,
         instance: &Instance<f32>,
@@ -545,8 +564,8 @@ mod tests {
     fn bounds_change_nothing() {
         let mut random = Random::new(5);
         for (rows, cols) in [(800, 800), (450, 820)] {
-            // Hardly any ties; many; rows that are equal; rows that all want the same columns; products of shares, which make searches
-            // long and, being whole numbers, have ties.
+            // Hardly any ties; many; rows that are equal; rows that all want the same columns;
+            // products of shares, which make searches long and, being whole numbers, have ties.
             for kind in 0..5 {
                 let apart = cols + 1;
                 let few: Vec<f64> = (0..5 * cols).map(|_| random.uniform()).collect();

@@ -1,11 +1,13 @@
 //! Narrow problems in f64, row by row ([`crate::solve::rows`]).
 //!
-//! Squares without a limit begin with column reduction. All others begin with v at its ceiling, where it stays for a column that stays
-//! unmatched, and each row is searched from. With a limit a path may end at a row, which then stays unmatched: at the first one where
-//! that is cheapest, if it is cheaper than all columns.
+//! Squares without a limit begin with column reduction. All others begin with v at its ceiling,
+//! where it stays for a column that stays unmatched, and each row is searched from. With a limit a
+//! path may end at a row, which then stays unmatched: at the first one where that is cheapest, if
+//! it is cheaper than all columns.
 //!
-//! **Exactness.** Additions and subtractions are those of [`crate::solve::augment`] and stay within the same bounds, so the same
-//! costs are solved exactly. What is not used is not computed, or computed at every level alike: what is rounded must not depend on it.
+//! **Exactness.** Additions and subtractions are those of [`crate::solve::augment`] and stay within
+//! the same bounds, so the same costs are solved exactly. What is not used is not computed, or
+//! computed at every level alike: what is rounded must not depend on it.
 //!
 //! Where no path is found, there is no matching of all rows.
 //!
@@ -25,7 +27,8 @@ use crate::simd::ops::{DOUBLES, Lanes, Vectors, Work};
 use crate::solve::narrow::{NarrowAnswer, NarrowInstance, UNMATCHED};
 use crate::solve::rows::{self, NarrowPaths, Searches, each_of, least_of_columns};
 
-/// Solves instances of a group in f64, all but what [`FinishGroup`](crate::solve::narrow::FinishGroup) does.
+/// Solves instances of a group in f64, all but what
+/// [`FinishGroup`](crate::solve::narrow::FinishGroup) does.
 pub struct SolveInDouble<'a, 'b, E, const COLS: usize> {
     /// The group.
     pub instances: &'a [NarrowInstance<'b, E, COLS>],
@@ -95,7 +98,8 @@ struct Search<'a, E, const COLS: usize, const LIMITED: bool> {
 }
 
 impl<'a, E: Entry, const COLS: usize, const LIMITED: bool> Search<'a, E, COLS, LIMITED> {
-    /// A search that has no instance. Nothing that is made of costs which are all forbidden is rounded.
+    /// A search that has no instance. Nothing that is made of costs which are all forbidden is
+    /// rounded.
     fn idle(forbidden: &'a [[E; COLS]; COLS]) -> Self {
         Search {
             col_duals: [0.0; COLS],
@@ -214,7 +218,8 @@ impl<'a, E: Entry, L: Lanes<DOUBLES, Number = f64>, const COLS: usize, const LIM
         let mut nearest = lanes.splat(f64::INFINITY);
         for chunk in 0..COLS / DOUBLES {
             let closed = lanes.load(&closed[chunk]);
-            // Settled columns are masked before anything is subtracted: what is not used must not be rounded.
+            // Settled columns are masked before anything is subtracted: what is not used must not
+            // be rounded.
             let cost = lanes.larger(E::load(lanes, &costs[chunk]), closed);
             let reduced = lanes.subtract(cost, lanes.load(&col_duals[chunk]));
             let through_row = lanes.subtract(reduced, offset);
@@ -245,7 +250,8 @@ impl<'a, E: Entry, L: Lanes<DOUBLES, Number = f64>, const COLS: usize, const LIM
             self.ends_at_row = self.exit < least;
             self.length = smaller(self.exit, least);
             ends |= self.ends_at_row;
-            // Where the search ends nobody goes on, so nothing is to be rounded: +inf less anything is not.
+            // Where the search ends nobody goes on, so nothing is to be rounded: +inf less anything
+            // is not.
             const LEAST: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
             cost = larger(cost, LEAST[usize::from(ends)]);
         }

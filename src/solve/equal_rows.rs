@@ -1,12 +1,14 @@
 //! Rows with equal costs, which a search need not sweep twice.
 //!
-//! A row that a search has reached offers each column a path of length c − v − offset. If the search has reached another row
-//! with the same costs before, and with an offset as large or larger, each of these offers is at least that row's: nothing
-//! changes, whatever the rounding, and the sweep can be left out. Where few rows are distinct, as when each object is
-//! repeated, a search reaches hundreds that say nothing new.
+//! A row that a search has reached offers each column a path of length c − v − offset. If the
+//! search has reached another row with the same costs before, and with an offset as large or
+//! larger, each of these offers is at least that row's: nothing changes, whatever the rounding, and
+//! the sweep can be left out. Where few rows are distinct, as when each object is repeated, a
+//! search reaches hundreds that say nothing new.
 //!
-//! They are looked for when searches turn out to be long: first among a few rows. A sample of its costs tells nearly every row
-//! from the others; only where many look alike are all costs of those compared.
+//! They are looked for when searches turn out to be long: first among a few rows. A sample of its
+//! costs tells nearly every row from the others; only where many look alike are all costs of those
+//! compared.
 
 use std::collections::TryReserveError;
 
@@ -19,7 +21,8 @@ use crate::simd::cost::Entry;
 pub struct EqualRows<R> {
     /// The class of each row, if there are rows that are equal.
     class_of_row: Vec<u32>,
-    /// The largest offset of the rows of each class that the search at hand has swept; −inf: none yet.
+    /// The largest offset of the rows of each class that the search at hand has swept; −inf: none
+    /// yet.
     offset_of_class: Vec<R>,
     /// Rows in the order of the hashes of their costs.
     order: Vec<Hashed>,
@@ -70,8 +73,9 @@ impl<R: Arithmetic> EqualRows<R> {
             rows.sort_unstable();
         }
         self.class_of_row.resize(rows, 0);
-        // Rows of one hash need not be equal, so each is compared with the first of its class. Where a row that only shares the hash stands
-        // between equal ones, they get two classes: that costs a sweep and changes no answer.
+        // Rows of one hash need not be equal, so each is compared with the first of its class.
+        // Where a row that only shares the hash stands between equal ones, they get two classes:
+        // that costs a sweep and changes no answer.
         let mut classes = 0;
         let mut first: Option<Hashed> = None;
         for hashed in &self.order {
@@ -90,7 +94,8 @@ impl<R: Arithmetic> EqualRows<R> {
         }
     }
 
-    /// Lists some rows, each once, in the order of the hashes of samples of their costs. Returns how many hashes there are.
+    /// Lists some rows, each once, in the order of the hashes of samples of their costs. Returns
+    /// how many hashes there are.
     fn list<E: Entry>(
         &mut self,
         instance: &Instance<E>,
@@ -125,7 +130,8 @@ impl<R: Arithmetic> EqualRows<R> {
         }
     }
 
-    /// Has the search swept an equal row with an offset as large or larger? If not, it is about to sweep this one.
+    /// Has the search swept an equal row with an offset as large or larger? If not, it is about to
+    /// sweep this one.
     pub fn has_swept_equal(&mut self, row: usize, offset: R) -> bool {
         let Some(&class) = self.class_of_row.get(row) else {
             return false;
@@ -139,7 +145,8 @@ impl<R: Arithmetic> EqualRows<R> {
     }
 }
 
-/// 32 bits of a hash of a row's costs, then the row's index. One word, as it is sorted faster than a pair.
+/// 32 bits of a hash of a row's costs, then the row's index. One word, as it is sorted faster than
+/// a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Hashed(u64);
 
@@ -161,8 +168,8 @@ impl Hashed {
 /// 2^64 divided by the golden ratio: Knuth, The Art of Computer Programming 3, section 6.4.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Draws 3√n of n rows, as if at random. That many show whether most rows have an equal: if n/2 pairs are equal, four or five of
-/// the pairs are drawn whole ("birthday problem").
+/// Draws 3√n of n rows, as if at random. That many show whether most rows have an equal: if n/2
+/// pairs are equal, four or five of the pairs are drawn whole ("birthday problem").
 fn draw(rows: usize) -> impl Iterator<Item = usize> {
     let draws = (3 * rows.isqrt()).min(rows) as u64;
     // Squares, as multiples alone would be spread too evenly.

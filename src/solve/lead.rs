@@ -1,13 +1,16 @@
-//! f32 leads narrow squares, row by row ([`crate::solve::rows`]): a row of costs is one vector or two.
+//! f32 leads narrow squares, row by row ([`crate::solve::rows`]): a row of costs is one vector or
+//! two.
 //!
-//! What f32 rounds away is made good, or noticed, by [`crate::prove::repair_narrow`]; where nothing was rounded the answer is exact.
-//! Beside that:
+//! What f32 rounds away is made good, or noticed, by [`crate::prove::repair_narrow`]; where nothing
+//! was rounded the answer is exact. Beside that:
 //!
-//! * **A settled column** keeps its distance, with its sign set: it is no longer the least where bits are compared without a sign, and
-//!   always less than what is offered where they are compared with one.
+//! * **A settled column** keeps its distance, with its sign set: it is no longer the least where
+//!   bits are compared without a sign, and always less than what is offered where they are compared
+//!   with one.
 //! * **Predecessors** are numbers of steps, which only grow: the larger one is the last.
 //!
-//! An instance is given up, and left to f64, where a number leaves what f32 has room for, or an allowed pair is not found.
+//! An instance is given up, and left to f64, where a number leaves what f32 has room for, or an
+//! allowed pair is not found.
 //!
 //! **Cost.** A step is O(columns / 16) vector operations. Workspace O(columns) for each search.
 
@@ -25,12 +28,14 @@ use crate::solve::rows::{self, NarrowPaths, Searches, each_of, least_of_columns}
 /// What f32 came to.
 pub type Led<const COLS: usize> = Found<f32, COLS>;
 
-/// Columns from which f32 leads. With fewer, what it saves is less than it takes to prove what it came to.
+/// Columns from which f32 leads. With fewer, what it saves is less than it takes to prove what it
+/// came to.
 const LEADS_FROM: usize = SINGLES;
 
-/// No path that a column is matched by is longer, nor is v larger in the beginning. So |v| stays below 33 times that, and what a search
-/// goes on with, c − v − length of a matched pair, stays within the range of f32. Where every path left is longer, the instance is given
-/// up, and f64 solves it.
+/// No path that a column is matched by is longer, nor is v larger in the beginning. So |v| stays
+/// below 33 times that, and what a search goes on with, c − v − length of a matched pair, stays
+/// within the range of f32. Where every path left is longer, the instance is given up, and f64
+/// solves it.
 const MOST: f32 = 1e36;
 
 /// Solves the squares of a group in f32. Returns one bit for each instance that has an answer.
@@ -69,7 +74,8 @@ impl<E: Entry, const COLS: usize> Work for LeadGroup<'_, '_, E, COLS> {
 struct Search<'a, const COLS: usize> {
     /// v.
     col_duals: [f32; COLS],
-    /// Length of the shortest path known to each column, with its sign set where the column is settled.
+    /// Length of the shortest path known to each column, with its sign set where the column is
+    /// settled.
     distance: [f32; COLS],
     /// The step that found that path.
     found_at: [f32; COLS],
@@ -86,7 +92,8 @@ struct Search<'a, const COLS: usize> {
 }
 
 impl<'a, const COLS: usize> Search<'a, COLS> {
-    /// A search that has no instance. Nothing that is made of costs which are all forbidden is rounded.
+    /// A search that has no instance. Nothing that is made of costs which are all forbidden is
+    /// rounded.
     fn idle(forbidden: &'a [[f32; COLS]; COLS]) -> Self {
         Search {
             col_duals: [0.0; COLS],

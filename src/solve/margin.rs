@@ -1,15 +1,17 @@
-//! What a row leaves of a gap when it lowers v, so that rounding in f32 cannot hide which of its pairs is the cheapest.
+//! What a row leaves of a gap when it lowers v, so that rounding in f32 cannot hide which of its
+//! pairs is the cheapest.
 
 use std::hint::select_unpredictable;
 
 use crate::number::arithmetic::{Arithmetic, power_of_two_from};
 
-/// By how much a row that lowers v stays below what (1) allows. Its own pair then is cheaper than all others by that much,
-/// which is more than rounding can hide.
+/// By how much a row that lowers v stays below what (1) allows. Its own pair then is cheaper than
+/// all others by that much, which is more than rounding can hide.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Margin<R> {
     amount: R,
-    /// Adding this to a number and subtracting it again changes all numbers but multiples of 16 margins.
+    /// Adding this to a number and subtracting it again changes all numbers but multiples of 16
+    /// margins.
     rounding: R,
     /// Some gap was not taken whole.
     has_left_some: bool,
@@ -25,8 +27,9 @@ impl<R: Arithmetic> Margin<R> {
         }
     }
 
-    /// By how much v is lowered: the gap less the margin. A gap of few digits, as whole numbers have, is taken whole, and duals stay
-    /// whole numbers; so is one that is smaller than two margins.
+    /// By how much v is lowered: the gap less the margin. A gap of few digits, as whole numbers
+    /// have, is taken whole, and duals stay whole numbers; so is one that is smaller than two
+    /// margins.
     #[inline(always)]
     pub fn below(&mut self, gap: R) -> R {
         let is_small = gap < self.amount + self.amount;
@@ -46,8 +49,9 @@ impl<R> Margin<R> {
 }
 
 impl Margin<f32> {
-    /// Some 2^−15 of what duals are likely to be at most, which is four times what f32 may be wrong about then. Where they are larger,
-    /// `Solver::is_cheapest_by` does not find the margin large enough.
+    /// Some 2^−15 of what duals are likely to be at most, which is four times what f32 may be wrong
+    /// about then. Where they are larger, `Solver::is_cheapest_by` does not find the margin large
+    /// enough.
     pub fn of(likely_dual: f64) -> Self {
         const DIGITS: f64 = 1.5 * (1u32 << 23) as f64;
         let amount = power_of_two_from(likely_dual) / (1u32 << 15) as f64;

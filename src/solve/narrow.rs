@@ -1,4 +1,5 @@
-//! Narrow instances, of up to [`WIDEST`](crate::problem::instance::WIDEST) columns, and answers to them.
+//! Narrow instances, of up to [`WIDEST`](crate::problem::instance::WIDEST) columns, and answers to
+//! them.
 
 use std::hint::select_unpredictable;
 
@@ -98,8 +99,9 @@ impl<const COLS: usize> NarrowAnswer<COLS> {
         &self.col_of_row[0]
     }
 
-    /// When a search has come to its end: of all equally good duals of a square, takes those with max v = 0; then u and columns of rows.
-    /// What each column's pair costs, if it has one, goes to `lane` of `matched_costs`.
+    /// When a search has come to its end: of all equally good duals of a square, takes those with
+    /// max v = 0; then u and columns of rows. What each column's pair costs, if it has one, goes to
+    /// `lane` of `matched_costs`.
     #[inline(always)]
     fn finish<L, E>(
         &mut self,

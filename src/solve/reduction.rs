@@ -12,7 +12,8 @@ use crate::sweep::per_column::BLOCK;
 use crate::sweep::reduced_costs::prefer_unmatched;
 
 impl<R: Arithmetic> Solver<R> {
-    /// Augmenting row reduction goes on with the row at `queue_index` of its queue, or gives way to augmentation.
+    /// Augmenting row reduction goes on with the row at `queue_index` of its queue, or gives way to
+    /// augmentation.
     #[inline(always)]
     pub(super) fn reduce_next<E: Entry>(&mut self, instance: &Instance<E>, queue_index: usize) {
         self.phase = Phase::Reduction { queue_index };
@@ -31,7 +32,8 @@ impl<R: Arithmetic> Solver<R> {
         self.search_next(instance, 0);
     }
 
-    /// Augmenting row reduction acts on the sweep of the row at `queue_index`. One that it finds no column for goes to `pending`.
+    /// Augmenting row reduction acts on the sweep of the row at `queue_index`. One that it finds no
+    /// column for goes to `pending`.
     ///
     /// What a sweep finds cannot be guessed, so nothing here branches on it but what is rare.
     #[inline(always)]
@@ -92,7 +94,8 @@ impl<R: Arithmetic> Solver<R> {
     }
 }
 
-/// Puts `value` at the end of `list` if `wanted`, without a branch. There must be room for one more.
+/// Puts `value` at the end of `list` if `wanted`, without a branch. There must be room for one
+/// more.
 #[inline(always)]
 pub(super) fn put_if(list: &mut Vec<usize>, value: usize, wanted: bool) {
     list.push(value);

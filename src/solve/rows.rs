@@ -1,16 +1,21 @@
-//! Narrow problems, a row of costs at a time: searches that take turns. In f64 ([`crate::solve::doubles`]), or, f32 squares of 9 to 32
-//! columns without a limit, led by f32 ([`crate::solve::lead`]).
+//! Narrow problems, a row of costs at a time: searches that take turns. In f64
+//! ([`crate::solve::doubles`]), or, f32 squares of 9 to 32 columns without a limit, led by f32
+//! ([`crate::solve::lead`]).
 //!
-//! **Algorithm.** This is [`crate::solve::augment`], with its invariants (1) and (2), its ceilings and its tie policy: a search for a
-//! shortest augmenting path from each row, in squares without a limit after column reduction. It differs in:
+//! **Algorithm.** This is [`crate::solve::augment`], with its invariants (1) and (2), its ceilings
+//! and its tie policy: a search for a shortest augmenting path from each row, in squares without a
+//! limit after column reduction. It differs in:
 //!
-//! * **Searches take turns.** A step needs few instructions, but each waits for the one before: for a minimum, and for what is to be
-//!   looked up then. So several instances are searched in at once, in two teams. What one team found is acted on after the other
-//!   team's sweeps were begun: by then it is known, and a wrong guess at what follows costs none of them.
+//! * **Searches take turns.** A step needs few instructions, but each waits for the one before: for
+//!   a minimum, and for what is to be looked up then. So several instances are searched in at once,
+//!   in two teams. What one team found is acted on after the other team's sweeps were begun: by
+//!   then it is known, and a wrong guess at what follows costs none of them.
 //! * **Augmenting row reduction** is left out. Counted, it makes more steps than it saves.
-//! * **Predecessors** are numbers of steps. What each step settled is kept for as long as a search can be.
+//! * **Predecessors** are numbers of steps. What each step settled is kept for as long as a search
+//!   can be.
 //!
-//! No search knows of another, so an answer depends neither on the neighbours nor on the place among them.
+//! No search knows of another, so an answer depends neither on the neighbours nor on the place
+//! among them.
 
 use std::hint::select_unpredictable;
 
@@ -33,7 +38,8 @@ pub(crate) fn each_of<'a, E: Entry, const COLS: usize>(
     bits
 }
 
-/// The least cost of each column among the first `rows` rows, and the first row that has it, as a number whose last bits are the row.
+/// The least cost of each column among the first `rows` rows, and the first row that has it, as a
+/// number whose last bits are the row.
 #[inline(always)]
 pub(crate) fn least_of_columns<L, E, const W: usize, const COLS: usize>(
     lanes: L,
@@ -70,12 +76,14 @@ pub(crate) trait Search<'a, E, L, const COLS: usize>: Copy {
     /// What it comes to.
     type Answer;
 
-    /// Takes an instance, and finds where its search begins. Returns whether it can be solved, as far as that is known.
+    /// Takes an instance, and finds where its search begins. Returns whether it can be solved, as
+    /// far as that is known.
     fn take(&mut self, lanes: L, instance: &NarrowInstance<'a, E, COLS>) -> bool;
     /// Begins the search from the first pending row.
     fn begin(&mut self, lanes: L);
-    /// Offers every column the path through the row, settles the nearest one, and goes on to the row matched with it. Returns true where
-    /// the search ends: at an unmatched column, or at a row.
+    /// Offers every column the path through the row, settles the nearest one, and goes on to the
+    /// row matched with it. Returns true where the search ends: at an unmatched column, or at a
+    /// row.
     fn sweep(&mut self, lanes: L) -> bool;
     /// Was a path found?
     fn has_path(&self) -> bool;
@@ -113,7 +121,8 @@ pub(crate) struct Searches<'a, 'b, E, A, S, const COLS: usize> {
 }
 
 impl<'a, 'b, E: Entry, A, S, const COLS: usize> Searches<'a, 'b, E, A, S, COLS> {
-    /// Solves the instances that have a bit in `these`. Returns one bit for each that has an answer.
+    /// Solves the instances that have a bit in `these`. Returns one bit for each that has an
+    /// answer.
     #[inline(always)]
     pub(crate) fn solve<L: Copy>(
         lanes: L,
@@ -212,8 +221,9 @@ impl<'a, 'b, E: Entry, A, S, const COLS: usize> Searches<'a, 'b, E, A, S, COLS> 
     }
 }
 
-/// Steps that are remembered: all of a search. It settles matched columns, each once, and ends at the first one that is not; there is
-/// such a column while a row is pending. So it makes no more steps than there are columns.
+/// Steps that are remembered: all of a search. It settles matched columns, each once, and ends at
+/// the first one that is not; there is such a column while a row is pending. So it makes no more
+/// steps than there are columns.
 const STEPS: usize = WIDEST;
 
 /// What a search knows of paths, and who is matched.
@@ -243,7 +253,8 @@ impl<const COLS: usize> NarrowPaths<COLS> {
         unmatched: 0,
     };
 
-    /// After column reduction: each row keeps the first of the columns that it holds. Of `holders` the last bits are rows.
+    /// After column reduction: each row keeps the first of the columns that it holds. Of `holders`
+    /// the last bits are rows.
     #[inline(always)]
     pub(crate) fn keep<N: Entry>(&mut self, holders: &[N; COLS], cols: usize) {
         let real = ((1u64 << cols) - 1) as u32;
@@ -274,8 +285,8 @@ impl<const COLS: usize> NarrowPaths<COLS> {
         self.pending.trailing_zeros() as usize % COLS
     }
 
-    /// Settles one of the nearest columns, which `holders` has a bit for each of, and returns it: the first unmatched one, or else the
-    /// first.
+    /// Settles one of the nearest columns, which `holders` has a bit for each of, and returns it:
+    /// the first unmatched one, or else the first.
     #[inline(always)]
     pub(crate) fn settle(&mut self, holders: u32) -> usize {
         let free = holders & self.unmatched;
@@ -286,8 +297,8 @@ impl<const COLS: usize> NarrowPaths<COLS> {
         col
     }
 
-    /// Flips the shortest path, from the column that was settled last back to its start, which is pending no more. `found_at` has the
-    /// steps that found the columns.
+    /// Flips the shortest path, from the column that was settled last back to its start, which is
+    /// pending no more. `found_at` has the steps that found the columns.
     #[inline(always)]
     pub(crate) fn flip<N: Entry>(&mut self, found_at: &[N; COLS]) {
         let col = settled_by::<COLS>(&self.settled, self.step - 1);
@@ -296,8 +307,8 @@ impl<const COLS: usize> NarrowPaths<COLS> {
         self.pending &= self.pending - 1;
     }
 
-    /// The same where the path ends at the row that a step swept. That row stays unmatched: the one before takes its column, if it is
-    /// not the start.
+    /// The same where the path ends at the row that a step swept. That row stays unmatched: the one
+    /// before takes its column, if it is not the start.
     #[inline(always)]
     pub(crate) fn flip_from_row<N: Entry>(&mut self, step: u32, found_at: &[N; COLS]) {
         if step != self.first {
@@ -320,7 +331,8 @@ impl<const COLS: usize> NarrowPaths<COLS> {
             col = select_unpredictable(begins, col, before);
             begins
         };
-        // Most paths are short. What is flipped whether there is something left or not need not be guessed.
+        // Most paths are short. What is flipped whether there is something left or not need not be
+        // guessed.
         flip();
         while !flip() {}
     }

@@ -18,7 +18,8 @@ enum Sink {
 }
 
 impl<R: Arithmetic> Solver<R> {
-    /// Augmentation goes on with the pending row at `pending_index`; behind the last one the instance is solved.
+    /// Augmentation goes on with the pending row at `pending_index`; behind the last one the
+    /// instance is solved.
     #[inline(always)]
     pub(super) fn search_next<E: Entry>(&mut self, instance: &Instance<E>, pending_index: usize) {
         let Some(&row) = self.pending.get(pending_index) else {
@@ -46,8 +47,9 @@ impl<R: Arithmetic> Solver<R> {
         self.phase = Phase::Augmentation { pending_index };
     }
 
-    /// Dijkstra's search over reduced costs c − v − u, with u taken as 0 for the row where it starts: goes on to
-    /// the nearest column, whose shortest path is now known. Where that ends the search, the path is flipped.
+    /// Dijkstra's search over reduced costs c − v − u, with u taken as 0 for the row where it
+    /// starts: goes on to the nearest column, whose shortest path is now known. Where that ends the
+    /// search, the path is flipped.
     #[inline(always)]
     pub(super) fn extend_path<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,
@@ -108,8 +110,8 @@ impl<R: Arithmetic> Solver<R> {
     /// Flips the shortest path and updates the duals.
     #[inline(never)]
     fn augment_path<E: Entry>(&mut self, instance: &Instance<E>, sink: Sink, length: R) {
-        // Flips the path, from its end back to its start. `reached_index` is that of a row that loses its column, or the end of
-        // the list.
+        // Flips the path, from its end back to its start. `reached_index` is that of a row that
+        // loses its column, or the end of the list.
         let Search { reached, paths, .. } = &mut self.search;
         let (mut end, mut reached_index) = match sink {
             Sink::Column(col) => {
@@ -146,8 +148,9 @@ impl<R: Arithmetic> Solver<R> {
         }
     }
 
-    /// The index of the reached row, among the first `count`, from which the shortest path reaches `col`: the first that offered its
-    /// distance. Where whole rows are swept it is found by computing offers again: see [`crate::sweep::snapshots`].
+    /// The index of the reached row, among the first `count`, from which the shortest path reaches
+    /// `col`: the first that offered its distance. Where whole rows are swept it is found by
+    /// computing offers again: see [`crate::sweep::snapshots`].
     #[inline(always)]
     fn predecessor<E: Entry>(
         &self,
@@ -170,7 +173,8 @@ impl<R: Arithmetic> Solver<R> {
         range.start + first.expect("a column's distance was offered by a row reached before it")
     }
 
-    /// Searches have been long: looks for equal rows, if that has not been done, and begins anew with what is known of them.
+    /// Searches have been long: looks for equal rows, if that has not been done, and begins anew
+    /// with what is known of them.
     #[cold]
     #[inline(never)]
     fn begin_search_among_equal_rows<E: Entry>(&mut self, instance: &Instance<E>) {
@@ -181,8 +185,8 @@ impl<R: Arithmetic> Solver<R> {
         self.search.are_tied_listed = false;
     }
 
-    /// Goes on without sweeps while the row that the search has reached last is equal to one that it has swept. Apart, so that
-    /// it does not stand in the way where no rows are equal.
+    /// Goes on without sweeps while the row that the search has reached last is equal to one that
+    /// it has swept. Apart, so that it does not stand in the way where no rows are equal.
     #[cold]
     #[inline(never)]
     pub(super) fn pass_over_equal_rows<E: Entry, const W: usize>(

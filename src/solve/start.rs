@@ -15,7 +15,8 @@ use crate::sweep::reduced_costs::{two_least, two_least_by_quads};
 use crate::sweep::row::ANY;
 
 impl<R: Arithmetic> Solver<R> {
-    /// Begins, with what the first look at the instance found. Steps of [`Solver::sweep`] and [`Solver::act`] do the rest.
+    /// Begins, with what the first look at the instance found. Steps of [`Solver::sweep`] and
+    /// [`Solver::act`] do the rest.
     #[inline(always)]
     pub fn begin<L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
         &mut self,
@@ -38,8 +39,8 @@ impl<R: Arithmetic> Solver<R> {
         Ok(())
     }
 
-    /// Column reduction: v_j = min_i c_ij. Only sound where all columns end up matched. A row takes the first column whose
-    /// least cost it has, if it was the first to have it.
+    /// Column reduction: v_j = min_i c_ij. Only sound where all columns end up matched. A row takes
+    /// the first column whose least cost it has, if it was the first to have it.
     #[inline(always)]
     fn reduce_columns<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
         let (rows, cols) = (instance.rows(), instance.cols());
@@ -52,7 +53,8 @@ impl<R: Arithmetic> Solver<R> {
         let mut real = cols;
         let blocks = self.col_duals.blocks_mut().iter_mut();
         for (duals, least) in blocks.zip(col_least.blocks()) {
-            // Padding stays below all real ones, for when the largest is sought, and +inf less that is still +inf.
+            // Padding stays below all real ones, for when the largest is sought, and +inf less that
+            // is still +inf.
             for (dual, least) in duals.0.iter_mut().zip(&least.0).take(real) {
                 *dual = R::round_from(least.widen());
             }
@@ -88,15 +90,16 @@ impl<R: Arithmetic> Solver<R> {
         Ok(())
     }
 
-    /// Reduction transfer: v of a column that column reduction has matched is lowered by as much as keeps (1). So other rows
-    /// find it dearer, and seldom take it away.
+    /// Reduction transfer: v of a column that column reduction has matched is lowered by as much as
+    /// keeps (1). So other rows find it dearer, and seldom take it away.
     #[inline(always)]
     fn transfer_reductions<L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
     ) {
-        // So many rows together, none of which then waits for another: as v only falls, what it was before will do.
+        // So many rows together, none of which then waits for another: as v only falls, what it was
+        // before will do.
         const ROWS_AT_ONCE: usize = 4;
         for rows in self.claimed.chunks(ROWS_AT_ONCE) {
             let mut gaps = [R::ZERO; ROWS_AT_ONCE];
@@ -125,8 +128,8 @@ impl<R: Arithmetic> Solver<R> {
         }
     }
 
-    /// Where columns may stay unmatched they all begin at their ceiling, and each row takes its cheapest column unless
-    /// another was first.
+    /// Where columns may stay unmatched they all begin at their ceiling, and each row takes its
+    /// cheapest column unless another was first.
     #[inline(always)]
     fn claim_columns<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
         let limited = instance.half_limit.is_finite();

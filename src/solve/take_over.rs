@@ -9,11 +9,13 @@ use crate::sweep::per_column::BLOCK;
 use crate::sweep::reduced_costs::least_reduced_cost;
 
 impl<R: Arithmetic> Solver<R> {
-    /// Takes over v from a solver in f32, to start from with [`Solver::begin_from`], in multiples of `grid`, a
-    /// power of two: costs that are multiples of it keep arithmetic exact then. With a grid of 0, as they are.
+    /// Takes over v from a solver in f32, to start from with [`Solver::begin_from`], in multiples
+    /// of `grid`, a power of two: costs that are multiples of it keep arithmetic exact then. With a
+    /// grid of 0, as they are.
     #[inline(always)]
     pub fn adopt_duals(&mut self, single: &Solver<f32>, cols: usize, grid: f64) {
-        // Adding and subtracting this rounds to multiples of the grid. Far above it an f32 is one already.
+        // Adding and subtracting this rounds to multiples of the grid. Far above it an f32 is one
+        // already.
         let shift = grid * 1.5 * (1u64 << 52) as f64;
         let far = grid * (1u64 << 40) as f64;
         self.col_duals.reset(cols, R::NEG_INFINITY);
@@ -29,8 +31,9 @@ impl<R: Arithmetic> Solver<R> {
         }
     }
 
-    /// As [`Solver::begin`], for a balanced instance, from the duals that were taken over from `single`. Its pairs are kept
-    /// where they still are the cheapest of their rows; the other rows are searched for anew.
+    /// As [`Solver::begin`], for a balanced instance, from the duals that were taken over from
+    /// `single`. Its pairs are kept where they still are the cheapest of their rows; the other rows
+    /// are searched for anew.
     #[inline(always)]
     pub fn begin_from<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,
@@ -58,7 +61,8 @@ impl<R: Arithmetic> Solver<R> {
         self.search_next(instance, 0);
     }
 
-    /// As [`Solver::begin`], with the pairs of `single`, which the duals taken over from it prove to be optimal.
+    /// As [`Solver::begin`], with the pairs of `single`, which the duals taken over from it prove
+    /// to be optimal.
     pub fn begin_with_matching<E: Entry>(&mut self, instance: &Instance<E>, single: &Solver<f32>) {
         self.reset(instance);
         self.col_of_row.copy_from_slice(&single.col_of_row);

@@ -1,7 +1,7 @@
 //! Solvers that take turns.
 //!
-//! A sweep waits most of the time for a minimum to be known; another solver's sweep fills that time. So several solvers make
-//! their sweeps together, and then act on what they found.
+//! A sweep waits most of the time for a minimum to be known; another solver's sweep fills that
+//! time. So several solvers make their sweeps together, and then act on what they found.
 
 use crate::number::arithmetic::Arithmetic;
 use crate::problem::instance::Instance;
@@ -12,8 +12,8 @@ use crate::solve::augment::Solver;
 /// Instances that are given to the solver at once, at most.
 pub const MOST_IN_TURNS: usize = 4;
 
-/// How many problems of this size make a group, and take turns: as many as it takes to fill the time in which each waits
-/// for its minimum, but no more than fit the cache together.
+/// How many problems of this size make a group, and take turns: as many as it takes to fill the
+/// time in which each waits for its minimum, but no more than fit the cache together.
 pub fn group_of(rows: usize, cols: usize, size_of_cost: usize) -> usize {
     const CACHE: usize = 3 << 18;
     let bytes = rows.saturating_mul(cols).saturating_mul(size_of_cost);
@@ -60,7 +60,8 @@ pub fn take_turns<
             count += 1;
         }
     }
-    // Places stay as they are, so that loops are of the same length until the last one is done: a processor can guess that.
+    // Places stay as they are, so that loops are of the same length until the last one is done: a
+    // processor can guess that.
     let turns = &mut turns[..count];
     while count > 0 {
         for turn in turns.iter_mut().flatten() {

@@ -1,9 +1,11 @@
 //! Lower bounds of reduced costs: for each row, one number for each quad of columns.
 //!
-//! v never rises, so the least c_ij − v_j of a quad, as some pass has found it, stays a lower bound of what the quad holds. A search
-//! that knows how long its path is at most leaves out the quads whose bounds are beyond that: see [`crate::sweep::near`].
+//! v never rises, so the least c_ij − v_j of a quad, as some pass has found it, stays a lower bound
+//! of what the quad holds. A search that knows how long its path is at most leaves out the quads
+//! whose bounds are beyond that: see [`crate::sweep::near`].
 //!
-//! Rounding does no harm: it keeps the order of numbers, so c − v as computed does not fall either while v falls.
+//! Rounding does no harm: it keeps the order of numbers, so c − v as computed does not fall either
+//! while v falls.
 
 use crate::number::arithmetic::{Arithmetic, smaller};
 use crate::sweep::per_column::{PerQuad, quads};
@@ -17,9 +19,11 @@ pub struct Bounds<R> {
     stride: usize,
 }
 
-/// Columns from which bounds are kept: a shorter row has few quads that can be left out. (At 640 they cost a twentieth more time.)
+/// Columns from which bounds are kept: a shorter row has few quads that can be left out. (At 640
+/// they cost a twentieth more time.)
 const COLUMNS: usize = 720;
-/// But not where there are as many columns for each row: few rows want the same one, so there are hardly any searches.
+/// But not where there are as many columns for each row: few rows want the same one, so there are
+/// hardly any searches.
 const COLUMNS_PER_ROW: usize = 2;
 
 impl<R: Arithmetic> Bounds<R> {
@@ -35,10 +39,12 @@ impl<R: Arithmetic> Bounds<R> {
         self.stride > 0
     }
 
-    /// Keeps bounds for an instance of `rows × cols` from now on, if it is large enough: −inf, until something is known. Without memory
-    /// for that none are kept: answers do not depend on it.
+    /// Keeps bounds for an instance of `rows × cols` from now on, if it is large enough: −inf,
+    /// until something is known. Without memory for that none are kept: answers do not depend on
+    /// it.
     ///
-    /// That is a number for each quad of each row: one for 64 costs in f32, for 32 in f64; and up to a vector for each row.
+    /// That is a number for each quad of each row: one for 64 costs in f32, for 32 in f64; and up
+    /// to a vector for each row.
     #[inline(always)]
     pub fn keep<const W: usize>(&mut self, rows: usize, cols: usize) {
         if cols >= COLUMNS && cols / COLUMNS_PER_ROW < rows {
@@ -70,9 +76,9 @@ impl<R: Arithmetic> Bounds<R> {
         &mut self.numbers[row * self.stride..][..self.stride]
     }
 
-    /// Takes over what a pass over the reduced costs of a row of `cols` columns has found, if nothing is known of this row yet. (Later
-    /// passes of row reduction would find little more, for as much work.) Apart, so that it does not stand in the way where no bounds
-    /// are kept.
+    /// Takes over what a pass over the reduced costs of a row of `cols` columns has found, if
+    /// nothing is known of this row yet. (Later passes of row reduction would find little more, for
+    /// as much work.) Apart, so that it does not stand in the way where no bounds are kept.
     #[inline(never)]
     pub fn take<const W: usize>(&mut self, row: usize, cols: usize, quad_least: &PerQuad<R>) {
         let quads = quads::<W>(cols);

@@ -1,4 +1,5 @@
-//! Passes that look at costs for the first time: the least of each column or row, and the largest magnitude of all.
+//! Passes that look at costs for the first time: the least of each column or row, and the largest
+//! magnitude of all.
 
 use std::hint::select_unpredictable;
 
@@ -11,8 +12,9 @@ use crate::sweep::row::{
     PREFETCH_DISTANCE, load_chunks, load_overlapping, prefetch_quad, start_of_overlapping,
 };
 
-/// Column reduction of a matrix whose rows lie `stride` apart. `least` becomes min_i c_ij of each column, `holders` the first row
-/// that has it, by [`Entry::of_index`]. Magnitudes of all costs go into `largest`, as by [`take_magnitudes`].
+/// Column reduction of a matrix whose rows lie `stride` apart. `least` becomes min_i c_ij of each
+/// column, `holders` the first row that has it, by [`Entry::of_index`]. Magnitudes of all costs go
+/// into `largest`, as by [`take_magnitudes`].
 #[inline(always)]
 pub fn reduce_columns<L: Lanes<W, Number = E>, E: Entry, const W: usize>(
     lanes: L,
@@ -23,7 +25,8 @@ pub fn reduce_columns<L: Lanes<W, Number = E>, E: Entry, const W: usize>(
     least: &mut PerColumn<E>,
     holders: &mut PerColumn<E>,
 ) {
-    // So many rows one after the other, while what is known of the columns of two vectors stays in registers: AVX2 has sixteen.
+    // So many rows one after the other, while what is known of the columns of two vectors stays in
+    // registers: AVX2 has sixteen.
     const ROWS: usize = 16;
     let width = PAIR * W;
     for first in (0..rows).step_by(ROWS) {
@@ -85,7 +88,8 @@ pub fn reduce_columns<L: Lanes<W, Number = E>, E: Entry, const W: usize>(
     }
 }
 
-/// The least cost of a row and the first column that has it. Magnitudes of all costs go into `largest`, as by [`take_magnitudes`].
+/// The least cost of a row and the first column that has it. Magnitudes of all costs go into
+/// `largest`, as by [`take_magnitudes`].
 #[inline(always)]
 pub fn cheapest_column<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,

@@ -1,15 +1,18 @@
-//! Passes over one row of costs, four vectors of columns at a time. The solver spends its time here.
+//! Passes over one row of costs, four vectors of columns at a time. The solver spends its time
+//! here.
 //!
-//! [`row`] is a row of costs, [`per_column`] a number for each column (a dual, a distance). The passes are in [`first_look`] (before
-//! the solver begins), [`reduced_costs`] (the two least, for row reduction and for proofs) and [`paths`] (shortest path searches).
-//! [`nearest`] finds the column of a least value, [`snapshots`] the row that offered a distance.
+//! [`row`] is a row of costs, [`per_column`] a number for each column (a dual, a distance). The
+//! passes are in [`first_look`] (before the solver begins), [`reduced_costs`] (the two least, for
+//! row reduction and for proofs) and [`paths`] (shortest path searches). [`nearest`] finds the
+//! column of a least value, [`snapshots`] the row that offered a distance.
 //!
-//! **Padding.** Numbers of columns are kept in blocks of 64, padded at the end. Costs are not padded: they are read where they lie,
-//! and the lanes beyond the last column read what lies behind the row. Duals are padded with −inf, so reduced costs are +inf there
-//! whatever valid cost was read.
+//! **Padding.** Numbers of columns are kept in blocks of 64, padded at the end. Costs are not
+//! padded: they are read where they lie, and the lanes beyond the last column read what lies behind
+//! the row. Duals are padded with −inf, so reduced costs are +inf there whatever valid cost was
+//! read.
 //!
-//! Nothing in a pass branches on what it finds, for that could not be predicted: a wrong guess costs as much as a
-//! sweep of a hundred columns.
+//! Nothing in a pass branches on what it finds, for that could not be predicted: a wrong guess
+//! costs as much as a sweep of a hundred columns.
 
 pub mod bounds;
 pub mod first_look;

@@ -1,12 +1,15 @@
 //! Passes of a shortest path search over the near part of a row.
 //!
-//! A search ends at the nearest unmatched column, if not before. So a column beyond the nearest unmatched one that is known so far is
-//! of no use to it, and a quad of columns whose lower bound ([`crate::sweep::bounds`]) is beyond that can be left out. What is as near as that is not left
-//! out, so that ties are settled as in [`crate::sweep::paths`], and the distances of all columns that matter are the same.
+//! A search ends at the nearest unmatched column, if not before. So a column beyond the nearest
+//! unmatched one that is known so far is of no use to it, and a quad of columns whose lower bound
+//! ([`crate::sweep::bounds`]) is beyond that can be left out. What is as near as that is not left
+//! out, so that ties are settled as in [`crate::sweep::paths`], and the distances of all columns
+//! that matter are the same.
 //!
-//! Each search begins with a pass over a whole row. From there on the least distance of each quad is kept as one number, and only
-//! those of the quads that are opened are found again. An instance large enough for this opens few quads, so a pass branches on whether it
-//! opens one. It branches on nothing else, since that could not be guessed.
+//! Each search begins with a pass over a whole row. From there on the least distance of each quad
+//! is kept as one number, and only those of the quads that are opened are found again. An instance
+//! large enough for this opens few quads, so a pass branches on whether it opens one. It branches
+//! on nothing else, since that could not be guessed.
 
 use crate::number::arithmetic::Arithmetic;
 use crate::simd::cost::Entry;
@@ -37,8 +40,8 @@ impl<R: Arithmetic> Paths<R> {
     /// The place, among the rows reached, of the first that offered a column its distance.
     #[inline(always)]
     pub fn offered_by(&self, col: usize) -> usize {
-        // By way of u32: a conversion to usize also computes the number less 2^63, which is rounded, and would be taken for rounding of
-        // what is solved.
+        // By way of u32: a conversion to usize also computes the number less 2^63, which is
+        // rounded, and would be taken for rounding of what is solved.
         self.offered_by.get(col).round_to_f64() as u32 as usize
     }
 
@@ -79,8 +82,9 @@ impl<R: Arithmetic> Paths<R> {
         self.nearest_of_quads(lanes, quads, quad_least, unmatched)
     }
 
-    /// As [`Paths::relax`], but what is beyond the nearest unmatched column, or beyond `most`, may be left out. `bounds` are the row's,
-    /// `reached_index` is its place among the rows reached, and `settled` is the column that the search has settled last.
+    /// As [`Paths::relax`], but what is beyond the nearest unmatched column, or beyond `most`, may
+    /// be left out. `bounds` are the row's, `reached_index` is its place among the rows reached,
+    /// and `settled` is the column that the search has settled last.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "a pass over several arrays")]
     pub fn relax_near<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
@@ -146,7 +150,8 @@ impl<R: Arithmetic> Paths<R> {
         self.nearest_of_quads(lanes, quads, quad_least, unmatched)
     }
 
-    /// Finds the least distance of one quad again, where a column was settled and no pass over a row follows.
+    /// Finds the least distance of one quad again, where a column was settled and no pass over a
+    /// row follows.
     pub fn look_again_near<L: Lanes<W, Number = R>, const W: usize>(
         &self,
         lanes: L,

@@ -1,7 +1,7 @@
 //! The column that holds the least value of a pass.
 //!
-//! A pass leaves behind the least value of each *quad* of vectors, lane by lane, so that the column of a value is found in
-//! one quad, without a second pass.
+//! A pass leaves behind the least value of each *quad* of vectors, lane by lane, so that the column
+//! of a value is found in one quad, without a second pass.
 
 use std::hint::select_unpredictable;
 use std::ops::Range;
@@ -21,15 +21,17 @@ pub struct Nearest<R> {
     pub col: usize,
     /// Is it unmatched?
     pub is_unmatched: bool,
-    /// One bit for each other quad that holds the least value, too, and may have an unmatched column: see
-    /// `Nearest::look_further`. The last bit stands for all quads that have no bit of their own.
+    /// One bit for each other quad that holds the least value, too, and may have an unmatched
+    /// column: see `Nearest::look_further`. The last bit stands for all quads that have no bit of
+    /// their own.
     pub others: u64,
 }
 
 /// Stands for the quads from this one on, in a word of one bit for each quad.
 const BEHIND: usize = BLOCK - 1;
 
-/// Tells which columns of a quad hold a value. (Not a closure: only what is sure to be inlined is compiled for a level.)
+/// Tells which columns of a quad hold a value. (Not a closure: only what is sure to be inlined is
+/// compiled for a level.)
 pub(super) trait Holders<L: Lanes<W>, const W: usize> {
     /// One bit for each column of the quad.
     fn of_quad(&self, lanes: L, quad: usize, value: L::Vector) -> u64;
@@ -97,7 +99,8 @@ impl<R: Arithmetic> Nearest<R> {
         }
     }
 
-    /// The column to choose among those of a quad that hold `value`, one bit for each, when nothing is known of other quads.
+    /// The column to choose among those of a quad that hold `value`, one bit for each, when nothing
+    /// is known of other quads.
     #[inline(always)]
     pub(super) fn of_quad(
         value: R,
@@ -121,8 +124,9 @@ impl<R: Arithmetic> Nearest<R> {
         self.col = first + chosen.trailing_zeros() as usize % width;
     }
 
-    /// Looks for an unmatched column in the other quads that hold the value, if none is found yet. This is not part of the pass: there
-    /// seldom are other quads, but not so seldom that the branch could be predicted.
+    /// Looks for an unmatched column in the other quads that hold the value, if none is found yet.
+    /// This is not part of the pass: there seldom are other quads, but not so seldom that the
+    /// branch could be predicted.
     #[inline(always)]
     pub(super) fn look_further<L: Lanes<W, Number = R>, const W: usize>(
         &mut self,

@@ -1,4 +1,5 @@
-//! Passes of a shortest path search: what each column of a row is offered, and which is the nearest.
+//! Passes of a shortest path search: what each column of a row is offered, and which is the
+//! nearest.
 
 use std::collections::TryReserveError;
 use std::ops::Range;
@@ -17,12 +18,14 @@ use crate::sweep::snapshots::Snapshots;
 pub struct Paths<R> {
     /// Length of the shortest path known to each column not yet settled; +inf once it is settled.
     pub(super) distance: PerColumn<R>,
-    /// v of each column not yet settled; −inf once it is settled, which keeps it out of further sweeps.
+    /// v of each column not yet settled; −inf once it is settled, which keeps it out of further
+    /// sweeps.
     pub(super) open_duals: PerColumn<R>,
     /// Made where no bounds are kept.
     snapshots: Snapshots<R>,
     // The rest is known only where bounds are kept: see [`crate::sweep::near`].
-    /// −inf for each unmatched column, +inf for each other: the larger of that and a distance is the distance of an unmatched column.
+    /// −inf for each unmatched column, +inf for each other: the larger of that and a distance is
+    /// the distance of an unmatched column.
     pub(super) only_unmatched: PerColumn<R>,
     /// The place, among the rows reached, of the first that offered each column its distance.
     pub(super) offered_by: PerColumn<R>,
@@ -58,7 +61,8 @@ impl<R: Arithmetic> Paths<R> {
         self.snapshots.take_in_time(rows, &self.distance);
     }
 
-    /// Of the first `rows` rows reached, those among which the first is that offered a column this distance.
+    /// Of the first `rows` rows reached, those among which the first is that offered a column this
+    /// distance.
     #[inline(always)]
     pub fn rows_that_may_have_offered(&self, rows: usize, col: usize, distance: R) -> Range<usize> {
         self.snapshots
@@ -131,7 +135,8 @@ impl<R: Arithmetic> Paths<R> {
         nearest(lanes, least, quads, quad_least, unmatched, &holders)
     }
 
-    /// Offers every open column the path through a row: d_j ← min(d_j, c_j − v_j − offset). Returns the nearest.
+    /// Offers every open column the path through a row: d_j ← min(d_j, c_j − v_j − offset). Returns
+    /// the nearest.
     #[inline(always)]
     pub fn relax<L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
         &mut self,
@@ -177,7 +182,8 @@ impl<R: Arithmetic> Paths<R> {
         nearest(lanes, least, quads, quad_least, unmatched, &holders)
     }
 
-    /// The nearest of `cols` columns, when nothing has changed since the last pass but that some were settled.
+    /// The nearest of `cols` columns, when nothing has changed since the last pass but that some
+    /// were settled.
     #[inline(always)]
     pub fn look_again<L: Lanes<W, Number = R>, const W: usize>(
         &self,
@@ -199,7 +205,8 @@ impl<R: Arithmetic> Paths<R> {
         nearest(lanes, least, quads, quad_least, unmatched, &holders)
     }
 
-    /// Lists those of `cols` columns whose distance is `value`, the last one first. There must be room for all.
+    /// Lists those of `cols` columns whose distance is `value`, the last one first. There must be
+    /// room for all.
     #[inline(always)]
     pub fn list_columns_at<L: Lanes<W, Number = R>, const W: usize>(
         &self,

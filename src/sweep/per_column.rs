@@ -74,8 +74,8 @@ impl<R: Arithmetic> PerColumn<R> {
         *self.get_mut(col) = number;
     }
 
-    // The three below change one number by way of a whole vector: the next pass reads vectors, and would have to wait
-    // for a store that is narrower.
+    // The three below change one number by way of a whole vector: the next pass reads vectors, and
+    // would have to wait for a store that is narrower.
 
     /// Replaces the number of one column by +inf.
     #[inline(always)]
@@ -158,7 +158,8 @@ impl<R: Arithmetic> PerColumn<R> {
     }
 }
 
-/// Numbers of columns as quads: four vectors of `W`. A pass borrows them before it begins, so that bounds are checked once.
+/// Numbers of columns as quads: four vectors of `W`. A pass borrows them before it begins, so that
+/// bounds are checked once.
 #[derive(Clone, Copy)]
 pub(super) struct Quads<'a, R, const W: usize>(&'a [Block<R>]);
 
@@ -204,8 +205,9 @@ pub fn quads<const W: usize>(cols: usize) -> usize {
 /// The least value of each quad in the last pass, lane by lane.
 #[derive(Debug, Default)]
 pub struct PerQuad<R> {
-    /// Only the first vector of each quad is used, which makes addresses simple. Where bounds are kept, searches have one number
-    /// for each quad here instead, the numbers of all quads together: see [`crate::sweep::near`].
+    /// Only the first vector of each quad is used, which makes addresses simple. Where bounds are
+    /// kept, searches have one number for each quad here instead, the numbers of all quads
+    /// together: see [`crate::sweep::near`].
     pub(super) vectors: PerColumn<R>,
 }
 

@@ -46,8 +46,9 @@ pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const N: usize
     }
 }
 
-/// As [`two_nearest_columns`], for rows full of ties, in which nothing is below `floor`. Looks for the first unmatched column at `floor`
-/// where there are unmatched ones, and goes no further once it knows of a second column there. `None` if no two are.
+/// As [`two_nearest_columns`], for rows full of ties, in which nothing is below `floor`. Looks for
+/// the first unmatched column at `floor` where there are unmatched ones, and goes no further once
+/// it knows of a second column there. `None` if no two are.
 #[inline(always)]
 pub fn two_tied_columns<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
@@ -75,7 +76,8 @@ pub fn two_tied_columns<L: Lanes<W>, E: Entry, const W: usize>(
         }
         are_two |= holding != 0;
     }
-    // Without an unmatched column at the floor, the next loop counts the matched ones from the beginning.
+    // Without an unmatched column at the floor, the next loop counts the matched ones from the
+    // beginning.
     are_two &= first.is_some();
     for quad in 0..quads {
         if first.is_some() && are_two {
@@ -174,7 +176,8 @@ impl<V: Copy> LeastTwo<V> {
     /// Of four vectors.
     #[inline(always)]
     fn of<L: Lanes<W, Vector = V>, const W: usize>(lanes: L, four: [V; QUAD]) -> Self {
-        // The least of each half, then of all; beaten were one in each half, then one of the halves.
+        // The least of each half, then of all; beaten were one in each half, then one of the
+        // halves.
         let halves = [
             lanes.smaller(four[0], four[1]),
             lanes.smaller(four[2], four[3]),
@@ -241,8 +244,9 @@ pub fn least_reduced_cost<L: Lanes<W>, E: Entry, const W: usize>(
     lanes.least(total)
 }
 
-/// Finds the columns other than `own` with c_j − v_j < `bound`. For each quad that has some, `found` gets its number and one bit
-/// for each such column. Returns the number of those quads. `found` must have room for all quads of the row and one more.
+/// Finds the columns other than `own` with c_j − v_j < `bound`. For each quad that has some,
+/// `found` gets its number and one bit for each such column. Returns the number of those quads.
+/// `found` must have room for all quads of the row and one more.
 #[inline(always)]
 pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
     lanes: L,
@@ -282,7 +286,8 @@ pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
     count
 }
 
-/// As [`columns_below`], where lower bounds of the row's quads are kept: reads those only in which such a column may be.
+/// As [`columns_below`], where lower bounds of the row's quads are kept: reads those only in which
+/// such a column may be.
 #[inline(always)]
 pub fn near_columns_below<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
@@ -336,7 +341,8 @@ impl<L: Lanes<W>, E: Entry, const W: usize> Holders<L, W> for InReducedCosts<'_,
     }
 }
 
-/// Of columns equally near in reduced cost, makes sure of an unmatched one, if there is any: where other quads hold the least, too.
+/// Of columns equally near in reduced cost, makes sure of an unmatched one, if there is any: where
+/// other quads hold the least, too.
 #[inline(always)]
 pub fn prefer_unmatched<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,

@@ -7,15 +7,16 @@ use crate::sweep::per_column::QUAD;
 /// One row of costs.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a, E> {
-    /// The row's costs, and behind them what else of the matrix may be read, so that vectors seldom have to be loaded in part. What
-    /// is read there has no effect, and is neither NaN nor −inf.
+    /// The row's costs, and behind them what else of the matrix may be read, so that vectors seldom
+    /// have to be loaded in part. What is read there has no effect, and is neither NaN nor −inf.
     pub(super) costs: &'a [E],
     /// How many costs are the row's.
     pub(super) cols: usize,
 }
 
 impl<'a, E> Row<'a, E> {
-    /// Row `row` of a matrix of `cols` columns whose rows lie `stride` apart. All of `costs` must be the matrix's.
+    /// Row `row` of a matrix of `cols` columns whose rows lie `stride` apart. All of `costs` must
+    /// be the matrix's.
     #[inline(always)]
     pub fn of_matrix(costs: &'a [E], stride: usize, cols: usize, row: usize) -> Self {
         let costs = &costs[row * stride..];
@@ -33,7 +34,8 @@ impl<'a, E> Row<'a, E> {
         self.costs.len() / (QUAD * W)
     }
 
-    /// Tells the processor that costs of a quad from column `col` on will be read soon, and as many behind them.
+    /// Tells the processor that costs of a quad from column `col` on will be read soon, and as many
+    /// behind them.
     #[inline(always)]
     pub fn prefetch<L: Lanes<W>, const W: usize>(&self, lanes: L, col: usize) {
         let at = self.costs.as_ptr().wrapping_add(col);
@@ -47,12 +49,13 @@ impl<'a, E> Row<'a, E> {
     }
 }
 
-/// How far ahead, in bytes, the first look at a rectangle and a copy prefetch costs: memory goes on with the next problem's while
-/// this one is solved.
+/// How far ahead, in bytes, the first look at a rectangle and a copy prefetch costs: memory goes on
+/// with the next problem's while this one is solved.
 pub const PREFETCH_DISTANCE: usize = 1 << 14;
 
-/// Does something with the costs of each quad of a row, in order. Two loops: quads that can be loaded whole need not be asked
-/// whether they can. (A macro, since only what is sure to be inlined is compiled for a level, and closures are not.)
+/// Does something with the costs of each quad of a row, in order. Two loops: quads that can be
+/// loaded whole need not be asked whether they can. (A macro, since only what is sure to be inlined
+/// is compiled for a level, and closures are not.)
 macro_rules! for_each_quad {
     ($lanes:ident, $row:ident, |$quad:ident, $costs:ident| $body:block) => {
         let quads = crate::sweep::per_column::quads::<W>($row.cols);
@@ -118,7 +121,8 @@ fn load_costs_from<L: Lanes<W>, E: Entry, const W: usize>(
     Some(load_chunks(lanes, costs.as_chunks::<W>().0.first_chunk()?))
 }
 
-/// A quad of costs that reaches beyond the end of the row, loaded in part. A little slower than [`load_costs_from`].
+/// A quad of costs that reaches beyond the end of the row, loaded in part. A little slower than
+/// [`load_costs_from`].
 #[inline(always)]
 pub(super) fn load_part_of_costs<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
@@ -134,8 +138,8 @@ pub(super) fn load_part_of_costs<L: Lanes<W>, E: Entry, const W: usize>(
     ]
 }
 
-/// A quad of costs. The last quad of a row ends with the row and overlaps the one before, so that no lane has to be masked. Only
-/// a row shorter than a quad is loaded in part.
+/// A quad of costs. The last quad of a row ends with the row and overlaps the one before, so that
+/// no lane has to be masked. Only a row shorter than a quad is loaded in part.
 #[inline(always)]
 pub(super) fn load_overlapping<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
@@ -157,8 +161,8 @@ pub(super) fn start_of_overlapping<const W: usize>(cols: usize, quad: usize) -> 
 /// Stands for the number of vectors in a row where the compiler does not know it.
 pub const ANY: usize = 0;
 
-/// The costs of `N` vectors, in memory: where all can be read there, they lie where they are. Else they are copied to `filled_up`,
-/// with +inf behind the last one.
+/// The costs of `N` vectors, in memory: where all can be read there, they lie where they are. Else
+/// they are copied to `filled_up`, with +inf behind the last one.
 #[inline(always)]
 pub(super) fn costs_of_vectors<'a, E: Entry, const W: usize, const N: usize>(
     row: Row<'a, E>,

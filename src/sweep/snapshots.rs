@@ -1,16 +1,19 @@
-//! Distances of a shortest path search as they were, to find out which row offered a column its distance.
+//! Distances of a shortest path search as they were, to find out which row offered a column its
+//! distance.
 //!
-//! Where whole rows are swept this is not written down: it would cost each sweep more than to compute the offers to the few columns
-//! of the path again. But in a long search that would be an offer of each row reached, for each column of a long path. So distances
-//! are copied once in a while. They never rise before a column is settled, so a column's row is one of those between the last
-//! copy with another distance and the first with this one.
+//! Where whole rows are swept this is not written down: it would cost each sweep more than to
+//! compute the offers to the few columns of the path again. But in a long search that would be an
+//! offer of each row reached, for each column of a long path. So distances are copied once in a
+//! while. They never rise before a column is settled, so a column's row is one of those between the
+//! last copy with another distance and the first with this one.
 
 use std::ops::Range;
 
 use crate::number::arithmetic::Arithmetic;
 use crate::sweep::per_column::{BLOCK, Block, PerColumn};
 
-/// Rows between a copy and the next, at first: with fewer, searches of middle length would pay for copies that they do not need.
+/// Rows between a copy and the next, at first: with fewer, searches of middle length would pay for
+/// copies that they do not need.
 const APART: usize = 16;
 
 /// Copies at most. Before there are more, every second one goes.
@@ -36,8 +39,8 @@ impl<R: Arithmetic> Snapshots<R> {
         self.apart = APART;
     }
 
-    /// Copies the distances if it is time: `rows` have offered. Without memory for that, there are only the copies made before:
-    /// answers do not depend on it.
+    /// Copies the distances if it is time: `rows` have offered. Without memory for that, there are
+    /// only the copies made before: answers do not depend on it.
     #[inline(always)]
     pub fn take_in_time(&mut self, rows: usize, distances: &PerColumn<R>) {
         if rows == (self.count + 1) * self.apart {
@@ -64,8 +67,8 @@ impl<R: Arithmetic> Snapshots<R> {
         }
     }
 
-    /// Of the first `rows` rows reached, those among which the first is that offered a column this distance. The column was not
-    /// settled before the last of them offered.
+    /// Of the first `rows` rows reached, those among which the first is that offered a column this
+    /// distance. The column was not settled before the last of them offered.
     #[inline(always)]
     pub fn rows_that_may_have_offered(&self, rows: usize, col: usize, distance: R) -> Range<usize> {
         // One made after the last row's offer shows the column settled, or was not made.
