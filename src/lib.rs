@@ -1,24 +1,23 @@
 //! Exact set matching: a batched solver of the linear assignment problem.
 //!
-//! The layers, each of which knows only those above it in this table (`tests/layers.rs` sees to
-//! that):
+//! The layers. Each imports only from those above it in this table (`tests/layers.rs` checks that):
 //!
 //! | folder | its one job |
 //! |---|---|
 //! | [`number`] | f32, f64, twice f64; the floating point environment and its inexact flag |
-//! | [`simd`] | vectors: what is asked of a set of instructions, and which is chosen; sums |
+//! | [`simd`] | vectors: operations, the instruction sets that have them, which is chosen; sums |
 //! | [`sweep`] | passes over one row of costs |
 //! | [`problem`] | one problem, from what the user gave to what the solver reads |
 //! | [`solve`] | shortest augmenting paths with duals: the algorithm |
-//! | [`prove`] | when an answer is exact, proven, or found again in twice the precision; the certificate |
+//! | [`prove`] | when an answer is exact, proven, or found anew in double-double; certificate |
 //! | [`batch`] | many problems at once: tensors in, tensors out |
 //! | [`op`] | the boundary to C++ |
 //! | [`cuda`] | the same on CUDA devices: which kernels to launch, how, with what |
 //!
 //! **The way of a cost matrix**: [`op::bridge`] → [`batch::solve`] → [`problem::prepare`] →
 //! [`prove::group`] → [`solve::augment`] → [`sweep`], and back by way of [`prove::ladder`] and
-//! `batch::write`. Narrow problems, of up to [`problem::instance::WIDEST`] rows and columns, go by
-//! [`prove::narrow`] and [`solve::rows`] instead.
+//! `batch::write`. Narrow problems, of up to [`problem::instance::WIDEST`] rows and columns, go
+//! through [`prove::narrow`] and [`solve::rows`] instead.
 //!
 //! Nothing here knows TensorFlow; `tf_op/` does.
 

@@ -7,11 +7,13 @@
 //! **Algorithm.** Jonker & Volgenant, "A shortest augmenting path algorithm for dense and sparse
 //! linear assignment problems", Computing 38 (1987), in the rectangular form of Crouse, "On
 //! implementing 2D rectangular assignment algorithms", IEEE Trans. Aerosp. Electron. Syst. 52
-//! (2016): rectangles are not padded. The arithmetic is a parameter. Costs of every supported type
-//! are exact in f64 and wider; f32 only serves to find duals from which those can start.
+//! (2016): rectangles are not padded. The number type is a parameter. Costs of every supported type
+//! are exact in f64 and wider; a solve in f32 only finds duals and a matching for f64 to start
+//! from.
 //!
-//! The dual problem: maximise Σu + Σv subject to u_i + v_j ≤ c_ij. The solver holds only the column
-//! duals v. Row duals follow: u_i = c_ij − v_j for a matched row. Throughout,
+//! The dual problem: maximise Σu + Σv subject to u_i + v_j ≤ c_ij. The solver maintains the column
+//! duals v. The row duals follow from them: u_i = c_ij − v_j where row i is matched with column j.
+//! Throughout,
 //!
 //! * (1) every matched pair is the cheapest of its row under c − v, so u_i + v_j ≤ c_ij holds for
 //!   matched rows;
@@ -19,28 +21,31 @@
 //!
 //! The column ceiling is 0 for a rectangle, L/2 with a limit, and absent for a square without a
 //! limit, where all columns end up matched. The *row ceiling* is L/2 with a limit, else +inf; a row
-//! whose cheapest reduced cost is above it is better off unmatched, and stays so because of (2).
+//! whose least reduced cost is above it is better left unmatched, for good: by (2), reduced costs
+//! never fall.
 //!
-//! 1. **Start** (`start.rs`), from what the first look found ([`crate::problem::survey`]). Squares:
-//!    column reduction, v_j = min_i c_ij, and a row takes the first column whose minimum it was the
-//!    first to have. *Reduction transfer* then lowers v of each column that was taken by as much as
-//!    keeps (1), that is by the gap between the two least reduced costs of its row. Otherwise v
-//!    begins at its ceiling, and a row takes its cheapest column, the first of several, unless a
-//!    row before it did. Either way (1) holds for rows that took one.
+//! 1. **Start** (`start.rs`), from what the first look found ([`crate::problem::survey`]). Squares
+//!    without a limit: *column reduction*, v_j = min_i c_ij. Each column belongs to the first row
+//!    that has its minimum, and a row takes the first column that belongs to it. *Reduction
+//!    transfer* then lowers v of each matched column as far as (1) allows: by the gap between the
+//!    two least reduced costs of its row. All other instances: v begins at its ceiling, and a row
+//!    takes its cheapest column, the first of several, unless an earlier row has taken it. Either
+//!    way (1) holds for the rows matched so far.
 //! 2. **Augmenting row reduction** (`reduction.rs`) of the other rows: each takes the column of its
-//!    least reduced cost. Where that belongs to another row, or to nobody and may not stay so, it
-//!    lowers v there by as much as keeps (1), that is by the gap to its second least. A row that
-//!    loses its column tries again behind all others: so each fights over prices that the others
-//!    have left behind, not over one column with the row that took it. There are 5/4 as many tries
-//!    as rows, at most. (With more, augmentation saves no more sweeps than that costs.)
-//! 3. **Augmentation** (`search.rs`): for each row still unmatched, Dijkstra's shortest path over
-//!    reduced costs to an unmatched column, or to a row that had better be unmatched; then the path
-//!    is flipped, and v is lowered so that (1) holds again.
+//!    least reduced cost. If that column is matched, or may not stay unmatched, the row lowers v
+//!    there as far as (1) allows: by the gap to its second least reduced cost. If it is matched and
+//!    there is no gap, the row is left to augmentation. A row that loses its column goes to the end
+//!    of the queue: by its next try the other rows have changed v, so no two rows fight over one
+//!    column. There are at most 5/4 as many tries as rows. (More would cost at least as many sweeps
+//!    as they save in augmentation.)
+//! 3. **Augmentation** (`search.rs`): for each row that is left, Dijkstra's algorithm over reduced
+//!    costs finds a shortest path to an unmatched column, or to a row that is better left
+//!    unmatched. The path is flipped, and v is lowered so that (1) holds again.
 //!
-//! **Ties.** Of equal reduced costs an unmatched column goes first, then the column of lowest
-//! index. A row is left unmatched only where that is strictly cheaper than what its search found,
-//! so a lone pair at exactly L is matched. All-equal costs match i to i. Nothing depends on
-//! anything but the problem itself.
+//! **Ties.** Of columns at equal reduced cost, an unmatched one goes first, then the one of lowest
+//! index. A row is left unmatched only where that is strictly cheaper than the path found, so a
+//! lone pair at exactly L is matched. All-equal costs match row i with column i. The answer depends
+//! on nothing but the problem.
 //!
 //! **Size of the numbers.** Let C = max(|c|, |L|), where L is what the limit counts as (see
 //! [`crate::problem::prepare`]). A path alternates between adding and subtracting a cost, so duals
@@ -48,21 +53,20 @@
 //! costs and L/2 are multiples of some q with 2(rows + columns)·C ≤ 2^53·q, f64 therefore computes
 //! everything that decides the answer without rounding, and the answer is exactly optimal.
 //!
-//! **Cost.** Time O(rows² · columns); a sweep is one pass over a row. Among ties, row reduction
-//! goes no further than to an unmatched column at the least that any can be at
-//! ([`two_tied_columns`]). A search leaves out rows that are equal to one that it has swept
-//! ([`crate::solve::equal_rows`]), and goes from one column to the next of several as near.
-//! Workspace O(rows + columns), and where lower bounds are kept ([`crate::sweep::bounds`]) a number
-//! for each 64 costs in f32, for each 32 in f64, and up to one vector for each row. In such
-//! instances a sweep of a search reads only the part of a row that can matter to it. In others a
-//! long search copies all distances now and then, 64 times at most ([`crate::sweep::snapshots`]).
+//! **Cost.** Time O(rows² · columns); a sweep is one pass over a row. Among ties, a sweep of row
+//! reduction ends once it knows an unmatched column, and a second column, at the least reduced cost
+//! that is possible ([`two_tied_columns`]). A search does not sweep a row that equals one it has
+//! swept ([`crate::solve::equal_rows`]). Workspace O(rows + columns), and where lower bounds are
+//! kept ([`crate::sweep::bounds`]) a number for each 64 costs in f32, for each 32 in f64, and up to
+//! one vector for each row. With bounds, a sweep of a search reads only the part of a row that can
+//! matter to it. Without, a long search copies all distances now and then, and holds at most 64
+//! copies ([`crate::sweep::snapshots`]).
 //!
-//! **Steps.** A step is a sweep over one row ([`Solver::sweep`]), and what follows from what it
-//! found ([`Solver::act`]). Several solvers make their sweeps together, then act: a sweep waits
-//! most of the time for a minimum to be known, and the processor fills that time with the others'
-//! sweeps, as long as it need not guess what a minimum leads to. A wrong guess throws all of it
-//! away, so a sweep has no branch that depends on costs, and augmenting row reduction has none
-//! either.
+//! **Steps.** A step is a sweep over one row ([`Solver::sweep`]), then the action on what it found
+//! ([`Solver::act`]). Several solvers make their sweeps together, then act: a sweep spends most of
+//! its time waiting for a minimum, and the processor fills that time with the other solvers'
+//! sweeps. A mispredicted branch on a minimum would discard all of that work, so sweeps and
+//! augmenting row reduction avoid branches that depend on costs.
 
 use std::collections::TryReserveError;
 
@@ -85,7 +89,7 @@ pub const UNMATCHED: i32 = -1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Infeasible;
 
-/// Augmenting row reduction gives up after as many sweeps as this.
+/// Augmenting row reduction gives up after this many sweeps.
 #[inline(always)]
 fn most_tries(rows: usize) -> usize {
     rows + rows / 4
@@ -94,10 +98,10 @@ fn most_tries(rows: usize) -> usize {
 /// Among ties, how many places ahead in the queue a row's costs are prefetched.
 const ROWS_AHEAD: usize = 4;
 
-/// Equal rows are looked for after so many steps of searches for each row.
+/// Equal rows are looked for once searches have made more than this many steps for each row.
 const STEPS_PER_ROW: u64 = 4;
 
-/// Equal rows are looked for in instances of so many columns or more, where sweeps are long.
+/// Equal rows are looked for only in instances of this many columns or more, where sweeps are long.
 const EQUAL_ROWS_FROM: usize = 256;
 
 /// The solver and its workspace. One worker owns one and reuses it for problem after problem.
@@ -120,9 +124,9 @@ pub struct Solver<R> {
     pub(super) row_duals: Vec<R>,
     /// Least cost of each row less the column ceiling, where columns may stay unmatched.
     pub(super) row_least: Vec<R>,
-    /// The second least reduced cost of each row, when it took its column in augmenting row
-    /// reduction, or v was lowered there by reduction transfer. As v never rises, all its other
-    /// pairs still are at least that. −inf for rows that came to their columns otherwise.
+    /// The second least reduced cost of each row, at the time when it took its column in augmenting
+    /// row reduction, or when reduction transfer lowered v there. As v never rises, the row's other
+    /// pairs still cost at least that. −inf for rows that got their columns in another way.
     pub(super) others_least: Vec<R>,
     pub(super) margin: Margin<R>,
     /// v.
@@ -136,16 +140,16 @@ pub struct Solver<R> {
     pub(super) phase: Phase,
     /// What the last sweep found.
     pub(super) found: TwoNearest<R>,
-    /// The last sweep of reduction has found two columns at the least that any column can be at. So
-    /// it may well be with the next.
+    /// The last sweep of row reduction has found two columns at the least reduced cost that is
+    /// possible, so the next one is likely to.
     pub(super) is_tied: bool,
     pub(super) quad_least: PerQuad<R>,
     pub(super) bounds: Bounds<R>,
     pub(super) search: Search<R>,
     pub(super) equal_rows: EqualRows<R>,
-    /// Equal rows are looked for when searches have made so many steps.
+    /// Equal rows are looked for once searches have made more steps than this.
     pub(super) steps_before_equal_rows: u64,
-    /// Steps of searches, with those that could do without a sweep.
+    /// Steps of searches, including those that needed no sweep.
     pub(super) search_steps: u64,
 }
 
@@ -155,11 +159,11 @@ pub(super) struct Search<R> {
     pub(super) paths: Paths<R>,
     /// Rows reached, in the order of their distances.
     pub(super) reached: Vec<Reached<R>>,
-    /// The cheapest way to end at a row so far.
+    /// Length of the shortest path known that ends at a row.
     pub(super) exit: R,
     /// The place of that row among the rows reached.
     pub(super) exit_index: usize,
-    /// Columns at the same distance as the last one settled. Listed only among equal rows.
+    /// Columns at the same distance as the last one settled. Listed only where rows are equal.
     pub(super) tied: Vec<u32>,
     /// `tied` is up to date: no column has been offered a path since it was filled.
     pub(super) are_tied_listed: bool,
@@ -177,7 +181,8 @@ pub(super) enum Phase {
     Done,
 }
 
-/// A row that a search has reached: its start, or by way of the column that it was matched with.
+/// A row that a search has reached: the row it starts from, or a row reached by way of the column
+/// matched with it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reached<R> {
     pub(super) row: usize,
@@ -191,7 +196,7 @@ pub(super) struct Reached<R> {
 
 impl<R: Arithmetic> Solver<R> {
     /// Makes room for problems of up to `rows × cols`, in either orientation, so that solving one
-    /// allocates nothing but what it can do without: lower bounds, copies of distances, and what
+    /// allocates only what it can also do without: lower bounds, copies of distances, and what
     /// equal rows are found with.
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
         let (shorter, longer) = (rows.min(cols), rows.max(cols));
@@ -251,8 +256,8 @@ impl<R: Arithmetic> Solver<R> {
         refill(&mut self.col_of_row, rows + 1, UNMATCHED);
         refill(&mut self.row_of_col, cols, UNMATCHED);
         refill(&mut self.unmatched_cols, cols.div_ceil(BLOCK), u64::MAX);
-        // A column that does not exist is never to be taken, whatever stands where its distance
-        // would.
+        // Columns that do not exist count as matched, so none is ever taken, whatever the padding
+        // holds.
         if let Some(last) = self.unmatched_cols.last_mut() {
             *last >>= (BLOCK - cols % BLOCK) % BLOCK;
         }
@@ -286,8 +291,8 @@ impl<R: Arithmetic> Solver<R> {
         matches!(self.phase, Phase::Done)
     }
 
-    /// Sweeps the row that is next. It must not be done. `N` is the most vectors that a row has if
-    /// that is known when this is compiled, else [`ANY`].
+    /// Sweeps the next row. The instance must not be solved yet. `N` is the largest number of
+    /// vectors in a row, where that is known at compile time, else [`ANY`].
     #[inline(always)]
     pub fn sweep<L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
         &mut self,
@@ -303,7 +308,7 @@ impl<R: Arithmetic> Solver<R> {
                 if let Some(found) = two_tied_columns(lanes, costs, duals, floor, unmatched) {
                     self.found = found;
                     if let Some(&row) = self.queue.get(queue_index + ROWS_AHEAD) {
-                        // Of that row, too, no more will be read.
+                        // That row's sweep, too, will likely read only costs near this column.
                         instance.row(row).prefetch(lanes, found.first.col);
                     }
                     return;
@@ -397,7 +402,7 @@ impl<R: Arithmetic> Solver<R> {
         &self.col_duals
     }
 
-    /// v, to be changed by whoever proves the matching.
+    /// v, to be changed where the matching is proven.
     pub fn col_duals_mut(&mut self) -> &mut PerColumn<R> {
         &mut self.col_duals
     }
@@ -406,27 +411,27 @@ impl<R: Arithmetic> Solver<R> {
     /// ceiling? Only for instances without a limit, whose ceiling is 0.
     #[inline(always)]
     pub fn has_least_cost(&self, row: usize) -> bool {
-        // With v there at its ceiling u is the cost, and not rounded.
+        // Where v is at its ceiling of 0, u is the cost itself, and not rounded.
         let at_ceiling = |col: usize| self.col_duals.get(col) == R::ZERO;
         (self.row_least.get(row) == self.row_duals.get(row))
             & at_ceiling(self.col_of_row[row] as usize)
     }
 
-    /// What no reduced cost of `row` is below: v never rises, and in a balanced instance it begins
-    /// at the least cost of each column.
+    /// A lower bound of all reduced costs of `row` at any time: v never rises, and in a balanced
+    /// instance it begins at the least cost of each column.
     #[inline(always)]
     fn least_possible(&self, row: usize) -> R {
         self.row_least.get(row).copied().unwrap_or(R::ZERO)
     }
 
-    /// Are all other pairs of `row` dearer than its own by `slack` or more, for all that augmenting
-    /// row reduction knows?
+    /// Is the matched pair of `row` cheaper than its other pairs by `slack` or more, as far as
+    /// `others_least` tells?
     #[inline(always)]
     pub fn is_cheapest_by(&self, slack: R, row: usize) -> bool {
         self.row_duals[row] + slack <= self.others_least[row]
     }
 
-    /// Lower bounds of what is in each quad of a row, if they are kept: see
+    /// Lower bounds of the reduced costs in each quad of a row, if they are kept: see
     /// [`crate::sweep::bounds`].
     #[inline(always)]
     pub fn bounds_of_row(&self, row: usize) -> Option<&[R]> {
@@ -482,14 +487,15 @@ impl<R: Arithmetic> Solver<R> {
     }
 }
 
-/// Empties `list`, with room for so many numbers.
+/// Empties `list`, and makes room for `length` values.
 pub fn make_room<V>(list: &mut Vec<V>, length: usize) -> Result<(), TryReserveError> {
     // Emptied first: a reservation counts from the present length.
     list.clear();
     list.try_reserve_exact(length)
 }
 
-/// Replaces what is in `list`, within what `try_reserve` has set aside.
+/// Replaces what is in `list` by `length` copies of `value`, within the room that `try_reserve` has
+/// made.
 #[inline(always)]
 fn refill<V: Copy>(list: &mut Vec<V>, length: usize, value: V) {
     list.clear();
@@ -505,8 +511,8 @@ mod tests {
     use crate::simd::ops::{DOUBLES, SINGLES};
     use hungarian_random::Random;
 
-    /// Rows whose own pair the solver knows to be cheaper than all others by what f32 may be wrong
-    /// about, which need no proof.
+    /// How many rows have a pair that the solver knows to be cheaper than all others by more than
+    /// f32 may round. They need no proof.
     fn known_cheapest(cost: &[f32], rows: usize, cols: usize, margin: Margin<f32>) -> usize {
         let problem = Problem::plain(cost, rows, cols);
         let mut scratch = Scratch::default();

@@ -1,10 +1,10 @@
 //! The algorithm: shortest augmenting paths with duals.
 //!
-//! [`augment`] is the algorithm as the papers have it, one row at a time; its steps are in
-//! [`start`], `reduction` and `search`. [`turns`] has several such solvers take turns. Narrow
-//! problems have the same algorithm in another form: [`rows`] by turns, with [`doubles`] in f64 and
-//! [`lead`] for squares in f32; [`narrow`] is what they read and come to. Nothing here asks whether
-//! an answer is exact: that is what [`crate::prove`] does.
+//! [`augment`] is the algorithm of the papers, one row at a time; its three steps are in [`start`],
+//! `reduction` and `search`. [`turns`] has several such solvers take turns. For narrow problems the
+//! algorithm has another form: in [`rows`] several searches take turns, those of [`doubles`] in f64
+//! and those of [`lead`] in f32 squares; [`narrow`] has what they read and what they answer.
+//! Whether an answer is exact is decided in [`crate::prove`], not here.
 
 pub mod augment;
 pub mod doubles;
