@@ -1,13 +1,14 @@
 //! Narrow problems in f64, row by row ([`crate::solve::rows`]).
 //!
 //! Squares without a limit begin with column reduction. All others begin with v at its ceiling,
-//! where it stays for a column that stays unmatched, and each row is searched from. With a limit a
-//! path may end at a row, which then stays unmatched: at the first one where that is cheapest, if
-//! it is cheaper than all columns.
+//! where it stays while a column is unmatched, and a search begins at each row. With a limit a path
+//! may end at a row, which is then unmatched: at the first row where that is cheapest, if it is
+//! cheaper than to end at any column.
 //!
 //! **Exactness.** Additions and subtractions are those of [`crate::solve::augment`] and stay within
-//! the same bounds, so the same costs are solved exactly. What is not used is not computed, or
-//! computed at every level alike: what is rounded must not depend on it.
+//! the same bounds, so the same costs are solved exactly. A number that is not used is either not
+//! computed or computed alike at every level: whether something was rounded must not depend on the
+//! level.
 //!
 //! Where no path is found, there is no matching of all rows.
 //!
@@ -27,8 +28,8 @@ use crate::simd::ops::{DOUBLES, Lanes, Vectors, Work};
 use crate::solve::narrow::{NarrowAnswer, NarrowInstance, UNMATCHED};
 use crate::solve::rows::{self, NarrowPaths, Searches, each_of, least_of_columns};
 
-/// Solves instances of a group in f64, all but what
-/// [`FinishGroup`](crate::solve::narrow::FinishGroup) does.
+/// Solves instances of a group in f64. [`FinishGroup`](crate::solve::narrow::FinishGroup) does the
+/// rest.
 pub struct SolveInDouble<'a, 'b, E, const COLS: usize> {
     /// The group.
     pub instances: &'a [NarrowInstance<'b, E, COLS>],
@@ -75,9 +76,9 @@ struct Search<'a, E, const COLS: usize, const LIMITED: bool> {
     distance: [f64; COLS],
     /// The step that found that path.
     found_at: [f64; COLS],
-    /// +inf where a column is settled or not there, −inf elsewhere.
+    /// +inf where a column is settled or beyond the instance's, −inf elsewhere.
     closed: [f64; COLS],
-    /// The same when a search begins.
+    /// `closed` as it is when a search begins.
     absent: [f64; COLS],
     paths: NarrowPaths<COLS>,
     costs: &'a [[E; COLS]; COLS],
@@ -85,7 +86,7 @@ struct Search<'a, E, const COLS: usize, const LIMITED: bool> {
     row: &'a [E; COLS],
     /// Its u, less the length of the shortest path to it.
     offset: f64,
-    /// How long the path is: to the column that was settled last, or to the row where it ends.
+    /// Length of the path: to the column that was settled last, or to the row where it ends.
     length: f64,
     /// u where a row is unmatched: half the limit.
     row_ceiling: f64,
@@ -93,13 +94,12 @@ struct Search<'a, E, const COLS: usize, const LIMITED: bool> {
     exit: f64,
     /// The step that sweeps that row.
     exit_step: u32,
-    /// It is shorter than those to all columns.
+    /// That path is shorter than those to all columns.
     ends_at_row: bool,
 }
 
 impl<'a, E: Entry, const COLS: usize, const LIMITED: bool> Search<'a, E, COLS, LIMITED> {
-    /// A search that has no instance. Nothing that is made of costs which are all forbidden is
-    /// rounded.
+    /// A search without an instance. As all its costs are forbidden, its arithmetic rounds nothing.
     fn idle(forbidden: &'a [[E; COLS]; COLS]) -> Self {
         Search {
             col_duals: [0.0; COLS],
@@ -144,7 +144,7 @@ impl<'a, E: Entry, const COLS: usize, const LIMITED: bool> Search<'a, E, COLS, L
         self.paths.match_nobody(rows, cols);
     }
 
-    /// Only the first `cols` columns are there.
+    /// Leaves out the columns that the instance does not have: from `cols` on.
     #[inline(always)]
     fn leave_out_beyond(&mut self, cols: usize) {
         self.absent = [f64::NEG_INFINITY; COLS];
@@ -160,7 +160,7 @@ impl<'a, E: Entry, const COLS: usize, const LIMITED: bool> Search<'a, E, COLS, L
         let length = lanes.splat(self.length);
         let zero = lanes.splat(0.0);
         for chunk in 0..COLS / DOUBLES {
-            // No other column is nearer than the path is long.
+            // Columns that are not settled are no nearer than the path is long: their v stays.
             let distance = lanes.load(&self.distance.as_chunks().0[chunk]);
             let nearer_by = lanes.larger(lanes.subtract(length, distance), zero);
             let col_duals = &mut self.col_duals.as_chunks_mut().0[chunk];
@@ -250,8 +250,8 @@ impl<'a, E: Entry, L: Lanes<DOUBLES, Number = f64>, const COLS: usize, const LIM
             self.ends_at_row = self.exit < least;
             self.length = smaller(self.exit, least);
             ends |= self.ends_at_row;
-            // Where the search ends nobody goes on, so nothing is to be rounded: +inf less anything
-            // is not.
+            // Where the search ends the offset is not used, so it must not be rounded: +inf less
+            // anything is not.
             const LEAST: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
             cost = larger(cost, LEAST[usize::from(ends)]);
         }

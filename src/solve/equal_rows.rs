@@ -4,11 +4,11 @@
 //! search has reached another row with the same costs before, and with an offset as large or
 //! larger, each of these offers is at least that row's: nothing changes, whatever the rounding, and
 //! the sweep can be left out. Where few rows are distinct, as when each object is repeated, a
-//! search reaches hundreds that say nothing new.
+//! search reaches hundreds of rows that offer nothing new.
 //!
-//! They are looked for when searches turn out to be long: first among a few rows. A sample of its
-//! costs tells nearly every row from the others; only where many look alike are all costs of those
-//! compared.
+//! Equal rows are looked for when searches turn out to be long, at first among a few rows only. A
+//! hash of a sample of its costs tells nearly every row from the others; only where many rows share
+//! a hash are all costs of those compared.
 
 use std::collections::TryReserveError;
 
@@ -26,7 +26,7 @@ pub struct EqualRows<R> {
     offset_of_class: Vec<R>,
     /// Rows in the order of the hashes of their costs.
     order: Vec<Hashed>,
-    /// The instance has been looked at.
+    /// Equal rows have been looked for.
     are_known: bool,
 }
 
@@ -38,7 +38,7 @@ impl<R: Arithmetic> EqualRows<R> {
         self.class_of_row.clear();
     }
 
-    /// Has the instance been looked at, or could it not be?
+    /// Have equal rows been looked for, even if memory for that was lacking?
     pub fn are_known(&self) -> bool {
         self.are_known
     }
@@ -95,7 +95,7 @@ impl<R: Arithmetic> EqualRows<R> {
     }
 
     /// Lists some rows, each once, in the order of the hashes of samples of their costs. Returns
-    /// how many hashes there are.
+    /// how many different hashes there are.
     fn list<E: Entry>(
         &mut self,
         instance: &Instance<E>,
@@ -169,7 +169,7 @@ impl Hashed {
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Draws 3√n of n rows, as if at random. That many show whether most rows have an equal: if n/2
-/// pairs are equal, four or five of the pairs are drawn whole ("birthday problem").
+/// pairs are equal, both rows of four or five pairs are drawn ("birthday problem").
 fn draw(rows: usize) -> impl Iterator<Item = usize> {
     let draws = (3 * rows.isqrt()).min(rows) as u64;
     // Squares, as multiples alone would be spread too evenly.

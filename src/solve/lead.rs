@@ -1,16 +1,15 @@
-//! f32 leads narrow squares, row by row ([`crate::solve::rows`]): a row of costs is one vector or
-//! two.
+//! Narrow squares, row by row ([`crate::solve::rows`]), in f32, which leads: it solves first, and
+//! f64 proves. A row of costs is one vector or two.
 //!
-//! What f32 rounds away is made good, or noticed, by [`crate::prove::repair_narrow`]; where nothing
-//! was rounded the answer is exact. Beside that:
+//! What f32 rounds is made good, or noticed, by [`crate::prove::repair_narrow`]; where nothing was
+//! rounded the answer is exact. What differs from [`crate::solve::doubles`]:
 //!
-//! * **A settled column** keeps its distance, with its sign set: it is no longer the least where
-//!   bits are compared without a sign, and always less than what is offered where they are compared
-//!   with one.
-//! * **Predecessors** are numbers of steps, which only grow: the larger one is the last.
+//! * **A settled column** keeps its distance, with the sign bit set: compared as unsigned integers
+//!   it is never the least, and compared as signed integers it is less than any offer.
+//! * **Predecessors** are step numbers, which only grow: the larger of two is the later.
 //!
-//! An instance is given up, and left to f64, where a number leaves what f32 has room for, or an
-//! allowed pair is not found.
+//! An instance is given up, and left to f64, where a number is too large for f32, or no path over
+//! allowed pairs is found.
 //!
 //! **Cost.** A step is O(columns / 16) vector operations. Workspace O(columns) for each search.
 
@@ -25,17 +24,17 @@ use crate::simd::ops::{IntegerBits, SINGLES, Vectors, Work};
 use crate::solve::narrow::{Found, NarrowInstance, UNMATCHED};
 use crate::solve::rows::{self, NarrowPaths, Searches, each_of, least_of_columns};
 
-/// What f32 came to.
+/// The answer of f32.
 pub type Led<const COLS: usize> = Found<f32, COLS>;
 
-/// Columns from which f32 leads. With fewer, what it saves is less than it takes to prove what it
-/// came to.
+/// Columns from which f32 leads, padding included. With fewer, it saves less than the proof of its
+/// answer takes.
 const LEADS_FROM: usize = SINGLES;
 
-/// No path that a column is matched by is longer, nor is v larger in the beginning. So |v| stays
-/// below 33 times that, and what a search goes on with, c − v − length of a matched pair, stays
-/// within the range of f32. Where every path left is longer, the instance is given up, and f64
-/// solves it.
+/// No path that is flipped is as long as this, nor is |v| as large after column reduction. So |v|
+/// stays below 33 times this, and what a search goes on with, c − v − length of a matched pair,
+/// stays within the range of f32. Where the shortest path is longer, the instance is given up, and
+/// f64 solves it.
 const MOST: f32 = 1e36;
 
 /// Solves the squares of a group in f32. Returns one bit for each instance that has an answer.
@@ -79,7 +78,7 @@ struct Search<'a, const COLS: usize> {
     distance: [f32; COLS],
     /// The step that found that path.
     found_at: [f32; COLS],
-    /// Distances where no path is known yet: +inf, −inf beyond the instance's columns.
+    /// `distance` when a search begins: +inf, and −inf beyond the instance's columns.
     unknown: [f32; COLS],
     paths: NarrowPaths<COLS>,
     costs: &'a [[f32; COLS]; COLS],
@@ -92,8 +91,7 @@ struct Search<'a, const COLS: usize> {
 }
 
 impl<'a, const COLS: usize> Search<'a, COLS> {
-    /// A search that has no instance. Nothing that is made of costs which are all forbidden is
-    /// rounded.
+    /// A search without an instance. As all its costs are forbidden, its arithmetic rounds nothing.
     fn idle(forbidden: &'a [[f32; COLS]; COLS]) -> Self {
         Search {
             col_duals: [0.0; COLS],
@@ -136,7 +134,7 @@ impl<'a, const COLS: usize> Search<'a, COLS> {
         let length = lanes.splat(self.length);
         let zero = lanes.splat(0.0);
         for chunk in 0..COLS / SINGLES {
-            // No other column is nearer than the path is long.
+            // Columns that are not settled are no nearer than the path is long: their v stays.
             let distance = lanes.load(&self.distance.as_chunks().0[chunk]);
             let nearer_by = lanes.subtract(length, lanes.larger_magnitude(distance, zero));
             let col_duals = &mut self.col_duals.as_chunks_mut().0[chunk];

@@ -28,12 +28,13 @@ impl<R: Arithmetic> Margin<R> {
     }
 
     /// By how much v is lowered: the gap less the margin. A gap of few digits, as whole numbers
-    /// have, is taken whole, and duals stay whole numbers; so is one that is smaller than two
+    /// have, is taken whole, so that duals stay whole numbers. So is a gap smaller than two
     /// margins.
     #[inline(always)]
     pub fn below(&mut self, gap: R) -> R {
         let is_small = gap < self.amount + self.amount;
-        // What is small is not rounded, which would be taken for rounding of what is solved.
+        // A small gap is not rounded here: that would raise the inexact flag, as if the solver had
+        // rounded.
         let large = select_unpredictable(is_small, R::ZERO, gap);
         let is_whole = (large + self.rounding) - self.rounding == large;
         self.has_left_some |= !is_whole;
@@ -42,16 +43,15 @@ impl<R: Arithmetic> Margin<R> {
 }
 
 impl<R> Margin<R> {
-    /// Was some gap not taken whole? To find that it is not took a sum that was rounded.
+    /// Was some gap not taken whole? Then the test for that has rounded a sum.
     pub fn has_left_some(&self) -> bool {
         self.has_left_some
     }
 }
 
 impl Margin<f32> {
-    /// Some 2^−15 of what duals are likely to be at most, which is four times what f32 may be wrong
-    /// about then. Where they are larger, `Solver::is_cheapest_by` does not find the margin large
-    /// enough.
+    /// A margin of some 2^−15 of the largest dual that is likely, four times the error of f32 at
+    /// that size. Where duals are larger, `Solver::is_cheapest_by` finds the margin too small.
     pub fn of(likely_dual: f64) -> Self {
         const DIGITS: f64 = 1.5 * (1u32 << 23) as f64;
         let amount = power_of_two_from(likely_dual) / (1u32 << 15) as f64;

@@ -46,7 +46,7 @@ impl<'a, E: Entry, const COLS: usize> NarrowInstance<'a, E, COLS> {
     }
 }
 
-/// What a search came to, in numbers of type `N`.
+/// The result of searches, in numbers of type `N`.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct Found<N, const COLS: usize> {
@@ -70,9 +70,9 @@ impl<N: Entry, const COLS: usize> Found<N, COLS> {
 pub struct NarrowAnswer<const COLS: usize> {
     /// v and the rows of columns.
     pub found: Found<f64, COLS>,
-    /// u; behind the rows a place for what columns without one write.
+    /// u; the second array takes what unmatched columns write.
     row_duals: [[f64; COLS]; 2],
-    /// Column matched with each row, or −1; the same.
+    /// Column matched with each row, or −1; the second array likewise.
     col_of_row: [[i8; COLS]; 2],
     /// [`CompensatedSums`] of matched costs.
     pub total_cost: f64,
@@ -99,9 +99,9 @@ impl<const COLS: usize> NarrowAnswer<COLS> {
         &self.col_of_row[0]
     }
 
-    /// When a search has come to its end: of all equally good duals of a square, takes those with
-    /// max v = 0; then u and columns of rows. What each column's pair costs, if it has one, goes to
-    /// `lane` of `matched_costs`.
+    /// Completes an answer when its searches have ended: of all equally good duals of a square
+    /// without a limit, takes those with max v = 0; then finds u, and the column of each row. The
+    /// cost of each column's pair, or 0 if it has none, goes to `lane` of `matched_costs`.
     #[inline(always)]
     fn finish<L, E>(
         &mut self,
@@ -132,7 +132,7 @@ impl<const COLS: usize> NarrowAnswer<COLS> {
         self.col_of_row[0] = [UNMATCHED; COLS];
         let row_duals = self.row_duals.as_flattened_mut();
         let col_of_row = self.col_of_row.as_flattened_mut();
-        // Vectors would have to wait for what is stored one by one.
+        // One by one: loads of vectors would have to wait for narrower stores.
         for (col, &row) in row_of_col.iter().enumerate() {
             let cost = instance.costs[row as usize % COLS][col].widen();
             row_duals[row as usize % (2 * COLS)] = cost - col_duals[col];
@@ -142,7 +142,7 @@ impl<const COLS: usize> NarrowAnswer<COLS> {
     }
 }
 
-/// Answers that are finished together: so many sums are no more work than one.
+/// Answers that are finished together, a lane for each: so many sums are no more work than one.
 const TOGETHER: usize = DOUBLES;
 
 /// Duals, partners and totals of a group that is solved.

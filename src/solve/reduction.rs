@@ -22,7 +22,7 @@ impl<R: Arithmetic> Solver<R> {
         }
     }
 
-    /// What was not tried is left to augmentation.
+    /// Rows that were not tried are left to augmentation.
     #[inline(never)]
     fn end_reduction<E: Entry>(&mut self, instance: &Instance<E>, queue_index: usize) {
         self.pending.extend_from_slice(&self.queue[queue_index..]);
@@ -32,10 +32,10 @@ impl<R: Arithmetic> Solver<R> {
         self.search_next(instance, 0);
     }
 
-    /// Augmenting row reduction acts on the sweep of the row at `queue_index`. One that it finds no
-    /// column for goes to `pending`.
+    /// Augmenting row reduction acts on the sweep of the row at `queue_index`. A row that takes no
+    /// column goes to `pending`.
     ///
-    /// What a sweep finds cannot be guessed, so nothing here branches on it but what is rare.
+    /// What a sweep finds cannot be predicted, so only rare cases branch on it.
     #[inline(always)]
     pub(super) fn reduce_row<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,
@@ -62,7 +62,7 @@ impl<R: Arithmetic> Solver<R> {
             ..
         } = *first;
         if least > self.row_ceiling {
-            // Better off unmatched, for good.
+            // Better left unmatched, for good.
             self.reduce_next(instance, queue_index + 1);
             return Ok(());
         }
@@ -76,7 +76,7 @@ impl<R: Arithmetic> Solver<R> {
         let is_bounded = gap < R::INFINITY;
         let takes = is_unmatched | ((gap > R::ZERO) & is_bounded);
         let displaces = takes & !is_unmatched;
-        // A column that nobody had keeps its ceiling, if it has one.
+        // A column that was unmatched keeps v at its ceiling, if it has one.
         let lowers = takes & is_bounded & (!is_unmatched | self.is_balanced);
         let lowered = select_unpredictable(lowers, self.margin.below(gap), R::ZERO);
         self.col_duals.subtract(lanes, col, lowered);

@@ -1,21 +1,21 @@
-//! Narrow problems, a row of costs at a time: searches that take turns. In f64
-//! ([`crate::solve::doubles`]), or, f32 squares of 9 to 32 columns without a limit, led by f32
-//! ([`crate::solve::lead`]).
+//! Narrow problems: searches that take turns, each a row of costs at a time. They run in f64
+//! ([`crate::solve::doubles`]); those in f32 squares of 9 to 32 columns without a limit run in f32
+//! first ([`crate::solve::lead`]).
 //!
 //! **Algorithm.** This is [`crate::solve::augment`], with its invariants (1) and (2), its ceilings
-//! and its tie policy: a search for a shortest augmenting path from each row, in squares without a
-//! limit after column reduction. It differs in:
+//! and its tie policy. Squares without a limit begin with column reduction; then each unmatched row
+//! is searched from for a shortest augmenting path. What differs:
 //!
-//! * **Searches take turns.** A step needs few instructions, but each waits for the one before: for
-//!   a minimum, and for what is to be looked up then. So several instances are searched in at once,
-//!   in two teams. What one team found is acted on after the other team's sweeps were begun: by
-//!   then it is known, and a wrong guess at what follows costs none of them.
-//! * **Augmenting row reduction** is left out. Counted, it makes more steps than it saves.
-//! * **Predecessors** are numbers of steps. What each step settled is kept for as long as a search
-//!   can be.
+//! * **Searches take turns.** A step has few instructions, but each waits for the one before: for a
+//!   minimum, and then for what is looked up by it. So several instances are searched at once, in
+//!   two teams. The results of one team are acted on after the sweeps of the other team have begun:
+//!   by then the results are known, and a mispredicted branch on them discards none of those
+//!   sweeps.
+//! * **Augmenting row reduction** is left out: by count, it makes more steps than it saves.
+//! * **Predecessors** are step numbers. The column that each step settled is kept until the search
+//!   ends.
 //!
-//! No search knows of another, so an answer depends neither on the neighbours nor on the place
-//! among them.
+//! Searches share nothing, so an answer depends neither on the other instances nor on their order.
 
 use std::hint::select_unpredictable;
 
@@ -25,7 +25,7 @@ use crate::simd::cost::Entry;
 use crate::simd::ops::{DOUBLES, Lanes};
 use crate::solve::narrow::{NarrowInstance, UNMATCHED};
 
-/// One bit for each instance of a group that `is_one`.
+/// One bit for each instance of a group, set where `is_one` holds.
 #[inline(always)]
 pub(crate) fn each_of<'a, E: Entry, const COLS: usize>(
     instances: &[NarrowInstance<'a, E, COLS>],
@@ -38,8 +38,8 @@ pub(crate) fn each_of<'a, E: Entry, const COLS: usize>(
     bits
 }
 
-/// The least cost of each column among the first `rows` rows, and the first row that has it, as a
-/// number whose last bits are the row.
+/// The least cost of each column among the first `rows` rows, and the first row that has it, by
+/// [`Entry::of_index`].
 #[inline(always)]
 pub(crate) fn least_of_columns<L, E, const W: usize, const COLS: usize>(
     lanes: L,
@@ -71,12 +71,12 @@ where
     found
 }
 
-/// A search in one instance, in vectors `L`, and what it needs for that.
+/// The searches in one instance, in vectors `L`, with their workspace.
 pub(crate) trait Search<'a, E, L, const COLS: usize>: Copy {
-    /// What it comes to.
+    /// What they answer.
     type Answer;
 
-    /// Takes an instance, and finds where its search begins. Returns whether it can be solved, as
+    /// Takes an instance, and sets its first duals and pairs. Returns whether it can be solved, as
     /// far as that is known.
     fn take(&mut self, lanes: L, instance: &NarrowInstance<'a, E, COLS>) -> bool;
     /// Begins the search from the first pending row.
@@ -89,7 +89,7 @@ pub(crate) trait Search<'a, E, L, const COLS: usize>: Copy {
     fn has_path(&self) -> bool;
     /// Changes duals and partners by the path that was found.
     fn augment(&mut self, lanes: L);
-    /// What is known of paths, and who is matched.
+    /// What is known of paths, and the matching.
     fn paths(&self) -> &NarrowPaths<COLS>;
     /// Writes the answer.
     fn write(&self, answer: &mut Self::Answer);
@@ -101,22 +101,22 @@ const TEAM: usize = 4;
 /// Teams that take turns.
 const TEAMS: usize = 2;
 
-/// All searches, and what they search in.
+/// All searches, and the instances that they search.
 pub(crate) struct Searches<'a, 'b, E, A, S, const COLS: usize> {
     instances: &'a [NarrowInstance<'b, E, COLS>],
     answers: &'a mut [A],
-    /// Instances that nobody has begun.
+    /// One bit for each instance that no search has begun.
     waiting: u64,
-    /// Instances that have no answer.
+    /// One bit for each instance that has no answer.
     given_up: u64,
-    /// Searches that are not done.
+    /// One bit for each search that has an instance.
     running: u32,
-    /// Those of each team that ended with the last sweep.
+    /// For each team, one bit for each of its searches that ended with the last sweep.
     ends: [u32; TEAMS],
-    /// What a search is that has no instance.
+    /// A search without an instance.
     idle: S,
     searches: [S; TEAMS * TEAM],
-    /// The instance of each.
+    /// The instance of each search.
     taken: [usize; TEAMS * TEAM],
 }
 
@@ -170,7 +170,7 @@ impl<'a, 'b, E: Entry, A, S, const COLS: usize> Searches<'a, 'b, E, A, S, COLS> 
         self.ends[team] = ends & self.running;
     }
 
-    /// What follows from it, where a search ended.
+    /// Acts on the last sweep of a team, where a search has ended.
     #[inline(always)]
     fn act<L: Copy>(&mut self, lanes: L, team: usize)
     where
@@ -195,7 +195,7 @@ impl<'a, 'b, E: Entry, A, S, const COLS: usize> Searches<'a, 'b, E, A, S, COLS> 
         }
     }
 
-    /// Goes on in the next instance that has rows to search from; there may be none.
+    /// Gives the search at `at` the next instance that has rows to search from, if there is one.
     #[inline(always)]
     fn search_in_next<L: Copy>(&mut self, lanes: L, at: usize)
     where
@@ -221,19 +221,19 @@ impl<'a, 'b, E: Entry, A, S, const COLS: usize> Searches<'a, 'b, E, A, S, COLS> 
     }
 }
 
-/// Steps that are remembered: all of a search. It settles matched columns, each once, and ends at
-/// the first one that is not; there is such a column while a row is pending. So it makes no more
-/// steps than there are columns.
+/// Steps that are remembered: all steps of a search. A search settles matched columns, each once,
+/// and ends at the first unmatched one, of which there is one while a row is pending. So it makes
+/// no more steps than there are columns.
 const STEPS: usize = WIDEST;
 
-/// What a search knows of paths, and who is matched.
+/// What a search knows of paths, and the matching.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NarrowPaths<const COLS: usize> {
     /// Row matched with each column, or [`UNMATCHED`].
     pub(crate) row_of_col: [i8; COLS],
     /// The column that a step settled, by the step's number modulo [`STEPS`].
     settled: [u8; STEPS],
-    /// Number of the step.
+    /// Number of the current step.
     pub(crate) step: u32,
     /// The step that began the search.
     first: u32,
@@ -253,8 +253,8 @@ impl<const COLS: usize> NarrowPaths<COLS> {
         unmatched: 0,
     };
 
-    /// After column reduction: each row keeps the first of the columns that it holds. Of `holders`
-    /// the last bits are rows.
+    /// After column reduction: each row keeps the first of the columns that it holds. `holders` are
+    /// rows, by [`Entry::of_index`].
     #[inline(always)]
     pub(crate) fn keep<N: Entry>(&mut self, holders: &[N; COLS], cols: usize) {
         let real = ((1u64 << cols) - 1) as u32;
@@ -285,7 +285,7 @@ impl<const COLS: usize> NarrowPaths<COLS> {
         self.pending.trailing_zeros() as usize % COLS
     }
 
-    /// Settles one of the nearest columns, which `holders` has a bit for each of, and returns it:
+    /// Settles one of the nearest columns, each of which has a bit in `holders`, and returns it:
     /// the first unmatched one, or else the first.
     #[inline(always)]
     pub(crate) fn settle(&mut self, holders: u32) -> usize {
@@ -297,8 +297,9 @@ impl<const COLS: usize> NarrowPaths<COLS> {
         col
     }
 
-    /// Flips the shortest path, from the column that was settled last back to its start, which is
-    /// pending no more. `found_at` has the steps that found the columns.
+    /// Flips the shortest path, from the column that was settled last back to the row where the
+    /// search began, which is then no longer pending. `found_at` has, for each column, the step
+    /// that found the shortest path to it.
     #[inline(always)]
     pub(crate) fn flip<N: Entry>(&mut self, found_at: &[N; COLS]) {
         let col = settled_by::<COLS>(&self.settled, self.step - 1);
@@ -307,8 +308,8 @@ impl<const COLS: usize> NarrowPaths<COLS> {
         self.pending &= self.pending - 1;
     }
 
-    /// The same where the path ends at the row that a step swept. That row stays unmatched: the one
-    /// before takes its column, if it is not the start.
+    /// As [`NarrowPaths::flip`], where the path ends at the row that `step` swept. That row ends up
+    /// unmatched: unless it is the start, the row before it on the path takes its column.
     #[inline(always)]
     pub(crate) fn flip_from_row<N: Entry>(&mut self, step: u32, found_at: &[N; COLS]) {
         if step != self.first {
@@ -323,7 +324,7 @@ impl<const COLS: usize> NarrowPaths<COLS> {
         let start = self.pending.trailing_zeros() as i8;
         let mut flip = || {
             let step = found_at[col].to_index() as u32;
-            // Of the first step this is any column, which is not used.
+            // For the first step this may be any column, and is not used.
             let before = settled_by::<COLS>(&self.settled, step.wrapping_sub(1));
             let begins = step == self.first;
             debug_assert!(self.first <= step && step < self.step);
@@ -331,8 +332,8 @@ impl<const COLS: usize> NarrowPaths<COLS> {
             col = select_unpredictable(begins, col, before);
             begins
         };
-        // Most paths are short. What is flipped whether there is something left or not need not be
-        // guessed.
+        // Most paths are short. The second flip is made even where the first one was the last, and
+        // then repeats it, so that paths of one and of two columns take the same branches.
         flip();
         while !flip() {}
     }

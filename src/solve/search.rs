@@ -13,12 +13,12 @@ use crate::sweep::per_column::{BLOCK, quads};
 enum Sink {
     /// At an unmatched column.
     Column(usize),
-    /// At a row that had better be unmatched: its index among the rows reached.
+    /// At a row that is better left unmatched: its index among the rows reached.
     Row(usize),
 }
 
 impl<R: Arithmetic> Solver<R> {
-    /// Augmentation goes on with the pending row at `pending_index`; behind the last one the
+    /// Augmentation goes on with the pending row at `pending_index`; after the last one the
     /// instance is solved.
     #[inline(always)]
     pub(super) fn search_next<E: Entry>(&mut self, instance: &Instance<E>, pending_index: usize) {
@@ -47,9 +47,9 @@ impl<R: Arithmetic> Solver<R> {
         self.phase = Phase::Augmentation { pending_index };
     }
 
-    /// Dijkstra's search over reduced costs c − v − u, with u taken as 0 for the row where it
-    /// starts: goes on to the nearest column, whose shortest path is now known. Where that ends the
-    /// search, the path is flipped.
+    /// A step of Dijkstra's algorithm over reduced costs c − v − u, with u taken as 0 for the row
+    /// where the search starts: goes on to the nearest column, whose shortest path is now known.
+    /// Where that ends the search, the path is flipped.
     #[inline(always)]
     pub(super) fn extend_path<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,
@@ -87,7 +87,7 @@ impl<R: Arithmetic> Solver<R> {
             self.search_next(instance, pending_index + 1);
             return Ok(());
         }
-        // Not among equal rows, most of which cost less than a copy.
+        // Not where rows are equal: most of them are not swept, and cost less than a copy.
         if !self.bounds.are_kept() && !self.equal_rows.are_there() {
             paths.remember_offers(reached.len());
         }
@@ -149,8 +149,8 @@ impl<R: Arithmetic> Solver<R> {
     }
 
     /// The index of the reached row, among the first `count`, from which the shortest path reaches
-    /// `col`: the first that offered its distance. Where whole rows are swept it is found by
-    /// computing offers again: see [`crate::sweep::snapshots`].
+    /// `col`: the first that offered the column its distance. Where whole rows are swept, it is
+    /// found by computing offers again: see [`crate::sweep::snapshots`].
     #[inline(always)]
     fn predecessor<E: Entry>(
         &self,
@@ -173,8 +173,8 @@ impl<R: Arithmetic> Solver<R> {
         range.start + first.expect("a column's distance was offered by a row reached before it")
     }
 
-    /// Searches have been long: looks for equal rows, if that has not been done, and begins anew
-    /// with what is known of them.
+    /// Called when searches have been long: looks for equal rows, if that has not been done, and
+    /// prepares for a search that makes use of them.
     #[cold]
     #[inline(never)]
     fn begin_search_among_equal_rows<E: Entry>(&mut self, instance: &Instance<E>) {
@@ -186,7 +186,7 @@ impl<R: Arithmetic> Solver<R> {
     }
 
     /// Goes on without sweeps while the row that the search has reached last is equal to one that
-    /// it has swept. Apart, so that it does not stand in the way where no rows are equal.
+    /// it has swept. Not inlined, so that it costs nothing where no rows are equal.
     #[cold]
     #[inline(never)]
     pub(super) fn pass_over_equal_rows<E: Entry, const W: usize>(
@@ -222,7 +222,7 @@ impl<R: Arithmetic> Solver<R> {
             paths.look_again_near::<_, W>(lanes, last.col, &mut self.quad_least);
         }
         if !*are_tied_listed {
-            // None of them is unmatched: of columns as near, an unmatched one is taken first.
+            // None of them is unmatched: of columns equally near, an unmatched one is taken first.
             paths.list_columns_at::<_, W>(lanes, cols, length, tied);
             *are_tied_listed = true;
         }

@@ -39,8 +39,9 @@ impl<R: Arithmetic> Solver<R> {
         Ok(())
     }
 
-    /// Column reduction: v_j = min_i c_ij. Only sound where all columns end up matched. A row takes
-    /// the first column whose least cost it has, if it was the first to have it.
+    /// Column reduction: v_j = min_i c_ij. Only sound where all columns end up matched. Each column
+    /// belongs to the first row that has its least cost, and a row takes the first column that
+    /// belongs to it.
     #[inline(always)]
     fn reduce_columns<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
         let (rows, cols) = (instance.rows(), instance.cols());
@@ -53,8 +54,8 @@ impl<R: Arithmetic> Solver<R> {
         let mut real = cols;
         let blocks = self.col_duals.blocks_mut().iter_mut();
         for (duals, least) in blocks.zip(col_least.blocks()) {
-            // Padding stays below all real ones, for when the largest is sought, and +inf less that
-            // is still +inf.
+            // Padding stays −inf: below all real duals, for when the largest is sought, and +inf
+            // less −inf is still +inf.
             for (dual, least) in duals.0.iter_mut().zip(&least.0).take(real) {
                 *dual = R::round_from(least.widen());
             }
@@ -75,7 +76,7 @@ impl<R: Arithmetic> Solver<R> {
                 *unmatched &= !(u64::from(takes) << place);
             }
         }
-        // Each list gets every row, and keeps those that are its own.
+        // Each list is given every row, and keeps those that belong to it: without a branch.
         self.queue.resize(rows, 0);
         self.claimed.resize(rows, 0);
         let (mut queued, mut claimed) = (0, 0);
@@ -90,16 +91,16 @@ impl<R: Arithmetic> Solver<R> {
         Ok(())
     }
 
-    /// Reduction transfer: v of a column that column reduction has matched is lowered by as much as
-    /// keeps (1). So other rows find it dearer, and seldom take it away.
+    /// Reduction transfer: v of each column that column reduction has matched is lowered as far as
+    /// (1) allows. So the column is dearer for other rows, which seldom take it away.
     #[inline(always)]
     fn transfer_reductions<L: Lanes<W, Number = R>, E: Entry, const W: usize, const N: usize>(
         &mut self,
         lanes: L,
         instance: &Instance<E>,
     ) {
-        // So many rows together, none of which then waits for another: as v only falls, what it was
-        // before will do.
+        // So many rows are swept before v is lowered for any of them, so that none waits for
+        // another. As v only falls, no gap found under earlier v is too large.
         const ROWS_AT_ONCE: usize = 4;
         for rows in self.claimed.chunks(ROWS_AT_ONCE) {
             let mut gaps = [R::ZERO; ROWS_AT_ONCE];
@@ -128,8 +129,8 @@ impl<R: Arithmetic> Solver<R> {
         }
     }
 
-    /// Where columns may stay unmatched they all begin at their ceiling, and each row takes its
-    /// cheapest column unless another was first.
+    /// Where columns may stay unmatched, v begins at its ceiling, and each row takes its cheapest
+    /// column unless an earlier row has taken it.
     #[inline(always)]
     fn claim_columns<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
         let limited = instance.half_limit.is_finite();
@@ -139,7 +140,7 @@ impl<R: Arithmetic> Solver<R> {
             let (least, col) = (R::round_from(cost.widen()) - col_ceiling, col as usize);
             self.row_least.push(least);
             if least > self.row_ceiling {
-                // Better off unmatched, for good.
+                // Better left unmatched, for good.
                 continue;
             }
             if least == R::INFINITY {

@@ -1,4 +1,4 @@
-//! Starts from what a solver in f32 came to.
+//! Starts from the duals and the matching of a solver in f32.
 
 use crate::number::arithmetic::Arithmetic;
 use crate::problem::instance::Instance;
@@ -9,13 +9,12 @@ use crate::sweep::per_column::BLOCK;
 use crate::sweep::reduced_costs::least_reduced_cost;
 
 impl<R: Arithmetic> Solver<R> {
-    /// Takes over v from a solver in f32, to start from with [`Solver::begin_from`], in multiples
-    /// of `grid`, a power of two: costs that are multiples of it keep arithmetic exact then. With a
-    /// grid of 0, as they are.
+    /// Takes over v from a solver in f32, rounded to multiples of `grid`, a power of two: where
+    /// costs are multiples of it, too, arithmetic stays exact. With a grid of 0, v is not rounded.
     #[inline(always)]
     pub fn adopt_duals(&mut self, single: &Solver<f32>, cols: usize, grid: f64) {
-        // Adding and subtracting this rounds to multiples of the grid. Far above it an f32 is one
-        // already.
+        // Adding and subtracting this rounds to multiples of the grid. An f32 far above the grid is
+        // such a multiple already.
         let shift = grid * 1.5 * (1u64 << 52) as f64;
         let far = grid * (1u64 << 40) as f64;
         self.col_duals.reset(cols, R::NEG_INFINITY);
@@ -33,7 +32,7 @@ impl<R: Arithmetic> Solver<R> {
 
     /// As [`Solver::begin`], for a balanced instance, from the duals that were taken over from
     /// `single`. Its pairs are kept where they still are the cheapest of their rows; the other rows
-    /// are searched for anew.
+    /// are left to augmentation.
     #[inline(always)]
     pub fn begin_from<L: Lanes<W, Number = R>, E: Entry, const W: usize>(
         &mut self,

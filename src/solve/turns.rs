@@ -60,14 +60,14 @@ pub fn take_turns<
             count += 1;
         }
     }
-    // Places stay as they are, so that loops are of the same length until the last one is done: a
-    // processor can guess that.
+    // A solver that is done keeps its place, so that loops are of the same length until the last
+    // one is done: a processor can predict that.
     let turns = &mut turns[..count];
     while count > 0 {
         for turn in turns.iter_mut().flatten() {
             turn.solver.sweep::<L, E, W, N>(lanes, turn.instance);
         }
-        // Behind all sweeps: what is stored here, none of them has to wait for.
+        // After all sweeps, so that none of them waits for what is stored here.
         for place in &mut *turns {
             if let Some(turn) = place {
                 let acted = turn.solver.act(lanes, turn.instance);
