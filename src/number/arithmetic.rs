@@ -63,8 +63,8 @@ impl Arithmetic for f64 {
     const NEG_INFINITY: f64 = f64::NEG_INFINITY;
 }
 
-/// The smaller of two numbers; `b` if they are equal, or one is NaN. Of f32 and f64 that is one
-/// instruction, and no branch, which could not be guessed.
+/// The smaller of two numbers; `b` if they are equal, or one is NaN. For f32 and f64 that is one
+/// instruction, without a branch, which could not be predicted.
 #[inline(always)]
 pub fn smaller<R: PartialOrd>(a: R, b: R) -> R {
     if a < b { a } else { b }

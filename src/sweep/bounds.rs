@@ -22,8 +22,8 @@ pub struct Bounds<R> {
 /// Columns from which bounds are kept: a shorter row has few quads that can be left out. (At 640
 /// they cost a twentieth more time.)
 const COLUMNS: usize = 720;
-/// But not where there are as many columns for each row: few rows want the same one, so there are
-/// hardly any searches.
+/// Where there are this many columns for each row, or more, no bounds are kept: few rows compete
+/// for a column, so there are hardly any searches.
 const COLUMNS_PER_ROW: usize = 2;
 
 impl<R: Arithmetic> Bounds<R> {
@@ -43,8 +43,8 @@ impl<R: Arithmetic> Bounds<R> {
     /// until something is known. Without memory for that none are kept: answers do not depend on
     /// it.
     ///
-    /// That is a number for each quad of each row: one for 64 costs in f32, for 32 in f64; and up
-    /// to a vector for each row.
+    /// Bounds take a number for each quad of each row (of 64 costs in f32, of 32 in f64), and up to
+    /// one vector for each row.
     #[inline(always)]
     pub fn keep<const W: usize>(&mut self, rows: usize, cols: usize) {
         if cols >= COLUMNS && cols / COLUMNS_PER_ROW < rows {
@@ -78,7 +78,7 @@ impl<R: Arithmetic> Bounds<R> {
 
     /// Takes over what a pass over the reduced costs of a row of `cols` columns has found, if
     /// nothing is known of this row yet. (Later passes of row reduction would find little more, for
-    /// as much work.) Apart, so that it does not stand in the way where no bounds are kept.
+    /// as much work.) Not inlined, so that it costs nothing where no bounds are kept.
     #[inline(never)]
     pub fn take<const W: usize>(&mut self, row: usize, cols: usize, quad_least: &PerQuad<R>) {
         let quads = quads::<W>(cols);

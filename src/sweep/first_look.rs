@@ -25,8 +25,8 @@ pub fn reduce_columns<L: Lanes<W, Number = E>, E: Entry, const W: usize>(
     least: &mut PerColumn<E>,
     holders: &mut PerColumn<E>,
 ) {
-    // So many rows one after the other, while what is known of the columns of two vectors stays in
-    // registers: AVX2 has sixteen.
+    // So many rows are read one after the other, while the minima of two vectors of columns stay in
+    // registers, and the rows that have them: AVX2 has sixteen.
     const ROWS: usize = 16;
     let width = PAIR * W;
     for first in (0..rows).step_by(ROWS) {
@@ -51,7 +51,8 @@ pub fn reduce_columns<L: Lanes<W, Number = E>, E: Entry, const W: usize>(
                     ];
                 };
             }
-            // Rows that are not read beyond their end, or into the matrix's next one.
+            // Rows of which whole vectors can be read: within the row, or on into the matrix's next
+            // one.
             let whole = if col + width <= cols {
                 end
             } else if stride == cols {
@@ -62,7 +63,8 @@ pub fn reduce_columns<L: Lanes<W, Number = E>, E: Entry, const W: usize>(
             };
             for row in first..whole {
                 let at = row * stride + col;
-                // The processor foresees a row, but not a jump to the rows behind these.
+                // The processor prefetches along a row by itself, but not across the jump to the
+                // rows after these.
                 let ahead = costs.as_ptr().wrapping_add(at + ROWS * stride);
                 lanes.prefetch(ahead);
                 lanes.prefetch(ahead.wrapping_add(W));

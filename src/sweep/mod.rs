@@ -3,16 +3,18 @@
 //!
 //! [`row`] is a row of costs, [`per_column`] a number for each column (a dual, a distance). The
 //! passes are in [`first_look`] (before the solver begins), [`reduced_costs`] (the two least, for
-//! row reduction and for proofs) and [`paths`] (shortest path searches). [`nearest`] finds the
-//! column of a least value, [`snapshots`] the row that offered a distance.
+//! row reduction and for proofs), [`paths`] (shortest path searches) and [`near`] (the same where
+//! lower bounds are kept, in [`bounds`]). [`nearest`] finds the column of a least value,
+//! [`snapshots`] the row that offered a distance.
 //!
-//! **Padding.** Numbers of columns are kept in blocks of 64, padded at the end. Costs are not
-//! padded: they are read where they lie, and the lanes beyond the last column read what lies behind
-//! the row. Duals are padded with −inf, so reduced costs are +inf there whatever valid cost was
-//! read.
+//! **Padding.** Numbers of which there is one for each column are kept in blocks of 64, padded at
+//! the end. Costs are not padded: they are read in place, and lanes beyond the last column read
+//! what lies behind the row. Duals are padded with −inf, so reduced costs are +inf there, whatever
+//! valid cost was read.
 //!
-//! Nothing in a pass branches on what it finds, for that could not be predicted: a wrong guess
-//! costs as much as a sweep of a hundred columns.
+//! A pass over a whole row does not branch on what it finds, for that could not be predicted: a
+//! misprediction costs as much as a sweep of a hundred columns. Only passes that leave out parts of
+//! a row branch, on what to leave out.
 
 pub mod bounds;
 pub mod first_look;

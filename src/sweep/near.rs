@@ -1,15 +1,15 @@
 //! Passes of a shortest path search over the near part of a row.
 //!
-//! A search ends at the nearest unmatched column, if not before. So a column beyond the nearest
-//! unmatched one that is known so far is of no use to it, and a quad of columns whose lower bound
-//! ([`crate::sweep::bounds`]) is beyond that can be left out. What is as near as that is not left
-//! out, so that ties are settled as in [`crate::sweep::paths`], and the distances of all columns
-//! that matter are the same.
+//! A search ends at the nearest unmatched column, if not before. So columns beyond the nearest
+//! unmatched one that is known so far do not matter, and a quad of columns whose lower bound
+//! ([`crate::sweep::bounds`]) is beyond it can be left out. A quad whose bound is as near as that
+//! column is not left out, so ties are decided as in [`crate::sweep::paths`], and the distances of
+//! all columns that matter are the same.
 //!
 //! Each search begins with a pass over a whole row. From there on the least distance of each quad
-//! is kept as one number, and only those of the quads that are opened are found again. An instance
-//! large enough for this opens few quads, so a pass branches on whether it opens one. It branches
-//! on nothing else, since that could not be guessed.
+//! is kept as one number, and found again only for the quads that are read. In an instance large
+//! enough for this few quads are read, so a pass branches on whether to read one. It branches on
+//! nothing else, since that could not be predicted.
 
 use crate::number::arithmetic::Arithmetic;
 use crate::simd::cost::Entry;
@@ -109,7 +109,7 @@ impl<R: Arithmetic> Paths<R> {
         let this_row = lanes.splat(R::round_from(reached_index as f64));
         let mut nearest_unmatched = lanes.splat(self.nearest_unmatched);
         let farthest = lanes.smaller(lanes.splat(most), nearest_unmatched);
-        // As many quads as a word has bits.
+        // So many quads at a time as a word has bits.
         for (word, bounds) in bounds.chunks_mut(BLOCK).enumerate() {
             let first = word * BLOCK;
             let mut beyond = 0;
@@ -118,7 +118,7 @@ impl<R: Arithmetic> Paths<R> {
                 beyond |= lanes.below(farthest, least) << (place * W);
             }
             let mut near = !beyond & (u64::MAX >> (BLOCK - (quads - first).min(BLOCK)));
-            // The least distance of this one is to be found again in any case.
+            // The quad of the settled column is read in any case: its least distance has changed.
             let settled = settled / (QUAD * W);
             near |= u64::from(settled / BLOCK == word) << (settled % BLOCK);
             while near != 0 {
@@ -126,7 +126,8 @@ impl<R: Arithmetic> Paths<R> {
                 near &= near - 1;
                 let quad = first + place;
                 let costs = load_costs(lanes, row, quad);
-                // With v of settled columns, too: they are out of this search only.
+                // With v of settled columns, too: they are left out of this search only, and bounds
+                // outlast it.
                 let reduced = subtract(lanes, costs, load(lanes, duals.at(quad)));
                 bounds[place] = lanes.least(least_of_quad(lanes, reduced));
                 let (open_duals, distances) = (open_duals.at(quad), distances.at(quad));

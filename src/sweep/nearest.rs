@@ -27,7 +27,7 @@ pub struct Nearest<R> {
     pub others: u64,
 }
 
-/// Stands for the quads from this one on, in a word of one bit for each quad.
+/// In a word of one bit for each quad, the bit that stands for all quads from this one on.
 const BEHIND: usize = BLOCK - 1;
 
 /// Tells which columns of a quad hold a value. (Not a closure: only what is sure to be inlined is

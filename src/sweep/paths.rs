@@ -49,20 +49,20 @@ impl<R: Arithmetic> Paths<R> {
         self.open_duals.resize(cols);
     }
 
-    /// Another search follows.
+    /// Forgets the copies of distances: another search follows.
     #[inline(always)]
     pub fn forget_offers(&mut self) {
         self.snapshots.clear();
     }
 
-    /// So many rows have offered.
+    /// Copies the distances if a copy is due after the offers of `rows` rows.
     #[inline(always)]
     pub fn remember_offers(&mut self, rows: usize) {
         self.snapshots.take_in_time(rows, &self.distance);
     }
 
-    /// Of the first `rows` rows reached, those among which the first is that offered a column this
-    /// distance.
+    /// A range of the first `rows` rows reached that contains the first one that offered a column
+    /// this distance.
     #[inline(always)]
     pub fn rows_that_may_have_offered(&self, rows: usize, col: usize, distance: R) -> Range<usize> {
         self.snapshots
@@ -76,7 +76,7 @@ impl<R: Arithmetic> Paths<R> {
         self.open_duals.set_minus_infinite(lanes, col);
     }
 
-    /// Of columns equally near, makes sure of an unmatched one, if there is any.
+    /// Of columns equally near, chooses an unmatched one, if there is any.
     #[inline(always)]
     pub fn prefer_unmatched<L: Lanes<W, Number = R>, const W: usize>(
         &self,
@@ -182,7 +182,7 @@ impl<R: Arithmetic> Paths<R> {
         nearest(lanes, least, quads, quad_least, unmatched, &holders)
     }
 
-    /// The nearest of `cols` columns, when nothing has changed since the last pass but that some
+    /// The nearest of `cols` columns, when all that has changed since the last pass is that some
     /// were settled.
     #[inline(always)]
     pub fn look_again<L: Lanes<W, Number = R>, const W: usize>(

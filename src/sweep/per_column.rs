@@ -206,8 +206,8 @@ pub fn quads<const W: usize>(cols: usize) -> usize {
 #[derive(Debug, Default)]
 pub struct PerQuad<R> {
     /// Only the first vector of each quad is used, which makes addresses simple. Where bounds are
-    /// kept, searches have one number for each quad here instead, the numbers of all quads
-    /// together: see [`crate::sweep::near`].
+    /// kept, searches keep one number for each quad here instead, those of all quads side by side:
+    /// see [`crate::sweep::near`].
     pub(super) vectors: PerColumn<R>,
 }
 

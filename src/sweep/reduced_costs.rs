@@ -46,9 +46,9 @@ pub fn two_nearest_columns<L: Lanes<W>, E: Entry, const W: usize, const N: usize
     }
 }
 
-/// As [`two_nearest_columns`], for rows full of ties, in which nothing is below `floor`. Looks for
-/// the first unmatched column at `floor` where there are unmatched ones, and goes no further once
-/// it knows of a second column there. `None` if no two are.
+/// As [`two_nearest_columns`], for rows full of ties, in which no reduced cost is below `floor`.
+/// Finds the first unmatched column at `floor`, or else the first matched one, and goes no further
+/// once it knows of a second column at `floor`. `None` if there are no two.
 #[inline(always)]
 pub fn two_tied_columns<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
@@ -176,8 +176,7 @@ impl<V: Copy> LeastTwo<V> {
     /// Of four vectors.
     #[inline(always)]
     fn of<L: Lanes<W, Vector = V>, const W: usize>(lanes: L, four: [V; QUAD]) -> Self {
-        // The least of each half, then of all; beaten were one in each half, then one of the
-        // halves.
+        // The second least of four was beaten in its half, or by the least of the other half.
         let halves = [
             lanes.smaller(four[0], four[1]),
             lanes.smaller(four[2], four[3]),
@@ -286,7 +285,7 @@ pub fn columns_below<L: Lanes<W>, E: Entry, const W: usize, const N: usize>(
     count
 }
 
-/// As [`columns_below`], where lower bounds of the row's quads are kept: reads those only in which
+/// As [`columns_below`], where lower bounds of the row's quads are kept: reads only quads in which
 /// such a column may be.
 #[inline(always)]
 pub fn near_columns_below<L: Lanes<W>, E: Entry, const W: usize>(
@@ -341,8 +340,8 @@ impl<L: Lanes<W>, E: Entry, const W: usize> Holders<L, W> for InReducedCosts<'_,
     }
 }
 
-/// Of columns equally near in reduced cost, makes sure of an unmatched one, if there is any: where
-/// other quads hold the least, too.
+/// Of columns equally near in reduced cost, chooses an unmatched one, if there is any: looks for it
+/// in the other quads that hold the least, too.
 #[inline(always)]
 pub fn prefer_unmatched<L: Lanes<W>, E: Entry, const W: usize>(
     lanes: L,
@@ -444,7 +443,7 @@ mod tests {
                     _ => wanted.push((quad, bit)),
                 }
             }
-            // Some are the least itself, some are below it, and of some nothing is known.
+            // Some bounds are the least itself, some are below it, and some say nothing: −inf.
             let quads = cols.div_ceil(WIDTH);
             let mut bounds = vec![f32::NEG_INFINITY; quads.next_multiple_of(SINGLES)];
             for (quad, bound) in bounds[..quads].iter_mut().enumerate() {

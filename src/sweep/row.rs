@@ -7,8 +7,9 @@ use crate::sweep::per_column::QUAD;
 /// One row of costs.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a, E> {
-    /// The row's costs, and behind them what else of the matrix may be read, so that vectors seldom
-    /// have to be loaded in part. What is read there has no effect, and is neither NaN nor −inf.
+    /// The row's costs, and behind them those of the matrix that may be read, so that vectors
+    /// seldom have to be loaded in part. What is read behind the row has no effect, and is neither
+    /// NaN nor −inf.
     pub(super) costs: &'a [E],
     /// How many costs are the row's.
     pub(super) cols: usize,
@@ -49,13 +50,13 @@ impl<'a, E> Row<'a, E> {
     }
 }
 
-/// How far ahead, in bytes, the first look at a rectangle and a copy prefetch costs: memory goes on
-/// with the next problem's while this one is solved.
+/// How far ahead, in bytes, costs are prefetched by the first look at a rectangle, and by a copy.
+/// At a problem's end that is into the next one, which memory delivers while this one is solved.
 pub const PREFETCH_DISTANCE: usize = 1 << 14;
 
-/// Does something with the costs of each quad of a row, in order. Two loops: quads that can be
-/// loaded whole need not be asked whether they can. (A macro, since only what is sure to be inlined
-/// is compiled for a level, and closures are not.)
+/// Does something with the costs of each quad of a row, in order. Two loops: the first need not ask
+/// whether a quad can be loaded whole. (A macro, since only what is sure to be inlined is compiled
+/// for a level, and closures are not.)
 macro_rules! for_each_quad {
     ($lanes:ident, $row:ident, |$quad:ident, $costs:ident| $body:block) => {
         let quads = crate::sweep::per_column::quads::<W>($row.cols);
@@ -158,11 +159,11 @@ pub(super) fn start_of_overlapping<const W: usize>(cols: usize, quad: usize) -> 
     (quad * QUAD * W).min(cols.saturating_sub(QUAD * W))
 }
 
-/// Stands for the number of vectors in a row where the compiler does not know it.
+/// Stands for the largest number of vectors in a row where that is not known at compile time.
 pub const ANY: usize = 0;
 
-/// The costs of `N` vectors, in memory: where all can be read there, they lie where they are. Else
-/// they are copied to `filled_up`, with +inf behind the last one.
+/// The costs of `N` vectors: in place, where all can be read there, else copied to `filled_up`,
+/// with +inf behind the last one.
 #[inline(always)]
 pub(super) fn costs_of_vectors<'a, E: Entry, const W: usize, const N: usize>(
     row: Row<'a, E>,

@@ -1,11 +1,11 @@
-//! Distances of a shortest path search as they were, to find out which row offered a column its
+//! Copies of the distances of a shortest path search, to find out which row offered a column its
 //! distance.
 //!
-//! Where whole rows are swept this is not written down: it would cost each sweep more than to
-//! compute the offers to the few columns of the path again. But in a long search that would be an
-//! offer of each row reached, for each column of a long path. So distances are copied once in a
-//! while. They never rise before a column is settled, so a column's row is one of those between the
-//! last copy with another distance and the first with this one.
+//! Where whole rows are swept, a sweep does not record which row that is: it would cost each sweep
+//! more than it costs to compute the offers to the few columns of the path again. But in a long
+//! search that would take the offers of all rows reached, for each column of a long path. So
+//! distances are copied now and then. A distance never rises before its column is settled, so the
+//! row is one of those between the last copy with another distance and the first with this one.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use crate::sweep::per_column::{BLOCK, Block, PerColumn};
 /// copies that they do not need.
 const APART: usize = 16;
 
-/// Copies at most. Before there are more, every second one goes.
+/// Copies held at most. Before there would be more, every second one is dropped.
 const MOST: usize = 64;
 
 /// Copies of all distances, made by the search at hand.
@@ -31,7 +31,7 @@ pub struct Snapshots<R> {
 }
 
 impl<R: Arithmetic> Snapshots<R> {
-    /// Another search follows.
+    /// Forgets all copies: another search follows.
     #[inline(always)]
     pub fn clear(&mut self) {
         self.blocks.clear();
@@ -39,8 +39,8 @@ impl<R: Arithmetic> Snapshots<R> {
         self.apart = APART;
     }
 
-    /// Copies the distances if it is time: `rows` have offered. Without memory for that, there are
-    /// only the copies made before: answers do not depend on it.
+    /// Copies the distances if a copy is due after the offers of `rows` rows. Without memory for
+    /// that, there are only the copies made before: answers do not depend on it.
     #[inline(always)]
     pub fn take_in_time(&mut self, rows: usize, distances: &PerColumn<R>) {
         if rows == (self.count + 1) * self.apart {
@@ -67,11 +67,11 @@ impl<R: Arithmetic> Snapshots<R> {
         }
     }
 
-    /// Of the first `rows` rows reached, those among which the first is that offered a column this
-    /// distance. The column was not settled before the last of them offered.
+    /// A range of the first `rows` rows reached that contains the first one that offered a column
+    /// this distance. The column must not have been settled before the last of them made its offer.
     #[inline(always)]
     pub fn rows_that_may_have_offered(&self, rows: usize, col: usize, distance: R) -> Range<usize> {
-        // One made after the last row's offer shows the column settled, or was not made.
+        // A copy made after the last row's offer shows the column settled, if there is one.
         let complete = (rows - 1) / self.apart;
         let of_each = self.blocks.len() / self.count.max(1);
         let is_there = |copy: &usize| {
