@@ -1,19 +1,19 @@
-//! Levels that cannot be had: on another architecture, where compiling is to be quick, and in unit
-//! tests.
+//! Stands in for levels that are not compiled: on another architecture, where compiling is to be
+//! quick, and in unit tests.
 //!
-//! Their proofs have no values, so what would run at them needs no code, and [`crate::simd::level`]
-//! no conditions.
+//! These types have no values, so nothing runs at them, and [`crate::simd::level`] needs no
+//! conditional code.
 
 use crate::simd::ops::Work;
 
 macro_rules! absent {
     ($($level:ident),*) => { $(
-        /// A level that is not there.
+        /// A level that is not compiled.
         #[derive(Clone, Copy, Debug)]
         pub enum $level {}
 
         impl $level {
-            /// Never.
+            /// Always `None`.
             pub fn detect() -> Option<Self> {
                 None
             }

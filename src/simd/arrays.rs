@@ -1,5 +1,5 @@
-//! Vectors as plain arrays, of any arithmetic: for numbers of twice the precision, for work that is
-//! rare, and as what levels are tested against.
+//! Vectors as plain arrays, of any arithmetic: for numbers of twice the precision, for rare work,
+//! and as the reference that levels are tested against.
 
 use crate::number::arithmetic::{Arithmetic, larger, smaller};
 use crate::simd::ops::{IntegerBits, Lanes, SINGLES, Vectors, Work};
@@ -149,7 +149,7 @@ impl<R: Arithmetic, const W: usize> Lanes<W> for Arrays<R> {
 pub(super) fn write_packed<R: Copy, const W: usize>(lanes: [R; W], bits: u64, to: &mut [R; W]) {
     let mut count = 0;
     for (lane, &number) in lanes.iter().enumerate() {
-        // Written over by the next one if this one is not to be there.
+        // Overwritten by the next one if this one's bit is not set.
         to[count] = number;
         count += (bits >> lane & 1) as usize;
     }
@@ -207,13 +207,13 @@ impl IntegerBits for Arrays<f32> {
     }
 }
 
-/// The bits as a number with a sign.
+/// The bits as a signed integer.
 #[inline(always)]
 fn signed(number: f32) -> i32 {
     number.to_bits().cast_signed()
 }
 
-/// The bits of a number with a sign.
+/// The number that has the bits of a signed integer.
 #[inline(always)]
 fn of_signed(number: i32) -> f32 {
     f32::from_bits(number.cast_unsigned())

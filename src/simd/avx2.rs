@@ -3,7 +3,7 @@
 //! # Safety
 //!
 //! The methods of [`Native`] have a value of [`x86::Avx2`], which proves that the processor has the
-//! instructions. The free functions cannot, and are unsafe.
+//! instructions. The free functions have no such proof, and are unsafe.
 
 use std::arch::x86_64::*;
 
@@ -73,7 +73,7 @@ impl Native for x86::Avx2 {
         let packed = unsafe { [packed(low.into(), low_bits), packed(high.into(), high_bits)] };
         let [low, high]: [f32x8<Self>; 2] = [packed[0].simd_into(self), packed[1].simd_into(self)];
         low.store_slice(&mut numbers[..8]);
-        // Of eight lanes no more than eight are packed, so the others fit behind them.
+        // At most eight of the lower lanes are packed, so the upper eight fit behind them.
         high.store_slice(&mut numbers[low_bits.count_ones() as usize..][..8]);
     }
 
@@ -131,8 +131,8 @@ impl Native for x86::Avx2 {
     }
 }
 
-/// Half of each of four rows. (No `map` of an array: the compiler may leave that a function of its
-/// own, which knows nothing of AVX2, and every operation in it one, too.)
+/// Half of each of four rows. (Not `map` of an array: the compiler may not inline it, and compiles
+/// it then, and every operation in it, without AVX2.)
 #[inline(always)]
 pub(super) fn four_of(rows: [&[f64; 8]; 8], first: usize, part: usize) -> [&[f64; 4]; 4] {
     let mut four = [&rows[first].as_chunks().0[part]; 4];
@@ -153,7 +153,7 @@ static LEADING: [i64; 2 * DOUBLES] = {
     mask
 };
 
-/// The same of f32.
+/// As [`LEADING`], for f32.
 static LEADING_SINGLES: [i32; 2 * SINGLES] = {
     let mut mask = [0; 2 * SINGLES];
     let mut lane = 0;
@@ -241,7 +241,7 @@ unsafe fn packed(vector: __m256, bits: u8) -> __m256 {
 /// The processor must have AVX2.
 #[inline(always)]
 unsafe fn packed_doubles(vector: __m256d, bits: u8) -> __m256d {
-    // Each is moved as two halves.
+    // Each f64 is moved as two f32.
     let spread = (bits & 1) | (bits & 2) << 1 | (bits & 4) << 2 | (bits & 8) << 3;
     // SAFETY: promised by the caller.
     unsafe { _mm256_castps_pd(packed(_mm256_castpd_ps(vector), spread * 3)) }

@@ -1,12 +1,12 @@
 //! AVX-512: a vector is one register, and a choice between lanes is a mask.
 //!
-//! By hand, for processors whose AVX-512 is older than Ice Lake's: fearless_simd would have them
-//! make do with AVX2, where small problems take up to twice as long.
+//! Written by hand, for processors whose AVX-512 is older than Ice Lake's: for these fearless_simd
+//! has only AVX2, with which small problems take up to twice as long.
 //!
 //! # Safety
 //!
 //! All operations are methods of [`Doubles`] and [`Singles`], which hold an [`Avx512`] and so prove
-//! that the processor has the instructions. The free functions cannot, and are unsafe.
+//! that the processor has the instructions. The free functions have no such proof, and are unsafe.
 
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
@@ -86,7 +86,7 @@ macro_rules! avx512_operations {
 
         #[inline(always)]
         fn prefetch<T>(self, at: *const T) {
-            // SAFETY: a prefetch reads nothing, and an address that is none does not matter to it.
+            // SAFETY: a prefetch reads nothing, and any address will do.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
         }
         #[inline(always)]
@@ -283,7 +283,7 @@ impl Lanes<SINGLES> for Singles {
     fn load_part_f32(self, costs: &[f32], start: usize) -> __m512 {
         let (at, count) = part(costs, start, SINGLES);
         let mask = leading(count) as __mmask16;
-        // SAFETY: as in the same of f64 above.
+        // SAFETY: as in `load_part_f32` of `Doubles`.
         unsafe { _mm512_mask_loadu_ps(_mm512_set1_ps(f32::INFINITY), mask, at) }
     }
     #[inline(always)]
@@ -321,7 +321,7 @@ impl Lanes<SINGLES> for Singles {
     fn least_two(self, first: __m512, second: __m512) -> (f32, f32) {
         // SAFETY: `self` proves AVX-512, and with it AVX2.
         unsafe {
-            // Halves against halves: what is second is the larger of two firsts, or was second
+            // Halves against halves: the second least is the larger of two firsts, or was a second
             // before.
             let (a, b) = (
                 _mm512_castps512_ps256(first),

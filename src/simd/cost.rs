@@ -6,7 +6,8 @@ use half::{bf16, f16};
 use crate::number::arithmetic::Arithmetic;
 use crate::simd::ops::{Lanes, Vectors};
 
-/// Costs are scaled where they are larger than 2 to the power of this, or smaller than its inverse.
+/// Costs are scaled where they are larger than 2 to the power of this, or smaller than the inverse
+/// of that.
 pub const UNSCALED_EXPONENT: i32 = 900;
 
 /// A cost as it stands in the input. Widening to f64 is exact for every implementor.
@@ -44,8 +45,8 @@ pub trait Entry: Cost<Entry = Self> + Arithmetic + 'static {
     /// The same number times ±2^k, rounded if it must be.
     fn times(self, factor: f64) -> Self;
 
-    /// What stands for an index among numbers: its bits are the index. It is chosen and moved,
-    /// never reckoned with.
+    /// The number whose bits are `index`, to have an index among numbers. It is selected, moved and
+    /// compared, but not computed with.
     fn of_index(index: u32) -> Self;
 
     /// The index that a number stands for.

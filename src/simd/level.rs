@@ -38,7 +38,7 @@ impl Level {
             let levels = Level::detect();
             if !most.is_empty() && levels.iter().all(|(name, _)| *name != most) {
                 let names = levels.map(|(name, _)| name).join(", ");
-                // Where nobody can be told, nothing is lost.
+                // A warning that cannot be written does no harm.
                 let _ = writeln!(
                     std::io::stderr(),
                     "hungarian-loss: HUNGARIAN_LOSS_MAX_ISA is {most}, expected one of {names}; it is ignored"
@@ -77,7 +77,8 @@ impl Level {
     }
 }
 
-/// The last of `levels` that is there, none behind the one named `most`. Any other name allows all.
+/// The last of `levels` that this processor has, up to the one named `most`. Any other name allows
+/// all.
 fn fastest<L: Copy>(levels: &[(&str, Option<L>)], most: &str) -> Option<L> {
     let named = levels.iter().position(|(name, _)| *name == most);
     let allowed = named.map_or(levels, |named| &levels[..=named]);

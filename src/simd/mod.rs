@@ -1,9 +1,10 @@
 //! Many numbers at a time, on whatever the processor has for it: a *level*.
 //!
-//! [`ops`] says what is asked of a level. The levels are [`baseline`] (SSE2 or NEON) and `avx2`,
-//! both of them made of the crate fearless_simd by `vectors`, and `avx512`, by hand. [`level`]
-//! chooses one when the program runs. [`arrays`] does it all in plain arrays. [`cost`] has the
-//! types of costs as vectors read them. [`sum`] adds up without losing small terms.
+//! [`ops`] has the operations that every level provides. The levels are [`baseline`] (SSE2 or NEON)
+//! and `avx2`, both of which `vectors` makes of the crate fearless_simd, and `avx512`, written by
+//! hand. [`level`] chooses one when the program runs. [`arrays`] provides the same operations in
+//! plain arrays. [`cost`] has the types of costs as vectors read them. [`sum`] adds up without
+//! losing small terms.
 //!
 //! **How code is compiled for a level.** What runs at a level is a [`ops::Work`], a function over
 //! any [`ops::Vectors`]. A level's `run_apart` calls it from a function that is marked with the
@@ -12,14 +13,14 @@
 //!
 //! **To add a level** that fearless_simd has:
 //!
-//! 1. a file as `avx2`, with a type, its `detect`, and a `vectors::Native` that has to have no more
-//!    than `prefetch` (`Sse2` in [`baseline`] is one);
+//! 1. a file like `avx2`, with a type, its `detect`, and its `vectors::Native`, of which only
+//!    `prefetch` is required (`Sse2` in [`baseline`] has no more);
 //! 2. its `mod` line here, and its name in `absent`, for when it is not compiled;
 //! 3. in [`level`] its import, a variant, a name in `detect`, and an arm in `run`;
 //! 4. its name in `tests/python/test_instruction_sets.py`.
 //!
-//! `tests/vectors.rs` and `tests/levels.rs` then hold it to the same bits as the others. A level by
-//! hand, as `avx512`, implements the traits of [`ops`] itself.
+//! `tests/vectors.rs` and `tests/levels.rs` then check that it gives the same bits as the other
+//! levels. A level written by hand, like `avx512`, implements the traits of [`ops`] itself.
 //!
 //! With `--cfg arrays_only`, and in unit tests, there are plain arrays only, which compile in a
 //! third of the time.

@@ -1,8 +1,8 @@
-//! What the solver asks of a level's vectors.
+//! The operations on vectors that every level provides.
 //!
 //! A vector has 8 lanes of f64 or 16 of f32 at every level, and every level performs the same IEEE
 //! operations on them, so the answer does not depend on the level. [`Lanes`] is all that passes
-//! over a row ask; [`IntegerBits`] is what rows of narrow problems ask beyond that.
+//! over a row need; narrow problems in f32 also need [`IntegerBits`].
 
 use crate::number::arithmetic::Arithmetic;
 
@@ -17,9 +17,9 @@ pub const TILE: usize = 8;
 
 /// Operations on vectors of `W` numbers.
 ///
-/// Where an input is NaN the result of comparing is any, but `larger_magnitude` returns NaN: so the
-/// first look notices that there was one, and what it found besides is not used. Of equal numbers
-/// `smaller` and `larger` may return either.
+/// Where an input is NaN a comparison may say anything, but `larger_magnitude` returns NaN: so the
+/// first look notices a NaN, and what else it found is not used. Of equal numbers `smaller` and
+/// `larger` may return either.
 pub trait Lanes<const W: usize>: Copy {
     /// The type of number in a lane.
     type Number: Arithmetic;
@@ -117,29 +117,29 @@ pub trait Lanes<const W: usize>: Copy {
     fn one_lane(self, elsewhere: Self::Number, lane: usize, there: Self::Number) -> Self::Vector;
 }
 
-/// Operations on f32 whose bits are compared as integers of 32 bits: those of numbers that are not
+/// Operations that compare the bits of f32 as 32-bit integers. The bits of numbers that are not
 /// negative sort as the numbers do.
 pub trait IntegerBits: Lanes<SINGLES, Number = f32> {
     /// The vector, but 0 in lanes whose sign is set.
     fn not_negative(self, vector: Self::Vector) -> Self::Vector;
-    /// The smaller of a and b, lane by lane, as numbers with a sign.
+    /// The smaller of a and b, lane by lane, as signed integers.
     fn smaller_signed(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// The larger of a and b, lane by lane, as numbers with a sign.
+    /// The larger of a and b, lane by lane, as signed integers.
     fn larger_signed(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// `there` in lanes where a < b as numbers with a sign, 0 in the others.
+    /// `there` in lanes where a < b as signed integers, 0 in the others.
     fn where_signed_less(
         self,
         a: Self::Vector,
         b: Self::Vector,
         there: Self::Vector,
     ) -> Self::Vector;
-    /// The smaller of a and b, lane by lane, as numbers without a sign.
+    /// The smaller of a and b, lane by lane, as unsigned integers.
     fn smaller_unsigned(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// The least of all lanes, as numbers without a sign.
+    /// The least of all lanes, as unsigned integers.
     fn least_unsigned(self, vector: Self::Vector) -> f32;
     /// Bit l is set where all bits of lane l of a are those of b.
     fn equal_bits(self, a: Self::Vector, b: Self::Vector) -> u64;
-    /// The vector, with the sign of one lane set; none where `lane`, modulo 64, is none.
+    /// The vector, with the sign bit of one lane set: of none where `lane`, modulo 64, is no lane.
     fn with_sign_at(self, vector: Self::Vector, lane: usize) -> Self::Vector;
 }
 
@@ -155,8 +155,8 @@ pub trait Vectors: Copy {
     /// The vectors of f32.
     fn singles(self) -> Self::Singles;
 
-    /// Does `work` in a function of its own, compiled for this level. Work that is called from
-    /// several places is so compiled once, and not inlined into each.
+    /// Does `work` in a function of its own, compiled for this level. So work that is called from
+    /// several places is compiled once, not inlined into each.
     fn run_apart<T: Work>(self, work: T) -> T::Output;
 }
 

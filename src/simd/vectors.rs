@@ -1,8 +1,8 @@
 //! The vectors of any level of fearless_simd, a crate of vectors that need no unsafe code.
 //!
 //! Its types have eight f64 or sixteen f32 at every level, in as many registers as that takes.
-//! [`Native`] adds what it lacks; [`baseline`](crate::simd::baseline) and `avx2` say how a level
-//! does that.
+//! [`Native`] adds what the crate lacks; [`baseline`](crate::simd::baseline) and `avx2` implement
+//! it for their levels.
 
 use fearless_simd::prelude::*;
 use fearless_simd::{f32x8, f32x16, f64x8, i32x16, i64x8, mask32x8, u32x16};
@@ -66,7 +66,8 @@ pub trait Native: Simd {
         for (vector, row) in vectors.iter_mut().zip(rows) {
             *vector = f32x8::load_array_ref(self, row);
         }
-        // Each round puts the first half of the vectors between the lanes of the second half.
+        // Each round interleaves the lanes of the first half of the vectors with those of the
+        // second half.
         for _ in 0..3 {
             let from = vectors;
             for pair in 0..4 {
@@ -276,7 +277,8 @@ fn widen<S: Simd>(singles: f32x8<S>) -> f64x8<S> {
     singles.combine(singles).widen().0
 }
 
-/// One bit for each lane of four vectors, where `compare` with all lanes of `b` says so.
+/// One bit for each lane of four vectors, set where `compare` holds for it and the same lane of
+/// `b`.
 macro_rules! bits_of_quad {
     ($self:ident, $four:ident, $b:ident, $compare:ident) => {{
         let [x, y, z, w] = $four;
@@ -320,7 +322,8 @@ impl<S: Native> Lanes<SINGLES> for Singles<S> {
     }
     #[inline(always)]
     fn least_two(self, first: f32x16<S>, second: f32x16<S>) -> (f32, f32) {
-        // Halves against halves: what is second is the larger of two firsts, or was second before.
+        // Halves against halves: the second least is the larger of two firsts, or was a second
+        // before.
         let ((a, b), (c, d)) = (first.split(), second.split());
         let (first, second) = (a.min(b), a.max(b).min(c.min(d)));
         let ((a, b), (c, d)) = (first.split(), second.split());
@@ -389,7 +392,7 @@ impl<S: Native> IntegerBits for Singles<S> {
     }
     #[inline(always)]
     fn with_sign_at(self, vector: f32x16<S>, lane: usize) -> f32x16<S> {
-        // −0 in the midst of zeros.
+        // A −0 among zeros.
         static SIGN: [f32; 64 + SINGLES] = {
             let mut sign = [0.0; 64 + SINGLES];
             sign[64 - 1] = -0.0;
