@@ -9,7 +9,7 @@
 //! | [`sweep`] | passes over one row of costs |
 //! | [`problem`] | one problem, from what the user gave to what the solver reads |
 //! | [`solve`] | shortest augmenting paths with duals: the algorithm |
-//! | [`prove`] | when an answer is exact, proven, or found anew in double-double; certificate |
+//! | [`prove`] | when an answer is exact, proven, or found again in double-double; certificate |
 //! | [`batch`] | many problems at once: tensors in, tensors out |
 //! | [`op`] | the boundary to C++ |
 //! | [`cuda`] | the same on CUDA devices: which kernels to launch, how, with what |

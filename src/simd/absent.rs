@@ -1,8 +1,8 @@
 //! Stands in for levels that are not compiled: on another architecture, where compiling is to be
 //! quick, and in unit tests.
 //!
-//! These types have no values, so nothing runs at them, and [`crate::simd::level`] needs no
-//! conditional code.
+//! These types have no values, so nothing runs at them, and in [`crate::simd::level`] only imports
+//! are conditional.
 
 use crate::simd::ops::Work;
 

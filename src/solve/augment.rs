@@ -35,9 +35,9 @@
 //!    least reduced cost. If that column is matched, or may not stay unmatched, the row lowers v
 //!    there as far as (1) allows: by the gap to its second least reduced cost. If it is matched and
 //!    there is no gap, the row is left to augmentation. A row that loses its column goes to the end
-//!    of the queue: by its next try the other rows have changed v, so no two rows fight over one
-//!    column. There are at most 5/4 as many tries as rows. (More would cost at least as many sweeps
-//!    as they save in augmentation.)
+//!    of the queue: it tries again when the other rows have changed v, and does not fight over one
+//!    column with the row that took it. There are at most 5/4 as many tries as rows. (More would
+//!    cost at least as many sweeps as they save in augmentation.)
 //! 3. **Augmentation** (`search.rs`): for each row that is left, Dijkstra's algorithm over reduced
 //!    costs finds a shortest path to an unmatched column, or to a row that is better left
 //!    unmatched. The path is flipped, and v is lowered so that (1) holds again.
@@ -58,9 +58,9 @@
 //! that is possible ([`two_tied_columns`]). A search does not sweep a row that equals one it has
 //! swept ([`crate::solve::equal_rows`]). Workspace O(rows + columns), and where lower bounds are
 //! kept ([`crate::sweep::bounds`]) a number for each 64 costs in f32, for each 32 in f64, and up to
-//! one vector for each row. With bounds, a sweep of a search reads only the part of a row that can
-//! matter to it. Without, a long search copies all distances now and then, and holds at most 64
-//! copies ([`crate::sweep::snapshots`]).
+//! one vector for each row. With bounds, a search reads of all rows but its first only the part
+//! that can matter to it. Without, a long search copies all distances now and then, and holds at
+//! most 64 copies ([`crate::sweep::snapshots`]).
 //!
 //! **Steps.** A step is a sweep over one row ([`Solver::sweep`]), then the action on what it found
 //! ([`Solver::act`]). Several solvers make their sweeps together, then act: a sweep spends most of

@@ -33,8 +33,8 @@ const LEADS_FROM: usize = SINGLES;
 
 /// No path that is flipped is as long as this, nor is |v| as large after column reduction. So |v|
 /// stays below 33 times this, and what a search goes on with, c − v − length of a matched pair,
-/// stays within the range of f32. Where the shortest path is longer, the instance is given up, and
-/// f64 solves it.
+/// stays within the range of f32. Where the shortest path is that long, the instance is given up,
+/// and f64 solves it.
 const MOST: f32 = 1e36;
 
 /// Solves the squares of a group in f32. Returns one bit for each instance that has an answer.

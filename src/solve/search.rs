@@ -110,8 +110,9 @@ impl<R: Arithmetic> Solver<R> {
     /// Flips the shortest path and updates the duals.
     #[inline(never)]
     fn augment_path<E: Entry>(&mut self, instance: &Instance<E>, sink: Sink, length: R) {
-        // Flips the path, from its end back to its start. `reached_index` is that of a row that
-        // loses its column, or the end of the list.
+        // Flips the path, from its end back to its start. The row that takes a column was reached
+        // before `reached_index`: that of the row that loses the column, or the end of the list if
+        // none does.
         let Search { reached, paths, .. } = &mut self.search;
         let (mut end, mut reached_index) = match sink {
             Sink::Column(col) => {

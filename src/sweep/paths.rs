@@ -21,7 +21,7 @@ pub struct Paths<R> {
     /// v of each column not yet settled; −inf once it is settled, which keeps it out of further
     /// sweeps.
     pub(super) open_duals: PerColumn<R>,
-    /// Made where no bounds are kept.
+    /// Copies of distances, made where no bounds are kept.
     snapshots: Snapshots<R>,
     // The rest is known only where bounds are kept: see [`crate::sweep::near`].
     /// −inf for each unmatched column, +inf for each other: the larger of that and a distance is

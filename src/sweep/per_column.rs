@@ -158,8 +158,8 @@ impl<R: Arithmetic> PerColumn<R> {
     }
 }
 
-/// Numbers of columns as quads: four vectors of `W`. A pass borrows them before it begins, so that
-/// bounds are checked once.
+/// The numbers of all columns as quads: four vectors of `W`. A pass borrows them before it begins,
+/// so that bounds are checked once.
 #[derive(Clone, Copy)]
 pub(super) struct Quads<'a, R, const W: usize>(&'a [Block<R>]);
 
