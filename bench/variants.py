@@ -25,7 +25,7 @@ from timing import interleave, ratio_of, seconds
 
 from hungarian_loss import linear_assignment
 
-SHAPES = [(4096, 16, 16), (256, 100, 100), (1024, 20, 300), (32, 300, 300)]
+SHAPES = [(16384, 8, 8), (4096, 16, 16), (256, 100, 100), (1024, 20, 300), (32, 300, 300), (256, 100, 300)]
 SHARED = [
     (16384, 8, 8),
     (4096, 16, 16),
