@@ -1,4 +1,5 @@
-//! Compiles the C++ side: the bridge's glue and, with the feature `tensorflow-op`, the TensorFlow shim.
+//! Compiles the C++ side: the bridge's glue and, with the feature `tensorflow-op`, the TensorFlow
+//! shim.
 //!
 //! Everything ends up in the one static library that `make build` links into `_hungarian.so`.
 
@@ -11,10 +12,12 @@ use anyhow::{Context, ensure};
 /// Names the Python whose TensorFlow the shim is built for.
 const PYTHON: &str = "HUNGARIAN_PYTHON";
 
-/// Names the folder of that TensorFlow for another processor, which flags.py then takes the headers from.
+/// Names the folder of that TensorFlow for another processor, which flags.py then takes the headers
+/// from.
 const TENSORFLOW: &str = "HUNGARIAN_TENSORFLOW";
 
-/// Names its version. Another one may come into the same folder, with files older than what was compiled.
+/// Names its version. Another one may come into the same folder, with files older than what was
+/// compiled.
 const TENSORFLOW_VERSION: &str = "HUNGARIAN_TENSORFLOW_VERSION";
 
 const SHIM_SOURCES: [&str; 7] = [

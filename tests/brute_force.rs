@@ -1,4 +1,5 @@
-//! Every kind of small problem against an oracle that tries all assignments, with the certificate checked on each.
+//! Every kind of small problem against an oracle that tries all assignments, with the certificate
+//! checked on each.
 
 mod common;
 
@@ -47,7 +48,8 @@ fn limit() -> impl Strategy<Value = f64> {
 }
 
 prop_compose! {
-    /// A problem of whole costs in every option: masks, forbidden pairs, limit, either sense. Masked entries are NaN.
+    /// A problem of whole costs in every option: masks, forbidden pairs, limit, either sense.
+    /// Masked entries are NaN.
     fn problem(largest: usize)(rows in 0..=largest, cols in 0..=largest)(
         entries in prop::collection::vec(whole_cost(), rows * cols),
         // Half of the problems forbid nothing.

@@ -193,8 +193,9 @@ fn invalid_outranks_infeasible_and_a_nan_limit_spoils_all() {
 /// Limits of one batch: above, among and below the costs, none, and one that spoils its problem.
 const LIMITS: [f64; 7] = [9.0, INF, 3.0, f64::NAN, -INF, -4.0, 1e300];
 
-/// Batches in which each problem has a limit of its own, in any order, against each problem alone. Up to 32 columns several
-/// are solved at once, beyond in turns: no group may take one's limit for all.
+/// Batches in which each problem has a limit of its own, in any order, against each problem alone.
+/// Up to 32 columns several are solved at once, beyond in turns: no group may take one's limit for
+/// all.
 #[test]
 fn each_problem_has_its_own_limit() {
     for (rows, cols) in [
@@ -320,7 +321,8 @@ fn the_first_invalid_entry_is_named() {
 
 #[test]
 fn rejection_is_decided_jointly() {
-    // Filtering afterwards would keep (0, 0) at 1 and drop (1, 1) at 10; better is the pair (0, 1) + (1, 0) at 8.
+    // Filtering afterwards would keep (0, 0) at 1 and drop (1, 1) at 10; better is the pair (0,
+    // 1) + (1, 0) at 8.
     let mut problem = Owned::new(2, 2, vec![1.0, 4.0, 4.0, 10.0]);
     problem.options.cost_limit = 9.0;
     let answer = optimal(&problem);
@@ -349,8 +351,9 @@ fn large_problems_are_proven_by_their_certificates() {
     }
 }
 
-/// Instances whose optimum is known by construction: whole duals, a hidden matching on which u + v = c, and slack
-/// elsewhere. Dense, and sparse with almost everything forbidden, up to the sizes of the OR-Library's.
+/// Instances whose optimum is known by construction: whole duals, a hidden matching on which
+/// u + v = c, and slack elsewhere. Dense, and sparse with almost everything forbidden, up to the
+/// sizes of the OR-Library's.
 #[test]
 fn large_instances_of_known_optimum() {
     let mut random = Random::new(0x2545_f491_4f6c_dd1d);
@@ -390,7 +393,8 @@ fn large_instances_of_known_optimum() {
 
 #[test]
 fn columns_that_do_not_exist_are_never_taken() {
-    // Widths that leave part of a vector, with few enough rows that f64 searches alone; rows that all want the same two columns.
+    // Widths that leave part of a vector, with few enough rows that f64 searches alone; rows that
+    // all want the same two columns.
     for (rows, cols, limit) in [
         (3, 2049, INF),
         (20, 2064, INF),

@@ -1,4 +1,5 @@
-//! What is claimed of an answer is so: exact where nothing was rounded, proven where its duals are small enough to prove it.
+//! What is claimed of an answer is so: exact where nothing was rounded, proven where its duals are
+//! small enough to prove it.
 
 mod common;
 
@@ -24,8 +25,8 @@ fn solve_alone_at<T: Solvable<Real = U>, U: Real + Into<f64>>(
     (answer, tally)
 }
 
-/// Shapes on all ways through the solver: side by side; one by one in f64; begun in f32; wider than what passes keep in one
-/// word, in f64 and begun in f32.
+/// Shapes on all ways through the solver: side by side; one by one in f64; begun in f32; wider than
+/// what passes keep in one word, in f64 and begun in f32.
 const SHAPES: [(usize, usize); 14] = [
     (5, 8),
     (8, 8),
@@ -51,8 +52,9 @@ fn transpose<T: Cost>(problem: &Owned<T>) -> Owned<T> {
     transposed
 }
 
-/// Costs that fit f64, whole numbers; or costs that it cannot subtract from one another: all have the digits of a mantissa, and are
-/// of many magnitudes. One column is so cheap that all rows want it, so that subtracted they are. `draw` takes mantissa and power.
+/// Costs that fit f64, whole numbers; or costs that it cannot subtract from one another: all have
+/// the digits of a mantissa, and are of many magnitudes. One column is so cheap that all rows want
+/// it, so that subtracted they are. `draw` takes mantissa and power.
 fn drawn<T: Cost>(
     random: &mut Random,
     (rows, cols): (usize, usize),
@@ -156,8 +158,9 @@ fn neighbours_that_round_make_nothing_exact_that_is_not() {
     }
 }
 
-/// Where a large number stands for pairs that are not wanted, as trackers have it, what f32 came to is proven along the few pairs that
-/// are nearly tight, as if that number were not there. (Then nothing is rounded. By passes over all pairs something is.)
+/// Where a large number stands for pairs that are not wanted, as trackers have it, what f32 came to
+/// is proven along the few pairs that are nearly tight, as if that number were not there. (Then
+/// nothing is rounded. By passes over all pairs something is.)
 #[test]
 fn large_numbers_for_pairs_that_are_not_wanted_make_no_others_alike() {
     let mut random = Random::new(0x51f1_5eed);
@@ -175,8 +178,8 @@ fn large_numbers_for_pairs_that_are_not_wanted_make_no_others_alike() {
     }
 }
 
-/// A column that nobody wants: its dual is as large as what its costs are, and after the shift of all duals so are all others. They are
-/// proven nevertheless.
+/// A column that nobody wants: its dual is as large as what its costs are, and after the shift of
+/// all duals so are all others. They are proven nevertheless.
 #[test]
 fn a_column_that_nobody_wants_needs_no_second_solve() {
     let mut random = Random::new(0x0dd_c01);
@@ -197,7 +200,8 @@ fn a_column_that_nobody_wants_needs_no_second_solve() {
     }
 }
 
-/// Costs so large that what keeps f64 exact is coarse beside the others: f32's duals, rounded to that, prove nothing.
+/// Costs so large that what keeps f64 exact is coarse beside the others: f32's duals, rounded to
+/// that, prove nothing.
 #[test]
 fn duals_that_have_lost_their_digits_are_no_proof() {
     let n = 65;
@@ -222,8 +226,9 @@ fn duals_that_have_lost_their_digits_are_no_proof() {
     }
 }
 
-/// Is the answer to a plain minimisation optimal, in exact arithmetic? If not, some rows can change columns, one taking that of
-/// the next, and save something: a cycle of negative length, which Bellman & Ford's passes go round for ever.
+/// Is the answer to a plain minimisation optimal, in exact arithmetic? If not, some rows can change
+/// columns, one taking that of the next, and save something: a cycle of negative length, which
+/// Bellman & Ford's passes go round for ever.
 fn is_optimal(problem: &Owned<f64>, answer: &Answer) -> bool {
     if problem.rows > problem.cols {
         let mut answer = answer.clone();
@@ -236,7 +241,8 @@ fn is_optimal(problem: &Owned<f64>, answer: &Answer) -> bool {
         assert!(scaled == f64::INFINITY || scaled as i128 as f64 == scaled);
         scaled.is_finite().then_some(scaled as i128)
     };
-    // The least that it takes to free each column; a last place stands for all unmatched ones, which are free.
+    // The least that it takes to free each column; a last place stands for all unmatched ones,
+    // which are free.
     let mut least = vec![0; cols + 1];
     for _ in 0..=cols + 1 {
         let before = least.clone();
@@ -260,8 +266,9 @@ fn is_optimal(problem: &Owned<f64>, answer: &Answer) -> bool {
     false
 }
 
-/// Costs of all lengths of digits at all places: what is called exact is optimal without any tolerance; what is
-/// called proven has duals of the size that the bound allows: those of the shorter side are no larger than 4·max|c|.
+/// Costs of all lengths of digits at all places: what is called exact is optimal without any
+/// tolerance; what is called proven has duals of the size that the bound allows: those of the
+/// shorter side are no larger than 4·max|c|.
 #[test]
 fn exact_answers_need_no_tolerance() {
     let mut random = Random::new(0x27bb_2ee6_87b0_b0fd);
@@ -320,7 +327,8 @@ fn exact_answers_need_no_tolerance() {
     }
 }
 
-/// The largest magnitude of a dual of the shorter side, in units of max|c|: so much its rows (or columns) pay at most.
+/// The largest magnitude of a dual of the shorter side, in units of max|c|: so much its rows (or
+/// columns) pay at most.
 fn largest_payment(problem: &Owned<f64>, answer: &Answer) -> f64 {
     let widest = |numbers: &[f64]| {
         let finite = numbers.iter().filter(|number| number.is_finite());
@@ -333,8 +341,9 @@ fn largest_payment(problem: &Owned<f64>, answer: &Answer) -> f64 {
     widest(duals) / widest(&problem.cost)
 }
 
-/// Duals of squares are shifted in the end, so that max v = 0. What was rounded before, when they were c − v for a v as large
-/// as the shift, is no matter: v proves the matching as it is in the end.
+/// Duals of squares are shifted in the end, so that max v = 0. What was rounded before, when they
+/// were c − v for a v as large as the shift, is no matter: v proves the matching as it is in the
+/// end.
 #[test]
 fn duals_prove_as_they_are_after_the_shift() {
     let n = 40;
@@ -359,8 +368,9 @@ fn duals_prove_as_they_are_after_the_shift() {
     }
 }
 
-/// Costs near the largest of f64 are scaled down, which takes the digits of the smallest. Then nothing is exact, even where
-/// nothing else is rounded; and where the smallest would decide, the answer may be the wrong one.
+/// Costs near the largest of f64 are scaled down, which takes the digits of the smallest. Then
+/// nothing is exact, even where nothing else is rounded; and where the smallest would decide, the
+/// answer may be the wrong one.
 #[test]
 fn scaling_that_loses_digits_is_never_called_exact() {
     let large = 2f64.powi(1000);
@@ -376,7 +386,8 @@ fn scaling_that_loses_digits_is_never_called_exact() {
                         cost[row * n + row + 1] = -large;
                     }
                 }
-                // Rows 0 and 1 may change places: then they cost `second` denormals instead of `first`.
+                // Rows 0 and 1 may change places: then they cost `second` denormals instead of
+                // `first`.
                 cost[0] = first * denormal;
                 cost[n] = second * denormal;
                 cost[1] = large;
@@ -395,9 +406,10 @@ fn scaling_that_loses_digits_is_never_called_exact() {
     }
 }
 
-/// A square with two matchings, the diagonal and all the way round: row i + 1 with column i, row 0 with the last column. To f32
-/// all pairs cost the same but that last one, which is dearer by `gap`; in truth each of the others saves 2·`step`, too
-/// little for f32 to see. Returns whether the way round is the cheaper one: all sums are exact.
+/// A square with two matchings, the diagonal and all the way round: row i + 1 with column i, row 0
+/// with the last column. To f32 all pairs cost the same but that last one, which is dearer by
+/// `gap`; in truth each of the others saves 2·`step`, too little for f32 to see. Returns whether
+/// the way round is the cheaper one: all sums are exact.
 fn way_round(cost: &mut [f64], stride: usize, n: usize, base: f64, step: f64, gap: f64) -> bool {
     for row in 0..n {
         cost[row * stride + row] = base + step;
@@ -418,8 +430,9 @@ fn assert_way(answer: &Answer, n: usize, round: bool, name: &str) {
     assert_eq!(&answer.row_to_col[..n], expected, "{name}");
 }
 
-/// Duals that f32 left a little too low are raised one after the other, each by what the one before was raised and a little
-/// more. After hundreds of them that is more than any pair was passed over for.
+/// Duals that f32 left a little too low are raised one after the other, each by what the one before
+/// was raised and a little more. After hundreds of them that is more than any pair was passed over
+/// for.
 #[test]
 fn many_small_raises_add_up() {
     for n in [70, 150, 300, 450] {
@@ -443,8 +456,8 @@ fn many_small_raises_add_up() {
     }
 }
 
-/// The same beside a problem that rounds. Duals are too large for a proof (the last rows see to that), so it is solved
-/// again, alone: from what f32 left, as the first time.
+/// The same beside a problem that rounds. Duals are too large for a proof (the last rows see to
+/// that), so it is solved again, alone: from what f32 left, as the first time.
 #[test]
 fn what_a_neighbour_spoils_is_solved_again_as_if_alone() {
     // So large that two f64 problems take turns.

@@ -1,5 +1,5 @@
-//! What is claimed of rounding, against an oracle that does not round: costs as whole multiples of 2^−1074, sums of
-//! any length.
+//! What is claimed of rounding, against an oracle that does not round: costs as whole multiples of
+//! 2^−1074, sums of any length.
 
 mod common;
 
@@ -52,7 +52,8 @@ fn exact_total<T: Cost>(problem: &Owned<T>, answer: &Answer) -> BigInt {
         .sum()
 }
 
-/// max |c| · count · 2^−50, which is what an answer may be off by where rounding could not be avoided.
+/// max |c| · count · 2^−50, which is what an answer may be off by where rounding could not be
+/// avoided.
 fn allowance<T: Cost>(problem: &Owned<T>) -> BigInt {
     let largest = problem
         .cost
@@ -200,8 +201,8 @@ fn many_orders_of_magnitude() {
     });
 }
 
-/// Duals many times larger than any cost leave f64 too few digits to prove anything. Here the tempting pairs (i, i + 1)
-/// drive v down by 2 a column; the only matching is the diagonal.
+/// Duals many times larger than any cost leave f64 too few digits to prove anything. Here the
+/// tempting pairs (i, i + 1) drive v down by 2 a column; the only matching is the diagonal.
 #[test]
 fn what_f64_cannot_prove_is_solved_again() {
     let n = 200;
@@ -249,8 +250,8 @@ fn reals_and_near_ties() {
     });
 }
 
-/// Large squares are solved in f32 first, to which these costs are whole multiples of 1/64: what decides is below its
-/// last digit, and must not be lost.
+/// Large squares are solved in f32 first, to which these costs are whole multiples of 1/64: what
+/// decides is below its last digit, and must not be lost.
 #[test]
 fn what_f32_cannot_tell_apart() {
     let n = 150;
@@ -287,8 +288,9 @@ fn what_f32_cannot_tell_apart() {
     );
 }
 
-/// What f32 leads to is put right in f64 wherever the costs lie: the duals of squares are shifted in the end, up or down, and
-/// in rectangles a row may be passed over for what its last sweep found.
+/// What f32 leads to is put right in f64 wherever the costs lie: the duals of squares are shifted
+/// in the end, up or down, and in rectangles a row may be passed over for what its last sweep
+/// found.
 #[test]
 fn duals_hold_in_f64_wherever_costs_lie() {
     let mut random = Random::new(12);

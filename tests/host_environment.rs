@@ -1,5 +1,5 @@
-//! A host may round upward, trap what is rounded or invalid, or flush denormals: answers are the same, and it gets its
-//! environment back.
+//! A host may round upward, trap what is rounded or invalid, or flush denormals: answers are the
+//! same, and it gets its environment back.
 
 mod common;
 
@@ -41,7 +41,8 @@ mod host {
     }
 
     pub fn write(word: Host) {
-        // SAFETY: ldmxcsr reads four bytes from the address given; the word is one that `read` gave, with control bits changed.
+        // SAFETY: ldmxcsr reads four bytes from the address given; the word is one that `read`
+        // gave, with control bits changed.
         unsafe { asm!("ldmxcsr [{}]", in(reg) &word, options(nostack)) };
     }
 }
@@ -89,14 +90,16 @@ mod host {
     }
 
     pub fn write((control, flags): Host) {
-        // SAFETY: the words are ones that `read` gave, with bits changed that the architecture defines.
+        // SAFETY: the words are ones that `read` gave, with bits changed that the architecture
+        // defines.
         unsafe {
             asm!("msr fpcr, {}", "msr fpsr, {}", in(reg) control, in(reg) flags, options(nostack));
         }
     }
 }
 
-/// Says which environments this processor does not have: many of arm64 trap nothing. What it takes of them is tried all the same.
+/// Says which environments this processor does not have: many of arm64 trap nothing. What it takes
+/// of them is tried all the same.
 fn report_what_is_lacking() {
     let own = read();
     for (name, host) in host::peculiar(own) {

@@ -1,4 +1,5 @@
-//! The folders of src are layers: each imports only from those before it, and imports among files form no circle.
+//! The folders of src are layers: each imports only from those before it, and imports among files
+//! form no circle.
 //!
 //! Read from the sources: every path that begins with `crate::`, outside comments and unit tests.
 
@@ -75,8 +76,8 @@ fn next_identifiers(text: &str) -> Vec<&str> {
     paths.map(identifier).collect()
 }
 
-/// The files that a file's text names by a path from the crate's root. What is no file is something in the folder's own. That one
-/// names all files beside it.
+/// The files that a file's text names by a path from the crate's root. What is no file is something
+/// in the folder's own. That one names all files beside it.
 fn named_in(of: &File, text: &str, files: &BTreeMap<File, String>) -> BTreeSet<File> {
     let mut named = BTreeSet::new();
     if of.1 == "mod" {

@@ -1,5 +1,5 @@
-//! These do not change an answer: the instruction set, the place in a batch, the neighbours there, what the thread has solved
-//! before. And the answer is right: its certificate proves it.
+//! These do not change an answer: the instruction set, the place in a batch, the neighbours there,
+//! what the thread has solved before. And the answer is right: its certificate proves it.
 
 mod common;
 
@@ -42,7 +42,8 @@ fn bits((answer, status): &(Answer, i32)) -> (Vec<u64>, Vec<i32>) {
     )
 }
 
-/// What the status must be: 2 if an existing entry is not a cost, 1 if the allowed pairs cannot match all of the shorter side.
+/// What the status must be: 2 if an existing entry is not a cost, 1 if the allowed pairs cannot
+/// match all of the shorter side.
 fn expected_status<T: Cost>(problem: &Owned<T>) -> i32 {
     let existing = |mask: &[bool]| -> Vec<usize> {
         let flags = mask.iter().enumerate();
@@ -153,8 +154,8 @@ fn draw<T: Cost>(random: &mut Random, from: impl Fn(f64) -> T) -> Vec<Owned<T>> 
         .collect()
 }
 
-/// Holds the answers to a batch to the same bits at each level, alone and in another order; and to their certificates. Returns
-/// them in bits.
+/// Holds the answers to a batch to the same bits at each level, alone and in another order; and to
+/// their certificates. Returns them in bits.
 fn hold<T: Solvable<Real = U> + Sync, U: Real + Into<f64>>(
     batch: &[Owned<T>],
     roundoff: f64,
@@ -192,7 +193,8 @@ fn hold<T: Solvable<Real = U> + Sync, U: Real + Into<f64>>(
     expected
 }
 
-/// Of all answers of a test, to be compared with those of another kind of processor: `make test-arm64` does.
+/// Of all answers of a test, to be compared with those of another kind of processor:
+/// `make test-arm64` does.
 #[derive(Default)]
 struct Digest(DefaultHasher);
 
@@ -238,8 +240,9 @@ fn halves_are_the_same_everywhere() {
     hold_many::<bf16, f32>(0xaef1_7502_b3d5_2d47, F32_ROUNDOFF, bf16::from_f64);
 }
 
-/// Wide problems whose rows all want the same columns, so that nearly every row is searched for, through most rows before it.
-/// Rows near to each other in the plane; whole numbers with many ties; ties but for the last digits.
+/// Wide problems whose rows all want the same columns, so that nearly every row is searched for,
+/// through most rows before it. Rows near to each other in the plane; whole numbers with many ties;
+/// ties but for the last digits.
 #[test]
 fn long_searches_in_wide_problems_are_the_same_everywhere() {
     let mut random = Random::new(0x2545_f491_4f6c_dd1d);
@@ -276,7 +279,8 @@ fn long_searches_in_wide_problems_are_the_same_everywhere() {
     digest.print("wide problems");
 }
 
-/// The row that a search ends at, and what it would go on with, have too many digits. Nobody asks for that.
+/// The row that a search ends at, and what it would go on with, have too many digits. Nobody asks
+/// for that.
 #[test]
 fn what_is_not_used_is_rounded_at_no_level() {
     let forbidden = f64::INFINITY;

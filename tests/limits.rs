@@ -1,4 +1,5 @@
-//! Limits of any size: beyond what can change the answer, a limit does not take digits from the costs.
+//! Limits of any size: beyond what can change the answer, a limit does not take digits from the
+//! costs.
 
 mod common;
 
@@ -101,7 +102,8 @@ fn random_problems_under_any_limit_are_optimal() {
     }
 }
 
-/// Wider than what is solved side by side, and rectangular, with forbidden pairs: then it matters which duals are lifted.
+/// Wider than what is solved side by side, and rectangular, with forbidden pairs: then it matters
+/// which duals are lifted.
 #[test]
 fn large_problems_under_huge_limits_match_as_many_as_they_can() {
     let mut random = Random::new(9);

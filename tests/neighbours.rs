@@ -17,7 +17,8 @@ fn padded(n: usize, size: usize, cost: impl Fn(usize, usize) -> f32) -> Owned<f3
     problem
 }
 
-/// Ties, and one cost whose digits lie far from those of the others: what f32 rounds depends on which differences are taken.
+/// Ties, and one cost whose digits lie far from those of the others: what f32 rounds depends on
+/// which differences are taken.
 fn tied_but_one(n: usize, random: &mut Random) -> Vec<f32> {
     let mut cost = vec![4.0; n * n];
     let small: Vec<f32> = (0..n).map(|_| random.index(16) as f32 / 65536.0).collect();
@@ -54,8 +55,8 @@ fn problems_of_other_sizes_change_nothing() {
     }
 }
 
-/// Whole numbers, allowed pairs few enough, and a chain of them that drives v far down: f64, which goes on from what f32 came to, may
-/// have to solve it again.
+/// Whole numbers, allowed pairs few enough, and a chain of them that drives v far down: f64, which
+/// goes on from what f32 came to, may have to solve it again.
 fn chained(n: usize, random: &mut Random) -> Vec<f32> {
     let most = [40_000, 65_535, 1 << 20, 1 << 23][random.index(4)];
     let forbidden = [0.5, 0.9, 0.95][random.index(3)];
@@ -101,7 +102,8 @@ fn what_is_solved_again_is_solved_as_alone() {
 
 #[test]
 fn what_is_taken_over_from_f32_is_not_taken_for_rounded() {
-    // Little more than the diagonal is allowed, so f64 rounds nothing; but to take over what f32 makes of the two odd costs does.
+    // Little more than the diagonal is allowed, so f64 rounds nothing; but to take over what f32
+    // makes of the two odd costs does.
     let n = 100;
     let mut cost = vec![f64::INFINITY; n * n];
     for row in 0..n {
@@ -126,7 +128,8 @@ fn what_is_taken_over_from_f32_is_not_taken_for_rounded() {
 
 #[test]
 fn what_f32_rounds_in_neighbours_changes_nothing() {
-    // Duals so unlike in size that their sums are rounded in f64, which are optimal as f32 has them.
+    // Duals so unlike in size that their sums are rounded in f64, which are optimal as f32 has
+    // them.
     let n = 16;
     let mut cost = vec![f32::INFINITY; n * n];
     for row in 0..n {

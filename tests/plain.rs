@@ -1,5 +1,5 @@
-//! Squares of 8, 16 and 32 rows in f32, of which all rows and columns exist, are judged and written many at once. Each gets the
-//! answer that it gets by any other way.
+//! Squares of 8, 16 and 32 rows in f32, of which all rows and columns exist, are judged and written
+//! many at once. Each gets the answer that it gets by any other way.
 
 mod common;
 
@@ -51,8 +51,9 @@ impl Kind {
     }
 }
 
-/// Allowed are the diagonal and the pairs above it, which drive v down by 1 or 2 a column: duals become so large that rounding them
-/// may matter, and costs of 1e-20 are rounded. Only the diagonal matches all rows.
+/// Allowed are the diagonal and the pairs above it, which drive v down by 1 or 2 a column: duals
+/// become so large that rounding them may matter, and costs of 1e-20 are rounded. Only the diagonal
+/// matches all rows.
 fn chain(n: usize) -> Vec<f32> {
     let cost = |index: usize| match (index / n, index % n) {
         (row, col) if row == col && row % 2 == 0 => 1.0,
@@ -63,7 +64,8 @@ fn chain(n: usize) -> Vec<f32> {
     (0..n * n).map(cost).collect()
 }
 
-/// Solves a batch at all levels, with masks for all and for each; holds the answers to each other and to their certificates.
+/// Solves a batch at all levels, with masks for all and for each; holds the answers to each other
+/// and to their certificates.
 fn hold(kinds: &[Kind], batch: &[Owned<f32>]) -> Tally {
     let n = batch[0].rows;
     let (answers, tally) = solve_batch_at(Level::baseline(), batch);
@@ -158,7 +160,8 @@ fn kinds_beside_each_other() {
     }
 }
 
-/// Problems whose f32 sums are exact, are rounded, and are rounded among ties, one beside the other.
+/// Problems whose f32 sums are exact, are rounded, and are rounded among ties, one beside the
+/// other.
 #[test]
 fn alone_as_in_company() {
     let mut random = Random::new(13);

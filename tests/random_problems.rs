@@ -1,7 +1,7 @@
 //! Many random problems from structured families against an independent solver in whole numbers.
 //!
-//! `cargo test` runs a hundred thousand; `make soak` sets HUNGARIAN_PROBLEMS to a million. A failure names the family and
-//! the seed, with which it can be had again.
+//! `cargo test` runs a hundred thousand; `make soak` sets HUNGARIAN_PROBLEMS to a million. A
+//! failure names the family and the seed, with which it can be had again.
 
 mod common;
 
@@ -164,7 +164,8 @@ impl Whole {
         };
         let (row_mask, col_mask) = (mask(random, rows), mask(random, cols));
         let limit = random.one_in(3).then(|| {
-            // Near the costs, so that it decides something; a pair at exactly the limit now and then.
+            // Near the costs, so that it decides something; a pair at exactly the limit now and
+            // then.
             let near = whole.get(random.below(whole.len().max(1) as u64) as usize);
             let near = near.copied().unwrap_or(0);
             match random.below(4) {
@@ -185,8 +186,8 @@ impl Whole {
         }
     }
 
-    /// The least doubled objective, by the Hungarian algorithm of another library in i128. Without a limit the shorter
-    /// side is matched.
+    /// The least doubled objective, by the Hungarian algorithm of another library in i128. Without
+    /// a limit the shorter side is matched.
     fn doubled_optimum(&self) -> Option<i128> {
         let index = |mask: &[bool]| -> Vec<usize> {
             (0..mask.len()).filter(|&index| mask[index]).collect()
@@ -317,8 +318,8 @@ fn hold<T: Solvable<Real = U>, U: Real + Into<f64>>(
         return Err(format!("status {status}, expected 0"));
     }
     let gap = whole.doubled_objective(&answer.row_to_col) - optimum;
-    // Where nothing was rounded the optimum itself is due; else rows·2^−50·max(|c|, |L'|), doubled, where L' is what the limit
-    // counts as.
+    // Where nothing was rounded the optimum itself is due; else rows·2^−50·max(|c|, |L'|), doubled,
+    // where L' is what the limit counts as.
     let existing = |mask: &[bool]| mask.iter().filter(|&&exists| exists).count() as u128;
     let shorter = existing(&whole.row_mask).min(existing(&whole.col_mask));
     let (cost, limit) = (

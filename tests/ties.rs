@@ -1,4 +1,5 @@
-//! Ties, where columns are many: the documented policy at any width, and answers that are proven however many are equal.
+//! Ties, where columns are many: the documented policy at any width, and answers that are proven
+//! however many are equal.
 
 mod common;
 
@@ -12,7 +13,8 @@ use hungarian_loss::simd::cost::Real;
 use hungarian_loss::simd::level::Level;
 use hungarian_random::Random;
 
-/// Widths around those where words of 64 bits, and quads of eight and of sixteen lanes, come to an end.
+/// Widths around those where words of 64 bits, and quads of eight and of sixteen lanes, come to an
+/// end.
 const WIDTHS: [usize; 12] = [
     33, 64, 65, 128, 129, 2000, 2016, 2049, 2100, 4032, 4097, 10_000,
 ];
@@ -44,7 +46,8 @@ fn of_equal_columns_the_unmatched_one_goes_first_then_the_lowest() {
     let mut random = Random::new(3);
     for cols in WIDTHS {
         for _ in 0..8 {
-            // Row 0 takes column 0. Row 1 finds that one as near as some others, of which nobody has any.
+            // Row 0 takes column 0. Row 1 finds that one as near as some others, of which nobody
+            // has any.
             let others: Vec<usize> = (0..3).map(|_| 1 + random.index(cols - 1)).collect();
             let mut cost = vec![1.0; cols];
             let mut second = vec![2.0; cols];
@@ -92,8 +95,8 @@ fn repeated(random: &mut Random, rows: usize, cols: usize, different: (usize, us
     of_rows.iter().flat_map(line).collect()
 }
 
-/// Equal rows are swept once a search, and tied instances are proven by passes over all pairs: the certificate says whether that
-/// comes out right. Costs that f32 cannot tell apart are among them.
+/// Equal rows are swept once a search, and tied instances are proven by passes over all pairs: the
+/// certificate says whether that comes out right. Costs that f32 cannot tell apart are among them.
 #[test]
 fn few_different_rows_or_columns_are_solved_and_proven() {
     let mut random = Random::new(5);
@@ -114,8 +117,9 @@ fn few_different_rows_or_columns_are_solved_and_proven() {
     }
 }
 
-/// Each cost is the sum of a row's and a column's share, rounded: all ways to match a set of columns cost the same but for that.
-/// f32 decides, and f64 proves it: twice the digits would take a thousand times as long.
+/// Each cost is the sum of a row's and a column's share, rounded: all ways to match a set of
+/// columns cost the same but for that. f32 decides, and f64 proves it: twice the digits would take
+/// a thousand times as long.
 #[test]
 fn sums_that_differ_by_rounding_only_are_proven_in_f64() {
     let mut random = Random::new(7);
@@ -137,7 +141,8 @@ fn sums_that_differ_by_rounding_only_are_proven_in_f64() {
     }
 }
 
-/// Few different rows under a limit and with forbidden pairs, where f64 searches from the beginning.
+/// Few different rows under a limit and with forbidden pairs, where f64 searches from the
+/// beginning.
 #[test]
 fn few_different_rows_under_a_limit_are_solved_and_proven() {
     let mut random = Random::new(6);

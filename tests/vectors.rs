@@ -1,5 +1,5 @@
-//! Each operation of the vectors, at each level of this processor, does to each lane what it does to plain arrays, and raises the
-//! inexact flag where that does.
+//! Each operation of the vectors, at each level of this processor, does to each lane what it does
+//! to plain arrays, and raises the inexact flag where that does.
 
 use std::hint::black_box;
 
@@ -34,8 +34,8 @@ impl Log {
     }
 }
 
-/// Numbers where arithmetic is peculiar: zeros, infinities, denormals and the largest of both types, what f32 rounds to either
-/// side or to an infinity, ties and neighbours.
+/// Numbers where arithmetic is peculiar: zeros, infinities, denormals and the largest of both
+/// types, what f32 rounds to either side or to an infinity, ties and neighbours.
 const PECULIAR: [f64; 18] = [
     0.0,
     -0.0,
@@ -272,7 +272,8 @@ impl Roundings {
     }
 }
 
-/// A whole number most of the time, so that a vector of them often goes through an operation without rounding.
+/// A whole number most of the time, so that a vector of them often goes through an operation
+/// without rounding.
 fn draw_mostly_whole(random: &mut Random) -> f64 {
     match random.one_in(20) {
         true => draw(random),

@@ -2,8 +2,9 @@
 
 use crate::problem::instance::WIDEST;
 
-/// Processor cycles that one problem is expected to take, for a scheduler, as measured: one pass over the matrix, and sweeps
-/// that are many where all columns are wanted and few where there is a choice. Saturates at infinity.
+/// Processor cycles that one problem is expected to take, for a scheduler, as measured: one pass
+/// over the matrix, and sweeps that are many where all columns are wanted and few where there is a
+/// choice. Saturates at infinity.
 pub fn cycles_per_problem(rows: f64, cols: f64) -> f64 {
     const FIXED: f64 = 500.0;
     const CYCLES_PER_ENTRY: f64 = 0.5;

@@ -1,8 +1,8 @@
 //! Many problems at once: tensors in, tensors out.
 //!
-//! [`solve`] is the way in. A batch of narrow problems goes to `narrow`, any other to `wide`; both prepare problems, have them
-//! solved and proven, and `write` the answers. A bad problem gets its status and placeholder outputs and leaves its neighbours
-//! alone.
+//! [`solve`] is the way in. A batch of narrow problems goes to `narrow`, any other to `wide`; both
+//! prepare problems, have them solved and proven, and `write` the answers. A bad problem gets its
+//! status and placeholder outputs and leaves its neighbours alone.
 
 mod estimate;
 mod narrow;
@@ -31,7 +31,8 @@ pub use tensors::{BatchError, Inputs, Outputs, Shape};
 ///
 /// # Errors
 ///
-/// Sizes that do not fit together, or no memory for the workspace. No output is to be relied on then.
+/// Sizes that do not fit together, or no memory for the workspace. No output is to be relied on
+/// then.
 pub fn solve<T: Solvable>(
     shape: Shape,
     inputs: &Inputs<T>,
@@ -56,8 +57,8 @@ pub fn solve_at<T: Solvable>(
 
 /// A type of costs that a batch may have: all that [`Cost`] is implemented for.
 ///
-/// Everything behind this is compiled in this crate, once. Generic functions would be compiled again in every crate that calls
-/// them, which takes minutes.
+/// Everything behind this is compiled in this crate, once. Generic functions would be compiled
+/// again in every crate that calls them, which takes minutes.
 pub trait Solvable: Cost {
     #[doc(hidden)]
     fn solve_at(

@@ -17,8 +17,9 @@ use crate::simd::level::Level;
 use crate::simd::ops::{Vectors, Work};
 use crate::solve::narrow::{NARROW_GROUP, NarrowAnswer, NarrowInstance};
 
-/// Solves a batch whose sizes have been checked, of problems that are padded to `width` columns (see
-/// [`crate::problem::instance::narrow_width`]), with the vector instructions of a certain level.
+/// Solves a batch whose sizes have been checked, of problems that are padded to `width` columns
+/// (see [`crate::problem::instance::narrow_width`]), with the vector instructions of a certain
+/// level.
 pub fn solve_at<T: Cost>(
     level: Level,
     width: usize,
@@ -150,7 +151,8 @@ impl<T: Cost, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, COLS> {
 }
 
 impl<T: Cost, const COLS: usize> SolveNarrow<'_, '_, '_, T, COLS> {
-    /// Solves problems again whose answers could not be proven: those whose bits are set, from `first` on.
+    /// Solves problems again whose answers could not be proven: those whose bits are set, from
+    /// `first` on.
     #[cold]
     #[inline(never)]
     fn solve_again<V: Vectors>(

@@ -1,7 +1,8 @@
-//! Groups of *plain* narrow problems: squares of a width that needs no padding, read where they lie, all rows and columns there.
+//! Groups of *plain* narrow problems: squares of a width that needs no padding, read where they
+//! lie, all rows and columns there.
 //!
-//! Judging and writing them is done for all at once. At a tenth of a microsecond for a problem, that is as much work as
-//! solving them.
+//! Judging and writing them is done for all at once. At a tenth of a microsecond for a problem,
+//! that is as much work as solving them.
 
 use crate::batch::status::Status;
 use crate::batch::tally::Tally;
@@ -56,8 +57,8 @@ pub struct PlainGroup<'s, 'a, 'c, T: Cost, const COLS: usize> {
 }
 
 impl<T: Cost, const COLS: usize> PlainGroup<'_, '_, '_, T, COLS> {
-    /// Solves the group, if all its costs are valid. Returns one bit for each problem whose answer was not proven and has to be
-    /// found in another way.
+    /// Solves the group, if all its costs are valid. Returns one bit for each problem whose answer
+    /// was not proven and has to be found in another way.
     #[inline(always)]
     pub fn solve<V: Vectors>(self, vectors: V) -> Option<u64> {
         let PlainGroup {

@@ -10,7 +10,8 @@ use crate::simd::cost::{Cost, Entry};
 
 /// One sentence on the first problem whose status is not 0, or `None`.
 ///
-/// `batch_dims` are the leading dimensions of the cost tensor, for naming an entry as the user would.
+/// `batch_dims` are the leading dimensions of the cost tensor, for naming an entry as the user
+/// would.
 ///
 /// # Errors
 ///
@@ -48,7 +49,8 @@ pub fn describe_first_bad<T: Cost>(
     Ok(Some(sentence_of(inputs, batch_dims, index, prepared)))
 }
 
-/// What is wrong with the problem at `index`: why there is no instance of it, or else why that is infeasible.
+/// What is wrong with the problem at `index`: why there is no instance of it, or else why that is
+/// infeasible.
 fn sentence_of<T: Cost>(
     inputs: &Inputs<T>,
     batch_dims: &[i64],

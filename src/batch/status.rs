@@ -4,8 +4,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Status {
-    /// The assignment is optimal and the duals prove it. Where costs are so large that totals or duals leave the range of their type,
-    /// as with f32 of ±3e38, some are infinite, and those prove nothing.
+    /// The assignment is optimal and the duals prove it. Where costs are so large that totals or
+    /// duals leave the range of their type, as with f32 of ±3e38, some are infinite, and those
+    /// prove nothing.
     Optimal = 0,
     /// The allowed pairs cannot match min(existing rows, existing columns).
     Infeasible = 1,

@@ -1,4 +1,5 @@
-//! Batches of problems other than narrow ones: a group after the other is prepared, solved and written.
+//! Batches of problems other than narrow ones: a group after the other is prepared, solved and
+//! written.
 
 use std::collections::TryReserveError;
 
@@ -14,7 +15,8 @@ use crate::simd::level::Level;
 use crate::simd::ops::{Vectors, Work};
 use crate::solve::turns::{MOST_IN_TURNS, group_of};
 
-/// Solves a batch whose sizes have been checked and which is not narrow, with the vector instructions of a certain level.
+/// Solves a batch whose sizes have been checked and which is not narrow, with the vector
+/// instructions of a certain level.
 pub fn solve_at<T: Cost>(
     level: Level,
     shape: Shape,

@@ -13,7 +13,8 @@ use crate::solve::augment::{Solver, UNMATCHED};
 use crate::solve::narrow::NarrowAnswer;
 use crate::sweep::per_column::BLOCK;
 
-/// What an answer says of one side of an instance, of its rows or of its columns, whichever solver found it.
+/// What an answer says of one side of an instance, of its rows or of its columns, whichever solver
+/// found it.
 pub trait SideAnswer {
     /// The partner of a row (or column), or [`UNMATCHED`].
     fn partner(&self, index: usize) -> i32;
@@ -195,7 +196,8 @@ impl<U: Real> Side<'_, U> {
 }
 
 impl<U: Real> Outputs<'_, U> {
-    /// Writes the answer to the one problem of these outputs: for the instance's rows and for its columns.
+    /// Writes the answer to the one problem of these outputs: for the instance's rows and for its
+    /// columns.
     #[inline(always)]
     pub fn write<E: Entry>(
         &mut self,
@@ -245,7 +247,8 @@ impl<U: Real> Outputs<'_, U> {
         ]
     }
 
-    /// Writes the duals of an answer again where the limit counted as less than it is: see [`crate::prove::lift`].
+    /// Writes the duals of an answer again where the limit counted as less than it is: see
+    /// [`crate::prove::lift`].
     #[cold]
     #[inline(never)]
     fn lift_duals<E: Entry>(

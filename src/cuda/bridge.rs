@@ -22,7 +22,8 @@ pub mod ffi {
         Double,
     }
 
-    /// A batch in device memory, and the stream on which it is to be solved. As `parameters::DeviceBatch`.
+    /// A batch in device memory, and the stream on which it is to be solved. As
+    /// `parameters::DeviceBatch`.
     #[derive(Debug)]
     struct CudaBatch {
         /// A `CUstream`.
@@ -53,7 +54,8 @@ pub mod ffi {
     }
 
     extern "Rust" {
-        /// Bytes of workspace that `cuda_launch` needs for this batch, whose addresses need not be known yet.
+        /// Bytes of workspace that `cuda_launch` needs for this batch, whose addresses need not be
+        /// known yet.
         ///
         /// # Safety
         ///

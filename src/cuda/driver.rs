@@ -1,8 +1,8 @@
 //! The driver calls that a launch takes. All that is unsafe about CUDA is here.
 //!
-//! libcuda is opened when it is first asked for. Types and signatures are cudarc's. The library is opened and the calls are looked up
-//! here: cudarc would take a folder of stubs for the driver, panic where there is none, or where it lacks a function, and does not know
-//! every result.
+//! libcuda is opened when it is first asked for. Types and signatures are cudarc's. The library is
+//! opened and the calls are looked up here: cudarc would take a folder of stubs for the driver,
+//! panic where there is none, or where it lacks a function, and does not know every result.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
 use std::fmt;
@@ -18,7 +18,8 @@ use crate::cuda::plan::Launch;
 /// The oldest driver that takes our PTX, as `cuDriverGetVersion` has it.
 const OLDEST: c_int = 12000;
 
-/// The driver, by the name that TensorFlow opens it by. (What stands in a folder of stubs lacks the number.)
+/// The driver, by the name that TensorFlow opens it by. (What stands in a folder of stubs lacks the
+/// number.)
 const LIBRARY: &str = "libcuda.so.1";
 
 /// Of what the driver's compiler has to say.
@@ -76,12 +77,14 @@ impl Refusal {
             2 => Cause::Memory, // OUT_OF_MEMORY
             // NO_DEVICE, INVALID_DEVICE, DEVICE_NOT_LICENSED, DEVICE_UNAVAILABLE
             46 | 100..=102 => Cause::Device,
-            // NO_BINARY_FOR_GPU, INVALID_PTX, JIT_COMPILER_NOT_FOUND, UNSUPPORTED_PTX_VERSION, JIT_COMPILATION_DISABLED
+            // NO_BINARY_FOR_GPU, INVALID_PTX, JIT_COMPILER_NOT_FOUND, UNSUPPORTED_PTX_VERSION,
+            // JIT_COMPILATION_DISABLED
             209 | 218 | 221..=223 => Cause::Image,
-            // SYSTEM_NOT_READY, SYSTEM_DRIVER_MISMATCH, COMPAT_NOT_SUPPORTED_ON_DEVICE; STUB_LIBRARY
+            // SYSTEM_NOT_READY, SYSTEM_DRIVER_MISMATCH, COMPAT_NOT_SUPPORTED_ON_DEVICE;
+            // STUB_LIBRARY
             34 | 802..=804 => Cause::Installation,
-            // ECC_UNCORRECTABLE, NVLINK_UNCORRECTABLE, CONTAINED, ILLEGAL_ADDRESS, LAUNCH_TIMEOUT, TENSOR_MEMORY_LEAK, and all
-            // others that a kernel leaves behind.
+            // ECC_UNCORRECTABLE, NVLINK_UNCORRECTABLE, CONTAINED, ILLEGAL_ADDRESS, LAUNCH_TIMEOUT,
+            // TENSOR_MEMORY_LEAK, and all others that a kernel leaves behind.
             214 | 220 | 226 | 700 | 702 | 710 | 714..=719 | 721 => Cause::Earlier,
             _ => Cause::Other,
         }
@@ -146,8 +149,8 @@ macro_rules! calls {
         impl $table {
             /// Looks the functions up.
             fn look_up(library: &Library) -> Result<Self, DriverError> {
-                // SAFETY: the functions have these arguments, as checked above, and CUresult is an int of C's. The library is
-                // never closed, see `library`.
+                // SAFETY: the functions have these arguments, as checked above, and CUresult is an
+                // int of C's. The library is never closed, see `library`.
                 unsafe {
                     Ok($table {
                         $($name: *library
@@ -207,7 +210,8 @@ impl Stream {
     ///
     /// # Safety
     ///
-    /// The stream, and so its context, must exist for as long as this value, or a [`Context`] that was asked of it, is used.
+    /// The stream, and so its context, must exist for as long as this value, or a [`Context`] that
+    /// was asked of it, is used.
     pub unsafe fn borrow(handle: *mut c_void) -> Self {
         Stream(handle.cast())
     }
@@ -221,12 +225,14 @@ pub struct Context(sys::CUcontext);
 #[derive(Clone, Copy, Debug)]
 pub struct Ordinal(sys::CUdevice);
 
-/// A module. It is never unloaded: it goes with its context. `launch.rs` uses it only while that is current, and does not keep it.
+/// A module. It is never unloaded: it goes with its context. `launch.rs` uses it only while that is
+/// current, and does not keep it.
 #[derive(Clone, Copy, Debug)]
 pub struct Module(sys::CUmodule);
 
-/// A kernel of a module. It goes with its context: `launch.rs` keeps it beside the number that [`Driver::id_of`] gives that context, and
-/// uses it only where a stream's context has this number, which no other one ever has.
+/// A kernel of a module. It goes with its context: `launch.rs` keeps it beside the number that
+/// [`Driver::id_of`] gives that context, and uses it only where a stream's context has this number,
+/// which no other one ever has.
 #[derive(Clone, Copy, Debug)]
 pub struct Function(sys::CUfunction);
 
@@ -308,7 +314,8 @@ impl Driver {
         Ok(id)
     }
 
-    /// Does `work` while `context` is the calling thread's current one; afterwards that is again what it was.
+    /// Does `work` while `context` is the calling thread's current one; afterwards that is again
+    /// what it was.
     pub fn within<T, E: From<DriverError>>(
         &self,
         context: Context,
@@ -363,7 +370,8 @@ impl Driver {
             log.as_mut_ptr().cast(),
             ptr::without_provenance_mut(LOG_BYTES),
         ];
-        // SAFETY: PTX is read up to the zero that ends it; all other pointers are to locals, and the log's size is said.
+        // SAFETY: PTX is read up to the zero that ends it; all other pointers are to locals, and
+        // the log's size is said.
         let loaded = unsafe {
             call!(
                 self.calls,
@@ -383,8 +391,8 @@ impl Driver {
     /// A kernel by its symbol.
     pub fn function(&self, module: Module, symbol: &CStr) -> Result<Function, DriverError> {
         let mut function = null_mut();
-        // SAFETY: the module is loaded for as long as its context exists, and is used only while that is current (`Module`); the symbol
-        // ends with a zero; the pointer is to a local.
+        // SAFETY: the module is loaded for as long as its context exists, and is used only while
+        // that is current (`Module`); the symbol ends with a zero; the pointer is to a local.
         unsafe {
             call!(
                 self.calls,
@@ -399,8 +407,8 @@ impl Driver {
         const REGISTERS: sys::CUfunction_attribute =
             sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_NUM_REGS;
         let mut value = 0;
-        // SAFETY: the function's module is loaded for as long as its context exists, beyond which no function is used (`Function`);
-        // the pointer is to a local.
+        // SAFETY: the function's module is loaded for as long as its context exists, beyond which
+        // no function is used (`Function`); the pointer is to a local.
         unsafe {
             call!(
                 self.calls,
@@ -415,16 +423,18 @@ impl Driver {
         const MOST: sys::CUfunction_attribute =
             sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
         let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
-        // SAFETY: the function's module is loaded for as long as its context exists, beyond which no function is used (`Function`).
+        // SAFETY: the function's module is loaded for as long as its context exists, beyond which
+        // no function is used (`Function`).
         unsafe { call!(self.calls, cuFuncSetAttribute(function.0, MOST, bytes)) }
     }
 
-    /// Launches a kernel of one argument on a stream of the current context. Returns before it has run.
+    /// Launches a kernel of one argument on a stream of the current context. Returns before it has
+    /// run.
     ///
     /// # Safety
     ///
-    /// The kernel takes `Parameters`; what is in them must be addresses in the device's memory, of as many elements as the
-    /// sizes beside them say, until the stream has passed the kernel.
+    /// The kernel takes `Parameters`; what is in them must be addresses in the device's memory, of
+    /// as many elements as the sizes beside them say, until the stream has passed the kernel.
     pub unsafe fn launch(
         &self,
         function: Function,
@@ -439,8 +449,8 @@ impl Driver {
             ..
         } = launch;
         let mut arguments = [ptr::from_ref(parameters).cast_mut().cast::<c_void>()];
-        // SAFETY: the driver copies the argument before it returns and does not write to it; its type, and what its
-        // addresses are, is the caller's promise.
+        // SAFETY: the driver copies the argument before it returns and does not write to it; its
+        // type, and what its addresses are, is the caller's promise.
         unsafe {
             call!(
                 self.calls,
@@ -527,7 +537,8 @@ fn text(function: &str, code: c_int) -> Option<String> {
     // cudarc's declarations take an enumeration, which not every number is one of.
     type Describe = unsafe extern "C" fn(c_int, *mut *const c_char) -> c_int;
     let mut text = ptr::null();
-    // SAFETY: both functions have this type, a C enumeration being an int, and leave a pointer to a string that stays, or null.
+    // SAFETY: both functions have this type, a C enumeration being an int, and leave a pointer to a
+    // string that stays, or null.
     unsafe {
         let describe = library().ok()?.get::<Describe>(function.as_bytes()).ok()?;
         if describe(code, &mut text) != 0 || text.is_null() {

@@ -4,7 +4,8 @@ use std::collections::TryReserveError;
 
 use crate::cuda::plan::{CostType, OLDEST_CAPABILITY, Task};
 
-/// PTX, and the compute capability (10·major + minor) from which on it can be had; the best one first.
+/// PTX, and the compute capability (10·major + minor) from which on it can be had; the best one
+/// first.
 pub const IMAGES: [(u32, &str); 2] = [
     (80, include_str!("../../cuda/assignment_80.ptx")),
     (70, include_str!("../../cuda/assignment_70.ptx")),
@@ -23,7 +24,8 @@ pub fn image_for(capability: u32) -> Option<&'static str> {
     image.map(|(_, ptx)| ptx)
 }
 
-/// Leaves kernels for other types out. Functions that only those call stay: nothing is made of them.
+/// Leaves kernels for other types out. Functions that only those call stay: nothing is made of
+/// them.
 ///
 /// A driver takes seconds for each type's kernels, and most programs have one type.
 ///

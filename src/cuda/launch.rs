@@ -1,7 +1,8 @@
-//! From a batch in device memory to launches on its stream: which device, which plan, which kernels.
+//! From a batch in device memory to launches on its stream: which device, which plan, which
+//! kernels.
 //!
-//! The kernels for a type of costs are loaded once per context, which the driver takes seconds for: it compiles PTX. Nothing here
-//! waits for the device, nor for another context's or type's kernels.
+//! The kernels for a type of costs are loaded once per context, which the driver takes seconds for:
+//! it compiles PTX. Nothing here waits for the device, nor for another context's or type's kernels.
 
 use std::collections::{HashMap, TryReserveError};
 use std::ffi::{CStr, CString};
@@ -62,7 +63,8 @@ pub fn plan(stream: Stream, costs: CostType, batch: &DeviceBatch) -> Result<Plan
     Ok(Plan::new(&prepared.device, costs, batch)?)
 }
 
-/// Bytes of workspace that [`launch`] needs for such a batch on this stream, whose addresses need not be known yet.
+/// Bytes of workspace that [`launch`] needs for such a batch on this stream, whose addresses need
+/// not be known yet.
 ///
 /// # Errors
 ///
@@ -88,8 +90,8 @@ pub fn workspace_bytes(
 ///
 /// # Safety
 ///
-/// All addresses of the batch must be of the stream's device, and have as many elements as the sizes say; the workspace too.
-/// They must stay so until the stream has passed the launches.
+/// All addresses of the batch must be of the stream's device, and have as many elements as the
+/// sizes say; the workspace too. They must stay so until the stream has passed the launches.
 pub unsafe fn launch(
     stream: Stream,
     costs: CostType,
@@ -100,7 +102,8 @@ pub unsafe fn launch(
     unsafe { launch_in_turn(stream, costs, batch, workspace, || ()) }
 }
 
-/// The same, with `behind_each` called behind each launch of the plan: what it puts on the stream is before the next one.
+/// The same, with `behind_each` called behind each launch of the plan: what it puts on the stream
+/// is before the next one.
 ///
 /// # Errors
 ///
@@ -135,8 +138,9 @@ pub unsafe fn launch_in_turn(
         for launch in &plan.launches {
             let function = prepared.function(driver, launch.kernel, launch.shared_bytes)?;
             let parameters = launch.parameters(batch, aligned);
-            // SAFETY: the kernels take `Parameters`; the batch is the caller's promise, and the workspace has the bytes
-            // that the plan asks for, behind its first aligned address too: see above.
+            // SAFETY: the kernels take `Parameters`; the batch is the caller's promise, and the
+            // workspace has the bytes that the plan asks for, behind its first aligned address too:
+            // see above.
             unsafe { driver.launch(function, launch, stream, &parameters)? };
             behind_each();
         }
@@ -171,7 +175,8 @@ fn prepared(
     context: Context,
     costs: CostType,
 ) -> Result<Arc<Prepared>, LaunchError> {
-    // By the context's number: another context may get the address of one that is gone, and its functions are gone too.
+    // By the context's number: another context may get the address of one that is gone, and its
+    // functions are gone too.
     static PREPARED: LazyLock<OncePerKey<(u64, CostType), Prepared>> =
         LazyLock::new(OncePerKey::default);
     PREPARED.get((driver.id_of(context)?, costs), || {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Values by key. Who asks for a value that is being made waits for it; who asks for another does not.
+/// Values by key. Who asks for a value that is being made waits for it; who asks for another does
+/// not.
 #[derive(Debug)]
 pub struct OncePerKey<K, V>(Mutex<HashMap<K, Slot<V>>>);
 
@@ -34,7 +35,8 @@ impl<K: Eq + Hash, V> OncePerKey<K, V> {
     }
 }
 
-/// What a panic left behind under a lock of this module's is whole: entries are inserted when they are complete.
+/// What a panic left behind under a lock of this module's is whole: entries are inserted when they
+/// are complete.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

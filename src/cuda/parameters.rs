@@ -1,5 +1,5 @@
-//! What every kernel is given: one structure, by value. The device's half is `cuda/parameters.h`; a test holds the two to the
-//! same layout.
+//! What every kernel is given: one structure, by value. The device's half is `cuda/parameters.h`; a
+//! test holds the two to the same layout.
 //!
 //! An array of the kernels is a [`Place`] in [`Parameters`], here and there; the plan gives it one.
 
@@ -38,8 +38,8 @@ pub const NEAR_PAIRS_PER_INDEX: u64 = constant(b"kNearPairsPerIndex");
 /// Behind what a proof compares the costs of the last of the user's rows with.
 pub const LINES_BEHIND: u64 = constant(b"kLinesBehind");
 
-/// The number in the line `constexpr int NAME = NUMBER;` of the header. The compiler reads it: a constant that is not there is
-/// an error of compilation.
+/// The number in the line `constexpr int NAME = NUMBER;` of the header. The compiler reads it: a
+/// constant that is not there is an error of compilation.
 const fn constant(name: &[u8]) -> u64 {
     let mut text = HEADER;
     loop {
@@ -84,7 +84,8 @@ const fn number(mut text: &[u8]) -> u64 {
 /// An address in the device's memory.
 pub type DeviceAddress = u64;
 
-/// A batch in device memory: the op's inputs and outputs. Nothing of it is read or written on the host.
+/// A batch in device memory: the op's inputs and outputs. Nothing of it is read or written on the
+/// host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct DeviceBatch {
@@ -94,7 +95,8 @@ pub struct DeviceBatch {
     pub row_mask: DeviceAddress,
     /// bool `[problems, cols]`, or one flag for all.
     pub col_mask: DeviceAddress,
-    /// U `[problems]`, or one limit for all. They stay on the device, so that nobody waits for them.
+    /// U `[problems]`, or one limit for all. They stay on the device, so that nobody waits for
+    /// them.
     pub cost_limit: DeviceAddress,
     /// U `[problems]`.
     pub total_cost: DeviceAddress,
@@ -180,7 +182,8 @@ pub struct Parameters {
     pub state: StatePlaces,
     /// Lists of rows that are open: i32, two for each index, and [`OPEN_ROW_COUNTS`] more.
     pub open_rows: Place,
-    /// A copy of one problem's costs, where one may have to be made: f32, or f64 in a proof where costs are that.
+    /// A copy of one problem's costs, where one may have to be made: f32, or f64 in a proof where
+    /// costs are that.
     pub copy: Place,
     /// Of a proof: f64 for each index of the longer side, as all that follow.
     pub duals: Place,

@@ -59,7 +59,8 @@ impl Task {
     }
 }
 
-/// Registers of a thread, as the driver has compiled the kernel for each task (`cuFuncGetAttribute`).
+/// Registers of a thread, as the driver has compiled the kernel for each task
+/// (`cuFuncGetAttribute`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registers {
     /// Of searches by a warp.
@@ -114,14 +115,16 @@ pub struct Launch {
     pub grid: u32,
     /// Threads of a block.
     pub threads: u32,
-    /// Bytes of dynamic shared memory of a block. Beyond 48 KiB the function's attribute must be raised to it.
+    /// Bytes of dynamic shared memory of a block. Beyond 48 KiB the function's attribute must be
+    /// raised to it.
     pub shared_bytes: u32,
     /// All but the addresses.
     parameters: Parameters,
 }
 
 impl Launch {
-    /// What the kernel is given: the batch that was planned for, with its addresses, and [`Plan::workspace_bytes`] of workspace.
+    /// What the kernel is given: the batch that was planned for, with its addresses, and
+    /// [`Plan::workspace_bytes`] of workspace.
     pub fn parameters(&self, batch: DeviceBatch, workspace: DeviceAddress) -> Parameters {
         Parameters {
             batch,
@@ -147,7 +150,8 @@ pub enum PlanError {
         /// Columns of the problems.
         cols: i64,
     },
-    /// More than 2^60 entries: offsets could wrap. A side of 0 counts as 1, since some offsets are products that leave a side out.
+    /// More than 2^60 entries: offsets could wrap. A side of 0 counts as 1, since some offsets are
+    /// products that leave a side out.
     #[error(
         "got {problems} problems of {rows} x {cols}, expected at most 2^60 entries in all, a side of 0 counted as 1"
     )]
@@ -277,7 +281,8 @@ impl Arena {
         }
     }
 
-    /// A place in shared memory while there is room, else in workspace. None: an offset that is out of range.
+    /// A place in shared memory while there is room, else in workspace. None: an offset that is out
+    /// of range.
     fn near(&mut self, count: u64, bytes_each: u64) -> Option<Place> {
         let place = Place {
             memory: Memory::Shared,
@@ -341,8 +346,8 @@ fn size(batch: &DeviceBatch) -> u64 {
     batch.rows.max(batch.cols) as u64
 }
 
-/// From a row of a copy of costs to the next, where rows are the batch's, and where its columns are the rows. Both are odd:
-/// then rows and columns of a copy spread over all banks of shared memory.
+/// From a row of a copy of costs to the next, where rows are the batch's, and where its columns are
+/// the rows. Both are odd: then rows and columns of a copy spread over all banks of shared memory.
 fn copy_strides(batch: &DeviceBatch) -> [i64; 2] {
     [batch.cols | 1, batch.rows | 1]
 }
@@ -366,8 +371,8 @@ fn copy_entries(batch: &DeviceBatch) -> Option<u64> {
     u64::try_from(straight.max(transposed)).ok()
 }
 
-/// May costs have to be copied? `in_place`: the kernel reads costs of that type. They are copied too where more rows exist than
-/// columns, which masks decide.
+/// May costs have to be copied? `in_place`: the kernel reads costs of that type. They are copied
+/// too where more rows exist than columns, which masks decide.
 fn may_need_copy(batch: &DeviceBatch, in_place: bool) -> bool {
     !in_place
         || batch.rows > batch.cols
@@ -408,7 +413,8 @@ impl Kernel {
         })
     }
 
-    /// The same with a copy of costs in that memory: in shared memory if they fit; in workspace only if one may have to be made.
+    /// The same with a copy of costs in that memory: in shared memory if they fit; in workspace
+    /// only if one may have to be made.
     fn search_in(
         memory_of_copy: Memory,
         device: &Device,
@@ -439,7 +445,8 @@ impl Kernel {
             },
             ..Parameters::default()
         };
-        // Few warps wait less for each other, and leave more to the multiprocessor's other problems, if there are any.
+        // Few warps wait less for each other, and leave more to the multiprocessor's other
+        // problems, if there are any.
         let is_alone = is_alone || blocks_by_shared_memory(device, &arena) <= 1;
         let columns_per_thread = match size {
             _ if is_alone && size <= MOST_SEARCH_THREADS => 1,
@@ -466,7 +473,8 @@ impl Kernel {
             CostType::Half | CostType::Bfloat16 | CostType::Float => F32,
             CostType::Double => F64,
         };
-        // Its pass over all costs gains by more threads than a search's steps do: it waits for memory.
+        // Its pass over all costs gains by more threads than a search's steps do: it waits for
+        // memory.
         let is_alone = problems_per_multiprocessor(device, batch) <= 1;
         let threads = match size {
             0..=32 => 32,
@@ -533,7 +541,8 @@ impl Kernel {
     fn blocks_per_multiprocessor(&self, device: &Device) -> u64 {
         let by_shared = blocks_by_shared_memory(device, &self.arena);
         let by_threads = u64::from(device.threads_per_multiprocessor) / self.threads;
-        // Registers are given out by quarters of a multiprocessor, to whole warps, eight for each thread at a time.
+        // Registers are given out by quarters of a multiprocessor, to whole warps, eight for each
+        // thread at a time.
         let registers_of_thread = u64::from(device.registers.of(self.task)).max(1);
         let registers_of_warp = registers_of_thread.next_multiple_of(8) * WARP;
         let registers_of_quarter = u64::from(device.registers_per_multiprocessor) / 4;
@@ -688,7 +697,8 @@ mod tests {
         assert_eq!(kernels(0, 3, 3), []);
     }
 
-    /// A problem that has a multiprocessor to itself gets more threads. So does one whose costs fill the shared memory.
+    /// A problem that has a multiprocessor to itself gets more threads. So does one whose costs
+    /// fill the shared memory.
     #[test]
     fn few_problems_get_more_threads() {
         let device = device(90, 228);
@@ -783,7 +793,8 @@ mod tests {
         );
     }
 
-    /// Few problems have their costs in shared memory. Where that would leave room for few blocks only, many have not.
+    /// Few problems have their costs in shared memory. Where that would leave room for few blocks
+    /// only, many have not.
     #[test]
     fn costs_are_near_if_that_pays() {
         let device = device(80, 164);

@@ -1,13 +1,14 @@
 //! The boundary to C++.
 //!
-//! One function solves, one describes; each exists once per cost type. The C++ side is `tf_op/solver_bridge.h`.
+//! One function solves, one describes; each exists once per cost type. The C++ side is
+//! `tf_op/solver_bridge.h`.
 //!
 //! # Conventions
 //!
-//! * Buffers are borrowed slices with their lengths. Every length is checked against the sizes before use, so a
-//!   mistake on the other side is an error, not a read past the end.
-//! * Nothing unwinds across: a panic is caught here and becomes [`ffi::ErrorKind::Internal`]. A refused
-//!   allocation becomes [`ffi::ErrorKind::ResourceExhausted`].
+//! * Buffers are borrowed slices with their lengths. Every length is checked against the sizes
+//!   before use, so a mistake on the other side is an error, not a read past the end.
+//! * Nothing unwinds across: a panic is caught here and becomes [`ffi::ErrorKind::Internal`]. A
+//!   refused allocation becomes [`ffi::ErrorKind::ResourceExhausted`].
 //! * On an error the outputs' content is unspecified and the message is one sentence for the user.
 //! * Calls from any number of threads are independent. What a thread keeps is its own, see
 //!   `batch::workspace`.
@@ -88,7 +89,8 @@ pub mod ffi {
     }
 
     extern "Rust" {
-        /// Solves a batch; half and bfloat16 costs come as their bits. `limit` is one for each problem, or one for all.
+        /// Solves a batch; half and bfloat16 costs come as their bits. `limit` is one for each
+        /// problem, or one for all.
         fn solve_half(
             batch: &Batch,
             cost: &[u16],
@@ -114,7 +116,8 @@ pub mod ffi {
             outputs: &mut DoubleOutputs,
         ) -> Outcome;
 
-        /// An error about the first problem whose status is not 0; none if there is no such problem.
+        /// An error about the first problem whose status is not 0; none if there is no such
+        /// problem.
         fn describe_half(
             batch: &Batch,
             cost: &[u16],
@@ -300,7 +303,8 @@ impl Failure for Bad {
     }
 }
 
-/// Runs `work` so that neither an error nor a panic leaves it in any other form than an [`Outcome`].
+/// Runs `work` so that neither an error nor a panic leaves it in any other form than an
+/// [`Outcome`].
 pub(crate) fn guard<E: Failure>(work: impl FnOnce() -> Result<(), E>) -> Outcome {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => Outcome {

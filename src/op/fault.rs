@@ -1,8 +1,10 @@
-//! Failures on demand, for tests/faults. Only the feature `fault-injection` compiles this; what ships has none of it.
+//! Failures on demand, for tests/faults. Only the feature `fault-injection` compiles this; what
+//! ships has none of it.
 
 use crate::batch::{BatchError, Shape};
 
-/// Fails as the environment variable HUNGARIAN_FAULT says: `panic`, or `out_of_memory` for a refused reservation.
+/// Fails as the environment variable HUNGARIAN_FAULT says: `panic`, or `out_of_memory` for a
+/// refused reservation.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
 //! Copies of costs that cannot be read where they lie.
 //!
-//! What stands against it: a mask with gaps, more rows than columns, maximisation, costs of 16 bits or of extreme size, or a narrow
-//! problem that has to be padded.
+//! What stands against it: a mask with gaps, more rows than columns, maximisation, costs of 16 bits
+//! or of extreme size, or a narrow problem that has to be padded.
 
 use std::collections::TryReserveError;
 
@@ -76,7 +76,8 @@ impl<T: Cost> Work for CopyCosts<'_, '_, T> {
 }
 
 impl<T: Cost> CopyCosts<'_, '_, T> {
-    /// Copies all rows as they are: but for their type or size, or for rows of padding, they could be read where they lie.
+    /// Copies all rows as they are: but for their type or size, or for rows of padding, they could
+    /// be read where they lie.
     #[inline(always)]
     fn copy_all(&mut self) {
         let cost = self.problem.cost;
@@ -195,7 +196,8 @@ impl<T: Cost> CopyTransposed<'_, '_, T> {
         }
     }
 
-    /// As many rows at a time as a tile has: to write one column after another touches a line of memory for each number.
+    /// As many rows at a time as a tile has: to write one column after another touches a line of
+    /// memory for each number.
     #[inline(always)]
     fn by_tiles<V: Vectors>(&mut self, vectors: V) {
         let (problem, rows, cols) = (self.problem, self.rows, self.cols);

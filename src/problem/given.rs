@@ -1,4 +1,5 @@
-//! A problem as the user gave it: a cost matrix, which rows and columns exist, a limit, and a sense.
+//! A problem as the user gave it: a cost matrix, which rows and columns exist, a limit, and a
+//! sense.
 
 use crate::simd::cost::Cost;
 
@@ -46,8 +47,8 @@ impl Mask<'_> {
 /// The limit and the sense of a problem.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Finite L: a row or column may stay unmatched at L/2 each. Infinite, either sign: as many pairs as
-    /// the shorter side has are required. NaN: the problem is invalid.
+    /// Finite L: a row or column may stay unmatched at L/2 each. Infinite, either sign: as many
+    /// pairs as the shorter side has are required. NaN: the problem is invalid.
     pub cost_limit: f64,
     /// The largest total is sought: as if costs and limit were negated.
     pub maximize: bool,

@@ -27,7 +27,8 @@ impl Indices {
         self.list.try_reserve_exact(length)
     }
 
-    /// Lists those of the first `length` indices that exist. Indices fit int32, which the batch checks.
+    /// Lists those of the first `length` indices that exist. Indices fit int32, which the batch
+    /// checks.
     #[inline(always)]
     pub fn fill(&mut self, length: usize, mask: Mask) {
         if let Mask::Uniform(true) = mask
@@ -66,8 +67,8 @@ impl Indices {
         }
     }
 
-    /// One bit for each of the `count` indices from `start` on, set where it exists. `start` is a multiple of `count`. Only for a mask
-    /// with one flag for each.
+    /// One bit for each of the `count` indices from `start` on, set where it exists. `start` is a
+    /// multiple of `count`. Only for a mask with one flag for each.
     #[inline(always)]
     pub fn bits(&self, start: usize, count: usize) -> u64 {
         self.flags[start / FLAGS] >> (start % FLAGS) & (u64::MAX >> (FLAGS - count))

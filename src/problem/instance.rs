@@ -5,11 +5,12 @@ use crate::problem::survey::Survey;
 use crate::simd::cost::Entry;
 use crate::sweep::row::Row;
 
-/// Problems of no more rows and columns than this are *narrow*: several are solved at once, by turns.
+/// Problems of no more rows and columns than this are *narrow*: several are solved at once, by
+/// turns.
 pub const WIDEST: usize = 32;
 
-/// Columns to which narrow problems of `rows × cols` are padded: 8, 16 or 32, each of which has a solver compiled for it. `None` if
-/// they are not narrow.
+/// Columns to which narrow problems of `rows × cols` are padded: 8, 16 or 32, each of which has a
+/// solver compiled for it. `None` if they are not narrow.
 #[inline(always)]
 pub fn narrow_width(rows: usize, cols: usize) -> Option<usize> {
     match rows.max(cols) {
@@ -35,9 +36,11 @@ pub struct Instance<'a, E> {
     pub survey: &'a Survey<E>,
     /// Costs of the instance are the user's times this: ±2^k.
     pub(super) factor: f64,
-    /// Half of what the limit counts as, see [`crate::problem::prepare`], in the instance's scale; +inf where every row must be matched.
+    /// Half of what the limit counts as, see [`crate::problem::prepare`], in the instance's scale;
+    /// +inf where every row must be matched.
     pub half_limit: f64,
-    /// By how much half the user's limit exceeds half of what it counts as, in the user's sense and scale: nearly always 0.
+    /// By how much half the user's limit exceeds half of what it counts as, in the user's sense and
+    /// scale: nearly always 0.
     pub half_limit_excess: f64,
     /// Neither scaling the costs nor scaling and halving the limit has rounded anything.
     pub scaling_is_exact: bool,
@@ -98,8 +101,9 @@ impl<'a, E: Entry> Instance<'a, E> {
         self.factor.abs() == 1.0
     }
 
-    /// How large most duals are likely to become, to within an order of magnitude or two. That is often much less than the largest cost,
-    /// as where a large number stands for pairs that are not wanted.
+    /// How large most duals are likely to become, to within an order of magnitude or two. That is
+    /// often much less than the largest cost, as where a large number stands for pairs that are not
+    /// wanted.
     #[inline(always)]
     pub fn likely_dual(&self) -> f64 {
         let typical = 64.0 * self.survey.typical_least;

@@ -1,10 +1,11 @@
 //! How a problem is presented to the solver.
 //!
-//! [`Problem::prepare`] judges every existing entry and makes an [`Instance`] of the problem: a minimisation with no more rows
-//! than columns, its costs in rows of f32 or f64. Entries of rows and columns that a mask hides are not looked at.
+//! [`Problem::prepare`] judges every existing entry and makes an [`Instance`] of the problem: a
+//! minimisation with no more rows than columns, its costs in rows of f32 or f64. Entries of rows
+//! and columns that a mask hides are not looked at.
 //!
-//! Where the user's matrix is such an instance as it stands, it is read where it lies, else it is copied: see
-//! [`crate::problem::copying`].
+//! Where the user's matrix is such an instance as it stands, it is read where it lies, else it is
+//! copied: see [`crate::problem::copying`].
 
 use std::collections::TryReserveError;
 
@@ -26,7 +27,8 @@ pub enum Unprepared {
     Memory(TryReserveError),
 }
 
-/// What a problem is prepared in: indices, and a copy of its costs where one is needed. Belongs to a worker and is reused.
+/// What a problem is prepared in: indices, and a copy of its costs where one is needed. Belongs to
+/// a worker and is reused.
 #[derive(Debug, Default)]
 pub struct Scratch<E> {
     /// Existing rows of the user's matrix.
@@ -35,13 +37,15 @@ pub struct Scratch<E> {
     cols: Indices,
     /// Costs that could not be read where they lie.
     copy: Vec<E>,
-    /// Rows of costs on their way into the copy: one that is converted, and as many as are transposed together.
+    /// Rows of costs on their way into the copy: one that is converted, and as many as are
+    /// transposed together.
     line: Vec<E>,
     survey: Survey<E>,
 }
 
 impl<E: Entry> Scratch<E> {
-    /// Makes room for problems of up to `rows × cols`, but not for copies: the first copy allocates that.
+    /// Makes room for problems of up to `rows × cols`, but not for copies: the first copy allocates
+    /// that.
     pub fn try_reserve(&mut self, rows: usize, cols: usize) -> Result<(), TryReserveError> {
         self.survey.try_reserve(rows, cols)?;
         self.rows.try_reserve(rows)?;
@@ -49,15 +53,16 @@ impl<E: Entry> Scratch<E> {
     }
 }
 
-/// Beyond this magnitude sums along an augmenting path could overflow; below its inverse, half a limit
-/// or a difference of costs could lose bits. Costs outside are scaled by a power of two.
+/// Beyond this magnitude sums along an augmenting path could overflow; below its inverse, half a
+/// limit or a difference of costs could lose bits. Costs outside are scaled by a power of two.
 const LARGEST_UNSCALED: f64 = f64::from_bits((1023 + UNSCALED_EXPONENT as u64) << 52);
 const DOWNSCALE: f64 = f64::from_bits((1023 - 200) << 52); // 2^-200
 
-/// What a finite limit L counts as in a problem whose shorter side has `shorter` rows (or columns) and whose allowed costs are
-/// at most `largest` in magnitude: beyond ±4(shorter + 1)·largest it no longer changes which matchings are optimal, and would
-/// only take digits from the costs. An infinite limit stays as it is. So does one where `largest` is 0: no other number would do
-/// for it, and there are no digits to lose.
+/// What a finite limit L counts as in a problem whose shorter side has `shorter` rows (or columns)
+/// and whose allowed costs are at most `largest` in magnitude: beyond ±4(shorter + 1)·largest it no
+/// longer changes which matchings are optimal, and would only take digits from the costs. An
+/// infinite limit stays as it is. So does one where `largest` is 0: no other number would do for
+/// it, and there are no digits to lose.
 fn effective_limit(limit: f64, shorter: usize, largest: f64) -> f64 {
     let bound = 4.0 * (shorter as f64 + 1.0) * largest;
     if limit.is_infinite() || largest == 0.0 {
@@ -67,7 +72,8 @@ fn effective_limit(limit: f64, shorter: usize, largest: f64) -> f64 {
     }
 }
 
-/// What costs are multiplied by, where the largest of them and of what the limit counts as is `largest`.
+/// What costs are multiplied by, where the largest of them and of what the limit counts as is
+/// `largest`.
 #[inline(always)]
 fn scale_of(largest: f64) -> f64 {
     if largest > LARGEST_UNSCALED {
@@ -92,7 +98,8 @@ fn scale_costs<E: Entry>(costs: &mut [E], scale: f64) -> bool {
     is_exact
 }
 
-/// Half of what the limit counts as, in the instance's sense and scale; +inf where every row must be matched.
+/// Half of what the limit counts as, in the instance's sense and scale; +inf where every row must
+/// be matched.
 #[inline(always)]
 fn half_limit(limit: f64, factor: f64) -> f64 {
     if limit.is_infinite() {
@@ -195,7 +202,8 @@ impl<'a, T: Cost> Problem<'a, T> {
                 copy_costs(copy, line)?;
             }
             scaling_is_exact = scale_costs(copy, scale);
-            // For its survey, which has to be of what is solved. The largest magnitude is known: the one from before, scaled.
+            // For its survey, which has to be of what is solved. The largest magnitude is known:
+            // the one from before, scaled.
             look(copy, width);
         }
         let (costs, stride) = match in_place {
@@ -243,7 +251,8 @@ impl<'a, T: Cost> Problem<'a, T> {
         }
     }
 
-    /// As [`Problem::prepare`], with the vectors that every processor has. For calls that are rare: this is compiled once.
+    /// As [`Problem::prepare`], with the vectors that every processor has. For calls that are rare:
+    /// this is compiled once.
     #[cold]
     #[inline(never)]
     pub fn prepare_at_baseline<'b>(
@@ -256,8 +265,8 @@ impl<'a, T: Cost> Problem<'a, T> {
         self.prepare(baseline(), scratch)
     }
 
-    /// The costs from the first existing one to the last, if neither existing rows nor existing columns have gaps, and no conversion
-    /// is needed.
+    /// The costs from the first existing one to the last, if neither existing rows nor existing
+    /// columns have gaps, and no conversion is needed.
     #[inline(always)]
     fn in_place(&self, rows: &Indices, cols: &Indices) -> Option<&'a [T::Entry]> {
         let costs = T::as_entries(self.cost)?;

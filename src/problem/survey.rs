@@ -1,7 +1,8 @@
 //! The first look at an instance: one pass over all costs, in their own type.
 //!
-//! It judges the costs, and tells the solver where to begin. In a *balanced* instance (a square without a limit) that is the least
-//! cost of each column and the first row that has it; otherwise it is the cheapest column of each row.
+//! It judges the costs, and tells the solver where to begin. In a *balanced* instance (a square
+//! without a limit) that is the least cost of each column and the first row that has it; otherwise
+//! it is the cheapest column of each row.
 
 use std::collections::TryReserveError;
 
@@ -21,9 +22,11 @@ pub struct Survey<E> {
     pub col_holders: PerColumn<E>,
     /// Least cost of each row and the first column that has it, if the instance is not balanced.
     pub row_least: Vec<(E, u32)>,
-    /// The largest magnitude of these least costs; infinite if a column (or row) has no allowed pair.
+    /// The largest magnitude of these least costs; infinite if a column (or row) has no allowed
+    /// pair.
     pub largest_least: E,
-    /// The geometric mean of their magnitudes, to within a factor of two, zeros left out; 0 if all are zero.
+    /// The geometric mean of their magnitudes, to within a factor of two, zeros left out; 0 if all
+    /// are zero.
     pub typical_least: f64,
     quad_least: PerQuad<E>,
 }
@@ -40,8 +43,8 @@ impl<E: Entry> Survey<E> {
     }
 }
 
-/// Looks at all costs of a matrix to be minimised. Returns the largest magnitude, where +inf (forbidden pairs) counts as 0: NaN
-/// or infinite if there is a NaN or another infinity.
+/// Looks at all costs of a matrix to be minimised. Returns the largest magnitude, where +inf
+/// (forbidden pairs) counts as 0: NaN or infinite if there is a NaN or another infinity.
 pub struct Look<'a, E> {
     /// Where the findings go.
     pub survey: &'a mut Survey<E>,

@@ -1,8 +1,9 @@
 //! How far an answer can be from the optimum.
 //!
-//! An answer is *near enough* if its objective is within rows·2^−50·max(|c|, |L|) of the optimum. A row pays c_im − v_m for its pair, or L/2
-//! where it is unmatched. With u_i = min_j (c_ij − v_j), or L/2 if that is less, the duals are feasible, so the sum of what rows pay beyond
-//! u bounds the distance from the optimum.
+//! An answer is *near enough* if its objective is within rows·2^−50·max(|c|, |L|) of the optimum. A
+//! row pays c_im − v_m for its pair, or L/2 where it is unmatched. With u_i = min_j (c_ij − v_j),
+//! or L/2 if that is less, the duals are feasible, so the sum of what rows pay beyond u bounds the
+//! distance from the optimum.
 
 use crate::problem::instance::Instance;
 use crate::simd::cost::Entry;
@@ -12,11 +13,13 @@ use crate::solve::narrow::{NarrowAnswer, NarrowInstance};
 use crate::sweep::first_look::largest_of;
 use crate::sweep::reduced_costs::least_reduced_cost;
 
-/// Is an objective near enough, which by the duals is within `distance` of the optimum? That is a sum of differences, for each row one of two
-/// numbers that were rounded: what it pays, at most `magnitude`, and u. `largest` is max(|c|, |L|).
+/// Is an objective near enough, which by the duals is within `distance` of the optimum? That is a
+/// sum of differences, for each row one of two numbers that were rounded: what it pays, at most
+/// `magnitude`, and u. `largest` is max(|c|, |L|).
 fn is_near_enough(distance: f64, rows: usize, magnitude: f64, largest: f64) -> bool {
     const ROUNDOFF: f64 = f64::EPSILON / 2.0;
-    // Of the two, u may be the larger in magnitude, by no more than the distance; and the sum was rounded.
+    // Of the two, u may be the larger in magnitude, by no more than the distance; and the sum was
+    // rounded.
     const ROUNDED: f64 = 1.01;
     let rows = rows as f64;
     ROUNDED * distance + 2.0 * rows * ROUNDOFF * magnitude <= 8.0 * rows * ROUNDOFF * largest
@@ -40,7 +43,8 @@ impl<E: Entry> Work for IsNearEnough<'_, '_, E> {
         let (mut distance, mut magnitude) = (0.0, 0.0_f64);
         let is_limited = instance.half_limit.is_finite();
         for (row, &col) in solver.col_of_row().iter().enumerate() {
-            // Nothing is cheaper than what is the cheapest with every v at its ceiling, which without a limit is 0.
+            // Nothing is cheaper than what is the cheapest with every v at its ceiling, which
+            // without a limit is 0.
             if !is_limited && solver.has_least_cost(row) {
                 continue;
             }

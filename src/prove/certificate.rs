@@ -1,15 +1,15 @@
 //! The check that an answer is optimal, from its duals alone.
 //!
-//! Weak duality: any u, v that keep the inequalities below bound the objective of every assignment. An
-//! assignment that meets them with equality where it should is therefore optimal, and no second solver
-//! is needed to know it. [`check`] looks at nothing but the problem and the answer, and shares no code with
-//! the solver but how numbers are summed.
+//! Weak duality: any u, v that keep the inequalities below bound the objective of every assignment.
+//! An assignment that meets them with equality where it should is therefore optimal, and no second
+//! solver is needed to know it. [`check`] looks at nothing but the problem and the answer, and
+//! shares no code with the solver but how numbers are summed.
 //!
 //! Stated for minimising; maximising turns the inequalities round.
 //!
 //! * u_i + v_j ≤ c_ij on allowed pairs, with equality on matched ones.
-//! * No limit, rows < columns: all rows matched, v_j ≤ 0, and v_j = 0 where column j is unmatched. Rows > columns: the mirror.
-//!   Square: max v = 0.
+//! * No limit, rows < columns: all rows matched, v_j ≤ 0, and v_j = 0 where column j is unmatched.
+//!   Rows > columns: the mirror. Square: max v = 0.
 //! * Limit L: u_i ≤ L/2 and v_j ≤ L/2, with equality where unmatched.
 //! * Σu + Σv = total_cost, plus L/2 for each unmatched row and column.
 
@@ -54,10 +54,11 @@ pub enum Violation {
 
 /// Proves `answer` optimal for `problem`, or says what is wrong with it.
 ///
-/// `unit_roundoff` is that of the type in which the duals were returned (2^−24 or 2^−53): each relation may be off
-/// by 4 of it at the largest magnitude among all costs, duals and the limit, sums by as much per term. (What f32 rounds among denormal
-/// numbers, as half of a limit of 1e-45, is more than that, and is refused.) So duals must not be larger
-/// than the solver's can be: beside one of 1e300 any relation would hold.
+/// `unit_roundoff` is that of the type in which the duals were returned (2^−24 or 2^−53): each
+/// relation may be off by 4 of it at the largest magnitude among all costs, duals and the limit,
+/// sums by as much per term. (What f32 rounds among denormal numbers, as half of a limit of 1e-45,
+/// is more than that, and is refused.) So duals must not be larger than the solver's can be: beside
+/// one of 1e300 any relation would hold.
 pub fn check<T: Cost>(
     problem: &Problem<T>,
     answer: &Answer,
@@ -233,11 +234,12 @@ fn larger_magnitude(largest: f64, value: f64) -> f64 {
     largest.max(value.abs())
 }
 
-/// How many times max(|c|, |L|) a dual may be, where the shorter side has `shorter` rows or columns.
+/// How many times max(|c|, |L|) a dual may be, where the shorter side has `shorter` rows or
+/// columns.
 ///
-/// In the solver none exceeds 2·shorter + 2, see [`crate::solve::augment`], "size of the numbers". Normalizing moves a dual by
-/// another, which doubles that; and [`crate::prove::lift`] moves it by L/2 at most. The sum is less than 4·shorter + 5, and twice as
-/// much leaves room for rounding.
+/// In the solver none exceeds 2·shorter + 2, see [`crate::solve::augment`], "size of the numbers".
+/// Normalizing moves a dual by another, which doubles that; and [`crate::prove::lift`] moves it by
+/// L/2 at most. The sum is less than 4·shorter + 5, and twice as much leaves room for rounding.
 fn most_per_dual(shorter: usize) -> f64 {
     8.0 * (shorter as f64 + 2.0)
 }

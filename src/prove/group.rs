@@ -1,11 +1,13 @@
 //! Groups of instances that take turns, solved and proven one by one.
 //!
-//! Instances of 65 columns or more, without a limit and with fewer than eight columns for each row, are solved in f32 first, unless their
-//! costs are too unlike in size: that is half the work for a sweep. If it rounded nothing, as with whole numbers, its answer is exact,
-//! and f64 takes it over. Otherwise its duals are repaired in f64 ([`crate::prove::repair`]), which proves its matching, if it is
-//! optimal: along the few pairs that are nearly tight, or, where ties make them many, by passes over all pairs. If it is not, f64 goes on
-//! from these duals in squares, and begins again in rectangles. Nothing rests on what f32 rounds away.
-//! Then [`crate::prove::ladder`] says whether the answer may stand.
+//! Instances of 65 columns or more, without a limit and with fewer than eight columns for each row,
+//! are solved in f32 first, unless their costs are too unlike in size: that is half the work for a
+//! sweep. If it rounded nothing, as with whole numbers, its answer is exact, and f64 takes it over.
+//! Otherwise its duals are repaired in f64 ([`crate::prove::repair`]), which proves its matching,
+//! if it is optimal: along the few pairs that are nearly tight, or, where ties make them many, by
+//! passes over all pairs. If it is not, f64 goes on from these duals in squares, and begins again
+//! in rectangles. Nothing rests on what f32 rounds away. Then [`crate::prove::ladder`] says whether
+//! the answer may stand.
 
 use std::collections::TryReserveError;
 
@@ -48,8 +50,8 @@ struct Member {
     double_double: Solver<DoubleDouble>,
 }
 
-/// Is f32 to lead? Then f64 starts from what it led to, with little left to do; it would have come to an answer just as
-/// good by itself, so nothing rests on what f32 rounds away.
+/// Is f32 to lead? Then f64 starts from what it led to, with little left to do; it would have come
+/// to an answer just as good by itself, so nothing rests on what f32 rounds away.
 #[inline(always)]
 fn starts_in_single<E: Entry>(instance: &Instance<E>) -> bool {
     // Within this range no sum of f32 overflows, and rounding is relative.
@@ -65,19 +67,23 @@ fn starts_in_single<E: Entry>(instance: &Instance<E>) -> bool {
         && RANGE.contains(&instance.largest)
 }
 
-/// Where costs are so much larger than duals, multiples of what keeps arithmetic exact are too far apart to take over duals in them.
+/// Where costs are so much larger than duals, multiples of what keeps arithmetic exact are too far
+/// apart to take over duals in them.
 const MOST_DIGITS: f64 = (1u64 << 34) as f64;
 
-/// Where some duals are so much larger than most, as of a column that nobody wants, all pairs look alike beside what f32 rounds of those.
+/// Where some duals are so much larger than most, as of a column that nobody wants, all pairs look
+/// alike beside what f32 rounds of those.
 const MOST_SPREAD: f64 = (1u64 << 10) as f64;
 
 /// Columns from which f32 leads.
 const SINGLE_FROM: usize = 65;
 
-/// But not where there are as many columns for each row: few rows want the same one, so there are too few sweeps to save on.
+/// But not where there are as many columns for each row: few rows want the same one, so there are
+/// too few sweeps to save on.
 const COLUMNS_PER_ROW: usize = 8;
 
-/// Does work in a function of its own for rows of at most so many vectors, which fit the registers, or of any number.
+/// Does work in a function of its own for rows of at most so many vectors, which fit the registers,
+/// or of any number.
 macro_rules! run_by_vectors {
     ($vectors:expr, singles of $likeness:expr, $work:ident $fields:tt) => {
         match $likeness.singles {
@@ -97,8 +103,9 @@ macro_rules! run_by_vectors {
     };
 }
 
-/// What instances that are solved together have in common: the most vectors that code is compiled for to read their rows. It decides
-/// what is read behind a row, and how ties are looked for, and so what may be rounded; that must not depend on the neighbours.
+/// What instances that are solved together have in common: the most vectors that code is compiled
+/// for to read their rows. It decides what is read behind a row, and how ties are looked for, and
+/// so what may be rounded; that must not depend on the neighbours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Likeness {
     singles: usize,
@@ -123,7 +130,8 @@ impl Likeness {
 }
 
 impl GroupSolver {
-    /// Makes room for groups of up to `group` problems of up to `rows × cols`, in either orientation.
+    /// Makes room for groups of up to `group` problems of up to `rows × cols`, in either
+    /// orientation.
     pub fn try_reserve(
         &mut self,
         group: usize,
@@ -139,8 +147,9 @@ impl GroupSolver {
         })
     }
 
-    /// Solves a group of instances, for which room must have been made. An answer depends on nothing but its own instance; whether it
-    /// is called exact or proven may depend on what was rounded in others.
+    /// Solves a group of instances, for which room must have been made. An answer depends on
+    /// nothing but its own instance; whether it is called exact or proven may depend on what was
+    /// rounded in others.
     ///
     /// # Errors
     ///
@@ -229,7 +238,8 @@ impl GroupSolver {
         }
     }
 
-    /// Repairs the duals that f64 has taken over, where they must be. Was nothing rounded in any instance?
+    /// Repairs the duals that f64 has taken over, where they must be. Was nothing rounded in any
+    /// instance?
     #[inline(always)]
     fn repair_duals<V: Vectors, E: Entry>(
         &mut self,
@@ -316,7 +326,8 @@ impl GroupSolver {
     }
 }
 
-/// Solves in f32 the instances that are to start there, their rows being of at most `N` vectors, or of any number.
+/// Solves in f32 the instances that are to start there, their rows being of at most `N` vectors, or
+/// of any number.
 struct StartInSingle<'a, 'b, E, const N: usize> {
     members: &'a mut [Member; MOST_IN_TURNS],
     instances: &'a [Option<Instance<'b, E>>; MOST_IN_TURNS],
@@ -350,7 +361,8 @@ impl<E: Entry, const N: usize> Work for StartInSingle<'_, '_, E, N> {
     }
 }
 
-/// Has f64 take over the duals of f32, and lists the pairs by which they are to be repaired, if they must be.
+/// Has f64 take over the duals of f32, and lists the pairs by which they are to be repaired, if
+/// they must be.
 struct Adopt<'a, 'b, E, const N: usize> {
     members: &'a mut [Member; MOST_IN_TURNS],
     instances: &'a [Option<Instance<'b, E>>; MOST_IN_TURNS],
@@ -441,11 +453,13 @@ impl<E: Entry, const N: usize> Work for SolveInDouble<'_, '_, E, N> {
 }
 
 impl Member {
-    /// Has f64 take over the duals of f32, in multiples of a power of two that keeps arithmetic exact, or as they are if they are
-    /// exact. Returns how large the duals are, and that power of two, or 0.
+    /// Has f64 take over the duals of f32, in multiples of a power of two that keeps arithmetic
+    /// exact, or as they are if they are exact. Returns how large the duals are, and that power of
+    /// two, or 0.
     ///
-    /// Duals as large as n/2·max|c| are left alone: from there sums might grow beyond what keeps arithmetic exact, which
-    /// from zero they do not (see [`crate::solve::augment`], "size of the numbers").
+    /// Duals as large as n/2·max|c| are left alone: from there sums might grow beyond what keeps
+    /// arithmetic exact, which from zero they do not (see [`crate::solve::augment`], "size of the
+    /// numbers").
     #[inline(always)]
     fn adopt_duals<L: Lanes<SINGLES, Number = f32>, E: Entry>(
         &mut self,
@@ -466,8 +480,9 @@ impl Member {
         (largest, grid)
     }
 
-    /// Could it be that f32 has rounded nothing in this instance? At least it must have left no margins, and not have rounded the rows'
-    /// duals, which it has computed from their matched pairs. (Under valgrind the inexact flag stays down whatever is rounded.)
+    /// Could it be that f32 has rounded nothing in this instance? At least it must have left no
+    /// margins, and not have rounded the rows' duals, which it has computed from their matched
+    /// pairs. (Under valgrind the inexact flag stays down whatever is rounded.)
     #[inline(always)]
     fn may_be_exact<E: Entry>(&self, instance: &Instance<E>) -> bool {
         let matched = self.single.col_of_row().iter().enumerate();
@@ -501,7 +516,8 @@ impl Member {
         Ok(())
     }
 
-    /// Raises the duals that f64 has taken over, if it is led by them and they are not exact, until they prove the matching of f32.
+    /// Raises the duals that f64 has taken over, if it is led by them and they are not exact, until
+    /// they prove the matching of f32.
     #[inline(always)]
     fn repair_duals<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
         &mut self,
@@ -518,7 +534,8 @@ impl Member {
             raised.or_else(|| Some(repair.raise_by_sweeps(lanes, instance, single, duals)));
     }
 
-    /// Takes over the duals of f32 again, where raising them did not help and f64 is to start from them.
+    /// Takes over the duals of f32 again, where raising them did not help and f64 is to start from
+    /// them.
     #[inline(never)]
     fn restore_duals<E: Entry>(&mut self, instance: &Instance<E>) {
         if self.raised == Some(Raised::Failed) && instance.is_balanced() {
@@ -526,8 +543,9 @@ impl Member {
         }
     }
 
-    /// Is the matching as exact as the arithmetic that came after the repair of its duals? If it rests on that, nothing may have been
-    /// rounded there, and no row's own pair may miss being its cheapest by a rounding error.
+    /// Is the matching as exact as the arithmetic that came after the repair of its duals? If it
+    /// rests on that, nothing may have been rounded there, and no row's own pair may miss being its
+    /// cheapest by a rounding error.
     fn is_proof_exact(&self, is_repair_exact: bool) -> bool {
         match self.raised {
             None | Some(Raised::Failed) => true,
@@ -556,14 +574,16 @@ impl Member {
         }
     }
 
-    /// Steps 3 and 4 of [`crate::prove::ladder`]: solves the instance alone, and if that will not do, in twice the precision.
+    /// Steps 3 and 4 of [`crate::prove::ladder`]: solves the instance alone, and if that will not
+    /// do, in twice the precision.
     #[cold]
     #[inline(never)]
     fn solve_again<E: Entry>(
         &mut self,
         instance: &Instance<E>,
     ) -> Result<Verdict<'_, &Solver<f64>>, TryReserveError> {
-        // Not watched, as in the group: duals that are taken over are rounded, and that is no matter.
+        // Not watched, as in the group: duals that are taken over are rounded, and that is no
+        // matter.
         self.raised = None;
         if self.is_led {
             self.adopt_duals(Arrays::default(), instance);
@@ -588,8 +608,9 @@ impl Member {
         self.repair_duals(Arrays::<f64>::default(), instance);
     }
 
-    /// Solves one instance in f64 as in the group, so that its answer does not depend on the neighbours. A function of its own, as
-    /// whoever calls it watches whether anything is rounded: no arithmetic can move past the flag being read.
+    /// Solves one instance in f64 as in the group, so that its answer does not depend on the
+    /// neighbours. A function of its own, as whoever calls it watches whether anything is rounded:
+    /// no arithmetic can move past the flag being read.
     #[inline(never)]
     fn solve_alone<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
         let lanes = Arrays::<f64>::default();
@@ -623,8 +644,9 @@ mod tests {
         (is_exact, solver)
     }
 
-    /// Does f64 start from what f32 came to in a square of which only the diagonal and `chain` pairs above it are allowed?
-    /// These pairs drive v down by 2 a column; f32's largest |v| is returned, too.
+    /// Does f64 start from what f32 came to in a square of which only the diagonal and `chain`
+    /// pairs above it are allowed? These pairs drive v down by 2 a column; f32's largest |v| is
+    /// returned, too.
     fn is_led_by_single(n: usize, chain: usize) -> (bool, f64) {
         let mut cost = vec![f64::INFINITY; n * n];
         for row in 0..n {
@@ -669,7 +691,8 @@ mod tests {
         solver
     }
 
-    /// Solves problems as one group. Returns which of them f32 is found to have rounded nothing in, and all duals, bit for bit.
+    /// Solves problems as one group. Returns which of them f32 is found to have rounded nothing in,
+    /// and all duals, bit for bit.
     fn solve(costs: &[&[f32]], rows: usize, cols: usize) -> Vec<(bool, Vec<u64>)> {
         let solver = solver_of(costs, rows, cols);
         let members = solver.members.iter().take(costs.len());
@@ -706,7 +729,8 @@ mod tests {
         }
     }
 
-    /// What f32 came to is seldom optimal then, and to find that out rounds. It is no matter to the answer, which starts anew.
+    /// What f32 came to is seldom optimal then, and to find that out rounds. It is no matter to the
+    /// answer, which starts anew.
     #[test]
     fn large_whole_numbers_are_solved_exactly() {
         let mut random = Random::new(3);
@@ -727,8 +751,8 @@ mod tests {
         }
     }
 
-    /// Costs far from 0 have duals of few digits, which are not rounded in the end. To solve each of them once more, to know whether
-    /// anything else was, took as long as all the rest.
+    /// Costs far from 0 have duals of few digits, which are not rounded in the end. To solve each
+    /// of them once more, to know whether anything else was, took as long as all the rest.
     #[test]
     fn costs_far_from_zero_are_known_to_have_been_rounded() {
         let mut random = Random::new(2);

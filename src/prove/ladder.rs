@@ -1,13 +1,15 @@
 //! The ladder of precision: when an answer may stand, and what is done when it may not.
 //!
-//! 1. Solve in f64. If no result was rounded, the answer is exactly optimal: nothing is left to prove. So it is for
-//!    whole numbers, and for all costs whose digits fit (see [`crate::solve::augment`], "size of the numbers").
-//! 2. Otherwise bound how far the objective can be from the optimum, by the duals ([`crate::prove::bound`]): the answer stands if
-//!    that is within rows·2^−50·max(|c|, |L|).
+//! 1. Solve in f64. If no result was rounded, the answer is exactly optimal: nothing is left to
+//!    prove. So it is for whole numbers, and for all costs whose digits fit (see
+//!    [`crate::solve::augment`], "size of the numbers").
+//! 2. Otherwise bound how far the objective can be from the optimum, by the duals
+//!    ([`crate::prove::bound`]): the answer stands if that is within rows·2^−50·max(|c|, |L|).
 //! 3. Otherwise solve again, alone: another instance of the group may have been what was rounded.
 //! 4. Otherwise solve in twice the precision, where rounding is some 2^53 times smaller.
 //!
-//! Both solvers climb it: [`crate::prove::group`] and, for narrow instances, [`crate::prove::narrow`].
+//! Both solvers climb it: [`crate::prove::group`] and, for narrow instances,
+//! [`crate::prove::narrow`].
 
 use std::collections::TryReserveError;
 

@@ -1,16 +1,19 @@
 //! Duals for a limit that counted as less than it is.
 //!
-//! A limit L beyond some size counts as L', see `crate::problem::prepare`: the same matchings are optimal. The solver's duals prove that with
-//! L'/2 as their ceiling, where unmatched rows and columns are; the user is to have a proof with L/2. So those at the ceiling
-//! are lifted by Δ = (L − L')/2, and with them all that hang together with them; their partners fall by Δ.
+//! A limit L beyond some size counts as L', see `crate::problem::prepare`: the same matchings are
+//! optimal. The solver's duals prove that with L'/2 as their ceiling, where unmatched rows and
+//! columns are; the user is to have a proof with L/2. So those at the ceiling are lifted by
+//! Δ = (L − L')/2, and with them all that hang together with them; their partners fall by Δ.
 //!
-//! **Which those are.** Let C = max |c|, and m the number of rows, so that L' = ±4(m + 1)·C. If row i may take the column of row
-//! k, then u_i + v ≤ c_i and u_k + v = c_k, so u_i ≤ u_k + 2C. So where no row has a dual between T − 2C and T, no row with a
-//! dual of T or more may take a column whose row has less. Begin with T = L'/2, and lower T to the least dual that is less than
-//! 2C below it, as long as there is one: at most m times, and so T stays above 2C if L is positive. So for columns, with a
-//! bound S on v. No pair is in both sets, since T + S > C. Rows from T on rise by Δ and their columns fall; columns from
-//! S on rise and their rows fall: sums on matched pairs stay, and on no allowed pair does a sum rise. If L is negative nothing
-//! is matched, and all duals are at the ceiling.
+//! **Which those are.** Let C = max |c|, and m the number of rows, so that L' = ±4(m + 1)·C. If row
+//! i may take the column of row k, then u_i + v ≤ c_i and u_k + v = c_k, so u_i ≤ u_k + 2C. So
+//! where no row has a dual between T − 2C and T, no row with a dual of T or more may take a column
+//! whose row has less. Begin with T = L'/2, and lower T to the least dual that is less than 2C
+//! below it, as long as there is one: at most m times, and so T stays above 2C if L is positive. So
+//! for columns, with a bound S on v. No pair is in both sets, since T + S > C. Rows from T on rise
+//! by Δ and their columns fall; columns from S on rise and their rows fall: sums on matched pairs
+//! stay, and on no allowed pair does a sum rise. If L is negative nothing is matched, and all duals
+//! are at the ceiling.
 //!
 //! **Cost.** O(rows² + rows · columns) at worst, and one pass over the duals in nearly all cases.
 
@@ -24,7 +27,8 @@ pub struct Lift {
 }
 
 impl Lift {
-    /// For duals whose ceiling is `half_limit`, of an instance with `largest_cost` = C > 0 and as many rows as `rows` has duals.
+    /// For duals whose ceiling is `half_limit`, of an instance with `largest_cost` = C > 0 and as
+    /// many rows as `rows` has duals.
     pub fn of(
         half_limit: f64,
         largest_cost: f64,
@@ -39,12 +43,14 @@ impl Lift {
         }
     }
 
-    /// By how many Δ the dual of a row rises, where `partner` is the dual of the column matched with it.
+    /// By how many Δ the dual of a row rises, where `partner` is the dual of the column matched
+    /// with it.
     pub fn of_row(&self, dual: f64, partner: Option<f64>) -> f64 {
         rise(dual, self.row_bound, partner, self.col_bound)
     }
 
-    /// By how many Δ the dual of a column rises, where `partner` is the dual of the row matched with it.
+    /// By how many Δ the dual of a column rises, where `partner` is the dual of the row matched
+    /// with it.
     pub fn of_col(&self, dual: f64, partner: Option<f64>) -> f64 {
         rise(dual, self.col_bound, partner, self.row_bound)
     }

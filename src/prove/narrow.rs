@@ -29,7 +29,8 @@ pub struct NarrowSolver<const COLS: usize> {
 /// What became of a group.
 #[derive(Clone, Copy, Debug)]
 pub struct Solved {
-    /// One bit for each instance that has an answer. The allowed pairs of the others cannot match all rows.
+    /// One bit for each instance that has an answer. The allowed pairs of the others cannot match
+    /// all rows.
     pub answered: u64,
     /// Nothing was rounded that decides the answers.
     pub exact: bool,
@@ -62,7 +63,8 @@ impl<const COLS: usize> NarrowSolver<COLS> {
         solve_and_watch(vectors, instances, &mut self.leads, answers)
     }
 
-    /// Is an answer to the last group proven near enough to the optimum, where `largest` is max(|c|, |L|)?
+    /// Is an answer to the last group proven near enough to the optimum, where `largest` is
+    /// max(|c|, |L|)?
     #[inline(always)]
     pub fn prove<V: Vectors, E: Entry>(
         &self,
@@ -78,7 +80,8 @@ impl<const COLS: usize> NarrowSolver<COLS> {
         })
     }
 
-    /// Steps 3 and 4 of [`crate::prove::ladder`]: solves the instance alone, and if that will not do, in twice the precision.
+    /// Steps 3 and 4 of [`crate::prove::ladder`]: solves the instance alone, and if that will not
+    /// do, in twice the precision.
     #[cold]
     #[inline(never)]
     pub fn solve_again<V: Vectors, E: Entry>(
@@ -126,7 +129,8 @@ impl<const COLS: usize> Leads<COLS> {
 
 /// Solves a group and finishes its answers.
 ///
-/// What is watched is done behind a call that is never inlined, so that no arithmetic can move past the flag being read.
+/// What is watched is done behind a call that is never inlined, so that no arithmetic can move past
+/// the flag being read.
 #[inline(always)]
 fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
     vectors: V,
@@ -265,7 +269,8 @@ impl<E: Entry, const COLS: usize> Work for RepairAndSolve<'_, '_, E, COLS> {
 }
 
 impl<E: Entry, const COLS: usize> RepairAndSolve<'_, '_, E, COLS> {
-    /// Adopts what is proven of the instances from `first` on, as many as are listed together: one bit for each.
+    /// Adopts what is proven of the instances from `first` on, as many as are listed together: one
+    /// bit for each.
     #[inline(always)]
     fn adopt(&mut self, first: usize) -> u8 {
         let repair = &mut *self.repair;

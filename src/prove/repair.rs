@@ -1,30 +1,35 @@
 //! Duals in f64 for an answer that was found in f32.
 //!
-//! What f32 rounds away seldom changes which columns are matched, but nearly always some dual: another pair of a row
-//! is then cheaper than the matched one, by a few units in the last place. For a matching that is optimal, raising
+//! What f32 rounds away seldom changes which columns are matched, but nearly always some dual:
+//! another pair of a row is then cheaper than the matched one, by a few units in the last place.
+//! For a matching that is optimal, raising
 //!
 //! v_m ← max(v_m, v_j + c_im − c_ij), where m is the column matched with row i,
 //!
-//! over and over (Bellman & Ford) ends with duals that prove it: every row's own pair is its cheapest. Columns are never
-//! lowered, so those that are unmatched keep their ceiling. As every v was nearly right, only *near-tight* pairs can
-//! matter, those whose reduced cost is within δ of that of the matched pair. One pass in f32 finds them; there are few.
-//! The raising is done in f64, which rounds nothing where costs allow it.
+//! over and over (Bellman & Ford) ends with duals that prove it: every row's own pair is its
+//! cheapest. Columns are never lowered, so those that are unmatched keep their ceiling. As every v
+//! was nearly right, only *near-tight* pairs can matter, those whose reduced cost is within δ of
+//! that of the matched pair. One pass in f32 finds them; there are few. The raising is done in f64,
+//! which rounds nothing where costs allow it.
 //!
-//! **Why no other pair matters.** Let M = max|u| + max|v|, and δ = 2^−17·M ([`NEAR`]). A pair is passed over if c − v ≥ u + δ in f32, where
-//! u = c_im − v_m; or if row reduction has found that when v was an older one, which then lay between that in the beginning and that in
-//! the end: M counts the larger of both. Where that difference c − v is at most 2M, |c| ≤ 3M, and |c_im| ≤ M. Each of six
-//! roundings is by 2^−24 of its result: 3M (c), 2M (c − v), M (c_im, u, u + δ) and δ, less than 9·2^−24·M together. Where the
-//! difference is larger, c − v is more than 1.9·M, whatever was rounded, and u no more than M. So a pair that was passed over has a
-//! reduced cost of at least δ·7/8 above its row's. When f64 takes v over, it is rounded to multiples of at most δ/2, which raises u by no more
-//! than δ/4. So the pair keeps a reduced cost ≥ 0 as long as no v is raised by more than δ/2, which is
-//! checked in the end. Where it fails, where raising does not end or would pass its ceiling (then the matching need not be optimal), and
-//! where near-tight pairs are many, the answer is not used; see [`crate::prove::group`].
+//! **Why no other pair matters.** Let M = max|u| + max|v|, and δ = 2^−17·M ([`NEAR`]). A pair is
+//! passed over if c − v ≥ u + δ in f32, where u = c_im − v_m; or if row reduction has found that
+//! when v was an older one, which then lay between that in the beginning and that in the end: M
+//! counts the larger of both. Where that difference c − v is at most 2M, |c| ≤ 3M, and |c_im| ≤ M.
+//! Each of six roundings is by 2^−24 of its result: 3M (c), 2M (c − v), M (c_im, u, u + δ) and δ,
+//! less than 9·2^−24·M together. Where the difference is larger, c − v is more than 1.9·M, whatever
+//! was rounded, and u no more than M. So a pair that was passed over has a reduced cost of at least
+//! δ·7/8 above its row's. When f64 takes v over, it is rounded to multiples of at most δ/2, which
+//! raises u by no more than δ/4. So the pair keeps a reduced cost ≥ 0 as long as no v is raised by
+//! more than δ/2, which is checked in the end. Where it fails, where raising does not end or would
+//! pass its ceiling (then the matching need not be optimal), and where near-tight pairs are many,
+//! the answer is not used; see [`crate::prove::group`].
 //!
-//! Nor does any pair of a row matter whose own pair would be the cheapest even if every v were at its ceiling: most rows of
-//! rectangles are like that.
+//! Nor does any pair of a row matter whose own pair would be the cheapest even if every v were at
+//! its ceiling: most rows of rectangles are like that.
 //!
-//! **Cost.** One sweep for each row, none of which waits for another, and as many raises as there are near-tight pairs, or
-//! a few times that.
+//! **Cost.** One sweep for each row, none of which waits for another, and as many raises as there
+//! are near-tight pairs, or a few times that.
 
 use std::collections::TryReserveError;
 use std::hint::select_unpredictable;
@@ -70,7 +75,8 @@ pub struct Repair {
     slack: f64,
 }
 
-/// Quads with near-tight pairs for each row, near-tight pairs, and raises, at most. On average there is about one pair.
+/// Quads with near-tight pairs for each row, near-tight pairs, and raises, at most. On average
+/// there is about one pair.
 const PAIRS_PER_ROW: usize = 8;
 
 /// What became of raising the duals.
@@ -85,14 +91,17 @@ pub enum Raised {
 }
 
 impl Repair {
-    /// As [`Repair::raise`], by all pairs. For instances full of ties, whose near-tight pairs are a good part of all.
+    /// As [`Repair::raise`], by all pairs. For instances full of ties, whose near-tight pairs are a
+    /// good part of all.
     ///
-    /// Where costs are equal but for rounding, as sums of a row's and a column's share are, the errors of one pair after another add
-    /// up to a little that can be saved, and duals rise by that, round after round. Then each row's own pair may miss being its
-    /// cheapest by one such error: so they do not add up, and the duals still prove the answer to within a few roundings.
+    /// Where costs are equal but for rounding, as sums of a row's and a column's share are, the
+    /// errors of one pair after another add up to a little that can be saved, and duals rise by
+    /// that, round after round. Then each row's own pair may miss being its cheapest by one such
+    /// error: so they do not add up, and the duals still prove the answer to within a few
+    /// roundings.
     ///
-    /// An instance that promises exact arithmetic has nothing between 0 and what is too much to be a matter of rounding (see
-    /// [`crate::solve::augment`], "size of the numbers").
+    /// An instance that promises exact arithmetic has nothing between 0 and what is too much to be
+    /// a matter of rounding (see [`crate::solve::augment`], "size of the numbers").
     #[inline(always)]
     pub fn raise_by_sweeps<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
         &self,
@@ -104,15 +113,15 @@ impl Repair {
         let matched = || solved.col_of_row().iter().map(|&col| col as usize);
         let rounding = instance.largest * f64::EPSILON;
         for allowed in [0.0, rounding] {
-            // The first time, neither way of lowering rounds: duals are whole multiples of a power of two that is far below these, see
-            // `crate::prove::group`.
+            // The first time, neither way of lowering rounds: duals are whole multiples of a power
+            // of two that is far below these, see `crate::prove::group`.
             let (ceiling, lowered) = if instance.is_balanced() {
                 // Duals may have drifted far down together, and what is large is rounded more.
                 let duals = matched().map(|col| col_duals.get(col));
                 (f64::INFINITY, duals.fold(f64::NEG_INFINITY, f64::max))
             } else {
-                // What f32 has left a little too high may not hold others above their ceiling. All are lowered by more than that;
-                // what is too low rises again.
+                // What f32 has left a little too high may not hold others above their ceiling. All
+                // are lowered by more than that; what is too low rises again.
                 (0.0, power_of_two_from(16.0 * self.slack))
             };
             for col in matched() {
@@ -194,8 +203,8 @@ impl Repair {
         self.ends.resize(instance.rows() + 1, (0, 0));
         let mut rows = 0;
         for row in 0..instance.rows() {
-            // v is nowhere above its ceiling, so nothing is cheaper than a pair that is the cheapest there. (Of f64 costs
-            // that is not known from f32.)
+            // v is nowhere above its ceiling, so nothing is cheaper than a pair that is the
+            // cheapest there. (Of f64 costs that is not known from f32.)
             let has_least = size_of::<E>() == size_of::<f32>() && solved.has_least_cost(row);
             self.ends[rows] = (row as u32, 0);
             rows += usize::from(!(has_least | solved.is_cheapest_by(slack, row)));
@@ -223,14 +232,16 @@ impl Repair {
         }
     }
 
-    /// May duals be rounded to multiples of `grid` before they are raised along the pairs that were listed?
+    /// May duals be rounded to multiples of `grid` before they are raised along the pairs that were
+    /// listed?
     #[inline(always)]
     pub fn can_take(&self, grid: f64) -> bool {
         grid <= self.slack / 2.0
     }
 
-    /// Raises `col_duals` until every pair of `solved` is the cheapest of its row. `None`, and nothing is raised, if there are too many
-    /// near-tight pairs to be listed: then there is [`Repair::raise_by_sweeps`].
+    /// Raises `col_duals` until every pair of `solved` is the cheapest of its row. `None`, and
+    /// nothing is raised, if there are too many near-tight pairs to be listed: then there is
+    /// [`Repair::raise_by_sweeps`].
     pub fn raise<E: Entry>(
         &mut self,
         instance: &Instance<E>,
@@ -291,7 +302,8 @@ impl Repair {
         })
     }
 
-    /// Raises `col_duals` until no pair raises any more. False if that takes more than `most` times.
+    /// Raises `col_duals` until no pair raises any more. False if that takes more than `most`
+    /// times.
     fn raise_along_pairs(
         &mut self,
         cols: usize,
@@ -339,7 +351,8 @@ impl Repair {
 }
 
 impl NearTight {
-    /// Raises v_m if this pair would be cheaper. (Whether it does could not be predicted, so no branch asks.)
+    /// Raises v_m if this pair would be cheaper. (Whether it does could not be predicted, so no
+    /// branch asks.)
     #[inline(always)]
     fn raise(&self, col_duals: &mut PerColumn<f64>) -> bool {
         let offer = col_duals.get(self.col as usize) + self.cheaper;

@@ -1,14 +1,17 @@
 //! Duals in f64 for what f32 came to in narrow squares ([`crate::solve::lead`]).
 //!
-//! As [`crate::prove::repair`], for eight instances together: v is raised along pairs that are nearly tight until each row's own
-//! pair is its cheapest, which proves the matching. How many pairs there are cannot be guessed, so branches on that are few.
+//! As [`crate::prove::repair`], for eight instances together: v is raised along pairs that are
+//! nearly tight until each row's own pair is its cheapest, which proves the matching. How many
+//! pairs there are cannot be guessed, so branches on that are few.
 //!
-//! An instance with more near pairs than [`MOST_PER_COLUMN`] for each column is not proven: to go through them over and over would take
-//! longer than to solve it in f64.
+//! An instance with more near pairs than [`MOST_PER_COLUMN`] for each column is not proven: to go
+//! through them over and over would take longer than to solve it in f64.
 //!
-//! **Why no other pair matters.** A pair (i, j) is passed over if c_ij − v_j ≥ u_i + δ in f32, where u_i = c_im − v_m is that of
-//! the row's own pair. Each of these three operations rounds by 2^−24 of its result, so with δ = 2^−17·(max|u| + max|v|) the pair's
-//! reduced cost is δ·15/16 above its row's at least. It stays above as long as no v is raised by more than δ/2, which is asked in the end.
+//! **Why no other pair matters.** A pair (i, j) is passed over if c_ij − v_j ≥ u_i + δ in f32,
+//! where u_i = c_im − v_m is that of the row's own pair. Each of these three operations rounds by
+//! 2^−24 of its result, so with δ = 2^−17·(max|u| + max|v|) the pair's reduced cost is δ·15/16
+//! above its row's at least. It stays above as long as no v is raised by more than δ/2, which is
+//! asked in the end.
 
 use crate::number::arithmetic::larger;
 use crate::problem::instance::WIDEST;
@@ -17,11 +20,12 @@ use crate::simd::ops::{Lanes, SINGLES, Vectors};
 use crate::solve::lead::Led;
 use crate::solve::narrow::UNMATCHED;
 
-/// Would raising the duals of an answer in which f32 rounded nothing, which are optimal, leave them as they are? Else its duals would
-/// depend on whether f32 rounded something in its neighbours.
+/// Would raising the duals of an answer in which f32 rounded nothing, which are optimal, leave them
+/// as they are? Else its duals would depend on whether f32 rounded something in its neighbours.
 ///
-/// Raising takes differences of two costs, and adds v_j. |v_j| ≤ 2·COLS·max|c|, as is that of all duals of shortest paths, so no sum is larger
-/// than 2^7·max|c|. All of them are multiples of 2^−24·min|c|, zero left out. If max|c| ≤ 2^22·min|c|, f64 rounds none of them.
+/// Raising takes differences of two costs, and adds v_j. |v_j| ≤ 2·COLS·max|c|, as is that of all
+/// duals of shortest paths, so no sum is larger than 2^7·max|c|. All of them are multiples of
+/// 2^−24·min|c|, zero left out. If max|c| ≤ 2^22·min|c|, f64 rounds none of them.
 #[inline(always)]
 pub fn is_raised_exactly<V: Vectors, const COLS: usize>(
     vectors: V,
@@ -119,11 +123,12 @@ struct NearPair {
     cheaper: f64,
 }
 
-/// Instances whose pairs are listed together: a loop over pairs mispredicts its end once, for eight instances together once instead of
-/// eight times.
+/// Instances whose pairs are listed together: a loop over pairs mispredicts its end once, for eight
+/// instances together once instead of eight times.
 pub const LISTED: usize = 8;
 
-/// Near pairs of an instance for each of its columns, at most. Uniform costs have 0.8, distances between points in a plane 1.
+/// Near pairs of an instance for each of its columns, at most. Uniform costs have 0.8, distances
+/// between points in a plane 1.
 pub const MOST_PER_COLUMN: usize = 2;
 
 /// As many as a byte can name, so that no place has to be checked.
@@ -137,7 +142,8 @@ pub struct RepairNarrow<const COLS: usize> {
     duals: [f64; PLACES],
     /// One bit for each answer that its duals prove.
     proven: u8,
-    /// The first `count` of them. Besides the most that are listed there is room for a row that goes beyond.
+    /// The first `count` of them. Besides the most that are listed there is room for a row that
+    /// goes beyond.
     pairs: [[NearPair; COLS]; LISTED * MOST_PER_COLUMN + 1],
     count: usize,
 }
@@ -219,8 +225,8 @@ impl<const COLS: usize> RepairNarrow<COLS> {
         self.proven |= 1 << at;
     }
 
-    /// Raises v until every own pair is the cheapest of its row. Where that does not come to an end, the matching need not be
-    /// optimal, and is not proven.
+    /// Raises v until every own pair is the cheapest of its row. Where that does not come to an
+    /// end, the matching need not be optimal, and is not proven.
     #[inline(always)]
     pub fn raise(&mut self, led: &[Led<COLS>], near: &[NearPairs<COLS>]) {
         let pairs = &self.pairs.as_flattened()[..self.count];

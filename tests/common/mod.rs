@@ -1,4 +1,5 @@
-//! What the Rust tests share: owned problems, one call of the batch solver, an oracle that tries everything.
+//! What the Rust tests share: owned problems, one call of the batch solver, an oracle that tries
+//! everything.
 
 // Each test program uses its own part.
 #![allow(dead_code)]
@@ -83,7 +84,8 @@ pub fn solve_batch_at<T: Solvable<Real = U>, U: Real + Into<f64>>(
     solve_batch_with(level, batch, false)
 }
 
-/// The same. Masks without gaps, and limits that do not differ, are given as one for all, unless there is to be one `for_each`.
+/// The same. Masks without gaps, and limits that do not differ, are given as one for all, unless
+/// there is to be one `for_each`.
 pub fn solve_batch_with<T: Solvable<Real = U>, U: Real + Into<f64>>(
     level: Level,
     batch: &[Owned<T>],
@@ -168,8 +170,9 @@ pub fn solve_batch_with<T: Solvable<Real = U>, U: Real + Into<f64>>(
     (answers.collect(), tally)
 }
 
-/// Least objective over all assignments, found by trying them all; `None` if there is none. The objective is doubled, so
-/// that with whole costs and limits it is a whole number and every sum is exact.
+/// Least objective over all assignments, found by trying them all; `None` if there is none. The
+/// objective is doubled, so that with whole costs and limits it is a whole number and every sum is
+/// exact.
 pub fn doubled_optimum<T: Cost>(problem: &Owned<T>) -> Option<f64> {
     let view = problem.view();
     let sign = problem.options.sign();
@@ -210,7 +213,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Tries everything for the rows from `row` on, with `matched` rows before it matched at `doubled_cost`.
+    /// Tries everything for the rows from `row` on, with `matched` rows before it matched at
+    /// `doubled_cost`.
     fn extend(&mut self, row: usize, matched: usize, doubled_cost: f64) {
         if row == self.costs.len() {
             let objective = match self.limit {
@@ -286,7 +290,8 @@ fn allowed_costs<T: Cost>(problem: &Owned<T>) -> Vec<BigInt> {
     costs.filter(|cost| cost.is_finite()).map(whole).collect()
 }
 
-/// What a finite limit counts as, when minimising: clamp(L, ±4(min(rows, cols) + 1)·C), and L where C = max|c| is 0.
+/// What a finite limit counts as, when minimising: clamp(L, ±4(min(rows, cols) + 1)·C), and L where
+/// C = max|c| is 0.
 pub fn effective_limit<T: Cost>(problem: &Owned<T>) -> BigInt {
     let (rows, cols) = existing(problem);
     let costs = allowed_costs(problem);
@@ -300,7 +305,8 @@ pub fn effective_limit<T: Cost>(problem: &Owned<T>) -> BigInt {
     limit.clamp(-bound.clone(), bound)
 }
 
-/// rows·2^−50·max(|c|, |L'|), which is what an answer may be off by where rounding could not be avoided.
+/// rows·2^−50·max(|c|, |L'|), which is what an answer may be off by where rounding could not be
+/// avoided.
 pub fn allowance<T: Cost>(problem: &Owned<T>, limit: &BigInt) -> BigInt {
     let (rows, cols) = existing(problem);
     let costs = allowed_costs(problem);

@@ -1,5 +1,5 @@
-//! The core on one thread: a group for each shape, a line for each kind of costs, throughput in problems.
-//! `make bench-core`; `make bench-core ARGUMENTS=8x8` for one group.
+//! The core on one thread: a group for each shape, a line for each kind of costs, throughput in
+//! problems. `make bench-core`; `make bench-core ARGUMENTS=8x8` for one group.
 
 use std::time::Duration;
 

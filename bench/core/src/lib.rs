@@ -1,4 +1,5 @@
-//! Random batches, and the core solving them with every output computed: what all benches of the core share.
+//! Random batches, and the core solving them with every output computed: what all benches of the
+//! core share.
 
 use std::str::FromStr;
 
@@ -128,7 +129,8 @@ impl Batch {
         }
     }
 
-    /// Solves all of it, on this thread. Never inlined: tests/instructions counts what happens in here, by its name.
+    /// Solves all of it, on this thread. Never inlined: tests/instructions counts what happens in
+    /// here, by its name.
     #[inline(never)]
     pub fn solve(&mut self) -> Tally {
         let inputs = Inputs {

@@ -1,4 +1,5 @@
-//! Solves batches over and over, with no TensorFlow around it: for profilers, instruction counts and quick timings.
+//! Solves batches over and over, with no TensorFlow around it: for profilers, instruction counts
+//! and quick timings.
 //!
 //! ```text
 //! hungarian-core-bench [ROUNDS [SHAPES [KINDS [PROBLEMS]]]]

@@ -1,5 +1,6 @@
-//! `gpu-batch PROBLEMSxROWSxCOLS [SEED [TYPE]]` solves one batch of uniform costs on the first GPU, by the plan and launches of
-//! the op, and compares the answer with the CPU's. `make sim-time` runs it on a simulated GPU.
+//! `gpu-batch PROBLEMSxROWSxCOLS [SEED [TYPE]]` solves one batch of uniform costs on the first GPU,
+//! by the plan and launches of the op, and compares the answer with the CPU's. `make sim-time` runs
+//! it on a simulated GPU.
 
 // The other program here uses the rest.
 #[allow(dead_code)]

@@ -57,9 +57,9 @@ pub enum Case {
     Time(Timed),
 }
 
-/// Rows, columns and families of the quick checks, one problem each: a warp's and a block's search, with more rows than columns
-/// and fewer, ties, near ties, and what f64 must decide. The traits follow in letters: masks, limit, maximize, forbidden pairs,
-/// spoilt entries (n).
+/// Rows, columns and families of the quick checks, one problem each: a warp's and a block's search,
+/// with more rows than columns and fewer, ties, near ties, and what f64 must decide. The traits
+/// follow in letters: masks, limit, maximize, forbidden pairs, spoilt entries (n).
 const QUICK: [(usize, usize, Family, &str); 11] = [
     (0, 4, Family::Uniform, ""),
     (1, 7, Family::Whole, "n"),
@@ -162,7 +162,8 @@ pub fn select(options: &Options, quick: bool) -> Result<Vec<Case>, String> {
     }
 }
 
-/// All checks, of which each is drawn from its number: it is the same whichever others are left out.
+/// All checks, of which each is drawn from its number: it is the same whichever others are left
+/// out.
 fn checks() -> impl Iterator<Item = Check> {
     let mut drawn = Vec::new();
     for (rows, cols, family, letters) in QUICK {

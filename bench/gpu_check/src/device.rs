@@ -41,7 +41,8 @@ impl<T: DeviceRepr + Clone> Buffer<T> {
         }
     }
 
-    /// As the driver gives it: to read what nobody wrote is a mistake that initcheck of compute-sanitizer sees.
+    /// As the driver gives it: to read what nobody wrote is a mistake that initcheck of
+    /// compute-sanitizer sees.
     fn uninitialized(stream: &Arc<CudaStream>, count: usize) -> Result<Self> {
         match count {
             0 => Ok(Buffer(None)),
@@ -216,8 +217,8 @@ impl Gpu {
         })
     }
 
-    /// Milliseconds of each launch of a batch, `runs` times over, by events around each. `before_each` may put on the stream
-    /// what is not timed.
+    /// Milliseconds of each launch of a batch, `runs` times over, by events around each.
+    /// `before_each` may put on the stream what is not timed.
     pub fn time<T: OnGpu>(
         &self,
         uploaded: &Uploaded<T>,
@@ -252,7 +253,8 @@ impl Gpu {
         Ok(times)
     }
 
-    /// Memory that is filled by each call of what is returned: afterwards the second level cache has nothing else.
+    /// Memory that is filled by each call of what is returned: afterwards the second level cache
+    /// has nothing else.
     pub fn cache_filler(&self) -> Result<impl FnMut(&Arc<CudaStream>) -> Result<()> + use<>> {
         let bytes = self.attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)?;
         let mut memory = self.stream.alloc_zeros::<u8>((2 * bytes).max(1))?;
@@ -260,7 +262,8 @@ impl Gpu {
     }
 
     fn handle(&self) -> Stream {
-        // SAFETY: the stream and its context live as long as `self`, and the result is not kept beyond a call.
+        // SAFETY: the stream and its context live as long as `self`, and the result is not kept
+        // beyond a call.
         unsafe { Stream::borrow(self.stream.cu_stream().cast::<c_void>()) }
     }
 
@@ -288,7 +291,8 @@ impl Gpu {
         }
         if bytes > 0 {
             let address = workspace.address(stream);
-            // SAFETY: that many bytes have just been allocated on this stream, and any bits are bytes.
+            // SAFETY: that many bytes have just been allocated on this stream, and any bits are
+            // bytes.
             unsafe { memset_d8_async(address, 0xa5, workspace.bytes(), stream.cu_stream())? };
         }
         let rubbish = Solution::<T::Real>::rubbish(uploaded.shape);
@@ -327,8 +331,9 @@ impl Gpu {
             address: answered.workspace.address(stream),
             bytes: answered.workspace.bytes() as u64,
         };
-        // SAFETY: the buffers are of this stream's device and of the sizes stated, for `Batch` and `Solution` have as many
-        // elements as their shape says. They are freed on the same stream, behind the launches.
+        // SAFETY: the buffers are of this stream's device and of the sizes stated, for `Batch` and
+        // `Solution` have as many elements as their shape says. They are freed on the same stream,
+        // behind the launches.
         unsafe {
             launch::launch_in_turn(self.handle(), T::COST_TYPE, batch, workspace, behind_each)?
         };

@@ -1,4 +1,5 @@
-//! On a real GPU: is every kernel right, and how fast is it? Needs NVIDIA's driver and nothing else; the PTX is in the program.
+//! On a real GPU: is every kernel right, and how fast is it? Needs NVIDIA's driver and nothing
+//! else; the PTX is in the program.
 //!
 //! `gpu-check --help` says what it can be asked, and how it exits.
 

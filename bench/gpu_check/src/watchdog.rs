@@ -70,7 +70,8 @@ impl Drop for Watch<'_> {
     }
 }
 
-/// Ends the program at once: the driver's own exit handlers would wait for the kernel that does not end.
+/// Ends the program at once: the driver's own exit handlers would wait for the kernel that does not
+/// end.
 fn end() -> ! {
     // What cannot be written is nothing that could be said better.
     let _ = stdout().flush();

@@ -1,4 +1,5 @@
-//! How bytes become a batch: few enough choices that a mutated byte is another problem of the same kind.
+//! How bytes become a batch: few enough choices that a mutated byte is another problem of the same
+//! kind.
 
 use half::{bf16, f16};
 use libfuzzer_sys::arbitrary::{self, Arbitrary, Unstructured};

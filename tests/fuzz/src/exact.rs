@@ -5,7 +5,8 @@ use num_bigint::BigInt;
 use crate::common::whole;
 use crate::judge::Minimisation;
 
-/// Least doubled objective of a feasible problem: row after row, for every set of columns taken so far.
+/// Least doubled objective of a feasible problem: row after row, for every set of columns taken so
+/// far.
 pub fn doubled_optimum(problem: &Minimisation) -> BigInt {
     let (rows, cols) = (problem.rows(), problem.cols());
     let limit = problem.limit.map(whole);

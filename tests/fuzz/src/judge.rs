@@ -39,7 +39,8 @@ const F64: Format = Format {
     least_normal: 0.0,
 };
 
-/// The existing part of a problem, in the sense of minimising. Made from the case, not from the solver's view of it.
+/// The existing part of a problem, in the sense of minimising. Made from the case, not from the
+/// solver's view of it.
 #[derive(Debug)]
 pub struct Minimisation {
     /// Row by row; +inf is forbidden.
@@ -101,8 +102,8 @@ impl Minimisation {
             .fold(0.0, |largest, cost| largest.max(cost.abs()))
     }
 
-    /// max(|c|, |L'|), where L' is what the limit counts as: no more than 4(min(rows, cols) + 1) times the largest cost, unless
-    /// that is 0.
+    /// max(|c|, |L'|), where L' is what the limit counts as: no more than 4(min(rows, cols) + 1)
+    /// times the largest cost, unless that is 0.
     fn largest_that_counts(&self) -> BigInt {
         let costs = self.cost.iter().flatten().copied();
         let largest = costs
@@ -308,7 +309,8 @@ fn hold_optimal<T: Cost>(
 ) {
     let largest = minimisation.largest();
     let sides = (minimisation.rows() + minimisation.cols()) as f64;
-    // Duals are sums of at most so many costs and limits. Below, half a limit may be no number of the type.
+    // Duals are sums of at most so many costs and limits. Below, half a limit may be no number of
+    // the type.
     let range = format.least_normal..format.most / (4.0 * (sides + 1.0));
     if largest == 0.0 || range.contains(&largest) {
         let mut duals = answer.row_duals.iter().chain(&answer.col_duals);

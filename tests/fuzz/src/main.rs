@@ -1,5 +1,6 @@
-//! Bytes become a small batch, the batch is solved, and a judge that shares no code with the solver looks at every
-//! answer. `make fuzz` searches with the coverage that libFuzzer sees; `tests/fuzz/corpus` is where it starts.
+//! Bytes become a small batch, the batch is solved, and a judge that shares no code with the solver
+//! looks at every answer. `make fuzz` searches with the coverage that libFuzzer sees;
+//! `tests/fuzz/corpus` is where it starts.
 
 #![no_main]
 

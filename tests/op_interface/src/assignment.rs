@@ -54,8 +54,8 @@ pub(crate) struct Assignment {
 }
 
 impl Assignment {
-    /// Builds the graph with what is known of the shapes of the four inputs. Fails where the op's shape
-    /// function does.
+    /// Builds the graph with what is known of the shapes of the four inputs. Fails where the op's
+    /// shape function does.
     pub(crate) fn build(attributes: Attributes, shapes: &[Shape; 4]) -> Result<Self> {
         let Attributes {
             cost,
@@ -103,7 +103,8 @@ impl Assignment {
         })
     }
 
-    /// Builds the graph with nothing known of any shape, so that only the kernel can judge what is fed.
+    /// Builds the graph with nothing known of any shape, so that only the kernel can judge what is
+    /// fed.
     pub(crate) fn of_any_shape(attributes: Attributes) -> Result<Self> {
         Self::build(attributes, &[const { Shape(None) }; 4])
     }

@@ -1,4 +1,5 @@
-//! Ops run one by one, as eager TensorFlow does: straight to the kernel, with no shape function before it.
+//! Ops run one by one, as eager TensorFlow does: straight to the kernel, with no shape function
+//! before it.
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
@@ -49,7 +50,8 @@ impl Context {
         unsafe { Owned::new(context, tf::TFE_DeleteContext, "a context") }.map(Self)
     }
 
-    /// Runs an op on the CPU, given its attributes that are types, and returns the first of its outputs.
+    /// Runs an op on the CPU, given its attributes that are types, and returns the first of its
+    /// outputs.
     pub(crate) fn run(
         &self,
         kind: &CStr,
@@ -57,13 +59,15 @@ impl Context {
         types: &[(&CStr, tf::TF_DataType)],
     ) -> Result<Value<'_>> {
         let status = Status::new()?;
-        // SAFETY: the context and the status are live, and the kind is a C string that outlives the call.
+        // SAFETY: the context and the status are live, and the kind is a C string that outlives the
+        // call.
         let op = unsafe { tf::TFE_NewOp(self.0.as_ptr(), kind.as_ptr(), status.as_ptr()) };
         status.check()?;
         // SAFETY: the call succeeded (`check` above), so the op is a new object of ours, which
         // TFE_DeleteOp deletes.
         let op = unsafe { Owned::new(op, tf::TFE_DeleteOp, "an op") }?;
-        // SAFETY: the op and the status are live, and the device is a C string that outlives the call.
+        // SAFETY: the op and the status are live, and the device is a C string that outlives the
+        // call.
         unsafe { tf::TFE_OpSetDevice(op.as_ptr(), CPU.as_ptr(), status.as_ptr()) };
         status.check()?;
         for input in inputs {
@@ -78,8 +82,8 @@ impl Context {
         const ROOM: usize = 8;
         let mut results = [ptr::null_mut(); ROOM];
         let mut count = ROOM as c_int;
-        // SAFETY: the op and the status are live, and `results` has room for `count` results. An op with
-        // more outputs than that is an error.
+        // SAFETY: the op and the status are live, and `results` has room for `count` results. An op
+        // with more outputs than that is an error.
         unsafe {
             tf::TFE_Execute(
                 op.as_ptr(),
@@ -104,7 +108,8 @@ impl Context {
     pub(crate) fn value(&self, tensor: &Tensor) -> Result<Value<'_>> {
         let tensor = tensor.to_tensorflow()?;
         let status = Status::new()?;
-        // SAFETY: the tensor and the status are live. The value keeps the tensor's memory alive by itself.
+        // SAFETY: the tensor and the status are live. The value keeps the tensor's memory alive by
+        // itself.
         let value = unsafe { tf::TFE_NewTensorHandle(tensor.as_ptr(), status.as_ptr()) };
         status.check()?;
         // SAFETY: the call succeeded (`check` above), so the value is a new object of ours, which

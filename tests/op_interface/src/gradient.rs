@@ -1,4 +1,5 @@
-//! The gradient of total_cost that is registered in C++: where(matched, upstream, 0), to the last bit.
+//! The gradient of total_cost that is registered in C++: where(matched, upstream, 0), to the last
+//! bit.
 
 use hungarian_random::Random;
 use hungarian_serving::{Attribute, Elements, Graph, Tensor};
@@ -36,8 +37,8 @@ struct Case {
     maximize: bool,
     /// The problem that gets a NaN among its costs, and one as its upstream.
     bad: Option<usize>,
-    /// How many pairs are matched, which makes sure that the case is what its name says. Under a limit any
-    /// number in between.
+    /// How many pairs are matched, which makes sure that the case is what its name says. Under a
+    /// limit any number in between.
     pairs: std::ops::RangeInclusive<usize>,
 }
 

@@ -1,12 +1,13 @@
 //! The public interface of the op HungarianAssignment, pinned by snapshots: its definition and
-//! documentation, the shapes it infers, its gradient in C++, every sentence it fails with, and what its library exports and
-//! needs. All of it through TensorFlow's C API, with no Python.
+//! documentation, the shapes it infers, its gradient in C++, every sentence it fails with, and what
+//! its library exports and needs. All of it through TensorFlow's C API, with no Python.
 //!
 //! `make test` builds the op library and says where it is in HUNGARIAN_OP_LIBRARY. It also sets
-//! TF_ENABLE_ONEDNN_OPTS=0, without which the refusal of too much memory takes half a minute of waiting.
+//! TF_ENABLE_ONEDNN_OPTS=0, without which the refusal of too much memory takes half a minute of
+//! waiting.
 //!
-//! A snapshot that is missing or differs is a failure. INSTA_UPDATE=always accepts what was meant to
-//! change; the difference then shows in version control.
+//! A snapshot that is missing or differs is a failure. INSTA_UPDATE=always accepts what was meant
+//! to change; the difference then shows in version control.
 
 mod assignment;
 mod eager;

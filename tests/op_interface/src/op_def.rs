@@ -1,8 +1,8 @@
 //! How TensorFlow describes an op: its messages OpList and OpDef, and how they are printed.
 //!
-//! Names and tags are those of tensorflow/core/framework/{op_def,attr_value}.proto. Fields that no op of
-//! ours has any use for are left out; that none was skipped shows when a message, encoded again, is what
-//! it was.
+//! Names and tags are those of tensorflow/core/framework/{op_def,attr_value}.proto. Fields that no
+//! op of ours has any use for are left out; that none was skipped shows when a message, encoded
+//! again, is what it was.
 
 use std::fmt::{self, Write as _};
 

@@ -27,8 +27,8 @@ struct Problems {
 }
 
 impl Problems {
-    /// Problems to minimise, with nothing masked and no limit. `matrices` lists their costs one after
-    /// the other.
+    /// Problems to minimise, with nothing masked and no limit. `matrices` lists their costs one
+    /// after the other.
     fn new<const COUNT: usize, const ROWS: usize, const COLS: usize>(
         data_type: TF_DataType,
         batch: &[usize],

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use hungarian_serving::raw::Failure;
 
-/// What TensorFlow itself appends to a sentence of the op's that it passes on, and all that follows: the
-/// signature and input shapes when the shape function failed, the place in the graph when the kernel did,
-/// and the allocator's name, which depends on the processor.
+/// What TensorFlow itself appends to a sentence of the op's that it passes on, and all that
+/// follows: the signature and input shapes when the shape function failed, the place in the graph
+/// when the kernel did, and the allocator's name, which depends on the processor.
 const APPENDED: [&str; 3] = [
     " for '{{node assignment}} = HungarianAssignment[",
     "\n\t [[{{node assignment}}]]",

@@ -129,8 +129,8 @@ const CONTRADICTORY: [Case; 13] = [
     ),
 ];
 
-/// Shapes that fit, and outputs that no machine can hold: each would take 2^48 bytes or more, which is
-/// more than a process can address.
+/// Shapes that fit, and outputs that no machine can hold: each would take 2^48 bytes or more, which
+/// is more than a process can address.
 const TOO_LARGE: [Case; 4] = [
     ("too many problems", ["[2^46, 0, 0]", "[]", "[]", "[]"]),
     (

@@ -1,5 +1,5 @@
-//! Runs batches on the host twin of the CUDA kernels (`cuda/twin`): a plan is made for some device, and its launches are
-//! carried out with buffers exactly as large as they have to be.
+//! Runs batches on the host twin of the CUDA kernels (`cuda/twin`): a plan is made for some device,
+//! and its launches are carried out with buffers exactly as large as they have to be.
 
 pub mod parity;
 
@@ -16,7 +16,8 @@ use hungarian_loss::problem::given::{Mask, Options, Problem};
 use hungarian_loss::prove::certificate::Answer;
 use hungarian_loss::simd::cost::Real;
 
-/// What counters of the kernels count, for the problem that took most: `Counter` in `cuda/twin/device.h`.
+/// What counters of the kernels count, for the problem that took most: `Counter` in
+/// `cuda/twin/device.h`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Counts {
@@ -48,7 +49,8 @@ type LaunchFunction = unsafe extern "C" fn(
 ) -> c_int;
 type CountsFunction = unsafe extern "C" fn(*mut Counts, c_int);
 
-/// The twin's library, loaded. There is one machine in it, so this is not to be shared between threads.
+/// The twin's library, loaded. There is one machine in it, so this is not to be shared between
+/// threads.
 #[derive(Debug)]
 pub struct Twin {
     launch: LaunchFunction,
@@ -147,7 +149,8 @@ impl Twin {
         for (index, launch) in plan.launches.iter().enumerate() {
             let kernel = CString::new(launch.kernel)?;
             let parameters = launch.parameters(device_batch, workspace as u64);
-            // SAFETY: all addresses are those of buffers of the sizes that the parameters state, and alive.
+            // SAFETY: all addresses are those of buffers of the sizes that the parameters state,
+            // and alive.
             let code = unsafe {
                 (self.launch)(
                     kernel.as_ptr(),

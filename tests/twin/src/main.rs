@@ -1,8 +1,9 @@
 //! The parity suite: the kernels' own source, run by the host twin, against the CPU's solver.
 //!
-//! `hungarian-twin LIBRARY parity` runs all of it, `sample` a small part (for sanitizers), `narrow` and `wide` still smaller
-//! ones of f32 only (for mutants), which use the kernels for warps and those for blocks, and `tied` one of f64, whose costs tie in
-//! f32. `steps` counts the steps that problems of some shapes take.
+//! `hungarian-twin LIBRARY parity` runs all of it, `sample` a small part (for sanitizers), `narrow`
+//! and `wide` still smaller ones of f32 only (for mutants), which use the kernels for warps and
+//! those for blocks, and `tied` one of f64, whose costs tie in f32. `steps` counts the steps that
+//! problems of some shapes take.
 
 use std::env;
 use std::path::Path;
@@ -39,7 +40,8 @@ impl std::fmt::Display for Tally {
 }
 
 impl Tally {
-    /// About half of what a part comes to today; a draw that no longer comes to what it is for would pass unnoticed.
+    /// About half of what a part comes to today; a draw that no longer comes to what it is for
+    /// would pass unnoticed.
     fn least(part: Part) -> Self {
         match part {
             Part::All => Tally {
@@ -144,7 +146,8 @@ const SMALL: [(usize, usize); 12] = [
     (31, 65),
 ];
 
-/// Sizes for a few families, across the change from warps to blocks and beyond shared memory: rows, columns, device.
+/// Sizes for a few families, across the change from warps to blocks and beyond shared memory: rows,
+/// columns, device.
 const LARGE: [(usize, usize, &str); 12] = [
     (128, 128, "H100"),
     (128, 128, "T4"),
@@ -283,8 +286,8 @@ fn run_type<T: Number>(suite: &mut Suite, part: Part) -> Result<()> {
             rows,
             cols: rows,
         };
-        // Half of the only matching's costs are the largest there are, all others the same, negated: partial sums leave the range
-        // of f64.
+        // Half of the only matching's costs are the largest there are, all others the same,
+        // negated: partial sums leave the range of f64.
         let mut cost = vec![T::narrow(f64::INFINITY); rows * rows];
         for row in 0..rows {
             let sign = if row < rows / 2 { 1.0 } else { -1.0 };
@@ -332,7 +335,8 @@ fn run_hard(suite: &mut Suite) -> Result<()> {
     Ok(())
 }
 
-/// Many small problems whose costs tie in f32: what f64 has to correct differs from one to the next.
+/// Many small problems whose costs tie in f32: what f64 has to correct differs from one to the
+/// next.
 fn run_tied(suite: &mut Suite) -> Result<()> {
     let mut random = Random::new(11);
     for (rows, cols) in [(20, 20), (17, 20), (20, 17)] {
@@ -349,8 +353,8 @@ fn run_tied(suite: &mut Suite) -> Result<()> {
 /// The costs of [`hold_tied`] are multiples of one part in so many.
 const PARTS: f64 = (1u64 << 46) as f64;
 
-/// Multiples of 1/64, and what decides among them below the last digit of f32: without a limit, and with one that such a digit
-/// decides about, too.
+/// Multiples of 1/64, and what decides among them below the last digit of f32: without a limit, and
+/// with one that such a digit decides about, too.
 fn hold_tied(suite: &mut Suite, shape: Shape, random: &mut Random) -> Result<()> {
     let tied =
         |whole: u64, behind: u64| whole as f64 / 64.0 * (1.0 + behind as f64 / (1u64 << 40) as f64);
@@ -380,8 +384,9 @@ fn hold_tied(suite: &mut Suite, shape: Shape, random: &mut Random) -> Result<()>
     Ok(())
 }
 
-/// The sum of a problem's costs less the limit, if there is one, in multiples of 1 / [`PARTS`], which all are: what is paid for
-/// rows and columns that are out is the same for all matchings but for these limits.
+/// The sum of a problem's costs less the limit, if there is one, in multiples of 1 / [`PARTS`],
+/// which all are: what is paid for rows and columns that are out is the same for all matchings but
+/// for these limits.
 fn exact_objective(batch: &Batch<f64>, problem: usize, solution: &Solution<f64>) -> i128 {
     let Shape { rows, cols, .. } = batch.shape;
     let in_parts = |value: f64| (value * PARTS) as i128;

@@ -206,11 +206,13 @@ fn largest_real<T: Number>() -> f64 {
     }
 }
 
-/// What a solution is judged by: all in multiples of the largest magnitude C of an allowed cost, so that nothing overflows.
+/// What a solution is judged by: all in multiples of the largest magnitude C of an allowed cost, so
+/// that nothing overflows.
 struct Scale {
     /// C, or 1 where it is 0.
     unit: f64,
-    /// What the limit counts as: at most 4 (m + 1) C, where m is the number of rows or columns, whichever is less. 0 for none.
+    /// What the limit counts as: at most 4 (m + 1) C, where m is the number of rows or columns,
+    /// whichever is less. 0 for none.
     limit: f64,
     /// Rows and columns that exist.
     existing: usize,
@@ -257,7 +259,8 @@ impl Scale {
     }
 }
 
-/// Holds a solution to the CPU's: the same verdicts, a certificate that holds, an objective as good.
+/// Holds a solution to the CPU's: the same verdicts, a certificate that holds, an objective as
+/// good.
 ///
 /// # Errors
 ///
@@ -298,7 +301,8 @@ pub fn compare<T: Number>(
             let shorter = problem.rows.min(problem.cols) as f64;
             let got = scale.objective(problem, &answer.row_to_col);
             let best = scale.objective(problem, &reference.row_to_col);
-            // Both may be off by rows * 2^-50 of the largest magnitude; sums of theirs were rounded here.
+            // Both may be off by rows * 2^-50 of the largest magnitude; sums of theirs were rounded
+            // here.
             let tolerance = 4.0 * shorter * scale.limit.abs().max(1.0) / (1u64 << 50) as f64;
             ensure!(
                 (got - best).abs() <= tolerance,
