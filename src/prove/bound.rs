@@ -1,9 +1,9 @@
 //! How far an answer can be from the optimum.
 //!
 //! An answer is *near enough* if its objective is within rows·2^−50·max(|c|, |L|) of the optimum. A
-//! row pays c_im − v_m for its pair, or L/2 where it is unmatched. With u_i = min_j (c_ij − v_j),
-//! or L/2 if that is less, the duals are feasible, so the sum of what rows pay beyond u bounds the
-//! distance from the optimum.
+//! row i that is matched with column m pays c_im − v_m, an unmatched row L/2. With u_i = min_j
+//! (c_ij − v_j), or L/2 if that is less, the duals are feasible, so the sum of what rows pay beyond
+//! u bounds the distance from the optimum.
 
 use crate::problem::instance::Instance;
 use crate::simd::cost::Entry;
@@ -13,13 +13,12 @@ use crate::solve::narrow::{NarrowAnswer, NarrowInstance};
 use crate::sweep::first_look::largest_of;
 use crate::sweep::reduced_costs::least_reduced_cost;
 
-/// Is an objective near enough, which by the duals is within `distance` of the optimum? That is a
-/// sum of differences, for each row one of two numbers that were rounded: what it pays, at most
+/// Is an objective near enough that the duals place within `distance` of the optimum? `distance` is
+/// a sum over rows, each term the difference of two rounded numbers: what the row pays, at most
 /// `magnitude`, and u. `largest` is max(|c|, |L|).
 fn is_near_enough(distance: f64, rows: usize, magnitude: f64, largest: f64) -> bool {
     const ROUNDOFF: f64 = f64::EPSILON / 2.0;
-    // Of the two, u may be the larger in magnitude, by no more than the distance; and the sum was
-    // rounded.
+    // |u| may exceed `magnitude`, by no more than the distance; and the sum was rounded.
     const ROUNDED: f64 = 1.01;
     let rows = rows as f64;
     ROUNDED * distance + 2.0 * rows * ROUNDOFF * magnitude <= 8.0 * rows * ROUNDOFF * largest
@@ -43,8 +42,8 @@ impl<E: Entry> Work for IsNearEnough<'_, '_, E> {
         let (mut distance, mut magnitude) = (0.0, 0.0_f64);
         let is_limited = instance.half_limit.is_finite();
         for (row, &col) in solver.col_of_row().iter().enumerate() {
-            // Nothing is cheaper than what is the cheapest with every v at its ceiling, which
-            // without a limit is 0.
+            // No v is above its ceiling, 0 without a limit: a pair that is its row's cheapest with
+            // every v there is the cheapest now, and the row pays u.
             if !is_limited && solver.has_least_cost(row) {
                 continue;
             }
@@ -93,7 +92,7 @@ impl<E: Entry, const COLS: usize> Work for IsNarrowNearEnough<'_, '_, E, COLS> {
                 let reduced = lanes.subtract(E::load(lanes, costs), lanes.load(duals));
                 least = lanes.smaller(reduced, least);
             }
-            // Not a branch, which could not be guessed.
+            // No branch: it would be unpredictable.
             distance += (u - lanes.least(least)).max(0.0);
         }
         // u is what the row pays.
@@ -121,7 +120,8 @@ mod tests {
         (0..n * n).map(|_| random.uniform()).collect()
     }
 
-    /// Raises that are too large one by one, and some that only add up to too much.
+    /// A raise of a dual that is too large by itself, and one that is too large only where most
+    /// columns have it.
     const ONE: f64 = 1e-9;
     const EACH: f64 = 16.0 * f64::EPSILON;
 
@@ -144,7 +144,8 @@ mod tests {
             })
         };
         assert!(is_near(&solver));
-        // By a plain loop: what rows pay beyond their cheapest pair, in parts of what is allowed.
+        // By a plain loop: what rows pay beyond their cheapest pair, as a fraction of what is
+        // allowed.
         let distance = |solver: &Solver<f64>| {
             let reduced =
                 |row: usize, col: usize| cost[row * n + col] - solver.col_duals().get(col);

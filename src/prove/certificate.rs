@@ -1,9 +1,9 @@
 //! The check that an answer is optimal, from its duals alone.
 //!
 //! Weak duality: any u, v that keep the inequalities below bound the objective of every assignment.
-//! An assignment that meets them with equality where it should is therefore optimal, and no second
-//! solver is needed to know it. [`check`] looks at nothing but the problem and the answer, and
-//! shares no code with the solver but how numbers are summed.
+//! An assignment that meets the equalities below too is therefore optimal, and no second solver is
+//! needed to know it. [`check`] looks at nothing but the problem and the answer, and shares no code
+//! with the solver but how numbers are summed.
 //!
 //! Stated for minimising; maximising turns the inequalities round.
 //!
@@ -55,10 +55,10 @@ pub enum Violation {
 /// Proves `answer` optimal for `problem`, or says what is wrong with it.
 ///
 /// `unit_roundoff` is that of the type in which the duals were returned (2^−24 or 2^−53): each
-/// relation may be off by 4 of it at the largest magnitude among all costs, duals and the limit,
-/// sums by as much per term. (What f32 rounds among denormal numbers, as half of a limit of 1e-45,
-/// is more than that, and is refused.) So duals must not be larger than the solver's can be: beside
-/// one of 1e300 any relation would hold.
+/// relation may be off by 4 times that of the largest magnitude among all costs, duals and the
+/// limit, sums by as much per term. (Among denormal numbers f32 rounds by more, as in half of a
+/// limit of 1e-45: such answers are refused.) As this tolerance grows with the duals, they must not
+/// be larger than the solver's can be: beside one of 1e300 any relation would hold.
 pub fn check<T: Cost>(
     problem: &Problem<T>,
     answer: &Answer,
@@ -238,8 +238,9 @@ fn larger_magnitude(largest: f64, value: f64) -> f64 {
 /// columns.
 ///
 /// In the solver none exceeds 2·shorter + 2, see [`crate::solve::augment`], "size of the numbers".
-/// Normalizing moves a dual by another, which doubles that; and [`crate::prove::lift`] moves it by
-/// L/2 at most. The sum is less than 4·shorter + 5, and twice as much leaves room for rounding.
+/// Normalizing shifts all duals by one of them, which doubles that; and [`crate::prove::lift`]
+/// moves it by L/2 at most. The sum is less than 4·shorter + 5, and twice as much leaves room for
+/// rounding.
 fn most_per_dual(shorter: usize) -> f64 {
     8.0 * (shorter as f64 + 2.0)
 }

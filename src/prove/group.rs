@@ -1,13 +1,13 @@
-//! Groups of instances that take turns, solved and proven one by one.
+//! Groups of instances that are solved by turns. Each is proven by itself.
 //!
 //! Instances of 65 columns or more, without a limit and with fewer than eight columns for each row,
-//! are solved in f32 first, unless their costs are too unlike in size: that is half the work for a
-//! sweep. If it rounded nothing, as with whole numbers, its answer is exact, and f64 takes it over.
-//! Otherwise its duals are repaired in f64 ([`crate::prove::repair`]), which proves its matching,
-//! if it is optimal: along the few pairs that are nearly tight, or, where ties make them many, by
-//! passes over all pairs. If it is not, f64 goes on from these duals in squares, and begins again
-//! in rectangles. Nothing rests on what f32 rounds away. Then [`crate::prove::ladder`] says whether
-//! the answer may stand.
+//! are solved in f32 first, unless their costs are too unlike in size: there a sweep is half the
+//! work. If f32 rounded nothing, as with whole numbers, its answer is exact, and f64 takes it over.
+//! Otherwise its duals are repaired in f64 ([`crate::prove::repair`]): along the few pairs that are
+//! nearly tight, or, where ties make those many, by passes over all pairs. If the matching is
+//! optimal, this proves it. If not, f64 goes on from the duals of f32 in squares, and begins again
+//! in rectangles. No proof rests on what f32 rounds away. Then [`crate::prove::ladder`] says
+//! whether the answer may stand.
 
 use std::collections::TryReserveError;
 
@@ -36,7 +36,7 @@ pub struct GroupSolver {
 /// What solves one instance of a group.
 #[derive(Debug, Default)]
 struct Member {
-    /// Leads, where it is to.
+    /// Solves the instance first, where f32 leads.
     single: Solver<f32>,
     /// f64 starts from what f32 came to.
     is_led: bool,
@@ -50,8 +50,8 @@ struct Member {
     double_double: Solver<DoubleDouble>,
 }
 
-/// Is f32 to lead? Then f64 starts from what it led to, with little left to do; it would have come
-/// to an answer just as good by itself, so nothing rests on what f32 rounds away.
+/// Does f32 lead? Then f64 starts from the result of f32, with little left to do. By itself f64
+/// would find an answer just as good, so nothing rests on what f32 rounds away.
 #[inline(always)]
 fn starts_in_single<E: Entry>(instance: &Instance<E>) -> bool {
     // Within this range no sum of f32 overflows, and rounding is relative.
@@ -67,23 +67,23 @@ fn starts_in_single<E: Entry>(instance: &Instance<E>) -> bool {
         && RANGE.contains(&instance.largest)
 }
 
-/// Where costs are so much larger than duals, multiples of what keeps arithmetic exact are too far
-/// apart to take over duals in them.
+/// Where sums of costs exceed duals by more than this factor, the multiples that keep arithmetic
+/// exact are too coarse for duals that are taken over.
 const MOST_DIGITS: f64 = (1u64 << 34) as f64;
 
-/// Where some duals are so much larger than most, as of a column that nobody wants, all pairs look
-/// alike beside what f32 rounds of those.
+/// Where some duals exceed most by more than this factor, as that of a column that no row wants,
+/// f32 rounds them by more than pairs differ.
 const MOST_SPREAD: f64 = (1u64 << 10) as f64;
 
 /// Columns from which f32 leads.
 const SINGLE_FROM: usize = 65;
 
-/// But not where there are as many columns for each row: few rows want the same one, so there are
-/// too few sweeps to save on.
+/// With as many columns for each row, or more, f32 does not lead: few rows want the same column, so
+/// there are too few sweeps to save on.
 const COLUMNS_PER_ROW: usize = 8;
 
-/// Does work in a function of its own for rows of at most so many vectors, which fit the registers,
-/// or of any number.
+/// Does work in a function of its own, compiled for rows of at most so many vectors, which fit the
+/// registers, or of any number.
 macro_rules! run_by_vectors {
     ($vectors:expr, singles of $likeness:expr, $work:ident $fields:tt) => {
         match $likeness.singles {
@@ -103,9 +103,9 @@ macro_rules! run_by_vectors {
     };
 }
 
-/// What instances that are solved together have in common: the most vectors that code is compiled
-/// for to read their rows. It decides what is read behind a row, and how ties are looked for, and
-/// so what may be rounded; that must not depend on the neighbours.
+/// What instances that are solved together have in common: the most vectors of a row for which the
+/// code that reads their rows is compiled. It decides what is read past the end of a row, and how
+/// ties are looked for, and so what may be rounded. That must not depend on the neighbours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Likeness {
     singles: usize,
@@ -170,7 +170,7 @@ impl GroupSolver {
             .each_ref()
             .map(|one| one.as_ref().map(Likeness::of));
         for index in 0..MOST_IN_TURNS {
-            // Those that are like an earlier one were solved with that.
+            // Instances like an earlier one were solved together with it.
             let Some(likeness_of_these) = likeness[index] else {
                 continue;
             };
@@ -204,7 +204,8 @@ impl GroupSolver {
         Ok(verdicts)
     }
 
-    /// Solves instances that are alike. Those in which nothing was rounded in f64 are exact.
+    /// Solves instances that are alike. Sets `is_exact` of those in which f64 is known to have
+    /// rounded nothing.
     #[inline(always)]
     fn solve_alike<V: Vectors, E: Entry>(
         &mut self,
@@ -238,8 +239,8 @@ impl GroupSolver {
         }
     }
 
-    /// Repairs the duals that f64 has taken over, where they must be. Was nothing rounded in any
-    /// instance?
+    /// Repairs the duals that f64 has taken over, where needed. Returns whether nothing was rounded
+    /// in any instance.
     #[inline(always)]
     fn repair_duals<V: Vectors, E: Entry>(
         &mut self,
@@ -263,7 +264,7 @@ impl GroupSolver {
         is_exact
     }
 
-    /// Has f32 solve the instances that are to start there, and prepares what f64 needs of that.
+    /// Has f32 solve the instances that it leads, and prepares what f64 needs of the results.
     #[inline(always)]
     fn lead<V: Vectors, E: Entry>(
         &mut self,
@@ -281,7 +282,7 @@ impl GroupSolver {
             {
                 let mut is_exact = self.members[index].may_be_exact(instance);
                 if is_exact && !are_exact {
-                    // Another may have been what was rounded.
+                    // What was rounded may have been another instance.
                     let mut alone = [const { None }; MOST_IN_TURNS];
                     alone[index] = Some(*instance);
                     is_exact = !is_alone
@@ -302,7 +303,8 @@ impl GroupSolver {
         );
     }
 
-    /// Has f32 solve the instances that are to start there. Was nothing rounded in any of them?
+    /// Has f32 solve the instances that it leads. Returns whether nothing was rounded in any of
+    /// them.
     #[inline(never)]
     fn start_in_single<V: Vectors, E: Entry>(
         &mut self,
@@ -326,8 +328,8 @@ impl GroupSolver {
     }
 }
 
-/// Solves in f32 the instances that are to start there, their rows being of at most `N` vectors, or
-/// of any number.
+/// Solves in f32 the instances that f32 leads. Their rows are of at most `N` vectors, or of any
+/// number.
 struct StartInSingle<'a, 'b, E, const N: usize> {
     members: &'a mut [Member; MOST_IN_TURNS],
     instances: &'a [Option<Instance<'b, E>>; MOST_IN_TURNS],
@@ -361,8 +363,8 @@ impl<E: Entry, const N: usize> Work for StartInSingle<'_, '_, E, N> {
     }
 }
 
-/// Has f64 take over the duals of f32, and lists the pairs by which they are to be repaired, if
-/// they must be.
+/// Has f64 take over the duals of f32 and, unless they are exact, lists the pairs along which they
+/// are to be repaired.
 struct Adopt<'a, 'b, E, const N: usize> {
     members: &'a mut [Member; MOST_IN_TURNS],
     instances: &'a [Option<Instance<'b, E>>; MOST_IN_TURNS],
@@ -391,7 +393,7 @@ impl<E: Entry, const N: usize> Work for Adopt<'_, '_, E, N> {
     }
 }
 
-/// Repairs the duals that f64 has taken over, where they must be.
+/// Repairs the duals that f64 has taken over, where needed.
 struct RepairDuals<'a, 'b, E> {
     members: &'a mut [Member; MOST_IN_TURNS],
     instances: &'a [Option<Instance<'b, E>>; MOST_IN_TURNS],
@@ -413,7 +415,7 @@ impl<E: Entry> Work for RepairDuals<'_, '_, E> {
     }
 }
 
-/// Solves all instances in f64, their rows being of at most `N` vectors, or of any number.
+/// Solves all instances in f64. Their rows are of at most `N` vectors, or of any number.
 struct SolveInDouble<'a, 'b, E, const N: usize> {
     members: &'a mut [Member; MOST_IN_TURNS],
     instances: &'a [Option<Instance<'b, E>>; MOST_IN_TURNS],
@@ -453,13 +455,13 @@ impl<E: Entry, const N: usize> Work for SolveInDouble<'_, '_, E, N> {
 }
 
 impl Member {
-    /// Has f64 take over the duals of f32, in multiples of a power of two that keeps arithmetic
-    /// exact, or as they are if they are exact. Returns how large the duals are, and that power of
-    /// two, or 0.
+    /// Has f64 take over the duals of f32, rounded to multiples of a power of two that keeps
+    /// arithmetic exact, or as they are if they are exact. Returns the largest magnitude of a
+    /// column's dual, and that power of two, or 0.
     ///
-    /// Duals as large as n/2·max|c| are left alone: from there sums might grow beyond what keeps
-    /// arithmetic exact, which from zero they do not (see [`crate::solve::augment`], "size of the
-    /// numbers").
+    /// Duals beyond rows/2·max|c| do not lead f64: sums that begin there might grow beyond what
+    /// keeps arithmetic exact, which sums that begin at zero do not (see [`crate::solve::augment`],
+    /// "size of the numbers").
     #[inline(always)]
     fn adopt_duals<L: Lanes<SINGLES, Number = f32>, E: Entry>(
         &mut self,
@@ -469,7 +471,7 @@ impl Member {
         let (rows, cols) = (instance.rows(), instance.cols());
         let largest = f64::from(largest_magnitude(lanes, self.single.col_duals(), cols));
         self.is_led = largest <= 0.5 * rows as f64 * instance.largest;
-        // Costs that promise exact arithmetic are multiples of this.
+        // Of `grid`: costs that promise exact arithmetic are multiples of it.
         let sums = 2.0 * (rows + cols) as f64 * instance.largest;
         let grid = if self.is_single_exact {
             0.0
@@ -480,9 +482,9 @@ impl Member {
         (largest, grid)
     }
 
-    /// Could it be that f32 has rounded nothing in this instance? At least it must have left no
-    /// margins, and not have rounded the rows' duals, which it has computed from their matched
-    /// pairs. (Under valgrind the inexact flag stays down whatever is rounded.)
+    /// Can f32 have rounded nothing in this instance? It must have left no margins, and not have
+    /// rounded the rows' duals, which it has computed from their matched pairs. (The inexact flag
+    /// does not suffice: under valgrind it stays down whatever is rounded.)
     #[inline(always)]
     fn may_be_exact<E: Entry>(&self, instance: &Instance<E>) -> bool {
         let matched = self.single.col_of_row().iter().enumerate();
@@ -494,7 +496,7 @@ impl Member {
             })
     }
 
-    /// Has the solver in f64 begin, from what f32 came to where that leads.
+    /// Has the solver in f64 begin, from the result of f32 where that leads.
     #[inline(always)]
     fn begin<L: Lanes<DOUBLES, Number = f64>, E: Entry, const N: usize>(
         &mut self,
@@ -507,7 +509,7 @@ impl Member {
             Some(Raised::Failed) if instance.is_balanced() => {
                 double.begin_from(lanes, instance, single);
             }
-            // Of those that are led and were not raised f32 is exact.
+            // Where f64 is led and no duals had to be raised, f32 is exact.
             None | Some(Raised::Proven | Raised::ProvenToRounding) if is_led => {
                 double.begin_with_matching(instance, single);
             }
@@ -544,8 +546,8 @@ impl Member {
     }
 
     /// Is the matching as exact as the arithmetic that came after the repair of its duals? If it
-    /// rests on that, nothing may have been rounded there, and no row's own pair may miss being its
-    /// cheapest by a rounding error.
+    /// rests on the repair, nothing may have been rounded in the repair, and no row's own pair may
+    /// miss being its cheapest by a rounding error.
     fn is_proof_exact(&self, is_repair_exact: bool) -> bool {
         match self.raised {
             None | Some(Raised::Failed) => true,
@@ -554,7 +556,8 @@ impl Member {
         }
     }
 
-    /// Climbs the ladder. `exact`: nothing was rounded in those that it was solved with.
+    /// Says whether the answer may stand, by [`crate::prove::ladder`], and solves the instance
+    /// again if not. `exact`: nothing was rounded in it, nor in those that it was solved with.
     #[inline(always)]
     fn judge<V: Vectors, E: Entry>(
         &mut self,
@@ -582,8 +585,7 @@ impl Member {
         &mut self,
         instance: &Instance<E>,
     ) -> Result<Verdict<'_, &Solver<f64>>, TryReserveError> {
-        // Not watched, as in the group: duals that are taken over are rounded, and that is no
-        // matter.
+        // Taking duals over rounds them, which does not matter: it is not watched, as in the group.
         self.raised = None;
         if self.is_led {
             self.adopt_duals(Arrays::default(), instance);
@@ -602,15 +604,15 @@ impl Member {
         }
     }
 
-    /// A function of its own, as [`Member::solve_alone`].
+    /// A function of its own, for the reason that [`Member::solve_alone`] is one.
     #[inline(never)]
     fn repair_alone<E: Entry>(&mut self, instance: &Instance<E>) {
         self.repair_duals(Arrays::<f64>::default(), instance);
     }
 
     /// Solves one instance in f64 as in the group, so that its answer does not depend on the
-    /// neighbours. A function of its own, as whoever calls it watches whether anything is rounded:
-    /// no arithmetic can move past the flag being read.
+    /// neighbours. A function of its own, since its caller watches whether anything is rounded: no
+    /// arithmetic can move past the reading of the flag.
     #[inline(never)]
     fn solve_alone<E: Entry>(&mut self, instance: &Instance<E>) -> Result<(), Infeasible> {
         let lanes = Arrays::<f64>::default();
@@ -630,7 +632,7 @@ mod tests {
     use crate::simd::arrays::ArrayVectors;
     use hungarian_random::Random;
 
-    /// Solves a square by itself. Is the answer known to be exact? And what has solved it.
+    /// Solves a square by itself. Returns whether the answer is known to be exact, and the solver.
     fn solve_alone(cost: &[f64], n: usize) -> (bool, GroupSolver) {
         let problem = Problem::plain(cost, n, n);
         let mut scratch = Scratch::default();
@@ -644,9 +646,9 @@ mod tests {
         (is_exact, solver)
     }
 
-    /// Does f64 start from what f32 came to in a square of which only the diagonal and `chain`
-    /// pairs above it are allowed? These pairs drive v down by 2 a column; f32's largest |v| is
-    /// returned, too.
+    /// Solves a square of which only the diagonal and `chain` pairs above it are allowed, which
+    /// drive v down by 2 a column. Returns whether f64 starts from the result of f32, and the
+    /// largest |v| of f32.
     fn is_led_by_single(n: usize, chain: usize) -> (bool, f64) {
         let mut cost = vec![f64::INFINITY; n * n];
         for row in 0..n {
@@ -675,7 +677,7 @@ mod tests {
         }
     }
 
-    /// What has solved problems as one group.
+    /// The solver, after it has solved problems as one group.
     fn solver_of(costs: &[&[f32]], rows: usize, cols: usize) -> GroupSolver {
         let mut scratch = [const { None }; MOST_IN_TURNS];
         let mut instances = [const { None }; MOST_IN_TURNS];
@@ -691,7 +693,7 @@ mod tests {
         solver
     }
 
-    /// Solves problems as one group. Returns which of them f32 is found to have rounded nothing in,
+    /// Solves problems as one group. Returns for each whether f32 is known to have rounded nothing,
     /// and all duals, bit for bit.
     fn solve(costs: &[&[f32]], rows: usize, cols: usize) -> Vec<(bool, Vec<u64>)> {
         let solver = solver_of(costs, rows, cols);
@@ -707,7 +709,7 @@ mod tests {
     #[test]
     fn what_f32_has_not_rounded_is_exact_whatever_the_neighbours() {
         let mut random = Random::new(1);
-        // In the last one lower bounds are kept.
+        // The last shape is large enough for lower bounds to be kept.
         for (rows, cols) in [(100, 100), (150, 150), (70, 200), (100, 300), (800, 800)] {
             let mut draw = |cost: fn(f64) -> f64| -> Vec<f32> {
                 let costs = (0..rows * cols).map(|_| cost(random.uniform()) as f32);
@@ -729,8 +731,8 @@ mod tests {
         }
     }
 
-    /// What f32 came to is seldom optimal then, and to find that out rounds. It is no matter to the
-    /// answer, which starts anew.
+    /// The matching of f32 is seldom optimal then, and to find that out rounds. The answer, which
+    /// f64 finds afterwards, is exact all the same.
     #[test]
     fn large_whole_numbers_are_solved_exactly() {
         let mut random = Random::new(3);
@@ -751,8 +753,9 @@ mod tests {
         }
     }
 
-    /// Costs far from 0 have duals of few digits, which are not rounded in the end. To solve each
-    /// of them once more, to know whether anything else was, took as long as all the rest.
+    /// Costs far from 0 have duals of few digits, which are not rounded in the end. Margins tell
+    /// that something else was: to solve each problem once more to find out took as long as all the
+    /// rest.
     #[test]
     fn costs_far_from_zero_are_known_to_have_been_rounded() {
         let mut random = Random::new(2);

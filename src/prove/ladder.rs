@@ -5,10 +5,10 @@
 //!    [`crate::solve::augment`], "size of the numbers").
 //! 2. Otherwise bound how far the objective can be from the optimum, by the duals
 //!    ([`crate::prove::bound`]): the answer stands if that is within rows·2^−50·max(|c|, |L|).
-//! 3. Otherwise solve again, alone: another instance of the group may have been what was rounded.
+//! 3. Otherwise solve again, alone: what was rounded may have been another instance of the group.
 //! 4. Otherwise solve in twice the precision, where rounding is some 2^53 times smaller.
 //!
-//! Both solvers climb it: [`crate::prove::group`] and, for narrow instances,
+//! Both solvers follow it: [`crate::prove::group`] and, for narrow instances,
 //! [`crate::prove::narrow`].
 
 use std::collections::TryReserveError;
@@ -56,7 +56,7 @@ pub fn evidence<E: Entry>(
     }
 }
 
-/// Step 4. `solver` needs no room: that is made here, as it is rarely wanted.
+/// Step 4. Room for `solver` is made here, as it is rarely needed.
 ///
 /// # Errors
 ///

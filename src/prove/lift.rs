@@ -1,19 +1,20 @@
 //! Duals for a limit that counted as less than it is.
 //!
 //! A limit L beyond some size counts as L', see `crate::problem::prepare`: the same matchings are
-//! optimal. The solver's duals prove that with L'/2 as their ceiling, where unmatched rows and
-//! columns are; the user is to have a proof with L/2. So those at the ceiling are lifted by
-//! Δ = (L − L')/2, and with them all that hang together with them; their partners fall by Δ.
+//! optimal. The solver's duals prove that with L'/2 as their ceiling, which is the dual of
+//! unmatched rows and columns; the user's proof needs the ceiling L/2. So duals at the ceiling are
+//! lifted by Δ = (L − L')/2, and with them all duals that depend on them, as said below; the duals
+//! of their partners fall by Δ.
 //!
 //! **Which those are.** Let C = max |c|, and m the number of rows, so that L' = ±4(m + 1)·C. If row
 //! i may take the column of row k, then u_i + v ≤ c_i and u_k + v = c_k, so u_i ≤ u_k + 2C. So
 //! where no row has a dual between T − 2C and T, no row with a dual of T or more may take a column
 //! whose row has less. Begin with T = L'/2, and lower T to the least dual that is less than 2C
-//! below it, as long as there is one: at most m times, and so T stays above 2C if L is positive. So
-//! for columns, with a bound S on v. No pair is in both sets, since T + S > C. Rows from T on rise
-//! by Δ and their columns fall; columns from S on rise and their rows fall: sums on matched pairs
-//! stay, and on no allowed pair does a sum rise. If L is negative nothing is matched, and all duals
-//! are at the ceiling.
+//! below it, as long as there is one: at most m times, and so T stays above 2C if L is positive.
+//! Likewise for columns, with a bound S on v. No allowed pair has a row of T or more and a column
+//! of S or more, since T + S > C. Rows of T or more rise by Δ and their columns fall; columns of S
+//! or more rise and their rows fall. So u + v stays the same on matched pairs, and rises on no
+//! allowed pair. If L is negative nothing is matched, and all duals are at the ceiling.
 //!
 //! **Cost.** O(rows² + rows · columns) at worst, and one pass over the duals in nearly all cases.
 
@@ -35,7 +36,7 @@ impl Lift {
         rows: impl ExactSizeIterator<Item = f64> + Clone,
         cols: impl Iterator<Item = f64> + Clone,
     ) -> Self {
-        // A little more than 2C, since duals are rounded: m times that still is less than L'/2 − C.
+        // A little more than 2C, since duals are rounded: m times that is still less than L'/2 − C.
         let gap = largest_cost * (2.0 + 0.5 / rows.len().max(1) as f64);
         Lift {
             row_bound: bound(half_limit, gap, rows),
@@ -56,7 +57,8 @@ impl Lift {
     }
 }
 
-/// The least dual that hangs together with the ceiling: no other is within `gap` below it.
+/// The least dual that can be reached from the ceiling, from one dual to the next, in steps of at
+/// most `gap`.
 fn bound(ceiling: f64, gap: f64, duals: impl Iterator<Item = f64> + Clone) -> f64 {
     let mut bound = ceiling;
     loop {
@@ -85,14 +87,14 @@ mod tests {
 
     #[test]
     fn only_what_hangs_together_with_the_ceiling_is_lifted() {
-        // Ten rows, C = 1: L'/2 = 22. Duals within 2C of one that is lifted hang together with it.
+        // Ten rows, C = 1: L'/2 = 22. Duals within 2C of one that is lifted are lifted too.
         let rows = [22.0, 20.5, 18.6, 16.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         let cols = [22.0, 19.0, 1.0];
         let lift = Lift::of(22.0, 1.0, rows.into_iter(), cols.into_iter());
         let of_rows = rows.map(|dual| lift.of_row(dual, None));
         assert_eq!(of_rows, [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
         assert_eq!(cols.map(|dual| lift.of_col(dual, None)), [1.0, 0.0, 0.0]);
-        // A partner of what rises falls.
+        // Partners of lifted rows and columns fall.
         assert_eq!(lift.of_row(3.0, Some(22.0)), -1.0);
         assert_eq!(lift.of_row(3.0, Some(19.0)), 0.0);
         assert_eq!(lift.of_col(1.0, Some(18.6)), -1.0);

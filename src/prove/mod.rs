@@ -2,9 +2,9 @@
 //!
 //! [`ladder`] says when an answer may stand, and what is done when it may not; [`bound`] how far it
 //! can be from the optimum. [`group`] and [`narrow`] solve groups of instances that way. [`repair`]
-//! makes duals in f64 from those of f32, [`repair_narrow`] those of narrow ones, [`lift`] those for
-//! a limit that counted as less than it is. [`certificate`] is the check of a finished answer,
-//! which shares no code with all that.
+//! makes duals in f64 from those of f32, [`repair_narrow`] does so for narrow instances, and
+//! [`lift`] makes duals for a limit that counted as less than it is. [`certificate`] is the check
+//! of a finished answer, which shares no code with all that.
 
 pub mod bound;
 pub mod certificate;

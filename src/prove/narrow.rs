@@ -20,7 +20,7 @@ use crate::solve::narrow::{FinishGroup, NARROW_GROUP, NarrowAnswer, NarrowInstan
 pub struct NarrowSolver<const COLS: usize> {
     answers: Vec<NarrowAnswer<COLS>>,
     leads: Leads<COLS>,
-    /// Of an instance that is solved again; usually none.
+    /// The answer to an instance that is solved again; usually none.
     alone: Vec<NarrowAnswer<COLS>>,
     // Made room for only when it is needed, which is rare.
     double_double: Solver<DoubleDouble>,
@@ -41,12 +41,12 @@ impl<const COLS: usize> NarrowSolver<COLS> {
     pub fn try_reserve(&mut self) -> Result<(), TryReserveError> {
         let more = NARROW_GROUP - self.answers.len();
         self.answers.try_reserve_exact(more)?;
-        // Within what was set aside.
+        // Within the room that was made.
         self.answers.resize(NARROW_GROUP, NarrowAnswer::NOTHING);
         self.leads.try_reserve()
     }
 
-    /// The answers to the last group; anything where there is none.
+    /// The answers to the last group; their content is unspecified where there is none.
     #[inline(always)]
     pub fn answers(&self) -> &[NarrowAnswer<COLS>] {
         &self.answers
@@ -104,7 +104,7 @@ impl<const COLS: usize> NarrowSolver<COLS> {
     }
 }
 
-/// What f32 came to in a group.
+/// The results of f32 for a group.
 #[derive(Debug, Default)]
 struct Leads<const COLS: usize> {
     led: Vec<Led<COLS>>,
@@ -118,7 +118,7 @@ impl<const COLS: usize> Leads<COLS> {
         self.led.try_reserve_exact(NARROW_GROUP - self.led.len())?;
         self.near
             .try_reserve_exact(NARROW_GROUP - self.near.len())?;
-        // Within what was set aside.
+        // Within the room that was made.
         self.led.resize(NARROW_GROUP, Led::NOTHING);
         self.near.resize(NARROW_GROUP, NearPairs::NONE);
         self.repair.try_reserve_exact(1 - self.repair.len())?;
@@ -129,8 +129,8 @@ impl<const COLS: usize> Leads<COLS> {
 
 /// Solves a group and finishes its answers.
 ///
-/// What is watched is done behind a call that is never inlined, so that no arithmetic can move past
-/// the flag being read.
+/// What is watched runs in calls that are never inlined, so that no arithmetic can move past the
+/// reading of the flag.
 #[inline(always)]
 fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
     vectors: V,
@@ -172,7 +172,8 @@ fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
     Solved { answered, exact }
 }
 
-/// Costs that are f32, of the instance at `index`, if f32 has an answer to it: one bit for each.
+/// The costs of the instance at `index`, if f32 has an answer to it, of which `led_ones` has one
+/// bit for each instance.
 #[inline(always)]
 fn led_costs<'a, E: Entry, const COLS: usize>(
     instance: &NarrowInstance<'a, E, COLS>,
@@ -207,7 +208,7 @@ impl<E: Entry, const COLS: usize> Work for AreRaisedExactly<'_, '_, E, COLS> {
     }
 }
 
-/// Lists the near pairs of what f32 came to.
+/// Lists the near pairs of the answers of f32.
 struct ListNearPairs<'a, 'b, E, const COLS: usize> {
     instances: &'a [NarrowInstance<'b, E, COLS>],
     led: &'a [Led<COLS>],
@@ -230,12 +231,12 @@ impl<E: Entry, const COLS: usize> Work for ListNearPairs<'_, '_, E, COLS> {
     }
 }
 
-/// Adopts what f32 came to, where f64 proves it, and solves all else in f64.
+/// Adopts the answers of f32 that f64 proves, and solves all other instances in f64.
 struct RepairAndSolve<'a, 'b, E, const COLS: usize> {
     instances: &'a [NarrowInstance<'b, E, COLS>],
     led: &'a [Led<COLS>],
     led_ones: u64,
-    /// `None` if it is proven.
+    /// `None` if all answers of f32 are known to be optimal.
     near: Option<&'a [NearPairs<COLS>]>,
     repair: &'a mut RepairNarrow<COLS>,
     answers: &'a mut [NarrowAnswer<COLS>],
@@ -269,8 +270,8 @@ impl<E: Entry, const COLS: usize> Work for RepairAndSolve<'_, '_, E, COLS> {
 }
 
 impl<E: Entry, const COLS: usize> RepairAndSolve<'_, '_, E, COLS> {
-    /// Adopts what is proven of the instances from `first` on, as many as are listed together: one
-    /// bit for each.
+    /// Adopts the answers that are proven, of at most [`LISTED`] instances from `first` on. Returns
+    /// one bit for each instance whose answer is.
     #[inline(always)]
     fn adopt(&mut self, first: usize) -> u8 {
         let repair = &mut *self.repair;

@@ -14,19 +14,19 @@
 //!
 //! **Why no other pair matters.** Let M = max|u| + max|v|, and δ = 2^−17·M ([`NEAR`]). A pair is
 //! passed over if c − v ≥ u + δ in f32, where u = c_im − v_m; or if row reduction has found that
-//! when v was an older one, which then lay between that in the beginning and that in the end: M
-//! counts the larger of both. Where that difference c − v is at most 2M, |c| ≤ 3M, and |c_im| ≤ M.
-//! Each of six roundings is by 2^−24 of its result: 3M (c), 2M (c − v), M (c_im, u, u + δ) and δ,
-//! less than 9·2^−24·M together. Where the difference is larger, c − v is more than 1.9·M, whatever
-//! was rounded, and u no more than M. So a pair that was passed over has a reduced cost of at least
-//! δ·7/8 above its row's. When f64 takes v over, it is rounded to multiples of at most δ/2, which
-//! raises u by no more than δ/4. So the pair keeps a reduced cost ≥ 0 as long as no v is raised by
-//! more than δ/2, which is checked in the end. Where it fails, where raising does not end or would
-//! pass its ceiling (then the matching need not be optimal), and where near-tight pairs are many,
-//! the answer is not used; see [`crate::prove::group`].
+//! for an earlier v, which lay between the first v and the last: M counts the larger of both. Where
+//! c − v is at most 2M, |c| ≤ 3M, and |c_im| ≤ M. Each of six roundings is by 2^−24 of its result:
+//! 3M (c), 2M (c − v), M (c_im, u, u + δ) and δ, less than 9·2^−24·M together. Where c − v is
+//! larger, it is more than 1.9·M, whatever was rounded, and u no more than M. So a pair that was
+//! passed over has a reduced cost of at least δ·7/8 above its row's. When f64 takes v over, it is
+//! rounded to multiples of at most δ/2, which raises u by no more than δ/4. So the pair keeps a
+//! reduced cost ≥ 0 as long as no v is raised by more than δ/2, rounding included, which is checked
+//! in the end. Where the check fails, and where raising does not end or passes a ceiling (then the
+//! matching need not be optimal), the answer is not used; see [`crate::prove::group`]. Where there
+//! are too many near-tight pairs, duals are raised by all pairs: [`Repair::raise_by_sweeps`].
 //!
-//! Nor does any pair of a row matter whose own pair would be the cheapest even if every v were at
-//! its ceiling: most rows of rectangles are like that.
+//! A row whose own pair would be the cheapest even with every v at its ceiling is not looked at:
+//! most rows of rectangles are like that.
 //!
 //! **Cost.** One sweep for each row, none of which waits for another, and as many raises as there
 //! are near-tight pairs, or a few times that.
@@ -69,14 +69,14 @@ pub struct Repair {
     next: Vec<u32>,
     /// Columns that were raised, in that order.
     raised: Vec<u32>,
-    /// All of them were listed.
+    /// All near-tight pairs were listed.
     is_complete: bool,
     /// δ.
     slack: f64,
 }
 
-/// Quads with near-tight pairs for each row, near-tight pairs, and raises, at most. On average
-/// there is about one pair.
+/// For each row at most so many quads with near-tight pairs, near-tight pairs, and raises. On
+/// average there is about one pair.
 const PAIRS_PER_ROW: usize = 8;
 
 /// What became of raising the duals.
@@ -91,17 +91,17 @@ pub enum Raised {
 }
 
 impl Repair {
-    /// As [`Repair::raise`], by all pairs. For instances full of ties, whose near-tight pairs are a
+    /// As [`Repair::raise`], by all pairs: for instances full of ties, where near-tight pairs are a
     /// good part of all.
     ///
-    /// Where costs are equal but for rounding, as sums of a row's and a column's share are, the
-    /// errors of one pair after another add up to a little that can be saved, and duals rise by
-    /// that, round after round. Then each row's own pair may miss being its cheapest by one such
-    /// error: so they do not add up, and the duals still prove the answer to within a few
-    /// roundings.
+    /// Where reduced costs are equal but for rounding, as those of costs that are sums of a row's
+    /// and a column's share, rounding errors along a cycle of pairs add up to a small saving, and
+    /// duals rise by it, round after round. Then a second attempt lets each row's own pair miss
+    /// being its cheapest by one such error: so errors do not add up, and the duals still prove the
+    /// answer to within a few roundings.
     ///
-    /// An instance that promises exact arithmetic has nothing between 0 and what is too much to be
-    /// a matter of rounding (see [`crate::solve::augment`], "size of the numbers").
+    /// In an instance that promises exact arithmetic, a difference is either 0 or too large to be a
+    /// rounding error (see [`crate::solve::augment`], "size of the numbers").
     #[inline(always)]
     pub fn raise_by_sweeps<L: Lanes<DOUBLES, Number = f64>, E: Entry>(
         &self,
@@ -113,15 +113,16 @@ impl Repair {
         let matched = || solved.col_of_row().iter().map(|&col| col as usize);
         let rounding = instance.largest * f64::EPSILON;
         for allowed in [0.0, rounding] {
-            // The first time, neither way of lowering rounds: duals are whole multiples of a power
-            // of two that is far below these, see `crate::prove::group`.
+            // In the first attempt neither way of lowering rounds: duals are whole multiples of a
+            // power of two that is far below these amounts, see `crate::prove::group`.
             let (ceiling, lowered) = if instance.is_balanced() {
                 // Duals may have drifted far down together, and what is large is rounded more.
                 let duals = matched().map(|col| col_duals.get(col));
                 (f64::INFINITY, duals.fold(f64::NEG_INFINITY, f64::max))
             } else {
-                // What f32 has left a little too high may not hold others above their ceiling. All
-                // are lowered by more than that; what is too low rises again.
+                // A dual that f32 has left a little too high must not raise others above their
+                // ceiling. All are lowered by more than that; those that are then too low rise
+                // again.
                 (0.0, power_of_two_from(16.0 * self.slack))
             };
             for col in matched() {
@@ -140,7 +141,7 @@ impl Repair {
                         raised += risen - dual;
                     }
                 }
-                // The difference is rounded, too.
+                // 1.5, as the difference is rounded, too.
                 if raised == 0.0 && most_missed <= 1.5 * rounding {
                     return if most_missed > 0.0 {
                         Raised::ProvenToRounding
@@ -161,7 +162,7 @@ impl Repair {
 /// δ as a part of the largest duals, see [`crate::prove::repair`].
 pub const NEAR: f64 = 1.0 / (1u64 << 17) as f64;
 
-/// δ at least: far above what f32 rounds where it has few digits left.
+/// The least δ: far above the rounding errors of f32 among denormal numbers.
 const LEAST_SLACK: f64 = f64::from_bits((1023 - 120) << 52); // 2^-120
 
 /// Stands for no pair.
@@ -199,12 +200,12 @@ impl Repair {
         }
         self.is_complete = true;
         let (slack, col_duals) = (self.slack as f32, solved.col_duals());
-        // First which rows have to be looked at, without a branch: it could not be guessed.
+        // First the rows that have to be looked at, without a branch: it would be unpredictable.
         self.ends.resize(instance.rows() + 1, (0, 0));
         let mut rows = 0;
         for row in 0..instance.rows() {
-            // v is nowhere above its ceiling, so nothing is cheaper than a pair that is the
-            // cheapest there. (Of f64 costs that is not known from f32.)
+            // No v is above its ceiling, so a pair that is the cheapest with every v at its ceiling
+            // is the cheapest now. (Of f64 costs, which f32 has rounded, that is not known.)
             let has_least = size_of::<E>() == size_of::<f32>() && solved.has_least_cost(row);
             self.ends[rows] = (row as u32, 0);
             rows += usize::from(!(has_least | solved.is_cheapest_by(slack, row)));
@@ -302,8 +303,8 @@ impl Repair {
         })
     }
 
-    /// Raises `col_duals` until no pair raises any more. False if that takes more than `most`
-    /// times.
+    /// Raises `col_duals` until no pair raises any of them. Returns false if that takes more than
+    /// `most` raises.
     fn raise_along_pairs(
         &mut self,
         cols: usize,
@@ -351,8 +352,8 @@ impl Repair {
 }
 
 impl NearTight {
-    /// Raises v_m if this pair would be cheaper. (Whether it does could not be predicted, so no
-    /// branch asks.)
+    /// Raises v_m if this pair would be cheaper. (Whether it does is unpredictable, so there is no
+    /// branch.)
     #[inline(always)]
     fn raise(&self, col_duals: &mut PerColumn<f64>) -> bool {
         let offer = col_duals.get(self.col as usize) + self.cheaper;

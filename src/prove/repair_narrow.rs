@@ -1,17 +1,17 @@
-//! Duals in f64 for what f32 came to in narrow squares ([`crate::solve::lead`]).
+//! Duals in f64 for answers to narrow squares that were found in f32 ([`crate::solve::lead`]).
 //!
 //! As [`crate::prove::repair`], for eight instances together: v is raised along pairs that are
-//! nearly tight until each row's own pair is its cheapest, which proves the matching. How many
-//! pairs there are cannot be guessed, so branches on that are few.
+//! nearly tight until each row's own pair is its cheapest, which proves the matching. The number of
+//! pairs is unpredictable, so few branches depend on it.
 //!
 //! An instance with more near pairs than [`MOST_PER_COLUMN`] for each column is not proven: to go
 //! through them over and over would take longer than to solve it in f64.
 //!
 //! **Why no other pair matters.** A pair (i, j) is passed over if c_ij − v_j ≥ u_i + δ in f32,
 //! where u_i = c_im − v_m is that of the row's own pair. Each of these three operations rounds by
-//! 2^−24 of its result, so with δ = 2^−17·(max|u| + max|v|) the pair's reduced cost is δ·15/16
-//! above its row's at least. It stays above as long as no v is raised by more than δ/2, which is
-//! asked in the end.
+//! 2^−24 of its result, so with δ = 2^−17·(max|u| + max|v|) the pair's reduced cost is at least
+//! δ·15/16 above its row's. It stays above as long as no v is raised by more than δ/2, which is
+//! checked in the end.
 
 use crate::number::arithmetic::larger;
 use crate::problem::instance::WIDEST;
@@ -20,12 +20,13 @@ use crate::simd::ops::{Lanes, SINGLES, Vectors};
 use crate::solve::lead::Led;
 use crate::solve::narrow::UNMATCHED;
 
-/// Would raising the duals of an answer in which f32 rounded nothing, which are optimal, leave them
-/// as they are? Else its duals would depend on whether f32 rounded something in its neighbours.
+/// Would raising the duals leave them as they are, if f32 rounded nothing and they are optimal?
+/// Only then may raising be skipped: otherwise an answer's duals would depend on whether f32
+/// rounded something in its neighbours.
 ///
-/// Raising takes differences of two costs, and adds v_j. |v_j| ≤ 2·COLS·max|c|, as is that of all
+/// Raising takes differences of two costs, and adds v_j. |v_j| ≤ 2·COLS·max|c|, as holds for all
 /// duals of shortest paths, so no sum is larger than 2^7·max|c|. All of them are multiples of
-/// 2^−24·min|c|, zero left out. If max|c| ≤ 2^22·min|c|, f64 rounds none of them.
+/// 2^−24·min|c|, where zeros do not count. If max|c| ≤ 2^22·min|c|, f64 rounds none of them.
 #[inline(always)]
 pub fn is_raised_exactly<V: Vectors, const COLS: usize>(
     vectors: V,
@@ -70,7 +71,7 @@ impl<const COLS: usize> NearPairs<COLS> {
         let (mut largest_row_dual, mut largest_col_dual) = (0.0_f32, 0.0_f32);
         for col in 0..COLS {
             let row = led.row_of_col[col];
-            // All columns that are there are matched.
+            // All columns but those of padding are matched.
             if row == UNMATCHED {
                 break;
             }
@@ -123,27 +124,27 @@ struct NearPair {
     cheaper: f64,
 }
 
-/// Instances whose pairs are listed together: a loop over pairs mispredicts its end once, for eight
-/// instances together once instead of eight times.
+/// Instances whose pairs are listed together: a loop over pairs mispredicts its end once, which for
+/// eight instances together is once instead of eight times.
 pub const LISTED: usize = 8;
 
 /// Near pairs of an instance for each of its columns, at most. Uniform costs have 0.8, distances
 /// between points in a plane 1.
 pub const MOST_PER_COLUMN: usize = 2;
 
-/// As many as a byte can name, so that no place has to be checked.
+/// As many as a byte can index, so that no index has to be checked.
 const PLACES: usize = 1 << u8::BITS;
 const _: () = assert!(LISTED * WIDEST <= PLACES);
 
 /// Raises the duals of some answers.
 #[derive(Clone, Debug)]
 pub struct RepairNarrow<const COLS: usize> {
-    /// v, where answer and column make the place.
+    /// v of column j of the answer `at`, at the place `at * COLS + j`.
     duals: [f64; PLACES],
     /// One bit for each answer that its duals prove.
     proven: u8,
-    /// The first `count` of them. Besides the most that are listed there is room for a row that
-    /// goes beyond.
+    /// The first `count` are in use. Besides the most that are listed there is room for the pairs
+    /// of the row that exceeds them.
     pairs: [[NearPair; COLS]; LISTED * MOST_PER_COLUMN + 1],
     count: usize,
 }
@@ -305,7 +306,7 @@ mod tests {
         }
     }
 
-    /// Eight problems, and what f32 comes to.
+    /// Eight problems, and the answers of f32.
     fn solved() -> ([[[f32; N]; N]; LISTED], [Led<N>; LISTED]) {
         let mut random = Random::new(7);
         let mut cost = |_| std::array::from_fn(|_| random.uniform() as f32);
@@ -362,7 +363,7 @@ mod tests {
     #[test]
     fn a_circle_of_near_pairs_that_are_cheaper_is_not_proven() {
         let (mut costs, led) = solved();
-        // Rows of columns 3 and 5 would rather have each other's by a little.
+        // The rows of columns 3 and 5 would rather have each other's column, by a little.
         let [three, five] = [3, 5].map(|col| led[2].row_of_col[col] as usize);
         for (row, own, other) in [(three, 3, 5), (five, 5, 3)] {
             let dual = |col: usize| led[2].col_duals[col];
