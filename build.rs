@@ -12,12 +12,12 @@ use anyhow::{Context, ensure};
 /// Names the Python whose TensorFlow the shim is built for.
 const PYTHON: &str = "HUNGARIAN_PYTHON";
 
-/// Names the folder of that TensorFlow for another processor, which flags.py then takes the headers
-/// from.
+/// Names the folder of a TensorFlow for another processor, to build for that: flags.py takes the
+/// headers from there.
 const TENSORFLOW: &str = "HUNGARIAN_TENSORFLOW";
 
-/// Names its version. Another one may come into the same folder, with files older than what was
-/// compiled.
+/// Names its version: another version may be installed in the same folder, with files older than
+/// what was compiled.
 const TENSORFLOW_VERSION: &str = "HUNGARIAN_TENSORFLOW_VERSION";
 
 const SHIM_SOURCES: [&str; 7] = [
@@ -33,7 +33,7 @@ const CUDA_SOURCE: &str = "gpu/kernel.cc";
 const XLA_SOURCES: [&str; 3] = ["xla/kernel.cc", "xla/call.cc", "xla/host_call.cc"];
 const XLA_CUDA_SOURCE: &str = "xla/cuda_call.cc";
 
-/// What tells a TensorFlow whose headers XLA's kernel compiles against: 2.20 and newer.
+/// The header that a TensorFlow ships if XLA's kernel compiles against it: 2.20 and newer.
 const XLA_HEADER: &str = "xla/ffi/api/ffi.h";
 
 fn main() -> anyhow::Result<()> {
@@ -62,7 +62,7 @@ fn compile_shim(with_cuda: bool) -> anyhow::Result<()> {
         format!("the feature tensorflow-op needs {PYTHON}, the path of a Python that has TensorFlow; `make build` sets it")
     })?;
     let mut shim = cc::Build::new();
-    // Cargo says that there is debug information, not that it is line tables only.
+    // Cargo tells cc that there is debug information, not that it is line tables only.
     shim.cpp(true).flag("-g1");
     let flags = flags(&python)?;
     for flag in flags.lines() {
@@ -73,7 +73,7 @@ fn compile_shim(with_cuda: bool) -> anyhow::Result<()> {
     shim.include(generated).include(".");
     let mut sources = Vec::new();
     if env::var_os("CARGO_FEATURE_FAULT_INJECTION").is_some() {
-        // Without XLA, whose headers take longest to compile: no fault is ordered there.
+        // Without XLA, whose headers take longest to compile: no test injects a fault there.
         shim.define("HUNGARIAN_FAULT_INJECTION", None);
     } else if has_header(&flags, XLA_HEADER) {
         // First, for they take longest: cc compiles as many at a time as cargo's jobs allow.

@@ -1,4 +1,4 @@
-//! Batches of narrow problems: a group after the other is prepared, solved by turns and written.
+//! Batches of narrow problems: one group after another is prepared, solved by turns and written.
 
 use std::collections::TryReserveError;
 
@@ -60,7 +60,7 @@ where
     })
 }
 
-/// What a thread solves problems in that are padded to `COLS` columns.
+/// A thread's workspace for problems that are padded to `COLS` columns.
 #[derive(Debug, Default)]
 pub struct Narrow<E, const COLS: usize> {
     scratch: Vec<Scratch<E>>,
@@ -111,7 +111,7 @@ impl<T: Cost, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, COLS> {
         let mut tally = Tally::default();
         for first in (0..self.shape.problems).step_by(NARROW_GROUP) {
             let last = self.shape.problems.min(first + NARROW_GROUP);
-            // No closure, as what it holds would not be compiled for the level.
+            // No closure, as its body would not be compiled for the level.
             let unproven = match plain_costs {
                 Some(costs) => {
                     plain::prefetch(vectors.doubles(), &costs[last..]);
@@ -133,7 +133,7 @@ impl<T: Cost, const COLS: usize> Work for SolveNarrow<'_, '_, '_, T, COLS> {
                 }
                 continue;
             }
-            // Where one group has what is invalid, others are likely to, and trying costs time.
+            // Where one group has invalid costs, others are likely to, and trying costs time.
             plain_costs = None;
             if !std::mem::replace(&mut has_scratch, true) {
                 let Shape { rows, cols, .. } = self.shape;

@@ -1,5 +1,5 @@
-//! Groups of *plain* narrow problems: squares of a width that needs no padding, read where they
-//! lie, all rows and columns there.
+//! Groups of *plain* narrow problems: squares of a width that needs no padding, without masks,
+//! limits or maximisation. They are read where they lie.
 //!
 //! Judging and writing them is done for all at once. At a tenth of a microsecond for a problem,
 //! that is as much work as solving them.
@@ -27,7 +27,7 @@ pub fn costs_of<'a, T: Cost, const COLS: usize>(
     Some(costs.as_chunks().0.as_chunks().0)
 }
 
-/// Asks for the costs of the next group.
+/// Prefetches the costs of the next group.
 #[inline(always)]
 pub fn prefetch<L: Lanes<DOUBLES>, E: Entry, const COLS: usize>(
     lanes: L,
@@ -99,7 +99,7 @@ impl<T: Cost, const COLS: usize> PlainGroup<'_, '_, '_, T, COLS> {
                 tally.proven += u64::from(is_proven);
                 unproven |= u64::from(!is_proven) << index;
             }
-            // The total of so few costs of f32 is finite.
+            // Feasible problems are done: the total of so few costs of f32 is finite.
             if !is_feasible {
                 tally.bad += 1;
                 answers.of_problem(shape, index).conclude_infeasible(1.0);
@@ -109,7 +109,7 @@ impl<T: Cost, const COLS: usize> PlainGroup<'_, '_, '_, T, COLS> {
     }
 }
 
-/// The largest magnitude of the allowed ones among valid costs.
+/// The largest magnitude of an allowed cost. All costs are valid.
 #[inline(always)]
 fn largest_allowed<E: Entry>(costs: &[E]) -> f64 {
     let mut largest = 0.0;

@@ -40,7 +40,7 @@ pub fn describe_first_bad<T: Cost>(
         .map_err(no_memory)?;
     let problem = inputs.problem(shape, index);
     let prepared = match problem.prepare_at_baseline(&mut scratch) {
-        // It was not valid when it was judged.
+        // It was invalid when it was judged: its costs have changed since.
         Ok(_) if status[index] == Status::Invalid.code() => Err(Invalid::Changed),
         Ok(instance) => Ok(instance),
         Err(Unprepared::Invalid(invalid)) => Err(invalid),
@@ -128,7 +128,7 @@ fn barred<E: Entry>(instance: &Instance<E>) -> Option<(&'static str, usize)> {
 
 /// "2, 0, " for the problem at `index` of a batch with dimensions `batch_dims`.
 fn batch_index(index: usize, batch_dims: &[i64]) -> String {
-    // A position in a batch that exists fits.
+    // A batch that exists has no more problems than i64 can count.
     let mut rest = index as i64;
     let mut place = Vec::new();
     for &dim in batch_dims.iter().rev() {

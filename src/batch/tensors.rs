@@ -28,7 +28,7 @@ pub struct Inputs<'a, T: Cost> {
     pub col_mask: &'a [bool],
     /// `[problems]`, or one limit for all; see [`Options::cost_limit`].
     pub cost_limit: &'a [T::Real],
-    /// As if costs and limits were negated.
+    /// The largest total is sought: as if costs and limits were negated.
     pub maximize: bool,
 }
 
@@ -73,7 +73,7 @@ pub enum BatchError {
         max = i32::MAX
     )]
     TooLarge(Shape),
-    /// The workspace could not be had.
+    /// The workspace could not be allocated.
     #[error("no memory for the workspace of a {rows} x {cols} problem: {source}")]
     Memory {
         /// Rows of the problem.
@@ -85,7 +85,7 @@ pub enum BatchError {
     },
 }
 
-/// Element counts that follow from a shape, multiplied with care.
+/// Element counts that follow from a shape, checked for overflow.
 struct Counts {
     cost: usize,
     rows: usize,

@@ -1,4 +1,4 @@
-//! Batches of problems other than narrow ones: a group after the other is prepared, solved and
+//! Batches of problems other than narrow ones: one group after another is prepared, solved and
 //! written.
 
 use std::collections::TryReserveError;
@@ -40,7 +40,7 @@ where
     })
 }
 
-/// What a thread solves groups of problems in.
+/// A thread's workspace for groups of problems.
 #[derive(Debug, Default)]
 pub struct Wide<E> {
     scratch: [Scratch<E>; MOST_IN_TURNS],

@@ -1,16 +1,16 @@
 //! What a thread keeps from one batch to the next.
 //!
-//! Small batches come by the thousand, and setting aside what they are solved in takes as long as
-//! solving some of them: a hundred allocations, and pages that the allocator gave back and has to
-//! ask for again. So a thread that has solved a batch keeps that, one workspace for each type of
-//! costs and width, until it ends. What is left in it from one problem says nothing to the next, as
-//! within a batch.
+//! Small batches come by the thousand, and allocating the workspace takes as long as solving some
+//! of them: a hundred allocations, and pages that the allocator gave back and has to ask for again.
+//! So a thread that has solved a batch keeps its workspace, one for each type of costs and width,
+//! until the thread ends. What one problem leaves in it does not affect the next, as within a
+//! batch.
 
 use std::cell::RefCell;
 use std::collections::TryReserveError;
 
-/// Problems of more entries are solved in a workspace of their own: setting that aside is nothing
-/// to them, and it would be much to keep.
+/// Problems of more entries are solved in a workspace of their own: to allocate it takes little
+/// beside solving them, and it would be much to keep.
 const MOST_ENTRIES: usize = 1 << 16;
 
 /// So are problems of more rows or columns.
@@ -18,8 +18,8 @@ const LONGEST: usize = 1 << 12;
 
 /// A workspace that threads keep.
 pub trait Keep: Default + 'static {
-    /// Where this thread keeps it; `None` if the thread is ending. A list of one or none, which is
-    /// how room for it can be asked for without a panic.
+    /// Calls `work` with the place where this thread keeps it; `None` if the thread is ending. The
+    /// place is a list of one or none: room in a list can be asked for without a panic.
     fn at_place<T>(work: impl FnOnce(&RefCell<Vec<Self>>) -> T) -> Option<T>;
 }
 
@@ -40,7 +40,7 @@ macro_rules! keep {
 pub(crate) use keep;
 
 /// Works in the workspace that this thread keeps, or in a new one, for problems of `rows × cols`.
-/// It is lost if `work` fails.
+/// The workspace is dropped if `work` fails.
 ///
 /// # Errors
 ///
@@ -71,8 +71,8 @@ mod tests {
     struct Used(u32);
     keep!(Used);
 
-    /// Works in a workspace that is there already, if one is kept for problems of this size.
-    /// Returns how often it was used before.
+    /// Works in the workspace that is kept, if one is for problems of this size. Returns how often
+    /// it was used before.
     fn uses_before(shape: (usize, usize)) -> u32 {
         let used = |workspace: &mut Used| {
             workspace.0 += 1;

@@ -37,7 +37,7 @@ fn rounded<U: Real>(dual: f64) -> U {
     U::round_from(dual + 0.0)
 }
 
-/// The rows of an instance that was solved by itself.
+/// The rows of an instance that a [`Solver`] has solved.
 pub struct RowsOf<'a, R>(pub &'a Solver<R>);
 
 impl<R: Arithmetic> SideAnswer for RowsOf<'_, R> {
@@ -150,7 +150,8 @@ fn round<U: Real, const COLS: usize>(duals: &[f64; COLS], outputs: &mut [U], fac
     write_first(&narrow, outputs);
 }
 
-/// Writes as many numbers as there are outputs; no call where that is all of them.
+/// Writes as many numbers as there are outputs. Where that is all of them, the size is known to the
+/// compiler, and nothing is called.
 #[inline(always)]
 fn write_first<U: Copy, const COLS: usize>(numbers: &[U; COLS], outputs: &mut [U]) {
     match outputs.as_chunks_mut().0 {
@@ -170,7 +171,8 @@ struct Side<'a, U> {
 }
 
 impl<U: Real> Side<'_, U> {
-    /// Writes partners and duals; rows (or columns) that do not exist get none, and 0.
+    /// Writes partners and duals; rows (or columns) that do not exist get no partner, and the dual
+    /// 0.
     #[inline(always)]
     fn write(self, answer: &impl SideAnswer, factor: f64) {
         let all_exist = self.indices.count() == self.partners.len();

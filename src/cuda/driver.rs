@@ -1,8 +1,8 @@
-//! The driver calls that a launch takes. All that is unsafe about CUDA is here.
+//! The driver calls that a launch takes. No other module calls the driver.
 //!
 //! libcuda is opened when it is first asked for. Types and signatures are cudarc's. The library is
-//! opened and the calls are looked up here: cudarc would take a folder of stubs for the driver,
-//! panic where there is none, or where it lacks a function, and does not know every result.
+//! opened and the calls are looked up here: cudarc would take a library of stubs for the driver,
+//! would panic where there is no driver or it lacks a function, and does not know every result.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
 use std::fmt;
@@ -18,11 +18,10 @@ use crate::cuda::plan::Launch;
 /// The oldest driver that takes our PTX, as `cuDriverGetVersion` has it.
 const OLDEST: c_int = 12000;
 
-/// The driver, by the name that TensorFlow opens it by. (What stands in a folder of stubs lacks the
-/// number.)
+/// The driver, by the name that TensorFlow opens it by. (A library of stubs lacks the number.)
 const LIBRARY: &str = "libcuda.so.1";
 
-/// Of what the driver's compiler has to say.
+/// Bytes for the log of the driver's compiler.
 const LOG_BYTES: usize = 4096;
 
 /// Why the driver did not do what it was asked.
@@ -34,7 +33,7 @@ pub enum DriverError {
          later, or place the op on the CPU"
     )]
     Missing,
-    /// libcuda is older than all that follows.
+    /// libcuda is older than any that takes our PTX.
     #[error(
         "the CUDA driver is too old: got one for CUDA {}.{}, expected 12.0 or later: update NVIDIA's driver to R525 or later, \
          or place the op on the CPU", .0 / 1000, .0 % 1000 / 10
@@ -84,7 +83,7 @@ impl Refusal {
             // STUB_LIBRARY
             34 | 802..=804 => Cause::Installation,
             // ECC_UNCORRECTABLE, NVLINK_UNCORRECTABLE, CONTAINED, ILLEGAL_ADDRESS, LAUNCH_TIMEOUT,
-            // TENSOR_MEMORY_LEAK, and all others that a kernel leaves behind.
+            // TENSOR_MEMORY_LEAK, and all others that a failed kernel leaves behind.
             214 | 220 | 226 | 700 | 702 | 710 | 714..=719 | 721 => Cause::Earlier,
             _ => Cause::Other,
         }
@@ -129,7 +128,7 @@ pub enum Cause {
     Image,
     /// The driver is not installed properly.
     Installation,
-    /// A kernel of before has failed.
+    /// A kernel that was launched before has failed.
     Earlier,
     /// None of these.
     Other,
@@ -163,7 +162,7 @@ macro_rules! calls {
     };
 }
 
-// Asked first: an old driver does not have all that follows.
+// Called first: an old driver does not have all functions that follow.
 calls! {
     VersionCall:
     cuDriverGetVersion(*mut c_int);
@@ -201,7 +200,7 @@ fn library() -> Result<&'static Library, DriverError> {
     Ok(OPENED.get_or_init(|| library))
 }
 
-/// A stream of somebody else's. Null is the default stream of the calling thread's context.
+/// A stream that somebody else owns. Null is the default stream of the calling thread's context.
 #[derive(Clone, Copy, Debug)]
 pub struct Stream(sys::CUstream);
 
@@ -293,7 +292,7 @@ impl Driver {
         Ok(Driver { calls, version })
     }
 
-    /// The CUDA that the driver is for: 1000·major + 10·minor.
+    /// The version of CUDA that the driver is for: 1000·major + 10·minor.
     pub fn version(&self) -> i32 {
         self.version
     }
@@ -340,7 +339,7 @@ impl Driver {
         Ok(Ordinal(device))
     }
 
-    /// What a device has or can do. None of it is negative.
+    /// An attribute of a device. None that is asked for here is negative.
     pub fn attribute(
         &self,
         device: Ordinal,
@@ -371,7 +370,7 @@ impl Driver {
             ptr::without_provenance_mut(LOG_BYTES),
         ];
         // SAFETY: PTX is read up to the zero that ends it; all other pointers are to locals, and
-        // the log's size is said.
+        // the log's size is given.
         let loaded = unsafe {
             call!(
                 self.calls,
@@ -498,7 +497,7 @@ impl Drop for Pushed<'_> {
     }
 }
 
-/// The compiler's own words behind the driver's.
+/// Puts the log of the driver's compiler behind what the driver says of the result.
 fn with_log(error: DriverError, log: &[u8]) -> DriverError {
     let written = log.split(|&byte| byte == 0).next().unwrap_or_default();
     let words = String::from_utf8_lossy(written);
@@ -534,11 +533,11 @@ fn meaning(code: c_int) -> String {
 }
 
 fn text(function: &str, code: c_int) -> Option<String> {
-    // cudarc's declarations take an enumeration, which not every number is one of.
+    // cudarc's declarations take an enumeration, and not every result is one of its values.
     type Describe = unsafe extern "C" fn(c_int, *mut *const c_char) -> c_int;
     let mut text = ptr::null();
-    // SAFETY: both functions have this type, a C enumeration being an int, and leave a pointer to a
-    // string that stays, or null.
+    // SAFETY: both functions have this type, a C enumeration being an int, and set the pointer to a
+    // string that is never freed, or to null.
     unsafe {
         let describe = library().ok()?.get::<Describe>(function.as_bytes()).ok()?;
         if describe(code, &mut text) != 0 || text.is_null() {

@@ -4,7 +4,7 @@ use std::collections::TryReserveError;
 
 use crate::cuda::plan::{CostType, OLDEST_CAPABILITY, Task};
 
-/// PTX, and the compute capability (10·major + minor) from which on it can be had; the best one
+/// PTX, and the compute capability (10·major + minor) from which on devices run it; the best one
 /// first.
 pub const IMAGES: [(u32, &str); 2] = [
     (80, include_str!("../../cuda/assignment_80.ptx")),
@@ -24,8 +24,8 @@ pub fn image_for(capability: u32) -> Option<&'static str> {
     image.map(|(_, ptx)| ptx)
 }
 
-/// Leaves kernels for other types out. Functions that only those call stay: nothing is made of
-/// them.
+/// Leaves out the kernels for other types of costs. Functions that only those call stay: the driver
+/// makes nothing of them.
 ///
 /// A driver takes seconds for each type's kernels, and most programs have one type.
 ///
@@ -54,7 +54,7 @@ pub fn with_kernels_of(ptx: &str, costs: CostType) -> Result<String, TryReserveE
     Ok(kept)
 }
 
-/// The name of the kernel whose text, without [`ENTRY`], begins so.
+/// The name of the kernel whose text, behind [`ENTRY`], is `text`.
 fn kernel_of(text: &str) -> &str {
     text.split('(').next().unwrap_or_default().trim()
 }

@@ -22,7 +22,7 @@ const SHARED_BYTES_UNASKED: u32 = 48 * 1024;
 /// Why a batch was not launched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LaunchError {
-    /// The driver said no.
+    /// The driver is missing, too old, or has refused a call.
     #[error(transparent)]
     Driver(#[from] DriverError),
     /// The kernels cannot solve it, or not on this device.
@@ -102,8 +102,8 @@ pub unsafe fn launch(
     unsafe { launch_in_turn(stream, costs, batch, workspace, || ()) }
 }
 
-/// The same, with `behind_each` called behind each launch of the plan: what it puts on the stream
-/// is before the next one.
+/// The same, with `behind_each` called after each launch of the plan: what it puts on the stream
+/// comes before the next launch.
 ///
 /// # Errors
 ///
@@ -139,8 +139,8 @@ pub unsafe fn launch_in_turn(
             let function = prepared.function(driver, launch.kernel, launch.shared_bytes)?;
             let parameters = launch.parameters(batch, aligned);
             // SAFETY: the kernels take `Parameters`; the batch is the caller's promise, and the
-            // workspace has the bytes that the plan asks for, behind its first aligned address too:
-            // see above.
+            // workspace has the bytes that the plan asks for, from its first aligned address on,
+            // too: see above.
             unsafe { driver.launch(function, launch, stream, &parameters)? };
             behind_each();
         }
@@ -148,7 +148,8 @@ pub unsafe fn launch_in_turn(
     })
 }
 
-/// The allocator may not align as the kernels want it.
+/// Room for the workspace at an aligned address, as the allocator may not align it as the kernels
+/// need it.
 fn with_room_to_align(bytes: u64) -> u64 {
     match bytes {
         0 => 0,
@@ -175,8 +176,8 @@ fn prepared(
     context: Context,
     costs: CostType,
 ) -> Result<Arc<Prepared>, LaunchError> {
-    // By the context's number: another context may get the address of one that is gone, and its
-    // functions are gone too.
+    // By the context's number, not its address: another context may get the address of one that is
+    // gone, whose functions are gone too.
     static PREPARED: LazyLock<OncePerKey<(u64, CostType), Prepared>> =
         LazyLock::new(OncePerKey::default);
     PREPARED.get((driver.id_of(context)?, costs), || {

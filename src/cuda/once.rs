@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Values by key. Who asks for a value that is being made waits for it; who asks for another does
-/// not.
+/// Values by key. A thread that asks for a value that is being made waits for it; one that asks for
+/// another does not.
 #[derive(Debug)]
 pub struct OncePerKey<K, V>(Mutex<HashMap<K, Slot<V>>>);
 
@@ -35,8 +35,8 @@ impl<K: Eq + Hash, V> OncePerKey<K, V> {
     }
 }
 
-/// What a panic left behind under a lock of this module's is whole: entries are inserted when they
-/// are complete.
+/// Locks, even after a panic under the lock: entries are inserted only when they are complete, so
+/// what a panic leaves behind is whole.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

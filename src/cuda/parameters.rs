@@ -17,7 +17,7 @@ pub const COLUMNS_OF_WARP_THREAD: u64 = constant(b"kColumnsOfWarpThread");
 pub const COLUMNS_OF_BLOCK_THREAD: u64 = constant(b"kColumnsOfBlockThread");
 /// Columns that a thread can hold where a proof has to search.
 pub const COLUMNS_OF_PROOF_THREAD: u64 = constant(b"kColumnsOfProofThread");
-/// Bytes of what the warps of a block exchange values in.
+/// Bytes of the array in which the warps of a block exchange values.
 pub const EXCHANGE_BYTES: u64 = constant(b"kExchangeBytes");
 /// Bytes of a node.
 pub const NODE_BYTES: u64 = constant(b"kNodeBytes");
@@ -171,14 +171,15 @@ pub struct Parameters {
     pub workspace: DeviceAddress,
     /// Bytes of it for each block, a multiple of 256.
     pub workspace_per_block: u64,
-    /// From a row of a copy of costs to the next, where rows are the batch's.
+    /// Entries from a row of a copy of costs to the next, where its rows are the batch's rows.
     pub copy_stride: i64,
-    /// The same where the batch's columns are the rows.
+    /// The same where its rows are the batch's columns.
     pub transposed_copy_stride: i64,
 
-    /// In which the warps of a block exchange values. Of a search by a block and of a proof.
+    /// The array in which the warps of a block exchange values, in a search by a block and in a
+    /// proof.
     pub exchange: Place,
-    /// In f32 in a search, in f64 in a proof.
+    /// What the algorithm keeps: in f32 in a search, in f64 in a proof.
     pub state: StatePlaces,
     /// Lists of rows that are open: i32, two for each index, and [`OPEN_ROW_COUNTS`] more.
     pub open_rows: Place,

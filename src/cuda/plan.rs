@@ -100,7 +100,7 @@ pub struct Device {
     pub registers_per_multiprocessor: u32,
     /// What the system takes of the shared memory of each block.
     pub reserved_shared_bytes_per_block: u32,
-    /// Of the kernels.
+    /// Registers of the kernels.
     pub registers: Registers,
     /// Blocks in the first dimension of a grid, at most.
     pub grid_limit: u32,
@@ -183,7 +183,8 @@ const WIDEST_FOR_WARP: u64 = WARP * COLUMNS_OF_WARP_THREAD;
 /// The same where a multiprocessor has no other problem to solve, and threads to spare.
 const WIDEST_IF_ALONE: u64 = 2 * WARP;
 
-/// Workspace that the plan does not exceed unless one block needs more: it makes the grid smaller.
+/// Bytes of workspace that a plan does not exceed unless one block needs more: it makes the grid
+/// smaller instead.
 const MOST_WORKSPACE: u64 = 512 << 20;
 
 /// The workspace, and each block's part of it, begins at a multiple of this.
@@ -237,7 +238,7 @@ impl Plan {
         Self::of_launches(device, costs, batch).ok_or(too_many)
     }
 
-    /// None: there are more bytes than an address can count.
+    /// `None` if there are more bytes than an address can count.
     fn of_launches(device: &Device, costs: CostType, batch: &DeviceBatch) -> Option<Self> {
         let kernels = [
             Kernel::search(device, costs, batch)?,
@@ -281,7 +282,7 @@ impl Arena {
         }
     }
 
-    /// A place in shared memory while there is room, else in workspace. None: an offset that is out
+    /// A place in shared memory while there is room, else in workspace. `None` if an offset is out
     /// of range.
     fn near(&mut self, count: u64, bytes_each: u64) -> Option<Place> {
         let place = Place {
@@ -346,8 +347,9 @@ fn size(batch: &DeviceBatch) -> u64 {
     batch.rows.max(batch.cols) as u64
 }
 
-/// From a row of a copy of costs to the next, where rows are the batch's, and where its columns are
-/// the rows. Both are odd: then rows and columns of a copy spread over all banks of shared memory.
+/// Entries from a row of a copy of costs to the next: where its rows are the batch's rows, and
+/// where they are the batch's columns. Both are odd: so rows and columns of a copy spread over all
+/// banks of shared memory.
 fn copy_strides(batch: &DeviceBatch) -> [i64; 2] {
     [batch.cols | 1, batch.rows | 1]
 }
@@ -371,8 +373,8 @@ fn copy_entries(batch: &DeviceBatch) -> Option<u64> {
     u64::try_from(straight.max(transposed)).ok()
 }
 
-/// May costs have to be copied? `in_place`: the kernel reads costs of that type. They are copied
-/// too where more rows exist than columns, which masks decide.
+/// May costs have to be copied? `in_place`: the kernel can read costs of that type where they lie.
+/// Even then they are copied where more rows exist than columns, which masks decide.
 fn may_need_copy(batch: &DeviceBatch, in_place: bool) -> bool {
     !in_place
         || batch.rows > batch.cols
@@ -388,7 +390,7 @@ struct Kernel {
     threads: u64,
     /// What is taken of a block's memory.
     arena: Arena,
-    /// The places of the arrays, no more.
+    /// Only the places of the arrays are set.
     parameters: Parameters,
 }
 
@@ -413,8 +415,8 @@ impl Kernel {
         })
     }
 
-    /// The same with a copy of costs in that memory: in shared memory if they fit; in workspace
-    /// only if one may have to be made.
+    /// The same with a copy of costs in that memory: in shared memory if it fits; in workspace only
+    /// if a copy may have to be made.
     fn search_in(
         memory_of_copy: Memory,
         device: &Device,
@@ -445,7 +447,7 @@ impl Kernel {
             },
             ..Parameters::default()
         };
-        // Few warps wait less for each other, and leave more to the multiprocessor's other
+        // Fewer warps wait less for each other, and leave more of the multiprocessor to other
         // problems, if there are any.
         let is_alone = is_alone || blocks_by_shared_memory(device, &arena) <= 1;
         let columns_per_thread = match size {
@@ -473,8 +475,8 @@ impl Kernel {
             CostType::Half | CostType::Bfloat16 | CostType::Float => F32,
             CostType::Double => F64,
         };
-        // Its pass over all costs gains by more threads than a search's steps do: it waits for
-        // memory.
+        // Its pass over all costs waits for memory, and so gains more from threads than the steps
+        // of a search do.
         let is_alone = problems_per_multiprocessor(device, batch) <= 1;
         let threads = match size {
             0..=32 => 32,
@@ -541,8 +543,8 @@ impl Kernel {
     fn blocks_per_multiprocessor(&self, device: &Device) -> u64 {
         let by_shared = blocks_by_shared_memory(device, &self.arena);
         let by_threads = u64::from(device.threads_per_multiprocessor) / self.threads;
-        // Registers are given out by quarters of a multiprocessor, to whole warps, eight for each
-        // thread at a time.
+        // Each quarter of a multiprocessor gives out registers of its own, to whole warps, in units
+        // of eight for each thread.
         let registers_of_thread = u64::from(device.registers.of(self.task)).max(1);
         let registers_of_warp = registers_of_thread.next_multiple_of(8) * WARP;
         let registers_of_quarter = u64::from(device.registers_per_multiprocessor) / 4;
@@ -765,7 +767,8 @@ mod tests {
         assert_eq!(copy_entries(&batch(1, i64::MAX / 2, 3)), None);
     }
 
-    /// Costs that a kernel can read where they lie are not copied unless that brings them nearer.
+    /// Costs that a kernel can read where they lie are not copied, unless the copy is in shared
+    /// memory.
     #[test]
     fn a_copy_has_a_place_where_one_may_be_made() {
         let device = device(80, 164);
@@ -793,8 +796,8 @@ mod tests {
         );
     }
 
-    /// Few problems have their costs in shared memory. Where that would leave room for few blocks
-    /// only, many have not.
+    /// A few problems have their costs in shared memory. Many have not, where that would leave room
+    /// for few blocks only.
     #[test]
     fn costs_are_near_if_that_pays() {
         let device = device(80, 164);

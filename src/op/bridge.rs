@@ -38,7 +38,7 @@ pub mod ffi {
         row_mask: &'a [bool],
         /// `[problems, cols]`, or one flag for all.
         col_mask: &'a [bool],
-        /// As if costs and limits were negated.
+        /// The largest total is sought: as if costs and limits were negated.
         maximize: bool,
     }
 
@@ -231,7 +231,7 @@ entry_points!(
 );
 
 fn cycles_per_problem(rows: i64, cols: i64) -> i64 {
-    /// Never inlined: arithmetic on what is in registers could move out of the environment.
+    /// Never inlined: arithmetic could move to where the environment is not set.
     #[inline(never)]
     fn estimate(rows: i64, cols: i64) -> i64 {
         // Negative sizes never get here; a saturating cast is all an estimate needs.
@@ -268,7 +268,7 @@ fn size(value: i64) -> Result<usize, BatchError> {
 
 /// An error whose message is a sentence for the user.
 pub(crate) trait Failure: std::fmt::Display {
-    /// As what it is raised.
+    /// The kind of error that it is raised as.
     fn kind(&self) -> ErrorKind;
 }
 
@@ -289,7 +289,7 @@ enum Bad {
     /// One of its problems.
     #[error("{0}")]
     Problem(String),
-    /// To say which could not be done.
+    /// Which problem it is could not be found out.
     #[error("a problem is invalid or infeasible, see the output status; to say which failed: {0}")]
     Batch(#[from] BatchError),
 }

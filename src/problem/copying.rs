@@ -1,7 +1,7 @@
 //! Copies of costs that cannot be read where they lie.
 //!
-//! What stands against it: a mask with gaps, more rows than columns, maximisation, costs of 16 bits
-//! or of extreme size, or a narrow problem that has to be padded.
+//! That is so with a mask with gaps, more rows than columns, maximisation, costs of 16 bits or of
+//! extreme size, or a narrow problem that has to be padded.
 
 use std::collections::TryReserveError;
 
@@ -76,8 +76,8 @@ impl<T: Cost> Work for CopyCosts<'_, '_, T> {
 }
 
 impl<T: Cost> CopyCosts<'_, '_, T> {
-    /// Copies all rows as they are: but for their type or size, or for rows of padding, they could
-    /// be read where they lie.
+    /// Copies all rows as they are. They could be read where they lie, but for their type or
+    /// magnitude or missing rows of padding.
     #[inline(always)]
     fn copy_all(&mut self) {
         let cost = self.problem.cost;
@@ -107,7 +107,7 @@ impl<T: Cost> CopyCosts<'_, '_, T> {
     fn copy_transposed<V: Vectors>(&mut self, vectors: V) -> Result<(), TryReserveError> {
         let (problem, rows, cols) = (self.problem, self.rows, self.cols);
         let (_, width) = self.layout.size;
-        // To be transposed, a row has to fill a tile, or else goes by itself.
+        // Rows that do not fill a tile are copied one by one.
         let fills_tile = cols.count() >= TILE;
         // All costs and the first existing column, if rows can be transposed where they lie.
         let plain = T::as_entries(problem.cost).zip(cols.start());
@@ -196,8 +196,8 @@ impl<T: Cost> CopyTransposed<'_, '_, T> {
         }
     }
 
-    /// As many rows at a time as a tile has: to write one column after another touches a line of
-    /// memory for each number.
+    /// Takes as many rows at a time as a tile has: to write a single column touches a cache line
+    /// for each number.
     #[inline(always)]
     fn by_tiles<V: Vectors>(&mut self, vectors: V) {
         let (problem, rows, cols) = (self.problem, self.rows, self.cols);
@@ -256,7 +256,7 @@ impl<E: Entry> LanesWork<E> for Transpose<'_, E> {
         for part in 0..whole {
             for (row, parts) in tile.iter_mut().zip(&parts) {
                 *row = &parts[part];
-                // A line of memory holds two parts, or one of f64.
+                // A cache line holds two parts, or one of f64.
                 if part % 2 == 0 {
                     let at = row.as_ptr();
                     lanes.prefetch(at.wrapping_add(PREFETCH_DISTANCE / size_of::<E>()));
@@ -294,7 +294,7 @@ fn make_size<E: Entry>(list: &mut Vec<E>, size: usize) -> Result<(), TryReserveE
     Ok(())
 }
 
-/// Room for so many numbers, whatever they are.
+/// The first `size` numbers of a list that is made longer if need be. Their values are unspecified.
 fn room<E: Entry>(list: &mut Vec<E>, size: usize) -> Result<&mut [E], TryReserveError> {
     if list.len() < size {
         make_size(list, size)?;
@@ -369,7 +369,7 @@ impl<E: Entry> LanesWork<E> for KeepColumns<'_, E> {
             }
             let end = at + bits.count_ones() as usize;
             if let Some(to) = to[at..].first_chunk_mut() {
-                // What is written behind those that are kept is written over.
+                // What is written behind those that are kept is overwritten by the next ones.
                 lanes.store_packed(numbers, bits, to);
             } else {
                 let mut kept = [E::ZERO; W];

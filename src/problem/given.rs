@@ -90,7 +90,7 @@ pub enum Invalid {
 
 #[cfg(test)]
 impl<'a, T> Problem<'a, T> {
-    /// The least total; every row and column exists, and there is no limit.
+    /// A minimisation in which every row and column exists, and there is no limit.
     pub(crate) fn plain(cost: &'a [T], rows: usize, cols: usize) -> Self {
         Problem {
             cost,

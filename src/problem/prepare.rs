@@ -61,8 +61,8 @@ const DOWNSCALE: f64 = f64::from_bits((1023 - 200) << 52); // 2^-200
 /// What a finite limit L counts as in a problem whose shorter side has `shorter` rows (or columns)
 /// and whose allowed costs are at most `largest` in magnitude: beyond ±4(shorter + 1)·largest it no
 /// longer changes which matchings are optimal, and would only take digits from the costs. An
-/// infinite limit stays as it is. So does one where `largest` is 0: no other number would do for
-/// it, and there are no digits to lose.
+/// infinite limit stays as it is. So does any limit where `largest` is 0: the bound, 0, would
+/// change which matchings are optimal, and there are no digits to lose.
 fn effective_limit(limit: f64, shorter: usize, largest: f64) -> f64 {
     let bound = 4.0 * (shorter as f64 + 1.0) * largest;
     if limit.is_infinite() || largest == 0.0 {
@@ -202,7 +202,7 @@ impl<'a, T: Cost> Problem<'a, T> {
                 copy_costs(copy, line)?;
             }
             scaling_is_exact = scale_costs(copy, scale);
-            // For its survey, which has to be of what is solved. The largest magnitude is known:
+            // For the survey, which has to be of the scaled costs. The largest magnitude is known:
             // the one from before, scaled.
             look(copy, width);
         }

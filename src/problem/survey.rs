@@ -106,7 +106,7 @@ impl<E: Entry> LanesWork<E> for Look<'_, E> {
             survey.largest_least = largest_magnitude(lanes, &survey.col_least, cols);
             let blocks = survey.col_least.blocks().iter();
             for (block, first) in blocks.zip((0..cols).step_by(BLOCK)) {
-                // A loop over a slice, which the compiler makes one of vectors.
+                // A loop over a slice, which the compiler vectorizes.
                 for &least in &block.0[..BLOCK.min(cols - first)] {
                     typical.add(least);
                 }
@@ -126,7 +126,7 @@ impl<E: Entry> LanesWork<E> for Look<'_, E> {
             // NaN if there is one.
             return largest.widen();
         }
-        // Some pairs are forbidden, or invalid: the other infinity.
+        // Some costs are infinite: pairs that are forbidden, or invalid with the other infinity.
         let mut largest = lanes.splat(E::ZERO);
         for row in 0..rows {
             largest = take_allowed_magnitudes(lanes, largest, &costs[row * stride..][..cols]);
@@ -135,7 +135,7 @@ impl<E: Entry> LanesWork<E> for Look<'_, E> {
     }
 }
 
-/// Of numbers that are not zero.
+/// The mean exponent of numbers, zeros left out.
 #[derive(Default)]
 struct MeanExponent {
     sum: u64,
