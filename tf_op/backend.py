@@ -1,6 +1,6 @@
-"""How pip builds the package: setuptools', after the op is built. A wheel without an op is never made.
+"""How pip builds the package: as setuptools does, after the op is built. A wheel without an op is never made.
 
-`make wheel` puts an op for each TensorFlow into ``_builds`` beforehand; what is there is taken. Otherwise the op is built for the TensorFlow of
+`make wheel` puts an op for each TensorFlow into ``_builds`` beforehand; then the wheel gets these. Otherwise the op is built for the TensorFlow of
 the environment, which pip hides from a build unless it is told ``--no-build-isolation``.
 """
 
@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "python_shim" / "hungarian_loss"
 BUILDS = PACKAGE / "_builds"
 
-# pip takes care of it, unless it is told --no-build-isolation.
+# pip installs a version that is new enough, unless it is told --no-build-isolation.
 (EXPECTED,) = re.findall(r'"setuptools>=(\d+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 if int(setuptools.__version__.split(".")[0]) < int(EXPECTED):
     sys.exit(

@@ -2,8 +2,8 @@
 
 Usage: python tf_op/build_op.py LIBRARY [--target-dir FOLDER] [--features LIST] [--arm64 FOLDER]
 
-LIBRARY is the shared object to be; beside it goes the version of TensorFlow that it is for. `make build` calls this, and so does pip where it
-builds the package from source (backend.py). With --arm64 it is built for that processor, on one of another kind.
+LIBRARY is the shared object to build; a file beside it gets the version of TensorFlow that it is for. `make build` calls this, and so does pip
+where it builds the package from source (backend.py). With --arm64 the op is cross-compiled for that processor.
 """
 
 import argparse
@@ -34,9 +34,9 @@ def build(
     features: str = FEATURES,
     arm64: pathlib.Path | None = None,
 ) -> None:
-    """Makes ``library``, and leaves what it was built for beside it. What cargo compiles is kept in ``target``.
+    """Builds ``library``, and writes the version of TensorFlow that it is for beside it. What cargo compiles is kept in ``target``.
 
-    ``arm64`` is a folder in which a wheel of TensorFlow for arm64 is installed or unpacked; it makes an op for that processor. The wheel is
+    ``arm64`` is a folder in which a wheel of TensorFlow for arm64 is installed or unpacked; the op is then built for that processor. The wheel is
     only read: flags are asked of the TensorFlow that runs here, so both have to be of one version.
 
     Raises:
@@ -68,9 +68,9 @@ def build(
     if not header.is_file():
         raise CannotBuildError(f"TensorFlow {tf.__version__} comes without its headers: {header} is not there")
 
-    # Asked of the build script, which compiles the shim with the flags of this Python's TensorFlow.
+    # For the build script, which compiles the shim with the flags of this Python's TensorFlow.
     environment = {**os.environ, "HUNGARIAN_PYTHON": sys.executable, "CARGO_TARGET_DIR": str(target)}
-    # All that tells the build script that another TensorFlow took this one's place.
+    # By this alone the build script notices that another TensorFlow has taken this one's place.
     environment["HUNGARIAN_TENSORFLOW_VERSION"] = tf.__version__
     cargo = ["cargo", "build", "--release", "--locked", "--features", features]
     if arm64 is not None:

@@ -1,5 +1,5 @@
-// What every kernel of HungarianAssignment has to do whatever the device: check
-// what it was given, make room for the outputs, let no exception out.
+// What every kernel of HungarianAssignment does, whatever the device: it checks
+// what it was given, allocates the outputs, and lets no exception out.
 
 #ifndef HUNGARIAN_TF_OP_CALL_H_
 #define HUNGARIAN_TF_OP_CALL_H_
@@ -39,19 +39,19 @@ struct Call {
   tensorflow::Tensor* status = nullptr;      // [...]
 };
 
-// What to do where a GPU cannot. XLA compiles for the GPU whatever was placed
-// there, and an op within is placed nowhere.
+// The advice where a GPU cannot do what is asked. XLA compiles a whole function
+// for the device that it was placed on: an op in it is not placed by itself.
 constexpr absl::string_view kPlaceOnCpu =
     "place the op on the CPU with tf.device('/CPU:0')";
 constexpr absl::string_view kCompileForCpu =
     "turn jit_compile off, or call the compiled function under "
     "tf.device('/CPU:0')";
 
-// Why `validate` is not to be had on a GPU, and what to do instead.
+// Why `validate` is not available on a GPU, and what to do instead.
 absl::Status NoValidationOnGpu(absl::string_view otherwise);
 
-// Costs and limit of types that do not go together. Without a kernel of its own
-// this would be TensorFlow's "no OpKernel was registered".
+// The kernel for costs and limits of types that do not go together: it fails
+// and says so. Without it TensorFlow would say "no OpKernel was registered".
 class MismatchedTypes : public tensorflow::OpKernel {
  public:
   explicit MismatchedTypes(tensorflow::OpKernelConstruction* context);

@@ -1,7 +1,7 @@
 """The flags with which the shim is compiled, one per line: asked of the TensorFlow that this Python has.
 
-build.rs compiles with them, tidy.py checks with them. HUNGARIAN_TENSORFLOW names a folder with the same TensorFlow for another processor, whose
-headers are then the ones: build_op.py sets it.
+build.rs compiles with them, tidy.py checks with them. HUNGARIAN_TENSORFLOW, which build_op.py sets, names a folder
+with the same TensorFlow for another processor: then the headers are taken from there.
 """
 
 import os

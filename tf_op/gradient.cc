@@ -29,17 +29,18 @@ Output Columns(const Scope& scope, const Output& cost) {
   const auto last = ops::Const(scope, {-1});
   const auto end = ops::Const(scope, {0});
   const auto step = ops::Const(scope, {1});
-  // From the last size on, to wherever the shape ends, and only that one size.
+  // From the last size to the end of the shape, without the dimension: a
+  // scalar.
   return ops::StridedSlice(
       scope, ops::Shape(scope, cost), last, end, step,
       ops::StridedSlice::Attrs().EndMask(1).ShrinkAxisMask(1));
 }
 
 // d total_cost / d cost = where(matched, upstream, 0), the upstream being that
-// of the pair's problem. Whoever is unmatched has the column -1, for which
-// OneHot gives a row of false: so a problem whose status is not 0 gets zeros,
-// even if its upstream is NaN. Gradients that reach the other outputs end here:
-// indices and duals are constants to differentiation.
+// of the pair's problem. An unmatched row has the column -1, for which OneHot
+// gives a row of false: so a problem whose status is not 0 gets zeros, even if
+// its upstream is NaN. Gradients that reach the other outputs end here: indices
+// and duals are constants to differentiation.
 absl::Status Gradient(const Scope& scope, const Operation& assignment,
                       const std::vector<Output>& upstream,
                       std::vector<Output>* gradients) {
@@ -56,17 +57,18 @@ absl::Status Gradient(const Scope& scope, const Operation& assignment,
     const auto per_pair = ops::ExpandDims(scope, per_row, -1);
     gradients->push_back(ops::SelectV2(scope, matched, per_pair,
                                        ops::ZerosLike(scope, per_pair)));
-    // Masks are no numbers. The total's slope in the limit is 0 or undefined:
-    // penalties are no part of it.
+    // Masks are not differentiable. The total's slope in the limit is 0 or
+    // undefined: penalties are no part of it.
     gradients->insert(gradients->end(), 3, tensorflow::NoGradient());
     return scope.status();
   });
 }
 
-// What REGISTER_GRADIENT_OP does, unless it is done already. That macro ends
-// the process when a second copy of this library is loaded; without it the
-// second copy costs an error where the op is next run. Without memory for it
-// there is no gradient, which TensorFlow says when one is asked for.
+// Does what REGISTER_GRADIENT_OP does, unless a gradient is registered already.
+// That macro ends the process when a second copy of this library is loaded;
+// without it the second copy costs an error where the op is next run. If there
+// is no memory for it there is no gradient, and TensorFlow says so when one is
+// asked for.
 bool RegisterOnce() noexcept {
   try {
     ops::GradOpRegistry* const registry = ops::GradOpRegistry::Global();

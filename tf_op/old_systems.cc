@@ -2,10 +2,10 @@
 // linked with.
 //
 // A symbol that was moved or changed carries a new version, and the linker
-// takes the newest. Here each of them is a function that calls the version of
-// old, which new systems keep for old programs. The linker is told by
-// old_systems.txt, `--wrap`, to call these. tests/wheel/report.py looks at all
-// versions that the finished library asks for.
+// takes the newest. Here each such symbol has a function that calls the old
+// version, which new systems keep for old programs. By old_systems.txt,
+// `--wrap`, the linker has these functions called. tests/wheel/report.py looks
+// at all versions that the finished library asks for.
 
 #include <pthread.h>
 #include <sys/stat.h>
@@ -32,7 +32,7 @@
 
 extern "C" {
 
-// It is the linker that names them so.
+// The names are the linker's.
 // NOLINTBEGIN(bugprone-reserved-identifier)
 
 // Moved from libdl and libpthread into libc by glibc 2.34.
@@ -62,8 +62,8 @@ int __wrap_pthread_setspecific(pthread_key_t key, const void* value) {
   return first_pthread_setspecific(key, value);
 }
 
-// Functions by name since glibc 2.33; before, macros over these, which take the
-// layout of `struct stat` by number.
+// stat64 and fstat64 are functions since glibc 2.33; before, they were macros
+// over these, which take the layout of `struct stat` by number.
 HUNGARIAN_FIRST(int, __xstat64, (int, const char*, struct stat64*));
 HUNGARIAN_FIRST(int, __fxstat64, (int, int, struct stat64*));
 #if defined(__x86_64__)
@@ -79,7 +79,7 @@ int __wrap_fstat64(int file, struct stat64* found) {
   return first___fxstat64(kStatLayout, file, found);
 }
 
-// New in glibc 2.28. Callers fall back to stat64 where the kernel has none.
+// New in glibc 2.28. Callers fall back to stat64 where the kernel has no statx.
 int __wrap_statx(int folder, const char* file, int flags, unsigned int mask,
                  struct statx* found) {
   return static_cast<int>(syscall(SYS_statx, folder, file, flags, mask, found));
@@ -88,7 +88,8 @@ int __wrap_statx(int folder, const char* file, int flags, unsigned int mask,
 // New in glibc 2.30.
 pid_t __wrap_gettid() { return static_cast<pid_t>(syscall(SYS_gettid)); }
 
-// New in glibc 2.32: whether atomic operations may be spared. They may not.
+// New in glibc 2.32: whether, with a single thread, atomic operations can be
+// avoided. Here they never are.
 __attribute__((visibility("hidden"))) char __libc_single_threaded = 0;
 
 // std::condition_variable::wait, changed by GCC 12 to say that it does not
@@ -108,7 +109,7 @@ void __wrap__ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE(
 }
 
 // Constructors of streams over strings without an argument, new in GCC 9. `at`
-// is where the stream is to be.
+// is where the stream is constructed.
 void __wrap__ZNSt7__cxx1118basic_stringstreamIcSt11char_traitsIcESaIcEEC1Ev(
     void* at) {
   new (at) std::stringstream(std::ios_base::in | std::ios_base::out);

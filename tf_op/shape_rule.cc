@@ -51,11 +51,12 @@ absl::Status CheckSide(const char* side, const PartialTensorShape& cost,
 }
 
 // Learns from a mask or from limits what the cost shape left open: `per_item`
-// is [..., rows], [..., cols] or [...] going in, and its merger with `shape`
-// coming out.
+// is [..., rows], [..., cols] or [...] on entry, and that merged with `shape`
+// on return.
 absl::Status Merge(const char* name, const PartialTensorShape& shape,
                    PartialTensorShape* per_item) {
-  // A scalar says nothing; neither does what may yet turn out scalar.
+  // A scalar says nothing; neither does an unknown rank, which may turn out to
+  // be a scalar's.
   if (shape.unknown_rank() || shape.dims() == 0) return absl::OkStatus();
   if (!per_item->IsCompatibleWith(shape)) {
     const std::string each =
@@ -102,7 +103,7 @@ absl::Status ApplyShapeRule(const PartialTensorShape& cost,
   TF_RETURN_IF_ERROR(Merge("col_mask", col_mask, &outputs->per_col));
   TF_RETURN_IF_ERROR(Merge("cost_limit", cost_limit, &per_limit));
 
-  // What one of them taught about the batch holds for every output.
+  // What one of them says about the batch holds for every output.
   const struct {
     const PartialTensorShape& shape;
     int items;  // Dimensions that are not the batch's.

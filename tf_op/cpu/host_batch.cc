@@ -13,8 +13,9 @@ namespace hungarian {
 namespace {
 
 // Cycles of a whole batch below which it stays on the calling thread: some
-// tenth of a millisecond. To wake up another takes as long on a virtual
-// machine, and what the call itself pays for that must not count for much.
+// tenth of a millisecond. To wake up another thread takes as long on a virtual
+// machine, and what the calling thread pays for that must be little beside the
+// batch.
 constexpr int64_t kCyclesWorthSharing = 500'000;
 
 #ifdef HUNGARIAN_FAULT_INJECTION
@@ -30,7 +31,7 @@ void Strike(const std::string& place) {
 }
 #endif
 
-// The elements of problems [begin, end), of which each has so many.
+// The elements of problems [begin, end), `each` of them for a problem.
 template <typename V>
 rust::Slice<V> Part(void* data, int64_t begin, int64_t end, int64_t each) {
   return Range(static_cast<V*>(data), begin * each, (end - begin) * each);

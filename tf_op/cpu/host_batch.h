@@ -1,5 +1,6 @@
 // A batch in host memory, and its solver: what the CPU kernel and XLA's custom
-// call on the host have in common. Whose threads solve which part is theirs.
+// call on the host have in common. Which threads solve which part is up to
+// those two.
 
 #ifndef HUNGARIAN_TF_OP_CPU_HOST_BATCH_H_
 #define HUNGARIAN_TF_OP_CPU_HOST_BATCH_H_
@@ -40,7 +41,8 @@ struct HostBuffers {
 // One mask: its flags for all problems, or a single flag.
 //
 // A bool tensor may hold any byte (decode_raw makes such), and TensorFlow takes
-// all but 0 for true. A bool of C++ or Rust must not: such a mask is copied.
+// all but 0 for true. A bool of C++ or Rust must be 0 or 1: a mask with other
+// bytes is copied.
 class Mask {
  public:
   Mask(const void* flags, int64_t count, bool uniform);
@@ -64,7 +66,7 @@ class HostBatch {
  public:
   explicit HostBatch(const HostBuffers& buffers);
 
-  // Solves problems [begin, end). From any thread.
+  // Solves problems [begin, end). May be called from any thread.
   absl::Status Solve(int64_t begin, int64_t end) const;
 
   // InvalidArgument on the first problem whose status is not 0, if there is

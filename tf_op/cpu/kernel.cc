@@ -84,7 +84,7 @@ class HungarianAssignmentCpu : public OpKernel {
       // TensorFlow's own Shard waits for a thread that sleeps to wake up.
       const auto* const threads =
           context->device()->tensorflow_cpu_worker_threads();
-      // As Shard does, not more than was set for this thread.
+      // As Shard does: no more threads than were set for this one.
       const int most = std::min(threads->num_threads,
                                 tensorflow::GetPerThreadMaxParallelism());
       const auto schedule = [threads](auto work) {

@@ -19,18 +19,21 @@ namespace hungarian {
 // brings.
 inline constexpr int64_t kCyclesPerPart = 200'000;
 
-// Parts per thread: some, so that none waits long for the slowest.
+// Parts per thread: more than one, so that no thread waits long for the
+// slowest.
 inline constexpr int64_t kPartsPerThread = 4;
 
 // Parts of some work, which threads take one by one. The calling thread takes
-// parts too, and waits only for those that another thread has begun: it may
-// be one of the pool's own, and the others may all be waiting as it would.
+// parts too, and waits only for those that another thread has begun: the
+// calling thread may be one of the pool's own, and all others may be waiting
+// likewise.
 class Parts {
  public:
   explicit Parts(int64_t count) : count_(count) {}
 
   // Does part after part until none is left. `work` is only touched for a part
-  // that was taken, so a thread that comes late finds nothing of the call.
+  // that was taken, so a thread that comes late touches nothing of a call that
+  // may have returned.
   template <typename Work>
   void TakeAll(const Work& work) {
     for (;;) {
@@ -60,7 +63,7 @@ class Parts {
 };
 
 // Calls `solve(begin, end)` for all problems, on this thread and those of a
-// pool that has so many: `schedule(work)` has one of them do some work.
+// pool of `pool_threads`: `schedule(work)` has one of them do some work.
 template <typename Schedule, typename Solve>
 absl::Status Share(int64_t pool_threads, const Schedule& schedule,
                    int64_t problems, int64_t cycles_per_problem,

@@ -106,8 +106,8 @@ class HungarianAssignmentGpu : public OpKernel {
                           maximize_};
     uint64_t bytes = 0;
     TF_RETURN_IF_ERROR(ToStatus(cuda_workspace(batch, bytes)));
-    // Given back when this returns, before the kernels have run: what gets it
-    // next is on the same stream, behind them.
+    // Given back when this returns, before the kernels have run: whatever uses
+    // this memory next is on the same stream, behind them.
     Tensor workspace;
     TF_RETURN_IF_ERROR(context->allocate_temp(
         tensorflow::DT_UINT8, TensorShape({static_cast<int64_t>(bytes)}),

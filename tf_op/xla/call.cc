@@ -9,7 +9,7 @@
 #include "tensorflow/core/platform/errors.h"
 #include "tf_op/shape_rule.h"
 
-// Of xla/ffi/ffi_api.h, whose other headers take a compiler long.
+// From xla/ffi/ffi_api.h, which includes headers that take long to compile.
 namespace xla::ffi {
 const XLA_FFI_Api* GetXlaFfiApi();
 absl::Status TakeStatus(XLA_FFI_Error* error);
@@ -25,7 +25,7 @@ using xla::ffi::AnyBuffer;
 constexpr size_t kOperands = 4;
 constexpr size_t kResults = 6;
 
-// TensorFlow's name of a type, of those that the op has; else invalid.
+// TensorFlow's name of a buffer's type, if it is one of the op's; else invalid.
 DataType TypeOf(const AnyBuffer& buffer) {
   switch (buffer.element_type()) {
     case xla::ffi::F16:

@@ -23,19 +23,21 @@ constexpr absl::string_view kXlaCallTarget = "HungarianAssignment";
 struct XlaAttributes {
   bool maximize = false;
   bool validate = false;
-  // Sizes that XLA merely bounds are compared when run. Where they disagree all
-  // limits are NaN. Only for the host, which validates.
+  // Sizes of which XLA knows only bounds are compared when run. Where they
+  // disagree all limits are NaN; true says that NaN may mean this. Only for the
+  // host, which validates.
   bool nan_may_mean_sizes = false;
 };
 
-// What came of registering the handler for XLA on a platform: an error says
+// The outcome of registering the handler for XLA on a platform: an error says
 // what to do. Known once the library is loaded.
 const absl::Status& HostCallRegistration() noexcept;
 const absl::Status& CudaCallRegistration() noexcept;
 
 // ---- For the handlers ----
 
-// For when the program runs; none of our handlers has traits.
+// Registers the handler that XLA calls when the program runs. None of ours has
+// traits.
 absl::Status RegisterXlaCall(absl::string_view platform,
                              XLA_FFI_Handler* execute);
 

@@ -2,7 +2,7 @@
 // same launch as the GPU kernel, on XLA's stream, with scratch memory of XLA's
 // allocator. Compiled without CUDA.
 //
-// XLA may not record it into a command buffer (a CUDA graph), so the handler
+// XLA must not record it into a command buffer (a CUDA graph), so the handler
 // has no traits: a recording is replayed after scratch memory was given back,
 // the first call loads a module, and an empty batch would record nothing.
 // Nothing here waits for the device.
@@ -50,7 +50,7 @@ absl::Status CostsOf(const ffi::AnyBuffer& cost, CudaCosts* costs) {
   }
 }
 
-// What src/cuda advises is for TensorFlow's kernel.
+// Replaces the advice of src/cuda, which is for TensorFlow's kernel.
 absl::Status WithAdviceForXla(const absl::Status& status) {
   constexpr absl::string_view kAdvice = "place the op on the CPU";
   std::string message(status.message());
@@ -93,8 +93,8 @@ absl::Status Launch(void* stream, ffi::ScratchAllocator& scratch,
   uint64_t bytes = 0;
   status = WithAdviceForXla(ToStatus(cuda_workspace(batch, bytes)));
   if (!status.ok()) return status;
-  // Given back when the call returns, before the kernels have run: what gets it
-  // next is on the same stream, behind them.
+  // Given back when the call returns, before the kernels have run: whatever
+  // uses this memory next is on the same stream, behind them.
   std::optional<void*> workspace = nullptr;
   if (bytes > 0) {
     workspace = scratch.Allocate(bytes);
@@ -125,7 +125,7 @@ XLA_FFI_DEFINE_HANDLER(kHandler, Handle,
                            .Attr<bool>("maximize")
                            .Attr<bool>("validate"));
 
-// While the library is loaded.
+// Registers while the library is being loaded.
 [[maybe_unused]] const absl::Status& registered = CudaCallRegistration();
 
 }  // namespace

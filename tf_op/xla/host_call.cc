@@ -103,7 +103,7 @@ XLA_FFI_DEFINE_HANDLER(kHandler, Handle,
                            .Attr<bool>("validate")
                            .Attr<bool>("nan_may_mean_sizes"));
 
-// While the library is loaded.
+// Registers while the library is being loaded.
 [[maybe_unused]] const absl::Status& registered = HostCallRegistration();
 
 }  // namespace

@@ -33,8 +33,8 @@ using tensorflow::XlaOpKernel;
 using tensorflow::XlaOpKernelContext;
 using xla::XlaOp;
 
-// XLA counts an array's bytes in 63 bits, dimension by dimension: a larger one
-// would end the process, though there be no memory for it anyway.
+// XLA counts an array's bytes in 63 bits, dimension by dimension. A larger
+// array, for which there is no memory anyway, would end the process.
 absl::Status CheckBytes(xla::PrimitiveType type,
                         const std::vector<int64_t>& dims) {
   int64_t bytes = xla::ShapeUtil::ByteSizeOfPrimitiveType(type);
@@ -56,8 +56,8 @@ struct Input {
   static absl::Status Make(XlaOpKernelContext* context, int index,
                            Input* input) {
     input->type = context->input_xla_type(index);
-    // As TensorFlow has it, with bounds for sizes: some of its shapes XLA
-    // cannot even be asked about.
+    // The shape as TensorFlow has it, with bounds in place of sizes: of some
+    // shapes that TensorFlow can have, XLA cannot even be asked.
     const auto sizes =
         context->op_kernel_context()->input(index).shape().dim_sizes();
     input->dims.assign(sizes.begin(), sizes.end());
@@ -94,12 +94,12 @@ struct Input {
   std::vector<std::pair<int, XlaOp>> bounded;  // Dimension, actual size.
 };
 
-// In place of a side: of outputs and limits of shape [...].
+// In place of a side, for outputs and limits of shape [...].
 constexpr int kNoSide = -1;
 
-// The bounded dimensions of [..., rows, cols] that [..., rows], [..., cols] or
-// [...] has too, by their place there; `side` is rows' or cols' place in the
-// former.
+// The bounded dimensions of a cost [..., rows, cols] that [..., rows], [...,
+// cols] or [...] has too, by their place in the latter. `side` is the place of
+// rows or cols in the cost, or kNoSide.
 std::vector<std::pair<int, XlaOp>> WithoutOtherSide(const Input& cost,
                                                     int side) {
   const int batch_rank = cost.rank() - 2;
@@ -112,7 +112,7 @@ std::vector<std::pair<int, XlaOp>> WithoutOtherSide(const Input& cost,
 }
 
 // Whether masks and limits have the sizes that cost has, dimension by dimension
-// where one of the two is bounded: the rule for shapes knows but the bounds.
+// where one of the two is bounded: the rule for shapes knows only the bounds.
 class Agreement {
  public:
   explicit Agreement(xla::XlaBuilder* builder) : builder_(builder) {}
@@ -144,8 +144,8 @@ class Agreement {
   // Is anything to be compared when run?
   bool IsAsked() const { return agree_.valid(); }
 
-  // XLA cannot raise. Limits that are NaN say the same of every problem, and
-  // raise where the op is to validate.
+  // A program of XLA cannot raise by itself. Limits of NaN make every problem
+  // invalid instead, and raise where the op is to validate.
   void Enforce(Input* limit) const {
     if (!agree_.valid()) return;
     const XlaOp agree = xla::Broadcast(agree_, limit->dims);
@@ -171,9 +171,10 @@ class Agreement {
   XlaOp agree_;  // A scalar, if anything is bounded.
 };
 
-// A mask, false beyond what exists of cost and mask where sizes are bounded:
-// what is there is never looked at. Limits likewise: `side` is kNoSide, and
-// they are 0 there, for what happens to lie there might be NaN.
+// Where sizes are bounded, makes a mask false beyond the actual sizes of cost
+// and mask, so that what lies there is never looked at. Limits likewise: `side`
+// is kNoSide, and they become 0 there, for what happens to lie there might be
+// NaN.
 absl::Status Confine(xla::XlaBuilder* builder, const Input& cost, int side,
                      Input* input) {
   std::vector<std::pair<int, XlaOp>> bounds = WithoutOtherSide(cost, side);
@@ -246,7 +247,7 @@ class HungarianAssignmentXla : public XlaOpKernel {
     }
     agreement.Enforce(&inputs[3]);
 
-    // Of operands and results, dense and row-major.
+    // The shapes of operands and results are dense and row-major.
     std::vector<XlaOp> operands;
     std::vector<xla::Shape> operand_shapes;
     for (const Input& input : inputs) {
@@ -286,7 +287,8 @@ class HungarianAssignmentXla : public XlaOpKernel {
       absl::StrAppend(&attributes,
                       ", nan_may_mean_sizes = ", word(agreement.IsAsked()));
     }
-    // To raise is an effect: the call then stays even if nobody looks at it.
+    // To raise is an effect: the call then stays even if nothing uses its
+    // results.
     const XlaOp call = xla::CustomCallWithLayout(
         builder, std::string(kXlaCallTarget), operands,
         xla::ShapeUtil::MakeTupleShape(result_shapes), operand_shapes,
