@@ -6,8 +6,8 @@
 
 #include "platform.h"
 
-// The 16-bit types, as bits. Both are converted here, exactly, for the
-// toolkit's headers are not to be had everywhere.
+// The 16-bit types, as bits. Both are converted here, exactly, since the
+// toolkit's headers are not available everywhere.
 struct Half {
   unsigned short bits;
 };
@@ -32,7 +32,7 @@ struct IsSame<A, A> {
   static constexpr bool value = true;
 };
 
-// The output type, and that which costs are widened to.
+// The type of outputs, and the type that costs are widened to.
 template <typename T>
 struct TypesOf {
   using Real = float;
@@ -71,7 +71,7 @@ __device__ inline float Widen(Half cost) {
   return __uint_as_float(sign | (widened << 23) | (fraction << 13));
 }
 
-// A cost of the user's, which no kernel writes to.
+// Reads one of the user's costs, to which no kernel writes.
 __device__ inline float Load(const float* cost) { return __ldg(cost); }
 __device__ inline double Load(const double* cost) { return __ldg(cost); }
 template <typename T>
@@ -157,7 +157,7 @@ __device__ inline V Larger(V a, V b) {
   return a < b ? b : a;
 }
 
-// One instruction each. Where one is NaN they give the other.
+// One instruction each. Where one argument is NaN they return the other.
 __device__ inline float Smaller(float a, float b) { return fminf(a, b); }
 __device__ inline float Larger(float a, float b) { return fmaxf(a, b); }
 
@@ -175,7 +175,8 @@ __device__ inline double PowerOfTwoIn(double value) {
   const long long fraction = bits & ((1LL << 52) - 1);
   const int exponent = static_cast<int>((bits >> 52) & 0x7ff);
   const long long whole = exponent == 0 ? fraction : fraction | (1LL << 52);
-  // whole * 2^unit is the value; its lowest bit alone is what is sought.
+  // The value is whole * 2^unit, and the result is the lowest bit of whole
+  // alone, times 2^unit.
   const double lowest = static_cast<double>(whole & -whole);
   const int unit = (exponent == 0 ? 1 : exponent) - 1075;
   // In two steps, each within range.

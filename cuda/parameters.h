@@ -16,8 +16,8 @@ constexpr int kMostProofThreads = 256;
 constexpr int kColumnsOfWarpThread = 4;
 constexpr int kColumnsOfBlockThread = 8;
 constexpr int kColumnsOfProofThread = 32;
-// Bytes: of what the warps of a block exchange values in (Team), of a Node, and
-// of a Match of float, of double and of DoubleDouble (solver.h).
+// Bytes: of the slots in which the warps of a block exchange values (Team), of
+// a Node, and of a Match of float, of double and of DoubleDouble (solver.h).
 constexpr int kExchangeBytes = 2048;
 constexpr int kNodeBytes = 8;
 constexpr int kSingleMatchBytes = 8;
@@ -27,10 +27,11 @@ constexpr int kWideMatchBytes = 24;
 constexpr int kColumnsBehind = 320;
 // Numbers behind the lists of open rows (solver.h).
 constexpr int kOpenRowCounts = 4;
-// Of a NearPair (prove.h), and how many of them there is room for.
+// Bytes of a NearPair (prove.h), and how many there is room for, for each index
+// of the longer side.
 constexpr int kNearPairBytes = 16;
 constexpr int kNearPairsPerIndex = 4;
-// Behind what a proof compares the costs of the last of the user's rows with.
+// Numbers of Parameters::lines behind that of the user's last row.
 constexpr int kLinesBehind = 16;
 
 // A batch in device memory: the op's inputs and outputs. T is the type of
@@ -77,13 +78,13 @@ struct StatePlaces {
   Place col_duals;  // R [n + kColumnsBehind]
 };
 
-// Each launch has its own.
+// What a kernel is given. Each launch has its own.
 struct Parameters {
   DeviceBatch batch;
   unsigned char* workspace;                // aligned to 256 bytes
   unsigned long long workspace_per_block;  // a multiple of 256
-  // From a row of a copy of costs to the next: where rows are the batch's,
-  // and where its columns are the rows.
+  // Entries from a row of a copy of costs to the next: where its rows are the
+  // batch's rows, and where they are the batch's columns.
   long long copy_stride;
   long long transposed_copy_stride;
 

@@ -2,9 +2,9 @@
 // rows than columns.
 //
 // Nothing is renumbered. Where more rows exist than columns the two change
-// places; what a mask leaves out stays where it is, and takes no part: its row
-// is never tried, its column's dual is -inf, so that no pair with it is ever
-// cheap.
+// places. Rows and columns that a mask hides keep their indices, and take no
+// part: such a row is never tried, and such a column's dual is -inf, so that no
+// pair with it is ever cheap.
 
 #ifndef CUDA_PROBLEM_H_
 #define CUDA_PROBLEM_H_
@@ -12,7 +12,7 @@
 #include "parameters.h"
 #include "team.h"
 
-// Status codes. Negative ones are between the kernels only.
+// Status codes. Negative ones are used between the kernels only.
 enum Status : int {
   kOptimal = 0,
   kInfeasible = 1,
@@ -45,9 +45,9 @@ __device__ inline V* Find(const Parameters& parameters, const Place& place) {
   return reinterpret_cast<V*>(begin + place.offset);
 }
 
-// Costs of a column that are on their way to a thread at the same time: as many
-// as the threads of a multiprocessor need to keep its memory busy, as far as
-// there are registers for them.
+// How many costs of a column a thread loads at the same time: as many as the
+// threads of a multiprocessor need to keep its memory busy, as far as there are
+// registers for them.
 #if __CUDA_ARCH__ >= 800
 template <typename V>
 constexpr int kRowsAtOnce = sizeof(V) > sizeof(float) ? 8 : 16;
@@ -59,7 +59,7 @@ constexpr int kRowsAtOnce = 8;
 // Which rows (or columns) of a problem exist.
 struct Mask {
   const unsigned char* flags;
-  // The flags are one for all, which is true.
+  // There is one flag for all; that flag is true.
   bool is_uniform;
   bool is_true;
 
@@ -71,7 +71,8 @@ struct Mask {
   __device__ bool Exists(int index) const {
     return is_uniform ? is_true : flags[index] != 0;
   }
-  // A bit for each of kCount, from `first` on.
+  // A bit for each of kCount indices from `first` on. Those beyond `last` count
+  // as `last`.
   template <int kCount>
   __device__ unsigned Bits(int first, int last) const {
     unsigned bits = is_true ? 0xffffffffu : 0u;
@@ -105,8 +106,8 @@ struct Frame {
   double half_excess;
 
   // Beyond this size a limit can no longer change which matchings are optimal.
-  // So it counts as that: costs would be lost in a sum with a larger one. Where
-  // all of them are 0 none is too large.
+  // A larger limit counts as this size: in a sum with it, costs would lose
+  // digits. Where all costs are 0, no limit is too large.
   __device__ void CapLimit(double largest_cost) {
     const double most = 4.0 * (existing_rows + 1.0) * largest_cost;
     if (HasLimit() && largest_cost > 0.0) {
@@ -125,7 +126,8 @@ struct Frame {
   __device__ bool IsBalanced() const {
     return existing_rows == existing_cols && !HasLimit();
   }
-  // What v may not exceed, and has where a column is unmatched; see solver.h.
+  // What v may not exceed, and equals where a column is unmatched; see
+  // solver.h.
   __device__ double ColumnCeiling() const {
     return HasLimit() ? limit / 2.0 : 0.0;
   }
@@ -207,7 +209,7 @@ struct Answer {
   }
 };
 
-// Nothing is matched: what a problem without an answer answers.
+// Writes the outputs of a problem without an answer: nothing is matched.
 template <typename Real, class TeamType>
 __device__ void WriteBad(const TeamType& team, const Frame& frame,
                          const Answer<Real>& answer, Status status,
@@ -231,11 +233,11 @@ __device__ void WriteBad(const TeamType& team, const Frame& frame,
 template <typename Entry>
 struct Costs {
   const Entry* first;
-  // From a row to the next. 32 bits hold the place of an entry among those of
-  // one problem, and are multiplied in one instruction.
+  // From a row to the next. 32 bits suffice for the place of an entry among
+  // those of one problem, and are multiplied in one instruction.
   int stride;
-  // What turns them into costs to be minimised: 1, -1, or that times a power of
-  // two.
+  // What turns entries into costs to be minimised: 1, -1, or that times a power
+  // of two.
   Entry factor;
 
   __device__ const Entry* Row(int row) const { return first + row * stride; }
@@ -254,8 +256,8 @@ struct Costs {
   }
 };
 
-// The user's costs may be read where they lie if they are of that type, and
-// rows are rows.
+// The user's costs may be read where they lie if they are of that type, and the
+// user's rows are the rows here.
 template <typename T, typename Entry>
 __device__ inline bool AreReadInPlace(const Frame& frame) {
   return IsSame<T, Entry>::value && !frame.is_transposed;
@@ -277,9 +279,9 @@ struct Survey {
   double largest;
 };
 
-// Where a thread begins in a pass over all costs, and how far it goes: some
-// columns, all rows of them or, where threads are left, some, kAtOnce by
-// kAtOnce.
+// Where a thread begins in a pass over all costs, and how far it steps: it
+// looks at some columns, at all their rows or, where there are threads to
+// spare, at some of them, kAtOnce rows at a time.
 struct Part {
   int first_col;
   int col_step;
@@ -302,9 +304,9 @@ __device__ inline Part PartOf(const TeamType& team, int cols) {
   return {first_col, width, share * kAtOnce, shares * kAtOnce};
 }
 
-// Calls action(first, costs) for kRowsAtOnce rows after the other; costs behind
-// the last row are its own. They are on their way, as they lie, while the
-// action looks at those before.
+// Calls action(first, costs) for kRowsAtOnce rows at a time; in place of rows
+// behind the last one it gets the last one's cost again. The next costs are on
+// their way, not yet converted, while the action looks at those before.
 template <typename V, class LoadCost, class Action>
 __device__ inline void ForEachCostOfColumn(int first, int step, int rows,
                                            int stride, LoadCost load_cost,

@@ -38,8 +38,9 @@ __device__ inline double ScaleFor(double largest) {
 }
 
 // Rounds of raising, at most. Those that look at a list take a fraction of a
-// step of a search in f64, and there may be as many as rows, which is when
-// Bellman & Ford know that it never ends; others are passes over all costs.
+// step of a search in f64, and there may be as many as there are rows, after
+// which Bellman & Ford know that raising never ends; others are passes over all
+// costs.
 constexpr int kRaiseRounds = 32;
 constexpr int kRaiseRoundsByList = 512;
 
@@ -59,8 +60,8 @@ enum NearPairs : short {
   kNoRow = -2,
 };
 
-// The user's costs where they lie. Of most proofs one pass over them, and the
-// costs of a few pairs, are all that is read.
+// The user's costs where they lie. Most proofs read no more than one pass over
+// them, and the costs of a few pairs.
 template <typename T>
 struct UserCosts {
   using Entry = typename TypesOf<T>::Exact;
@@ -85,17 +86,18 @@ struct UserCosts {
 // The memory of a prover.
 struct ProofMemory {
   State<double> state;
-  // v while it is raised, and what it becomes; of a search, v and the
-  // distances.
+  // v while it is raised, and v of the next round; in a search, the distances
+  // are in `next`.
   double* duals;
   double* next;
   // v for which near pairs were listed.
   double* listed_duals;
-  // Of each of the user's rows, what its costs are compared with: if it is a
-  // row here, how much a pair may cost less v and be near; if a column, v.
+  // For each of the user's rows, what its costs are compared with. If it is a
+  // row here: how large a near pair's cost less v can be. If it is a column
+  // here: v.
   float* lines;
-  // Of each row: what its own pair costs; the first near pair. Behind the last
-  // one, the number of pairs.
+  // Of each row: the cost of its own pair; its first near pair. Behind the last
+  // head, the number of pairs.
   double* own_costs;
   int* heads;
   NearPair* pairs;
@@ -154,8 +156,8 @@ class Prover {
         largest_(largest),
         is_scaled_(fabs(factor) != 1.0) {}
 
-  // The costs in the order in which a search reads them: where they lie if that
-  // is theirs, else a copy, made when it is first asked for.
+  // The costs in the order and type in which a search reads them: the user's
+  // own if they have these, else a copy, made when it is first asked for.
   __device__ CostsType AllCosts() {
     if (AreReadInPlace<T, Entry>(frame_)) {
       return {reinterpret_cast<const Entry*>(user_.first), user_.stride,
@@ -163,7 +165,7 @@ class Prover {
     }
     Entry* const copy = Find<Entry>(parameters_, parameters_.copy);
     const int stride = CopyStride(parameters_, frame_);
-    // Where nothing exists there may be no place for one.
+    // Where nothing exists there may be no place for a copy.
     if (!is_copied_ && frame_.existing_rows > 0) {
       CopyCosts(team_, frame_, user_.first, factor_, copy, stride);
     }
@@ -186,14 +188,14 @@ class Prover {
       }
     }
     largest_dual = team_.Reduce(largest_dual, 0.0, LargerOf());
-    // From larger duals sums might grow beyond what keeps f64 exact, which from
-    // nothing they do not.
+    // Sums that begin with larger duals might grow beyond what keeps f64 exact,
+    // which sums that begin with 0 do not.
     if (largest_dual > 0.5 * frame_.existing_rows * largest_) {
       return false;
     }
-    // Where v has a ceiling, f32 may have rounded it to above what f64 allows.
-    // From a little below, on the grid too, raising comes to the least duals
-    // that prove the matching, if any do.
+    // Where v has a ceiling, f32 may have rounded duals to above what f64
+    // allows. From duals a little lower, on the grid too, raising comes to the
+    // least duals that prove the matching, if any do.
     const double margin = PowerOfTwoFrom((largest_ + largest_dual) /
                                          static_cast<double>(1LL << 20));
     const int attempts = frame_.IsBalanced() ? 1 : 2;
@@ -223,7 +225,7 @@ class Prover {
                            {memory_.next, memory_.duals});
   }
 
-  // After either: may the answer stand?
+  // After Adopt or Solve: may the answer stand?
   __device__ bool IsNearEnough() {
     const double largest_dual = TakeOverDuals();
     if (!is_current_) {
@@ -316,22 +318,22 @@ class Prover {
     }
   };
 
-  // What the limit was cut by, duals near its half are to be lifted by: u of
-  // rows and v of columns that are unmatched, then of those from which pairs
-  // bind these, and so on. Their partners fall by as much. A gap of more than
-  // 2 max|c| ends such a chain: for two rows i and k and the column of k,
-  // u_i <= c_i - v and u_k = c_k - v, so that u_i <= u_k + 2 max|c|. With at
-  // most existing_rows such gaps u and v stay above max|c| / 2, so no pair has
-  // both.
+  // By half of what was cut off the limit, duals near half the limit are to be
+  // lifted: u of rows and v of columns that are unmatched, then the duals that
+  // bind these by way of a pair, and so on. The duals of their partners fall by
+  // as much. A gap of more than 2 max|c| ends such a chain: for two rows i and
+  // k and the column of k, u_i <= c_i - v and u_k = c_k - v, so that u_i <=
+  // u_k + 2 max|c|. A chain has at most existing_rows smaller gaps, so lifted u
+  // and v stay above max|c| / 2, and no pair has both.
   struct Lift {
-    // In the user's sense and scale; 0: none is lifted.
+    // By how much, in the user's sense and scale; 0: none is lifted.
     double by;
-    // u and v from which they are.
+    // u and v from which on they are lifted.
     double rows_from;
     double cols_from;
 
-    // Of the row that this column is matched with; the column's is the
-    // opposite.
+    // By how much the row that this column is matched with is lifted; the
+    // column is lifted by the opposite.
     template <typename R>
     __device__ double OfRow(const State<R>& state, int col) const {
       if (by == 0.0) {
@@ -363,8 +365,8 @@ class Prover {
             EndOfChain(col_dual)};
   }
 
-  // The least of the duals, of each column one, that a chain from the ceiling
-  // leads to.
+  // The least dual that a chain from the ceiling leads to. `dual_of` has a dual
+  // for each column.
   template <typename DualOf>
   __device__ double EndOfChain(DualOf dual_of) {
     // A little more than 2 max|c|, for duals are rounded.
@@ -389,16 +391,16 @@ class Prover {
     }
   }
 
-  // v in multiples of a grid that divides all costs, if f64 is to be exact (see
-  // src/solve/augment.rs, "size of the numbers").
-  // Matched columns below their ceiling begin lower by `margin`.
+  // Takes v over, in multiples of a grid that divides all costs, if f64 is to
+  // be exact (see src/solve/augment.rs, "size of the numbers"). Matched columns
+  // below their ceiling begin lower by `margin`.
   __device__ void TakeDuals(const Answer<Real>& answer, double margin) {
     const double sums =
         2.0 * (frame_.existing_rows + frame_.existing_cols) * largest_;
     const double grid =
         PowerOfTwoFrom(sums * __longlong_as_double((1023LL - 53) << 52));
-    // Adding and subtracting this rounds to multiples of the grid. Far above it
-    // an f32 is one already.
+    // Adding and subtracting this rounds to multiples of the grid. Far above
+    // the grid an f32 is a multiple already.
     const double shift = grid * 1.5 * static_cast<double>(1LL << 52);
     const double far = grid * static_cast<double>(1LL << 40);
     const double ceiling =
@@ -412,8 +414,8 @@ class Prover {
         dual = row >= 0 && rounded < ceiling ? rounded - margin : ceiling;
       }
       state_.RowOfCol(col) = row;
-      // What is not matched is never raised: it is the same before and after
-      // each round.
+      // The dual of a column that is not matched is never raised: it is the
+      // same in both arrays.
       memory_.duals[col] = dual;
       memory_.next[col] = dual;
     }
@@ -421,10 +423,10 @@ class Prover {
     team_.Sync();
   }
 
-  // A pair that f32 finds dearer than its row's by more than this is so, and
-  // stays so while no v rises by more than half of it: let M be max|c| +
-  // max|v|; rounding c, v, c - v and the bound takes 2^-24 of at most 2M each.
-  // While v is raised it may grow to 2M, no more.
+  // A pair that f32 finds dearer than its row's own by more than the slack is
+  // dearer, and stays so while no v rises by more than half the slack: let M be
+  // max(|c|, |L|) + max|v|; c, v, c - v and the bound are rounded by 2^-24 of
+  // at most 2M each. While v is raised it may grow to 2M, no more.
   __device__ void SetSlack(double largest_dual) {
     slack_ = (largest_ + largest_dual) / static_cast<double>(1LL << 17);
   }
@@ -521,7 +523,8 @@ class Prover {
       }
       memory_.heads[row] = exists ? kNoPair : kNoRow;
     }
-    // Of a row, a thread reads what it has written itself.
+    // Of each row, a thread reads only what it has written itself: there is no
+    // barrier.
     const int lines = Lines();
     for (int line = team_.thread(); line < lines + kLinesBehind;
          line += team_.threads()) {
@@ -542,7 +545,7 @@ class Prover {
     }
   }
 
-  // The user's rows.
+  // How many rows the user has.
   __device__ int Lines() const {
     return user_.is_transposed ? frame_.cols : frame_.rows;
   }
@@ -551,8 +554,8 @@ class Prover {
     return static_cast<float>(duals_[col]);
   }
 
-  // A pair of this row is near if its cost less v is not above. NaN, which none
-  // is below, if the row does not exist.
+  // A pair of this row is near if its cost less v is not above this. NaN, which
+  // no number is below, if the row does not exist.
   __device__ float BoundOf(int row) const {
     double bound = InfinityOfDouble() - InfinityOfDouble();
     if (frame_.row_mask.Exists(row)) {
@@ -563,8 +566,8 @@ class Prover {
     return static_cast<float>(bound) + static_cast<float>(slack_);
   }
 
-  // The user's costs are read as they lie, so that a warp's are neighbours: a
-  // thread looks at the same place in each of the user's rows.
+  // The user's costs are read as they lie, so that those that a warp reads are
+  // neighbours: a thread looks at the same place in each of the user's rows.
   __device__ void AddNearPairs() const {
     constexpr int kAtOnce = kRowsAtOnce<T>;
     static_assert(kAtOnce <= kLinesBehind, "what is behind is enough");
@@ -595,7 +598,7 @@ class Prover {
               const float bound = is_transposed ? here : there;
               near |= cost - dual <= bound ? 1u << index : 0u;
             }
-            // The row's own pair is not one of them.
+            // The row's own pair is not listed.
             const unsigned own = static_cast<unsigned>(own_line - first);
             near &= own < kAtOnce ? ~(1u << own) : ~0u;
             for (; near != 0; near &= near - 1) {
@@ -618,7 +621,7 @@ class Prover {
 
   // Calls action(row, col, cost, dual, least) for each existing row, in one
   // thread: its column, if it has one, its cost and the row's dual by it, and
-  // the least that the row's dual must not exceed.
+  // the least number that the row's dual must not exceed.
   template <typename Action>
   __device__ void ForEachRow(Action action) {
     if (is_listed_) {
@@ -634,7 +637,7 @@ class Prover {
     }
   }
 
-  // By the list.
+  // Looks at the row's listed pairs.
   template <typename Action>
   __device__ void ActOnRow(int row, Action action) const {
     int pair = memory_.heads[row];
@@ -666,7 +669,7 @@ class Prover {
     double least = Smaller(dual, frame_.RowCeiling());
 #pragma unroll 4
     for (int col = team_.lane(); col < frame_.cols; col += kWarp) {
-      // NaN may be what does not exist; it is never smaller.
+      // The cost of what does not exist may be NaN, which is never smaller.
       least =
           Smaller(least, costs.template Get<double>(row, col) - duals_[col]);
     }

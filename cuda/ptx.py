@@ -40,7 +40,7 @@ class Nvrtc:
 
     def __init__(self, tools: pathlib.Path):
         (library,) = tools.glob("nvidia/cuda_nvrtc/lib/libnvrtc.so.*")
-        # It loads this one by name only.
+        # NVRTC finds this one by its name alone, so it has to be loaded before.
         for builtins in tools.glob("nvidia/cuda_nvrtc/lib/libnvrtc-builtins.so.*"):
             ctypes.CDLL(str(builtins), mode=ctypes.RTLD_GLOBAL)
         self._library = ctypes.CDLL(str(library))

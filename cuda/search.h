@@ -12,8 +12,8 @@ __device__ inline bool IsSafeInSingle(double largest) {
   return largest == 0.0 || (largest > 1e-30 && largest < 1e30);
 }
 
-// With as few registers for columns as there are columns to hold: a step takes
-// as long as all of them do.
+// Holds columns in as few registers as they need: a step takes time for each
+// register, used or not.
 template <class TeamType>
 __device__ bool AugmentInRegisters(const TeamType& team, const Frame& frame,
                                    const Costs<float>& costs,
@@ -42,9 +42,9 @@ __device__ void SearchProblem(TeamType& team, const Parameters& parameters,
   const double sign = batch.maximize != 0 ? -1.0 : 1.0;
   const T* const user =
       static_cast<const T*>(batch.cost) + problem * batch.rows * batch.cols;
-  // In shared memory costs are nearer; elsewhere a copy is made only for its
-  // order. Where nothing exists there may be no place for one, and there is
-  // nothing to read.
+  // A copy in shared memory is made because it is nearer; elsewhere one is made
+  // only for its order or type. Where nothing exists there may be no place for
+  // a copy, and there is nothing to read.
   const bool copies =
       (parameters.copy.memory == kShared || !AreReadInPlace<T, float>(frame)) &&
       frame.existing_rows > 0;
@@ -84,8 +84,8 @@ __device__ void SearchProblem(TeamType& team, const Parameters& parameters,
     }
   }
   if (team.thread() == 0) {
-    // The prover wants to know it, and writes the total in its place. Nothing
-    // is rounded: it is one of the costs.
+    // The prover needs max|c|, and replaces it by the total. Nothing is
+    // rounded: it is one of the costs.
     *answer.total_cost = static_cast<Real>(survey.largest);
     *answer.status = is_searched ? kSearched : kNotSearched;
   }

@@ -14,17 +14,17 @@
 //       up matched there is none, and v begins at the column's least cost.
 //
 // 1. Row reduction: all open rows at once find their cheapest column, a warp
-//    for each row. Of those that want the same one, the row takes it that is
-//    most eager (the gap to its second cheapest is largest; then the lowest
+//    for each row. Of those that want the same one, the most eager row takes it
+//    (the one whose gap to its second cheapest is largest; then the lowest
 //    row). v falls by that gap, which keeps (1), and a row that had the column
 //    is open again. In the first round, where all columns are free, v stays.
 //    This is the augmenting row reduction of Jonker & Volgenant, or an auction
-//    without epsilon, in rounds. Their number is capped; what is open then is
-//    left to
-// 2. Augmentation: for one open row after the other Dijkstra's shortest path
-//    over reduced costs to a free column, or to a row that had better be
+//    without epsilon, in rounds. Their number is capped; rows that are open
+//    then are left to augmentation.
+// 2. Augmentation: for one open row after the other, Dijkstra's shortest path
+//    over reduced costs to a free column, or to a row that is better off
 //    unmatched. Each thread holds some columns; a step finds the nearest column
-//    of all and relaxes one row of costs, which is one exchange among the
+//    of all and relaxes one row of costs, which takes one exchange among the
 //    threads.
 
 #ifndef CUDA_SOLVER_H_
@@ -58,7 +58,8 @@ static_assert(sizeof(Match<float>) == kSingleMatchBytes, "a match");
 static_assert(sizeof(Match<double>) == kDoubleMatchBytes, "a match");
 static_assert(sizeof(Match<DoubleDouble>) == kWideMatchBytes, "a match");
 
-// All that, for each index up to the longer side.
+// What a team knows for each index up to the longer side, v included, and its
+// lists of open rows.
 template <typename R>
 class State {
  public:
@@ -82,7 +83,8 @@ class State {
   // Of a row's bid: by how much it lowers v, and where.
   __device__ R& BidGap(int row) const { return matches_[row].row_dual; }
   __device__ short& BidCol(int row) const { return nodes_[row].predecessor; }
-  // Two lists that row reduction keeps open rows in, by turns, and its counts.
+  // Two lists in which row reduction keeps open rows, by turns, and their
+  // counts.
   __device__ int* OpenRows() const { return open_rows_; }
 
  private:
@@ -95,8 +97,8 @@ class State {
 // What a thread holds of its columns during augmentation: thread, thread +
 // threads, ... in slots 0, 1, ...
 //
-// kAtOnce slots are looked at together: what is read for them is on its way
-// before the first is used.
+// kAtOnce slots are looked at together: all their loads are issued before the
+// first value is used.
 //
 // Here in registers: loops over slots must be unrolled.
 template <typename R, int kMostSlots>
@@ -105,7 +107,7 @@ struct ColumnsInRegisters {
   static constexpr int kSlots = kMostSlots;
   static constexpr int kAtOnce = kMostSlots < 4 ? kMostSlots : 4;
   static constexpr int kUnroll = kMostSlots;
-  // What they are held in.
+  // The memory that holds them: none.
   struct Storage {};
 
   R distances[kSlots];
@@ -116,7 +118,7 @@ struct ColumnsInRegisters {
   __device__ R& Dual(int slot, int /*col*/) { return duals[slot]; }
 };
 
-// Here in memory, where it may be many.
+// Here in memory, where there is room for many.
 template <typename R>
 struct ColumnsInMemory {
   static constexpr bool kIsInRegisters = false;
@@ -138,7 +140,7 @@ struct ColumnsInMemory {
 };
 
 // The open rows among 32 from `first` on, a bit for each. All lanes of a warp
-// must ask.
+// must call this.
 template <typename R>
 __device__ inline unsigned OpenRows(const State<R>& state, int rows, int lane,
                                     int first) {
@@ -163,13 +165,13 @@ class Augmentation {
         cols_(cols),
         row_ceiling_(row_ceiling) {}
 
-  // Matches all open rows. False: the allowed pairs cannot.
+  // Matches all open rows. Returns false if the allowed pairs cannot.
   __device__ bool Run() {
     Begin();
     bool is_feasible = true;
     for (int first = 0; first < rows_ && is_feasible; first += kWarp) {
-      // All warps see the same; rows that are left out by the way are no longer
-      // open.
+      // All warps see the same rows. A row that a search leaves unmatched is
+      // out, and not open again.
       unsigned open = OpenRows(state_, rows_, team_.lane(), first);
       for (; open != 0 && is_feasible; open &= open - 1) {
         is_feasible = MatchRow(first + __ffs(static_cast<int>(open)) - 1);
@@ -200,8 +202,8 @@ class Augmentation {
     });
   }
 
-  // The thread's number, which may have changed, for all that the compiler
-  // knows, where columns are many: their addresses are not to be kept in
+  // The thread's number. Where columns are many, the compiler must assume that
+  // it may have changed: so it does not keep the columns' addresses in
   // registers all the time.
   __device__ int Thread() const {
     int thread = team_.thread();
@@ -229,8 +231,8 @@ class Augmentation {
   }
 
   // Calls action(slot, col, cost) for each slot of this thread, with a row's
-  // cost there. Registers that have no column are given another's: branches
-  // would take longer.
+  // cost there. A slot in registers that has no column gets another column's
+  // cost: branches would take longer.
   template <typename Action>
   __device__ void ForEachCost(int row, Action action) const {
     constexpr int kAtOnce = Columns::kAtOnce;
@@ -266,7 +268,7 @@ class Augmentation {
     is_settled_ = is_missing_;
     Nearest<R> nearest = {infinity, kNoColumn};
     ForEachCost(start, [&](int slot, int col, R cost) {
-      // NaN may be what does not exist.
+      // The cost of what does not exist may be NaN.
       const R distance = Smaller(infinity, cost - columns_.Dual(slot, col));
       columns_.Distance(slot, col) = distance;
       if ((is_missing_ >> slot & 1) == 0) {
@@ -274,8 +276,8 @@ class Augmentation {
       }
       Consider(slot, col, &nearest);
     });
-    // The cheapest way to end at a row, which loses its column and stays
-    // unmatched: that column, or none for the start.
+    // The length of the shortest way to end at a row, which loses its column
+    // and stays unmatched; and that column, or none for the start.
     R exit = row_ceiling_;
     int exit_col = kUnmatched;
     while (true) {
@@ -341,8 +343,8 @@ class Augmentation {
     }
   }
 
-  // From its end back to its start. One thread does it: each step needs the one
-  // before.
+  // Matches along the path, from its end back to its start. One thread does it:
+  // each step needs the one before.
   __device__ void FlipPath(int start, int end, bool ends_at_row) const {
     if (ends_at_row) {
       const int row = end < 0 ? start : state_.RowOfCol(end);
@@ -364,8 +366,8 @@ class Augmentation {
     }
   }
 
-  // Restores (1) after a search of that length: a column settled at distance d
-  // becomes dearer by length - d, never cheaper.
+  // Restores (1) after a search of length `length`: a column settled at
+  // distance d becomes dearer by length - d, never cheaper.
   __device__ void UpdateDuals(R length, int newly_matched) {
     ForEachColumn([&](int slot, int col) {
       const bool is_settled = (is_settled_ >> slot & 1) != 0;
@@ -399,9 +401,9 @@ class Augmentation {
   unsigned is_missing_ = 0;
 };
 
-// Matches the rows that are open, or finds that this cannot be. (1) and (2)
-// must hold of the others. A function of its own, with copies of its own of all
-// that it needs: then nothing else takes registers from the search. It ends
+// Matches the rows that are open, or returns false if that cannot be. (1) and
+// (2) must hold of the others. A function of its own, with copies of its own of
+// all that it needs: then nothing else takes registers from the search. It ends
 // with a barrier.
 template <class Columns, typename R, class TeamType, typename Entry>
 __device__ __noinline__ bool Augment(TeamType team, Costs<Entry> costs,
@@ -449,7 +451,8 @@ class Reduction {
     int* next_open = open + size;
     int* const counts = open + 2 * size;
     int* const is_infeasible = counts + 3;
-    // That of the open rows, of those of the next round, and of the one after.
+    // Places of the counts of open rows: of this round, of the next one, and of
+    // the one after.
     int now = 0;
     int next = 1;
     int after = 2;
@@ -537,12 +540,12 @@ class Reduction {
 
   // A warp looks for the two least reduced costs of a row.
   __device__ TwoNearest<R> FindTwoNearest(int row) const {
-    // Larger numbers take more registers, and seldom have to be looked at.
+    // Numbers wider than f32 take more registers, and are seldom looked at.
     constexpr bool is_single = sizeof(R) == sizeof(float);
     constexpr int kMany = is_single ? kColumnsBehind / kWarp : 1;
     constexpr int kSome = is_single ? 4 : 1;
     static_assert(kSome <= kMany, "what is behind is enough");
-    // What is read behind the row is of the next ones.
+    // What is read behind the row belongs to the next rows.
     const int left = (frame_.rows - row) * costs_.stride;
     if (frame_.cols > kSome * kWarp && left >= frame_.cols + kMany * kWarp) {
       return FindTwoNearest<kMany>(row);
@@ -553,8 +556,8 @@ class Reduction {
     return FindTwoNearest<1>(row);
   }
 
-  // kAtOnce costs are on their way to a thread at the same time. If more than
-  // one, some of them lie behind the row: there, v is -inf.
+  // A thread loads kAtOnce costs at the same time. If these are more than one,
+  // some of them lie behind the row: there, v is -inf.
   template <int kAtOnce>
   __device__ TwoNearest<R> FindTwoNearest(int row) const {
     const R infinity = Number<R>::Infinity();
@@ -575,7 +578,7 @@ class Reduction {
       }
 #pragma unroll
       for (int place = 0; place < kAtOnce; ++place) {
-        // NaN may be what does not exist.
+        // The cost of what does not exist may be NaN.
         const R value = Smaller(infinity, values[place]);
         const bool is_less = value < found.first;
         found.second = Smaller(found.second, Larger(found.first, value));
@@ -616,7 +619,7 @@ class Reduction {
 
   // A bid is a number of which the largest wins: round, gap and row. Bids of
   // earlier rounds need not be cleared. The gap, not negative, is cut to 13
-  // bits: any winner will do, if it only is the same one every time.
+  // bits: any winner will do, if it is the same one every time.
   __device__ static unsigned Bid(unsigned round, R gap, int row) {
     const float rounded = static_cast<float>(Number<R>::ToDouble(gap));
     const unsigned eagerness = round == 0 ? 0 : __float_as_uint(rounded) >> 18;
@@ -666,8 +669,8 @@ class Reduction {
     }
   }
 
-  // The bids that won are carried out, by a thread for each row. True if there
-  // were any. Rows that are open then are listed in `next_open`.
+  // Carries out the bids that won, with a thread for each row. Returns whether
+  // there were any. Rows that are open then are listed in `next_open`.
   __device__ bool AcceptBids(unsigned round, const int* open, int count,
                              int* next_open, int* next_count) const {
     bool has_changed = false;
@@ -709,7 +712,7 @@ class Reduction {
   const R col_ceiling_;
 };
 
-// Functions of their own, as Augment.
+// A function of its own, as Augment is.
 template <typename R, class TeamType, typename Entry>
 __device__ __noinline__ bool ReduceRows(TeamType team, Frame frame,
                                         Costs<Entry> costs, State<R> state) {

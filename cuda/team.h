@@ -8,7 +8,7 @@
 
 constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr int kMostWarps = 32;
-// Of a value that Team::Reduce passes from warp to warp.
+// Bytes of a slot, for a value that the warps of a team exchange.
 constexpr int kSlotBytes = 32;
 // Two slots for each warp.
 static_assert(kExchangeBytes == 2 * kMostWarps * kSlotBytes, "exchange");
@@ -90,7 +90,7 @@ __device__ inline R LeastOfWarp(R mine) {
   return ReduceWarp(mine, [](R a, R b) { return Smaller(a, b); });
 }
 
-// What a value is exchanged as between threads that look for the least.
+// The form in which threads that look for the least value exchange theirs.
 template <typename V>
 struct Exchanged {
   using Type = V;
@@ -137,11 +137,11 @@ __device__ inline float LeastOfWarp(float mine) {
 }
 #endif
 
-// A team. Block: all threads of the block, with its barrier. Otherwise the
-// block is one warp, and needs none.
+// A team: with kIsBlock, all threads of the block, with its barrier; otherwise
+// the block is one warp, which needs none.
 //
-// Reduce, Least and Any are barriers too: what a thread wrote before is seen by
-// all others behind.
+// Reduce, Least and Any are barriers too: what a thread wrote before one is
+// seen by all others after it.
 template <bool kIsBlock>
 class Team {
  public:

@@ -1,4 +1,4 @@
-"""Shows that the twin's checks bite: each mutant of the kernels has one fault, and must be caught.
+"""Shows that the twin's checks notice faults: each mutant of the kernels has one fault, and must be caught.
 
 ``mutants.py PROGRAM`` builds each mutant with a sanitizer and runs PROGRAM (tests/twin) on it. A missing barrier is to be found
 by ThreadSanitizer in the kernel that it is meant for; an index that is off by one by AddressSanitizer, or by the comparison with

@@ -146,7 +146,7 @@ struct Machine {
   std::vector<unsigned> runnable;
   Fiber* current = nullptr;
   bool has_failed = false;
-  // What stands for the memory that barriers order.
+  // Their addresses stand for the memory that barriers order.
   char block_order = 0;
   char launch_order = 0;
 
@@ -339,7 +339,7 @@ int twin_launch(const char* kernel, unsigned grid, unsigned threads,
   machine.parameters = *parameters;
   machine.threads = threads;
   machine.has_failed = false;
-  // Any seed but 0 will do; neighbouring ones are driven apart.
+  // Any state but 0 will do; those of neighbouring seeds are far apart.
   machine.random = (seed + 1) * 0x9e3779b97f4a7c15ull | 1;
   if (IsUnderTsan()) {
     machine.scheduler_tsan = __tsan_get_current_fiber();
@@ -360,7 +360,7 @@ int twin_launch(const char* kernel, unsigned grid, unsigned threads,
   }
   for (unsigned block = 0; block < grid; ++block) {
     if (!RunBlock(block, grid, shared_bytes)) {
-      // Fibers that still wait are not to be gone on with.
+      // Fibers that still wait cannot be used again.
       machine.fibers.clear();
       return kTwinDeadlock;
     }

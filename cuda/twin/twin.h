@@ -30,7 +30,7 @@ enum TwinResult {
   // ended.
   kTwinDeadlock = 2,
   // A size that no device would take: no blocks or threads, more than 1024
-  // threads, threads that are no whole warps.
+  // threads, threads that are not whole warps.
   kTwinBadLaunch = 3,
 };
 

@@ -35,7 +35,7 @@ pub const OPEN_ROW_COUNTS: u64 = constant(b"kOpenRowCounts");
 pub const NEAR_PAIR_BYTES: u64 = constant(b"kNearPairBytes");
 /// Such pairs for each index of the longer side, at most.
 pub const NEAR_PAIRS_PER_INDEX: u64 = constant(b"kNearPairsPerIndex");
-/// Behind what a proof compares the costs of the last of the user's rows with.
+/// Numbers of [`Parameters::lines`] behind that of the user's last row.
 pub const LINES_BEHIND: u64 = constant(b"kLinesBehind");
 
 /// The number in the line `constexpr int NAME = NUMBER;` of the header. The compiler reads it: a
