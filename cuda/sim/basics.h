@@ -27,7 +27,7 @@ using DoubleLanes = std::array<double, kLanes>;
 [[noreturn]] __attribute__((format(printf, 1, 2))) void Die(const char* format,
                                                             ...);
 
-// An environment variable, or what stands for it where it is not set.
+// An environment variable, or `otherwise` where it is not set.
 string EnvText(const char* name, const char* otherwise = "");
 double EnvNumber(const char* name, double otherwise);
 

@@ -13,7 +13,7 @@
 
 namespace sim {
 
-// Set-associative, the least recently used goes first.
+// A set-associative cache: the least recently used line is replaced first.
 class Cache {
  public:
   void Init(double bytes, int line, int ways) {
@@ -23,7 +23,7 @@ class Cache {
     used_.assign(sets_ * ways_, 0);
   }
 
-  // Whether it has the line. If not, `fill`: from now on it has.
+  // Whether it has the line. With `fill`, it has it from now on.
   bool Touch(u64 line, bool fill) {
     const size_t begin = (line * 0x9E3779B97F4A7C15ull >> 20) % sets_ * ways_;
     size_t oldest = begin;
@@ -53,7 +53,7 @@ struct L2Share {
   std::set<u64> seen;  // sectors that were ever asked for
 };
 
-// By multiprocessor.
+// The shares of L2 by multiprocessor.
 std::map<int, L2Share>& AllL2Shares();
 
 // When something is done, and what it is that takes so long.
@@ -62,7 +62,7 @@ struct Done {
   Reason reason;
 };
 
-// How often what was used.
+// Counts of accesses, and of what they used.
 struct AccessCounts {
   u64 shared = 0,
       other = 0;  // accesses of warps, to shared memory alone or not
@@ -108,8 +108,8 @@ class MemoryPath {
   std::pair<u64, u64> buffer_ = {0, 0};  // of the last access to global memory
 };
 
-// Where instructions come from, in lines: from the quarter's cache, the
-// multiprocessor's, or L2, a few lines ahead.
+// Where instructions come from, line by line: the quarter's cache, the
+// multiprocessor's, or L2. A few lines are fetched ahead.
 class InstructionCaches {
  public:
   InstructionCaches();

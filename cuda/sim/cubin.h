@@ -24,8 +24,8 @@ class Cubin {
  public:
   explicit Cubin(string bytes);
 
-  // The bytes of a cubin in memory, whose size it says itself; "" if it is
-  // none.
+  // The bytes of the cubin at `image`, which says how large it is; "" if that
+  // is no cubin.
   static string Copy(const char* image);
 
   // 10·major + minor of the devices that it is for.
@@ -34,7 +34,7 @@ class Cubin {
   // Null where there is no such section.
   const Section* Find(const string& name) const;
 
-  // Of a function with all that it calls.
+  // The needs of a function with all that it calls.
   Resources ResourcesOf(const string& function) const;
 
   template <typename T>
@@ -46,8 +46,9 @@ class Cubin {
     return value;
   }
 
-  // Calls `f` with the name of each attribute of a section of .nv.info, where
-  // it lies. Those that have their value in their head are left out.
+  // Calls `f` with the name of each attribute of a section of .nv.info, and the
+  // place of its value. Attributes that have their value in their head are left
+  // out.
   template <typename F>
   void ForEachAttribute(const Section& section, F f) const {
     constexpr u8 kSized = 4;

@@ -26,7 +26,7 @@ void Multiprocessor::Barrier(Warp* w, const Instruction& in, u32 lanes, u64 t) {
   ReleaseBarrier(block, t);
 }
 
-// If all have come.
+// Releases the barrier if all warps have arrived.
 void Multiprocessor::ReleaseBarrier(Block* block, u64 t) {
   if (block->warps_arrived == 0 || block->warps_arrived < block->warps_alive)
     return;

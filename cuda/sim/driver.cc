@@ -103,7 +103,8 @@ int LoadModule(LoadedModule** loaded, const void* image, string* log) {
   return kSuccess;
 }
 
-// How many threads a block gets, for all that the program wants.
+// How many threads a block gets: as SIM_BLOCK_THREADS says, or else as many as
+// the program wants.
 u32 ThreadsOf(const string& kernel, u32 threads) {
   for (const string& rule : Split(EnvText("SIM_BLOCK_THREADS"), ',')) {
     const size_t equals = rule.find('=');
@@ -410,8 +411,7 @@ EXPORT int cuMemAlloc_v2(u64* address, size_t bytes) {
   return kSuccess;
 }
 
-// What comes next is another batch: it finds caches that know nothing of this
-// one.
+// What comes next is another batch: it finds empty caches.
 EXPORT int cuMemFree_v2(u64 address) {
   if (!TheMemory().Free(address)) return kInvalidValue;
   AllL2Shares().clear();

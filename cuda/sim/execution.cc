@@ -1,5 +1,5 @@
-// Which part does an instruction; what moves bits about, and what lanes tell
-// each other. Operands stand in the order of nvdisasm's text.
+// Which function executes an instruction; those that move bits, and those by
+// which lanes exchange values. Operands stand in the order of nvdisasm's text.
 
 #include "execution.h"
 

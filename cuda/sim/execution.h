@@ -46,7 +46,8 @@ class Execution : private Operands {
   u32 Special(const Operand& o, int lane) const;
   u32 Reduce32(u32 a, u32 b) const;
 
-  // Of ISETP and the like: two results, with what came before.
+  // Sets the two results of ISETP and the like, combined with a predicate from
+  // before.
   void SetCompared(u32 holds) {
     const u32 before = Predicate(4);
     const auto combined = [&](u32 value) {

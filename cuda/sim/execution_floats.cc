@@ -81,8 +81,8 @@ void Execution::ComputeFloats() {
         SetCompared(Where([&](int l) { return Compares(a[l], b[l]); }));
         break;
       }
-      // Half of fmin and fmax: whether it is the first; whether neither is a
-      // number.
+      // A part of fmin and fmax: whether the result is the first operand;
+      // whether neither is a number.
       const u32 before = Predicate(4);
       SetPredicate(0, before & Where([&](int l) {
                         if (a[l] != a[l] || b[l] != b[l]) return a[l] == a[l];
@@ -142,7 +142,7 @@ void Execution::Convert() {
       break;
     }
     case Op::kF2i: {
-      // Towards 0, to what there is.
+      // Towards 0, and no further than the range of the type.
       const FloatLanes a = Float(1);
       if (in_.is_u64) {
         SetLong(0, [&](int l) {

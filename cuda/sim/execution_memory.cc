@@ -109,7 +109,8 @@ Done Execution::LoadOrStore() {
   return done;
 }
 
-// cp.async: [shared], [global]. It is there at once, and waited for at DEPBAR.
+// cp.async: [shared], [global]. The copy is there at once; its time is waited
+// for at DEPBAR.
 Done Execution::CopyToShared() {
   u64 to[kLanes], from[kLanes];
   Addresses(in_.o[0], Space::kShared, to);

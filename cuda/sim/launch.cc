@@ -16,7 +16,8 @@
 
 namespace sim {
 
-// Each gets a multiple of 256, from one of the file's four quarters.
+// Each warp gets a multiple of 256 registers, from one of the register file's
+// four quarters.
 int WarpsByRegisters(const Kernel& kernel) {
   const int of_warp =
       (std::max(1, kernel.registers) * kLanes + 255) / 256 * 256;

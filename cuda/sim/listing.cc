@@ -253,7 +253,7 @@ Instruction ParseMnemonic(const string& text) {
   first(in.width, widths);
   in.sign_extend = has("S8") || has("S16");
   in.is_signed = !has("U32");
-  // Those are unsigned unless they say otherwise.
+  // These two are unsigned unless they say otherwise.
   if (in.op == Op::kAtom || in.op == Op::kRedux) in.is_signed = has("S32");
   in.x = has("X");
   in.ex = has("EX");

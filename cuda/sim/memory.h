@@ -15,8 +15,9 @@ constexpr u64 kSharedWindow = u64{1} << 56, kLocalWindow = u64{2} << 56;
 constexpr int kLocalBytes = 4096;  // of a lane
 constexpr u32 WindowOf(u64 address) { return static_cast<u32>(address >> 56); }
 
-// Always at the same addresses, so that caches behave the same in each run; and
-// with nothing behind it, so that an access out of bounds is noticed.
+// Buffers are always at the same addresses, so that caches behave the same in
+// each run; and there is nothing behind a buffer, so that an access out of
+// bounds is noticed.
 class DeviceMemory {
  public:
   // Null where there is no room.

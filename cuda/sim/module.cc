@@ -26,7 +26,7 @@ bool RunTool(const string& command, string* output) {
   return pclose(pipe) == 0;
 }
 
-// Another process may be at it, too: a file appears whole.
+// Another process may write the same file: it appears whole, or not at all.
 void WriteFile(const string& path, const string& content) {
   const string temporary = path + "." + std::to_string(getpid());
   std::ofstream(temporary, std::ios::binary) << content;
@@ -36,7 +36,7 @@ void WriteFile(const string& path, const string& content) {
 
 string Quoted(const string& path) { return "'" + path + "'"; }
 
-// Where what is made of an image is kept, but for the ending.
+// The path at which what is made of an image is kept, without the ending.
 string CachePath(const string& image) {
   u64 hash = 1469598103934665603ull;
   for (char c : image) hash = (hash ^ static_cast<u8>(c)) * 1099511628211ull;

@@ -2,8 +2,8 @@
 //
 // ptxas has written into each instruction how many cycles the next one of the
 // warp must wait (the stall count), and which of six scoreboards it sets or
-// waits for. That is obeyed; what a scoreboard stands for takes what gpu.h
-// says.
+// waits for. Both are obeyed. How long that takes which a scoreboard stands for
+// is in gpu.h.
 
 #ifndef HUNGARIAN_CUDA_SIM_MULTIPROCESSOR_H_
 #define HUNGARIAN_CUDA_SIM_MULTIPROCESSOR_H_
@@ -52,7 +52,7 @@ class Multiprocessor {
   void Refresh(Warp* w);
   void Fetch(Warp* w, int pc, u64 t);
   void Step(Warp* w, u64 t);
-  // What divergence.cc has.
+  // In divergence.cc.
   void Control(Warp* w, const Instruction& in, u32 lanes, u32 active, u64 t);
   void Barrier(Warp* w, const Instruction& in, u32 lanes, u64 t);
   void ReleaseBarrier(Block* block, u64 t);

@@ -1,4 +1,4 @@
-// What an instruction's operands are worth in each lane.
+// The values of an instruction's operands in each lane.
 
 #ifndef HUNGARIAN_CUDA_SIM_OPERANDS_H_
 #define HUNGARIAN_CUDA_SIM_OPERANDS_H_
@@ -39,7 +39,7 @@ class Operands {
   // The operand's bits; `high`: the second register of a pair.
   Lanes Raw(const Operand& o, bool high = false) const;
 
-  // Operand i, negated and the like where it says so.
+  // Operand i, with its modifiers, such as negation, applied.
   Lanes Int(size_t i) const;
   FloatLanes Float(size_t i) const;
   DoubleLanes Double(size_t i) const;

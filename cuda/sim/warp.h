@@ -1,4 +1,4 @@
-// The state of a warp and of a block. Lanes of a warp go in groups, which
+// The state of a warp and of a block. The lanes of a warp run in groups, which
 // diverge and converge as BSSY, BSYNC, BREAK and WARPSYNC say.
 
 #ifndef HUNGARIAN_CUDA_SIM_WARP_H_
@@ -12,7 +12,7 @@
 
 namespace sim {
 
-// Lanes of a warp that go together.
+// Lanes of a warp that run together.
 struct Group {
   enum State : u8 { kReady, kAtBsync, kAtWarpsync, kAtBarrier };
   u32 lanes;
