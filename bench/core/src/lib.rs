@@ -34,7 +34,7 @@ impl Kind {
     /// Those with hardly anything else.
     pub const REPEATED: [Kind; 2] = [Kind::Equal, Kind::FewRows];
 
-    /// As on the command line.
+    /// The name, as on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Uniform => "uniform",
@@ -108,7 +108,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The same batch every time.
+    /// Draws a batch: the same one every time.
     pub fn new(kind: Kind, shape: Shape) -> Self {
         let Shape {
             problems,

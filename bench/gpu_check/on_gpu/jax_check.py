@@ -30,9 +30,9 @@ RECORD = (
 # Has XLA say when it records and replays.
 TELL = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_VMODULE": "command_buffer_thunk=3,command_buffer_conversion_pass=3"}
 
-# What the parts call, and the handlers of the shim that it may be.
+# The target that the parts call, and the handlers of the shim that it may stand for.
 TARGET = "hungarian_assignment"
-# Another name for what the op is.
+# A target that always stands for the handler without traits, as the op has it.
 LOADER = "hungarian_assignment_that_loads"
 ON_GPU, RECORDED, ON_STAND_IN = "HungarianOnGpu", "HungarianRecorded", "HungarianOnStandIn"
 
@@ -132,7 +132,7 @@ def hold(cost, answer, maximize=False):
 
 
 def same(one, other):
-    """To the last bit."""
+    """Are two answers the same to the last bit?"""
     import numpy as np
 
     return all(np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in zip(one, other, strict=True))
@@ -306,14 +306,14 @@ PARTS = {
     "stream": (stream, False, ON_GPU),
     "scratch": (scratch, False, ON_GPU),
     "command buffers": (recordable, True, ON_GPU),
-    # Why the op has no traits: wrong answers, errors or a crash are what these may show.
+    # These show why the op has no traits: they may end with wrong answers, errors or a crash.
     "recorded": (recordable, True, RECORDED),
     "recorded, loaded before": (recordable_later, True, RECORDED),
 }
 
 
 def run_part(name: str, library: str, stand_in: bool) -> None:
-    """In the process that is the part's own."""
+    """Runs a part, in a process of its own."""
     import jax
 
     jax.config.update("jax_enable_x64", True)
@@ -383,7 +383,7 @@ def main() -> int:
 
 @functools.cache
 def flags_to_record() -> str:
-    """Those of RECORD that this JAX does not refuse, which ends the process that has them."""
+    """The first of RECORD that this JAX understands. It ends a process whose flags it does not understand."""
     for flags in RECORD:
         environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
         probe = [sys.executable, "-c", "import jax; jax.numpy.zeros(1)"]
@@ -394,7 +394,7 @@ def flags_to_record() -> str:
 
 
 def run_in_process(name, library, flags, arguments):
-    """Its exit status, or a word. `flags`: where XLA is told to record."""
+    """Runs a part in a process of its own. Returns its exit status, or says that it did not end. `flags` have XLA record."""
     environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     if flags is not None:
         environment |= {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip(), **TELL}
@@ -402,7 +402,7 @@ def run_in_process(name, library, flags, arguments):
         environment["JAX_PLATFORMS"] = "cpu"
     command = [sys.executable, str(pathlib.Path(__file__).resolve()), "--part", name, "--library", str(library)]
     command += ["--stand-in"] if arguments.stand_in else []
-    # The stand-in takes as long as others let it have the processor.
+    # No limit for the stand-in: it runs on the processor, which others may keep busy.
     patience = None if arguments.stand_in else arguments.patience
     try:
         return subprocess.run(command, env=environment, timeout=patience, check=False).returncode

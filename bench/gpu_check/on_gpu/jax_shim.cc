@@ -1,6 +1,6 @@
 // The kernels as calls of JAX programs: jax_check.py builds this on the machine
 // with the GPU, against JAX's headers and libhungarian_loss.a (our crate with
-// the feature cuda; no TensorFlow), and holds its answers to others.
+// the feature cuda; no TensorFlow), and checks the answers.
 //
 // Operands: cost [problems, rows, cols]; row_mask [problems, rows], col_mask
 // [problems, cols] and cost_limit [problems], or scalars. Results: the op's.
@@ -48,8 +48,8 @@ ffi::Error ToError(const hungarian::Outcome &outcome) {
   return ffi::Error::Internal(std::string(outcome.message));
 }
 
-// `allocate` takes a number of bytes, and returns memory that lives until this
-// has returned, or nothing.
+// `allocate` takes a number of bytes, and returns memory that lives until
+// Launch has returned, or nothing.
 template <typename Allocate>
 ffi::Error Launch(void *stream, const Allocate &allocate,
                   const RemainingArgs &operands, const RemainingRets &results,
@@ -57,7 +57,7 @@ ffi::Error Launch(void *stream, const Allocate &allocate,
   if (operands.size() != kOperands || results.size() != kResults) {
     return ffi::Error::InvalidArgument("expected 4 operands and 6 results");
   }
-  // Of a number that exists each is a buffer.
+  // Each is a buffer, if its index is in range.
   const auto operand = [&](size_t index) {
     return *operands.get<ffi::AnyBuffer>(index);
   };
@@ -141,8 +141,9 @@ ffi::Error OnStandIn(RemainingArgs operands, RemainingRets results,
 // As TensorFlow's op has it (tf_op/xla/cuda_call.cc): no traits.
 XLA_FFI_DEFINE_HANDLER_SYMBOL(HungarianOnGpu, OnGpu, BindOnGpu());
 
-// What the op must not be, to see what becomes of it: XLA may record it, and
-// replay what was recorded after the workspace was given back.
+// A call with a trait that the op must not have, to see what comes of it: XLA
+// may record the call, and replay the recording after the workspace was given
+// back.
 XLA_FFI_DEFINE_HANDLER_SYMBOL(HungarianRecorded, OnGpu, BindOnGpu(),
                               {ffi::Traits::kCmdBufferCompatible});
 

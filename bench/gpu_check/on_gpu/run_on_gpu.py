@@ -2,8 +2,8 @@
 
 Usage: python run_on_gpu.py [--output FOLDER] [--only a|b|c] [--stand-in]
 
-Needs a driver and Python 3.10; takes of compute-sanitizer, ncu, JAX, a C++ compiler, Triton, PyTorch and CuPy what is there. What is missing is
-SKIPPED, and said so. `make gpu-package` puts what must lie beside this file into one archive.
+Needs a driver and Python 3.10; uses what is there of compute-sanitizer, ncu, JAX, a C++ compiler, Triton, PyTorch and CuPy. Steps for which
+something is missing are reported as SKIPPED. `make gpu-package` puts what must lie beside this file into one archive.
 
 Three parts of 8, 10 and 8 minutes at most; a step that fails or takes too long ends alone. Everything that is printed goes to
 FOLDER, a file for each step, and `summary.txt` there names all steps. Exits with 0 if none failed, 1 if one did, 77 if all were skipped.
@@ -25,7 +25,7 @@ PROGRAM = HERE / "gpu-check"
 # gpu-check and the scripts beside this one exit with it where something is missing.
 SKIPPED = 77
 MINUTES = {"a": 8, "b": 10, "c": 8}
-# What is left of a part's time is not worth beginning with.
+# With less of a part's time left, no step is begun.
 LEAST_SECONDS = 3
 TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
 TIMED = ("32 x 100 x 100", "208 x 300 x 100", "208 x 300 x 300", "208 x 300 x 600", "4096 x 16 x 16")
@@ -35,7 +35,7 @@ GO_ON = re.compile(r"^(?:HANGS|LOST): go on behind it with --after '(.*)'$", re.
 
 @dataclasses.dataclass
 class Step:
-    """How one went."""
+    """How a step went."""
 
     name: str
     outcome: str
@@ -54,7 +54,7 @@ class Session:
         self.environment = {**os.environ, "CUDA_CACHE_PATH": str(folder / "driver_cache")}
 
     def begin(self, part: str) -> None:
-        """From now on the part's time runs."""
+        """The part's time runs from now on."""
         self.deadline = time.monotonic() + 60 * MINUTES[part]
         print(f"\n==== part {part}: {MINUTES[part]} minutes at most ====", flush=True)
 
@@ -137,12 +137,12 @@ def end_group(process: subprocess.Popen) -> None:
     try:
         process.wait(LEAST_SECONDS)
     except subprocess.TimeoutExpired:
-        # The kernel waits for the GPU. What follows may fare no better, but it is not kept from trying.
+        # The operating system waits for the GPU. Later steps may fare no better, but they are tried.
         print(f"process {process.pid} cannot be ended", flush=True)
 
 
 def check_and_time(session: Session) -> None:
-    """gpu-check, and again behind each case that took the GPU away."""
+    """Runs gpu-check, and again from behind each case that hung or lost the GPU."""
     if tool := tool_named("nvidia-smi"):
         session.run("nvidia-smi", [tool, "-q"], 20)
     else:
@@ -163,7 +163,7 @@ def sanitize_and_profile(session: Session) -> None:
         for kind in TOOLS:
             command = [tool, "--tool", kind, "--error-exitcode", "1", PROGRAM, "--quick", "--case", "check "]
             command += ["--patience", "600"]
-            # It sees a read of what nobody wrote only where gpu-check does not fill the memory first.
+            # initcheck finds reads of unwritten memory only where gpu-check does not fill the memory first.
             command += ["--uninitialized"] if kind == "initcheck" else []
             session.run(f"compute-sanitizer {kind}", command, 90)
     else:

@@ -2,8 +2,8 @@
 
 Usage: python time_peer.py FOLDER
 
-FOLDER holds the unpacked source of torch-linear-assignment 0.1.0. Where there is PyTorch, its own function is timed, with all that it does
-around the kernel. Where there is only Triton and CuPy the kernel alone is. Exits with 77 where something is missing.
+FOLDER holds the unpacked source of torch-linear-assignment 0.1.0. Where there is PyTorch, the package's own function is timed, with all
+that it does around the kernel; where there are only Triton and CuPy, the kernel alone. Exits with 77 where something is missing.
 """
 
 import importlib.util

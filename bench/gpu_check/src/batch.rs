@@ -2,7 +2,7 @@
 //! by the plan and launches of the op, and compares the answer with the CPU's. `make sim-time` runs
 //! it on a simulated GPU.
 
-// The other program here uses the rest.
+// gpu-check uses the rest.
 #[allow(dead_code)]
 mod device;
 

@@ -27,7 +27,7 @@ const TYPES: [Type; 4] = [Type::F32, Type::F64, Type::F16, Type::Bf16];
 #[derive(Clone, Copy, Debug)]
 pub struct Check {
     number: usize,
-    /// Of costs.
+    /// The type of costs.
     pub costs: Type,
     /// How costs are drawn.
     pub family: Family,
@@ -48,7 +48,7 @@ pub struct Timed {
     pub published: Option<f32>,
 }
 
-/// One of them.
+/// A batch that is checked or timed.
 #[derive(Clone, Copy, Debug)]
 pub enum Case {
     /// Is it right?
@@ -92,7 +92,8 @@ const SMALL: [(usize, usize); 14] = [
     (200, 90),
 ];
 
-/// Of a batch of those. With more, drawing them took longer than all else: minutes, on one thread.
+/// Problems of a batch of those sizes, at most. With more, drawing them took longer than all else:
+/// minutes, on one thread.
 const MOST_PROBLEMS: usize = 100;
 
 /// Sizes for a few families: beyond shared memory, and up to what the kernels take.
@@ -126,11 +127,11 @@ const PLAIN: Traits = Traits {
     spoils: false,
 };
 
-/// The cases that the options leave, in their order. `quick`: few checks.
+/// The cases that the options leave, in their order. `quick`: only the quick checks.
 ///
 /// # Errors
 ///
-/// A sentence: there are none.
+/// A sentence, if there are none, or none of the name after which to begin.
 pub fn select(options: &Options, quick: bool) -> Result<Vec<Case>, String> {
     let checks = checks().filter(|check| check.is_quick || !quick);
     let timed = TIMED
@@ -210,7 +211,7 @@ fn checks() -> impl Iterator<Item = Check> {
             }
         }
     }
-    // All types of one before the next: so a run that is cut short has seen all of them.
+    // Each check in all types before the next check: so a run that is cut short has seen all types.
     let of_all_types = drawn
         .into_iter()
         .enumerate()

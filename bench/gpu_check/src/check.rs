@@ -1,4 +1,4 @@
-//! One check: a batch is solved twice here, and once on the CPU.
+//! One check: a batch is solved twice on the GPU, and once on the CPU.
 
 use anyhow::{Result, ensure};
 use half::{bf16, f16};
@@ -14,7 +14,7 @@ use crate::watchdog::Watchdog;
 ///
 /// # Errors
 ///
-/// What is wrong with its own.
+/// What is wrong with the GPU's answer.
 pub fn run(gpu: &mut Gpu, watchdog: &Watchdog, name: &str, check: &Check) -> Result<()> {
     match check.costs {
         Type::F32 => hold::<f32>(gpu, watchdog, name, check),

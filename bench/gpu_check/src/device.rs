@@ -41,12 +41,12 @@ impl<T: DeviceRepr + Clone> Buffer<T> {
         }
     }
 
-    /// As the driver gives it: to read what nobody wrote is a mistake that initcheck of
-    /// compute-sanitizer sees.
+    /// Memory as the driver gives it. To read it before it is written is a mistake that
+    /// compute-sanitizer's initcheck finds.
     fn uninitialized(stream: &Arc<CudaStream>, count: usize) -> Result<Self> {
         match count {
             0 => Ok(Buffer(None)),
-            // SAFETY: elements are numbers, so that whatever bits are there are one.
+            // SAFETY: elements are numbers, and any bits are a number.
             count => Ok(Buffer(Some(unsafe { stream.alloc(count)? }))),
         }
     }
@@ -99,7 +99,7 @@ struct Answered<T: OnGpu> {
     workspace: Buffer<u8>,
 }
 
-/// What can be solved here: numbers that go to the GPU as their bits.
+/// Costs that can be solved here: numbers that go to the GPU as their bits.
 pub trait OnGpu: Number<Real: DeviceRepr + Send + Sync> + Send + Sync {
     /// Of the same size and alignment.
     type Bits: DeviceRepr + Clone;
@@ -141,7 +141,7 @@ impl Gpu {
         Ok(self.context.name()?)
     }
 
-    /// What the device has of something.
+    /// An attribute of the device.
     pub fn attribute(&self, attribute: CUdevice_attribute) -> Result<usize> {
         Ok(usize::try_from(self.context.attribute(attribute)?)?)
     }
@@ -151,7 +151,7 @@ impl Gpu {
         Ok(self.context.bind_to_thread()?)
     }
 
-    /// Is it no GPU, but what tests use instead?
+    /// Is it the stand-in that tests use in place of a GPU?
     pub fn is_stand_in(&self) -> Result<bool> {
         Ok(self.name()? == STAND_IN)
     }
@@ -163,7 +163,7 @@ impl Gpu {
         probe().is_ok_and(|values| values == [1])
     }
 
-    /// Brings a batch here, and has its kernels compiled if they are not yet.
+    /// Copies a batch to the GPU, and has its kernels compiled if they are not yet.
     pub fn upload<T: OnGpu>(&mut self, batch: &Batch<T>) -> Result<Uploaded<T>> {
         let stream = &self.stream;
         let Shape {
@@ -201,7 +201,7 @@ impl Gpu {
         self.solve_uploaded(&uploaded)
     }
 
-    /// Solves a batch that is here, with memory of its own to answer and to work in.
+    /// Solves a batch that is on the GPU, with newly allocated outputs and workspace.
     pub fn solve_uploaded<T: OnGpu>(&self, uploaded: &Uploaded<T>) -> Result<Solution<T::Real>> {
         let answered = self.make_room(uploaded)?;
         self.launch(uploaded, &answered, || ())?;
@@ -253,8 +253,8 @@ impl Gpu {
         Ok(times)
     }
 
-    /// Memory that is filled by each call of what is returned: afterwards the second level cache
-    /// has nothing else.
+    /// Returns a function that fills memory of twice the second level cache's size: afterwards the
+    /// cache has nothing else.
     pub fn cache_filler(&self) -> Result<impl FnMut(&Arc<CudaStream>) -> Result<()> + use<>> {
         let bytes = self.attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)?;
         let mut memory = self.stream.alloc_zeros::<u8>((2 * bytes).max(1))?;
@@ -267,7 +267,8 @@ impl Gpu {
         unsafe { Stream::borrow(self.stream.cu_stream().cast::<c_void>()) }
     }
 
-    /// What is filled is filled with what no kernel writes, so that what they leave out shows.
+    /// Outputs and workspace. Unless they are to be left uninitialized, they are filled with what
+    /// no kernel writes, so that what kernels leave out shows.
     fn make_room<T: OnGpu>(&self, uploaded: &Uploaded<T>) -> Result<Answered<T>> {
         let stream = &self.stream;
         let sizes = &uploaded.sizes;
@@ -331,9 +332,9 @@ impl Gpu {
             address: answered.workspace.address(stream),
             bytes: answered.workspace.bytes() as u64,
         };
-        // SAFETY: the buffers are of this stream's device and of the sizes stated, for `Batch` and
-        // `Solution` have as many elements as their shape says. They are freed on the same stream,
-        // behind the launches.
+        // SAFETY: the buffers are of this stream's device and of the sizes stated, since `Batch`
+        // and `Solution` have as many elements as their shape says. They are freed on the same
+        // stream, behind the launches.
         unsafe {
             launch::launch_in_turn(self.handle(), T::COST_TYPE, batch, workspace, behind_each)?
         };

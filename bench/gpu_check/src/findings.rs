@@ -17,7 +17,7 @@ impl Findings {
         self.with(|findings| findings.is_empty())
     }
 
-    /// Prints the beginning of each: some name a whole answer.
+    /// Prints the beginning of each: some contain a whole answer.
     pub fn list(&self) {
         self.with(|findings| {
             println!("FAILED, for {} reasons:", findings.len());

@@ -12,7 +12,7 @@ use crate::device::OnGpu;
 /// Parts for each thread: problems take different times.
 const PARTS_PER_THREAD: usize = 4;
 
-/// As [`compare`] with what the CPU answers, which is found here.
+/// As [`compare`] with the CPU's answer, which is computed here.
 pub fn compare_with_cpu<T: OnGpu>(batch: &Batch<T>, solution: &Solution<T::Real>) -> Result<()> {
     let problems = batch.shape.problems;
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -34,7 +34,7 @@ pub fn compare_with_cpu<T: OnGpu>(batch: &Batch<T>, solution: &Solution<T::Real>
     thread::scope(|scope| {
         let count = threads.min(problems.div_ceil(size));
         let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
-        // All are waited for before the first error is told.
+        // All threads are waited for before the first error is returned.
         let ended: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
         ended
             .into_iter()

@@ -31,7 +31,7 @@ use watchdog::Watchdog;
 const MISUSED: u8 = 2;
 const SKIPPED: u8 = 77;
 
-/// How long a GPU may take for a case, unless that is said.
+/// How long a GPU may take for a case, unless the options say so.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
@@ -84,7 +84,7 @@ fn check_and_time(options: &Options) -> Result<ExitCode> {
     gpu.uninitialized = options.uninitialized;
     describe(&gpu)?;
     let is_stand_in = gpu.is_stand_in()?;
-    // Of a case that is asked for by name the stand-in does all.
+    // Of cases that are asked for by name, the stand-in does more than the quick ones.
     let quick = options.quick || (is_stand_in && options.case.is_none());
     let cases = match cases::select(options, quick) {
         Ok(cases) => cases,
@@ -94,7 +94,7 @@ fn check_and_time(options: &Options) -> Result<ExitCode> {
         }
     };
     let findings = Findings::default();
-    // The stand-in takes as long as others let it have the processor.
+    // No limit for the stand-in: it runs on the processor, which others may keep busy.
     let usual = if is_stand_in { Duration::MAX } else { PATIENCE };
     let patience = options.patience.unwrap_or(usual);
     let watchdog = Watchdog::start(patience, findings.clone());
@@ -157,7 +157,7 @@ fn load(gpu: &Gpu, watchdog: &Watchdog) -> Result<Kernels> {
     Ok(kernels)
 }
 
-/// Runs the cases; were all? Not if the GPU answers no more after one of them.
+/// Runs the cases. Returns whether all were run: not if the GPU answers no more after one of them.
 fn run(
     gpu: &mut Gpu,
     options: &Options,
@@ -199,9 +199,9 @@ fn run(
     true
 }
 
-/// Before anything is launched: whatever happens next, this has been said.
+/// Names what comes before anything is launched: whatever happens next, the name has been printed.
 fn announce(name: &str) {
     print!("{name} ... ");
-    // What cannot be written is nothing that could be said better.
+    // If this cannot be written, nothing else can.
     let _ = stdout().flush();
 }

@@ -21,7 +21,7 @@ which is not counted; L2 warm: straight after the run before; L2 cold: behind a 
 ///
 /// # Errors
 ///
-/// Of the driver; or what is wrong with the answer.
+/// An error of the driver, or what is wrong with the answer.
 pub fn run(
     gpu: &mut Gpu,
     kernels: &Kernels,

@@ -73,7 +73,7 @@ impl Drop for Watch<'_> {
 /// Ends the program at once: the driver's own exit handlers would wait for the kernel that does not
 /// end.
 fn end() -> ! {
-    // What cannot be written is nothing that could be said better.
+    // If this cannot be written, nothing else can.
     let _ = stdout().flush();
     // SAFETY: takes a number and does not return.
     unsafe { libc::_exit(1) }
