@@ -194,8 +194,8 @@ fn invalid_outranks_infeasible_and_a_nan_limit_spoils_all() {
 const LIMITS: [f64; 7] = [9.0, INF, 3.0, f64::NAN, -INF, -4.0, 1e300];
 
 /// Batches in which each problem has a limit of its own, in any order, against each problem alone.
-/// Up to 32 columns several are solved at once, beyond in turns: no group may take one's limit for
-/// all.
+/// Up to 32 columns many are solved at once, beyond that a few by turns: no group may apply one
+/// problem's limit to all.
 #[test]
 fn each_problem_has_its_own_limit() {
     for (rows, cols) in [
@@ -255,7 +255,7 @@ fn each_problem_has_its_own_limit() {
     }
 }
 
-/// What is wrong with a limit is said of its own problem.
+/// A NaN limit is reported for its own problem.
 #[test]
 fn a_nan_limit_is_named() {
     let shape = Shape {
@@ -302,7 +302,7 @@ fn the_first_invalid_entry_is_named() {
             .unwrap()
     };
     let nan = f64::NAN;
-    // Forbidden pairs before it, and what a mask hides, are not it.
+    // Neither forbidden pairs before it nor what a mask hides is named.
     let named = describe(
         &[INF, nan, INF, 1.0, nan, -INF],
         &[false, true, true],
@@ -311,7 +311,7 @@ fn the_first_invalid_entry_is_named() {
     assert!(named.contains("cost[2, 0] is nan"), "{named}");
     let named = describe(&[-INF, 1.0, -INF, INF, nan, 2.0], &[true], true);
     assert!(named.contains("cost[1, 1] is +inf"), "{named}");
-    // Nothing is wrong any more with a problem that was invalid.
+    // The problem was invalid when it was solved, and is valid now.
     let named = describe(&[1.0; 6], &[true], false);
     assert!(
         named.contains("costs changed while they were read"),
@@ -353,7 +353,7 @@ fn large_problems_are_proven_by_their_certificates() {
 
 /// Instances whose optimum is known by construction: whole duals, a hidden matching on which
 /// u + v = c, and slack elsewhere. Dense, and sparse with almost everything forbidden, up to the
-/// sizes of the OR-Library's.
+/// sizes of the OR-Library's instances.
 #[test]
 fn large_instances_of_known_optimum() {
     let mut random = Random::new(0x2545_f491_4f6c_dd1d);
@@ -393,8 +393,8 @@ fn large_instances_of_known_optimum() {
 
 #[test]
 fn columns_that_do_not_exist_are_never_taken() {
-    // Widths that leave part of a vector, with few enough rows that f64 searches alone; rows that
-    // all want the same two columns.
+    // Widths that fill the last vector only in part, in problems that f64 solves alone; all rows
+    // want the same two columns.
     for (rows, cols, limit) in [
         (3, 2049, INF),
         (20, 2064, INF),

@@ -25,8 +25,8 @@ fn solve_alone_at<T: Solvable<Real = U>, U: Real + Into<f64>>(
     (answer, tally)
 }
 
-/// Shapes on all ways through the solver: side by side; one by one in f64; begun in f32; wider than
-/// what passes keep in one word, in f64 and begun in f32.
+/// Shapes that take all ways through the solver: narrow; in f64; begun in f32; wider than what
+/// passes keep in one word, in f64 and begun in f32.
 const SHAPES: [(usize, usize); 14] = [
     (5, 8),
     (8, 8),
@@ -52,9 +52,10 @@ fn transpose<T: Cost>(problem: &Owned<T>) -> Owned<T> {
     transposed
 }
 
-/// Costs that fit f64, whole numbers; or costs that it cannot subtract from one another: all have
-/// the digits of a mantissa, and are of many magnitudes. One column is so cheap that all rows want
-/// it, so that subtracted they are. `draw` takes mantissa and power.
+/// Whole numbers, which f64 adds and subtracts exactly, where they are to fit; otherwise costs
+/// whose differences f64 has to round: they have all digits of a mantissa, and many magnitudes. One
+/// column is so cheap that all rows want it, so that differences are taken. `draw` takes mantissa
+/// and power.
 fn drawn<T: Cost>(
     random: &mut Random,
     (rows, cols): (usize, usize),
@@ -75,7 +76,7 @@ fn drawn<T: Cost>(
     problem
 }
 
-/// Turned round half of the time.
+/// The problem, transposed half of the time.
 fn turned<T: Cost>(random: &mut Random, problem: Owned<T>) -> Owned<T> {
     if random.one_in(2) {
         transpose(&problem)
@@ -88,7 +89,7 @@ fn double(mantissa: f64, power: i32) -> f64 {
     mantissa * 2f64.powi(power)
 }
 
-/// Fewer digits, so farther apart.
+/// As [`double`], with magnitudes farther apart, since f32 has fewer digits.
 fn single(mantissa: f64, power: i32) -> f32 {
     mantissa as f32 * 2f32.powi(power + power / 2)
 }
@@ -132,7 +133,7 @@ fn hold_evidence<T: Solvable<Real = U>, U: Real + Into<f64>>(
     }
 }
 
-/// The same in batches, where neighbours share what tells that something was rounded.
+/// The same in batches, where neighbours share the flag that tells whether something was rounded.
 #[test]
 fn neighbours_that_round_make_nothing_exact_that_is_not() {
     let mut random = Random::new(0x1405_7b7e_f767_814f);
@@ -158,9 +159,9 @@ fn neighbours_that_round_make_nothing_exact_that_is_not() {
     }
 }
 
-/// Where a large number stands for pairs that are not wanted, as trackers have it, what f32 came to
-/// is proven along the few pairs that are nearly tight, as if that number were not there. (Then
-/// nothing is rounded. By passes over all pairs something is.)
+/// Where a large number stands for pairs that are not wanted, as in trackers, the answer of f32 is
+/// proven along the few pairs that are nearly tight, as if that number were not there. (That rounds
+/// nothing. Passes over all pairs would.)
 #[test]
 fn large_numbers_for_pairs_that_are_not_wanted_make_no_others_alike() {
     let mut random = Random::new(0x51f1_5eed);
@@ -178,8 +179,8 @@ fn large_numbers_for_pairs_that_are_not_wanted_make_no_others_alike() {
     }
 }
 
-/// A column that nobody wants: its dual is as large as what its costs are, and after the shift of
-/// all duals so are all others. They are proven nevertheless.
+/// A column that no row wants: its dual is as large as its costs, and after the shift of all duals
+/// so are all others. Answers are proven nevertheless.
 #[test]
 fn a_column_that_nobody_wants_needs_no_second_solve() {
     let mut random = Random::new(0x0dd_c01);
@@ -200,8 +201,8 @@ fn a_column_that_nobody_wants_needs_no_second_solve() {
     }
 }
 
-/// Costs so large that what keeps f64 exact is coarse beside the others: f32's duals, rounded to
-/// that, prove nothing.
+/// Costs so large that the multiples that keep f64 exact are coarse beside the other costs: the
+/// duals of f32, rounded to these, prove nothing.
 #[test]
 fn duals_that_have_lost_their_digits_are_no_proof() {
     let n = 65;
@@ -251,7 +252,7 @@ fn is_optimal(problem: &Owned<f64>, answer: &Answer) -> bool {
         for row in 0..rows {
             let own = answer.row_to_col[row] as usize;
             let own_cost = whole(row, own).expect("matched pairs are allowed");
-            // Whoever takes the last place leaves a column of its own free.
+            // A row that takes the last place leaves its own column free.
             least[own] = least[own].min(least[cols]);
             for col in (0..cols).filter(|&col| col != own) {
                 if let Some(cost) = whole(row, col) {
@@ -266,7 +267,7 @@ fn is_optimal(problem: &Owned<f64>, answer: &Answer) -> bool {
     false
 }
 
-/// Costs of all lengths of digits at all places: what is called exact is optimal without any
+/// Costs with any number of digits at any place: what is called exact is optimal without any
 /// tolerance; what is called proven has duals of the size that the bound allows: those of the
 /// shorter side are no larger than 4·max|c|.
 #[test]
@@ -341,9 +342,9 @@ fn largest_payment(problem: &Owned<f64>, answer: &Answer) -> f64 {
     widest(duals) / widest(&problem.cost)
 }
 
-/// Duals of squares are shifted in the end, so that max v = 0. What was rounded before, when they
-/// were c − v for a v as large as the shift, is no matter: v proves the matching as it is in the
-/// end.
+/// Duals of squares are shifted in the end, so that max v = 0. What was rounded before the shift,
+/// in c − v for a v as large as the shift, does not matter: v as it is in the end proves the
+/// matching.
 #[test]
 fn duals_prove_as_they_are_after_the_shift() {
     let n = 40;
@@ -430,9 +431,9 @@ fn assert_way(answer: &Answer, n: usize, round: bool, name: &str) {
     assert_eq!(&answer.row_to_col[..n], expected, "{name}");
 }
 
-/// Duals that f32 left a little too low are raised one after the other, each by what the one before
-/// was raised and a little more. After hundreds of them that is more than any pair was passed over
-/// for.
+/// Duals that f32 left a little too low are raised one after the other, each by a little more than
+/// the one before. After hundreds of them that is more than the margin by which other pairs were
+/// passed over.
 #[test]
 fn many_small_raises_add_up() {
     for n in [70, 150, 300, 450] {
@@ -457,7 +458,7 @@ fn many_small_raises_add_up() {
 }
 
 /// The same beside a problem that rounds. Duals are too large for a proof (the last rows see to
-/// that), so it is solved again, alone: from what f32 left, as the first time.
+/// that), so it is solved again, alone: from the duals of f32, as the first time.
 #[test]
 fn what_a_neighbour_spoils_is_solved_again_as_if_alone() {
     // So large that two f64 problems take turns.

@@ -288,9 +288,9 @@ fn what_f32_cannot_tell_apart() {
     );
 }
 
-/// What f32 leads to is put right in f64 wherever the costs lie: the duals of squares are shifted
-/// in the end, up or down, and in rectangles a row may be passed over for what its last sweep
-/// found.
+/// What f32 has found is corrected in f64 wherever the costs lie: the duals of squares are shifted
+/// in the end, up or down, and in rectangles a row may be passed over because of what its last
+/// sweep found.
 #[test]
 fn duals_hold_in_f64_wherever_costs_lie() {
     let mut random = Random::new(12);

@@ -98,8 +98,8 @@ mod host {
     }
 }
 
-/// Says which environments this processor does not have: many of arm64 trap nothing. What it takes
-/// of them is tried all the same.
+/// Says which environments this processor does not have: many arm64 processors trap nothing. The
+/// parts of an environment that it does have are tried all the same.
 fn report_what_is_lacking() {
     let own = read();
     for (name, host) in host::peculiar(own) {

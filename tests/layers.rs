@@ -12,7 +12,7 @@ const LAYERS: [&str; 9] = [
     "number", "simd", "sweep", "problem", "solve", "prove", "batch", "op", "cuda",
 ];
 
-/// A file of a folder of src, `mod` for the folder's own.
+/// A folder of src and a file in it; `mod` is the folder's mod.rs.
 type File = (String, String);
 
 /// The program text of a file: no comments, no unit tests, which stand at the end.
@@ -76,8 +76,8 @@ fn next_identifiers(text: &str) -> Vec<&str> {
     paths.map(identifier).collect()
 }
 
-/// The files that a file's text names by a path from the crate's root. What is no file is something
-/// in the folder's own. That one names all files beside it.
+/// The files that a file's text names by a path from the crate's root. A name that is no file's is
+/// of an item in the folder's mod.rs, which itself names all files beside it.
 fn named_in(of: &File, text: &str, files: &BTreeMap<File, String>) -> BTreeSet<File> {
     let mut named = BTreeSet::new();
     if of.1 == "mod" {
@@ -127,12 +127,13 @@ fn folders_know_only_those_below() {
 #[test]
 fn imports_form_no_circle() {
     let files = files();
-    // What is left when those that name no other that is left are taken away, again and again.
+    // Files that name none of the files left are taken away, again and again. Those that remain are
+    // in a circle, or above one.
     let mut left: BTreeMap<&File, BTreeSet<File>> = files
         .iter()
         .map(|(file, text)| {
             let mut named = named_in(file, text, &files);
-            // A macro has to name what stands beside it.
+            // A macro has to name items of its own file by their full path.
             named.remove(file);
             (file, named)
         })

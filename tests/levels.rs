@@ -1,5 +1,5 @@
-//! These do not change an answer: the instruction set, the place in a batch, the neighbours there,
-//! what the thread has solved before. And the answer is right: its certificate proves it.
+//! An answer does not depend on the instruction set, the place in a batch, the neighbours there, or
+//! what the thread has solved before. And it is right: its certificate proves it.
 
 mod common;
 
@@ -81,7 +81,7 @@ fn expected_status<T: Cost>(problem: &Owned<T>) -> i32 {
     if problem.options.cost_limit.is_finite() {
         return 0;
     }
-    // Augmenting paths, one edge like another.
+    // A largest matching by augmenting paths.
     fn matches(
         left: usize,
         allowed: &[Vec<usize>],
@@ -193,7 +193,7 @@ fn hold<T: Solvable<Real = U> + Sync, U: Real + Into<f64>>(
     expected
 }
 
-/// Of all answers of a test, to be compared with those of another kind of processor:
+/// A hash of all answers of a test, to be compared with that of another kind of processor:
 /// `make test-arm64` does.
 #[derive(Default)]
 struct Digest(DefaultHasher);
@@ -234,7 +234,7 @@ fn f64_is_the_same_everywhere() {
 
 #[test]
 fn halves_are_the_same_everywhere() {
-    // By way of f32, as some processors convert and others do not.
+    // By way of f32: some processors convert so, and others do not.
     let from = |cost| f16::from_f32(cost as f32);
     hold_many::<f16, f32>(0x8cb9_2ba7_2f3d_8dd7, F32_ROUNDOFF, from);
     hold_many::<bf16, f32>(0xaef1_7502_b3d5_2d47, F32_ROUNDOFF, bf16::from_f64);
@@ -262,7 +262,7 @@ fn long_searches_in_wide_problems_are_the_same_everywhere() {
                 near_ties[at] = 1.0 + step / 8.0 + random.uniform() / (1u64 << 20) as f64;
                 let (a, b) = (&near[2 * row..][..2], &far[2 * col..][..2]);
                 let (x, y) = (a[0] - b[0], a[1] - b[1]);
-                // Not `hypot`, which libraries of mathematics round in different ways.
+                // Not `hypot`, which different mathematical libraries round in different ways.
                 euclidean[at] = (x * x + y * y).sqrt();
             }
         }
@@ -279,8 +279,8 @@ fn long_searches_in_wide_problems_are_the_same_everywhere() {
     digest.print("wide problems");
 }
 
-/// The row that a search ends at, and what it would go on with, have too many digits. Nobody asks
-/// for that.
+/// The costs of the row that a search ends at, and those with which it would go on, have too many
+/// digits, but they are not used.
 #[test]
 fn what_is_not_used_is_rounded_at_no_level() {
     let forbidden = f64::INFINITY;
@@ -304,7 +304,7 @@ fn the_environment_caps_the_level() {
         println!("{PRINTS_LEVEL}: {:?}", Level::best());
         return;
     }
-    // It is read once, so each value needs a process of its own.
+    // The variable is read once, so each value needs a process of its own.
     let best_with = |most: &str| {
         let child = Command::new(std::env::current_exe().expect("this program has a path"))
             .args(["--exact", "the_environment_caps_the_level", "--nocapture"])

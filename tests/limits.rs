@@ -29,7 +29,7 @@ fn hold<T: Solvable<Real = U>, U: Real + Into<f64>>(
         // Within the range of f16 even where it is padded with 0.
         let cost = [5.0, 1.0, 1.0, 5.0].map(|cost| narrow(sign * cost));
         for limit in huge(most) {
-            // Of the limit's type.
+            // Rounded to the limit's type.
             let limit = U::round_from(limit).into();
             let mut problem = Owned::new(2, 2, cost.to_vec());
             problem.options = Options {
@@ -80,7 +80,8 @@ fn random_problems_under_any_limit_are_optimal() {
         let mut problem = Owned::new(rows, cols, cost.collect());
         let flags = problem.row_mask.iter_mut().chain(&mut problem.col_mask);
         flags.for_each(|flag| *flag = !random.one_in(5));
-        // From what decides something to far beyond, through where it ends to do so.
+        // From limits that decide something to limits far beyond, through the size where they cease
+        // to.
         let magnitude = scale * 10f64.powf(random.uniform() * [1.0, 3.0, 300.0][random.index(3)]);
         let cost_limit = magnitude.min(1e306) * if random.one_in(3) { -1.0 } else { 1.0 };
         problem.options = Options {
@@ -121,7 +122,7 @@ fn large_problems_under_huge_limits_match_as_many_as_they_can() {
                 assert_eq!(status, 0);
                 check(&problem.view(), &answer, F64_ROUNDOFF).unwrap();
                 if feasible == 0 {
-                    // Proven optimal by its own certificate, which knows no limit.
+                    // Proven optimal by the certificate of the problem without a limit.
                     check(
                         &Owned {
                             options: Options::default(),

@@ -55,8 +55,8 @@ fn problems_of_other_sizes_change_nothing() {
     }
 }
 
-/// Whole numbers, allowed pairs few enough, and a chain of them that drives v far down: f64, which
-/// goes on from what f32 came to, may have to solve it again.
+/// Whole numbers, few allowed pairs, and a chain of pairs that drives v far down: f64, which goes
+/// on from the result of f32, may have to solve the problem again.
 fn chained(n: usize, random: &mut Random) -> Vec<f32> {
     let most = [40_000, 65_535, 1 << 20, 1 << 23][random.index(4)];
     let forbidden = [0.5, 0.9, 0.95][random.index(3)];
@@ -103,7 +103,7 @@ fn what_is_solved_again_is_solved_as_alone() {
 #[test]
 fn what_is_taken_over_from_f32_is_not_taken_for_rounded() {
     // Little more than the diagonal is allowed, so f64 rounds nothing; but to take over what f32
-    // makes of the two odd costs does.
+    // makes of the two odd costs rounds.
     let n = 100;
     let mut cost = vec![f64::INFINITY; n * n];
     for row in 0..n {
@@ -128,8 +128,7 @@ fn what_is_taken_over_from_f32_is_not_taken_for_rounded() {
 
 #[test]
 fn what_f32_rounds_in_neighbours_changes_nothing() {
-    // Duals so unlike in size that their sums are rounded in f64, which are optimal as f32 has
-    // them.
+    // Duals so unlike in size that f64 rounds their sums; as f32 has them, they are optimal.
     let n = 16;
     let mut cost = vec![f32::INFINITY; n * n];
     for row in 0..n {

@@ -9,7 +9,7 @@ use hungarian_loss::prove::certificate::check;
 use hungarian_loss::simd::level::Level;
 use hungarian_random::Random;
 
-/// A group is filled, and not; so is what is finished together.
+/// Counts that fill a group and that do not, and likewise fill or not what is finished together.
 const COUNTS: [usize; 8] = [1, 7, 8, 9, 63, 64, 65, 150];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,7 +91,7 @@ fn hold(kinds: &[Kind], batch: &[Owned<f32>]) -> Tally {
             _ => 0,
         };
         assert_eq!(*status, expected, "{kind:?} of {n}");
-        // None of huge costs is promised.
+        // For huge costs no certificate is promised.
         if *status == 0 && *kind != Kind::Huge {
             check(&problem.view(), answer, F32_ROUNDOFF)
                 .unwrap_or_else(|wrong| panic!("{kind:?} of {n}: {wrong}"));

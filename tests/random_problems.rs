@@ -1,7 +1,7 @@
 //! Many random problems from structured families against an independent solver in whole numbers.
 //!
 //! `cargo test` runs a hundred thousand; `make soak` sets HUNGARIAN_PROBLEMS to a million. A
-//! failure names the family and the seed, with which it can be had again.
+//! failure names the family and the seed, from which it can be reproduced.
 
 mod common;
 
@@ -128,14 +128,14 @@ struct Whole {
     cost: Vec<Option<i64>>,
     row_mask: Vec<bool>,
     col_mask: Vec<bool>,
-    /// Twice the limit would not fit the unit; the limit itself is a whole number.
+    /// A whole number, as costs are; half of it need not be, so objectives are doubled.
     limit: Option<i64>,
     exponent: i32,
 }
 
 impl Whole {
     fn draw(family: Family, random: &mut Random) -> Self {
-        // Now and then as many columns as f32 leads from.
+        // Now and then so many columns that f32 leads.
         let longest = match random.below(400) {
             0 => 130,
             1..=8 => 48,

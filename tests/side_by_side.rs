@@ -48,7 +48,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// Problems of one shape, up to more than a group of them.
+    /// Problems of one shape, from one to more than fill a group.
     fn batch_of_problems()(rows in 1usize..6, cols in 1usize..6, limited in any::<bool>(), maximize in any::<bool>())(
         problems in prop::collection::vec(costs(rows * cols), 1..80),
         flags in prop::collection::vec(0..4, 80 * (rows + cols)),

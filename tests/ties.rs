@@ -32,7 +32,7 @@ fn row_to_col<T: Solvable<Real = U>, U: Real + Into<f64>>(
     answer.row_to_col
 }
 
-/// In both types that the solver reads.
+/// Solves in both types that the solver reads.
 fn in_both(rows: usize, cols: usize, cost: &[f32]) -> Vec<i32> {
     let in_f32 = row_to_col::<f32, f32>(rows, cols, cost.to_vec(), 1.0 / (1u64 << 24) as f64);
     let wide = cost.iter().map(|cost| cost.widen()).collect();
@@ -46,8 +46,8 @@ fn of_equal_columns_the_unmatched_one_goes_first_then_the_lowest() {
     let mut random = Random::new(3);
     for cols in WIDTHS {
         for _ in 0..8 {
-            // Row 0 takes column 0. Row 1 finds that one as near as some others, of which nobody
-            // has any.
+            // Row 0 takes column 0. Row 1 finds column 0 as near as some others, none of which is
+            // matched.
             let others: Vec<usize> = (0..3).map(|_| 1 + random.index(cols - 1)).collect();
             let mut cost = vec![1.0; cols];
             let mut second = vec![2.0; cols];
@@ -118,8 +118,8 @@ fn few_different_rows_or_columns_are_solved_and_proven() {
 }
 
 /// Each cost is the sum of a row's and a column's share, rounded: all ways to match a set of
-/// columns cost the same but for that. f32 decides, and f64 proves it: twice the digits would take
-/// a thousand times as long.
+/// columns cost the same but for rounding. f32 decides, and f64 proves it: twice the digits would
+/// take a thousand times as long.
 #[test]
 fn sums_that_differ_by_rounding_only_are_proven_in_f64() {
     let mut random = Random::new(7);

@@ -12,7 +12,7 @@ use hungarian_loss::simd::cost::Real;
 use hungarian_loss::simd::level::Level;
 use num_bigint::BigInt;
 
-/// By what part of a number rounding to f32 changes it, at most.
+/// The largest relative error of rounding to f32.
 pub const F32_ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
 /// The same of f64.
 pub const F64_ROUNDOFF: f64 = 1.0 / (1u64 << 53) as f64;

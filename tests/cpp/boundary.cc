@@ -400,7 +400,7 @@ void ZeroSizes() {
       }
     }
   }
-  // Nothing at all need not point anywhere.
+  // Empty buffers need not point anywhere.
   const bool all = true;
   typename T::Outputs nothing{};
   const Batch batch{0, 0, 0, {&all, 1}, {&all, 1}, false};
@@ -435,8 +435,8 @@ void WrongSizes() {
     answer.row_duals = Buffer<typename T::Real>(size(6, kProblems * kRows));
     answer.col_duals = Buffer<typename T::Real>(size(7, kProblems * kCols));
     answer.status = Buffer<int32_t>(size(8, kProblems));
-    // The last is bad: where there is one too many, describing it would look
-    // past all problems.
+    // The last status is bad: where there is one too many, describing it would
+    // look past all problems.
     std::fill_n(answer.status.data.get(), answer.status.size, kOptimal);
     answer.status[answer.status.size - 1] = kInvalid;
     auto outputs = answer.Outputs();
@@ -444,7 +444,8 @@ void WrongSizes() {
                       col_mask.Read(), false};
     const Outcome outcome =
         T::kSolve(batch, cost.Read(), limit.Read(), outputs);
-    // So is describing it, or else it is what is described.
+    // Describing is refused as well, or says what is wrong with the last
+    // problem, an error of the same kind.
     const Outcome described = T::kDescribe(batch, cost.Read(), limit.Read(), {},
                                            answer.status.Read());
     CHECK(described.kind == outcome.kind);

@@ -69,7 +69,7 @@ class Pool {
 
  private:
   void Run() {
-    // What is done is kept: to let go of what it shares with the call would
+    // Finished work is kept: to destroy what it shares with the call would
     // order the two in time, and hide that nothing else does.
     std::vector<std::function<void()>> done;
     for (;;) {
@@ -260,7 +260,8 @@ void FailuresAreTold() {
         CHECK(count <= 1);
         solved += count;
       }
-      // Parts are of two problems; nothing of the bad one is solved behind it.
+      // Parts are of two problems; in the bad one, nothing is solved behind the
+      // failure.
       CHECK(solved >= 31);
     }
   }
@@ -321,7 +322,7 @@ void PartsTileTheBatch() {
 }  // namespace
 
 int main() {
-  // Whoever waits for what never comes is ended by this.
+  // Ends the program if something waits for ever.
   alarm(300);
   PartsTileTheBatch();
   EveryProblemIsSolvedOnce();

@@ -184,8 +184,8 @@ void CreateExecutor(const SP_Platform* /*platform*/,
 
 uint64_t Nanoseconds(SP_Timer /*timer*/) { return 0; }
 
-// Cast from int32 to float, in this device's memory as on a real GPU. Of what
-// uses an index output there, the CPU build of TensorFlow has nothing.
+// Cast from int32 to float, in this device's memory as on a real GPU: the CPU
+// build of TensorFlow has no kernel for a GPU that takes an index output.
 void CastIndices(void* /*kernel*/, TF_OpKernelContext* context) {
   TF_Status* const status = TF_NewStatus();
   TF_Tensor* input = nullptr;

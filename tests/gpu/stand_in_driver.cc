@@ -293,7 +293,7 @@ EXPORT void stand_in_cuda_record() {
   recorded.clear();
 }
 
-// Ends that; how many were.
+// Ends recording. Returns how many launches were recorded.
 EXPORT long long stand_in_cuda_recorded() {
   recording = false;
   return static_cast<long long>(recorded.size());
@@ -318,7 +318,7 @@ EXPORT int cuInit(unsigned flags) {
 
 EXPORT int cuDriverGetVersion(int* version) {
   const int result = Ordered("cuDriverGetVersion");
-  // NVIDIA's end with a 0.
+  // Versions of NVIDIA's drivers end with a 0.
   *version = Number("STAND_IN_CUDA_VERSION", 12001);
   Log("cuDriverGetVersion", result);
   return result;

@@ -15,7 +15,7 @@
 #include "absl/status/statusor.h"
 #include "xla/ffi/api/c_api.h"
 
-// Of xla/ffi/ffi_api.h, whose other headers take a compiler long.
+// From xla/ffi/ffi_api.h, which includes headers that take long to compile.
 namespace xla::ffi {
 struct HandlerRegistration {
   XLA_FFI_Metadata metadata;
@@ -36,8 +36,8 @@ int64_t allocations = 0;
 int64_t frees = 0;
 bool refuse = false;
 
-// What was given back: it may be somebody else's now. It stays allocated, and
-// full of one value, so that it shows who writes to it.
+// Scratch memory that was given back, which may be somebody else's now. It
+// stays allocated, and full of one value, so that a write to it shows.
 struct Freed {
   unsigned char* data;
   size_t size;
@@ -45,8 +45,8 @@ struct Freed {
 std::vector<Freed> freed;
 constexpr unsigned char kSomebodyElses = 0xa5;
 
-// Not the default stream, so that it shows where that takes its place. The
-// stand-in for the driver only names it.
+// Not the default stream, so that it shows where the default stream is used
+// instead. The stand-in for the driver only names it.
 char the_stream;
 
 XLA_FFI_Error* StreamGet(XLA_FFI_Stream_Get_Args* args) {
@@ -150,7 +150,8 @@ EXPORT bool runtime_take_name(const char* target, const char* platform,
       .ok();
 }
 
-// Calls it. Returns the code of the status, as absl counts, and its message.
+// Calls the handler of that name. Returns the code of the status, as absl
+// counts, and its message.
 EXPORT int runtime_call(const char* target, Array* operands,
                         int64_t operand_count, Array* results,
                         int64_t result_count, bool maximize, bool validate,

@@ -394,7 +394,7 @@ def flags_to_record() -> str:
 
 
 def run_in_process(name, library, flags, arguments):
-    """Runs a part in a process of its own. Returns its exit status, or says that it did not end. `flags` have XLA record."""
+    """Runs a part in a process of its own. Returns its exit status, or says that it did not end. `flags`: for XLA."""
     environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     if flags is not None:
         environment |= {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip(), **TELL}

@@ -36,7 +36,7 @@ impl Kind {
         }
     }
 
-    /// 1 and what follows it in this type.
+    /// 1 and `count` units in its last place, in this type.
     fn ulps_above_one(self, count: u8) -> f64 {
         let digits = match self {
             Kind::Half => 10,
@@ -130,7 +130,7 @@ impl<'a> Arbitrary<'a> for Case {
         let (row_mask, col_mask) = (mask(rows, u)?, mask(cols, u)?);
         let cost = (0..problems * rows * cols).map(|_| palette.draw(kind, maximize, u));
         let cost = cost.collect::<arbitrary::Result<_>>()?;
-        // Last, so that what is kept in the corpus means what it did.
+        // Drawn last, so that what is in the corpus keeps its meaning.
         if u.int_in_range(0..=3)? == 3 {
             let limits = (0..problems).map(|_| draw_limit(u));
             cost_limit = limits.collect::<arbitrary::Result<_>>()?;

@@ -309,8 +309,8 @@ fn hold_optimal<T: Cost>(
 ) {
     let largest = minimisation.largest();
     let sides = (minimisation.rows() + minimisation.cols()) as f64;
-    // Duals are sums of at most so many costs and limits. Below, half a limit may be no number of
-    // the type.
+    // Duals are sums of at most so many costs and limits. Below this range, half a limit may be no
+    // number of the type.
     let range = format.least_normal..format.most / (4.0 * (sides + 1.0));
     if largest == 0.0 || range.contains(&largest) {
         let mut duals = answer.row_duals.iter().chain(&answer.col_duals);

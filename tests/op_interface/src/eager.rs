@@ -17,7 +17,7 @@ pub(crate) struct Context(Owned<tf::TFE_Context>);
 /// A tensor that the eager ops of a context take and give.
 pub(crate) struct Value<'a> {
     handle: Owned<tf::TFE_TensorHandle>,
-    /// TensorFlow's values may look at their context.
+    /// TensorFlow's values may refer to their context.
     _context: PhantomData<&'a Context>,
 }
 

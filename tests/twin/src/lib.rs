@@ -62,7 +62,7 @@ impl Twin {
     ///
     /// # Errors
     ///
-    /// It cannot be loaded, or is another one.
+    /// It cannot be loaded, or lacks the twin's functions.
     pub fn load(library: &Path) -> Result<Self> {
         let path = CString::new(library.as_os_str().as_encoded_bytes())?;
         // SAFETY: the path is a C string; the library's initialisers are those of the C++ runtime.
@@ -182,11 +182,11 @@ pub trait Number:
     const ROUNDOFF: f64;
     /// Distance from 1 to the next number.
     const ULP_OF_ONE: f64;
-    /// The largest.
+    /// The largest number.
     const LARGEST: f64;
-    /// The smallest above zero.
+    /// The smallest number above zero.
     const SMALLEST: f64;
-    /// Rounds.
+    /// Rounds to this type.
     fn narrow(value: f64) -> Self;
 }
 
@@ -262,7 +262,7 @@ pub struct Batch<T: Number> {
     pub cost_limit: Vec<T::Real>,
     /// One limit for all.
     pub cost_limit_is_uniform: bool,
-    /// As if costs and limits were negated.
+    /// The largest total is sought: as if costs and limits were negated.
     pub maximize: bool,
 }
 
@@ -452,7 +452,7 @@ impl<U: Real + Into<f64>> Solution<U> {
 pub fn device(name: &str) -> Device {
     let (capability, processors, optin, shared, threads) = match name {
         "V100" => (70, 80, 96, 96, 2048),
-        // Of so small a grid that blocks go from problem to problem.
+        // Its grid is so small that blocks go from problem to problem.
         "T4" => (75, 40, 64, 64, 1024),
         "A100" => (80, 108, 163, 164, 2048),
         "H100" => (90, 132, 227, 228, 2048),

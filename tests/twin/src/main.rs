@@ -40,8 +40,8 @@ impl std::fmt::Display for Tally {
 }
 
 impl Tally {
-    /// About half of what a part comes to today; a draw that no longer comes to what it is for
-    /// would pass unnoticed.
+    /// About half of what a part counts today: otherwise it would go unnoticed if a draw no longer
+    /// made the cases that it is for.
     fn least(part: Part) -> Self {
         match part {
             Part::All => Tally {
@@ -60,7 +60,7 @@ impl Tally {
                 in_double: 27,
                 in_double_double: 1,
             },
-            // What mutants are for is seen in what catches them.
+            // What these parts are for is seen by the mutants that they catch.
             Part::Narrow | Part::Wide | Part::Tied => Tally::default(),
         }
     }
@@ -109,7 +109,7 @@ impl Suite {
                 "schedule {seed} of {name} differs"
             );
         }
-        // Of all schedules, so that none is left for the next batch.
+        // Taken after all schedules, so that no count is left for the next batch.
         let Counts {
             raises,
             searches_in_double,
@@ -246,7 +246,7 @@ fn run_type<T: Number>(suite: &mut Suite, part: Part) -> Result<()> {
             }
         }
     }
-    // Nothing there, in every way.
+    // Batches and problems that are empty in every way.
     for (problems, rows, cols) in [(0, 3, 3), (2, 0, 0), (2, 0, 4), (2, 4, 0), (1, 0, 200)] {
         for cost_limit in [f64::INFINITY, 1.5, f64::NAN] {
             let shape = Shape {
@@ -353,8 +353,8 @@ fn run_tied(suite: &mut Suite) -> Result<()> {
 /// The costs of [`hold_tied`] are multiples of one part in so many.
 const PARTS: f64 = (1u64 << 46) as f64;
 
-/// Multiples of 1/64, and what decides among them below the last digit of f32: without a limit, and
-/// with one that such a digit decides about, too.
+/// Multiples of 1/64, told apart only below the last digit of f32: without a limit, and with one
+/// about which such a digit decides, too.
 fn hold_tied(suite: &mut Suite, shape: Shape, random: &mut Random) -> Result<()> {
     let tied =
         |whole: u64, behind: u64| whole as f64 / 64.0 * (1.0 + behind as f64 / (1u64 << 40) as f64);
@@ -384,9 +384,9 @@ fn hold_tied(suite: &mut Suite, shape: Shape, random: &mut Random) -> Result<()>
     Ok(())
 }
 
-/// The sum of a problem's costs less the limit, if there is one, in multiples of 1 / [`PARTS`],
-/// which all are: what is paid for rows and columns that are out is the same for all matchings but
-/// for these limits.
+/// The sum over matched pairs of the cost less the limit, if there is one, in multiples of
+/// 1 / [`PARTS`], as all costs and limits are. With these limits taken off, what is paid for
+/// unmatched rows and columns is the same for all matchings.
 fn exact_objective(batch: &Batch<f64>, problem: usize, solution: &Solution<f64>) -> i128 {
     let Shape { rows, cols, .. } = batch.shape;
     let in_parts = |value: f64| (value * PARTS) as i128;

@@ -252,7 +252,7 @@ impl Scale {
         compensated_sum(costs.map(|cost| cost / self.unit))
     }
 
-    /// That, and what is paid for all that is not matched.
+    /// The total, and what is paid for all that is not matched.
     fn objective<T: Number>(&self, problem: &Problem<T>, row_to_col: &[i32]) -> f64 {
         let matched = row_to_col.iter().filter(|&&col| col >= 0).count();
         self.total(problem, row_to_col) + self.limit / 2.0 * (self.existing - 2 * matched) as f64
