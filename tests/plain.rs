@@ -9,7 +9,7 @@ use hungarian_loss::prove::certificate::check;
 use hungarian_loss::simd::level::Level;
 use hungarian_random::Random;
 
-/// Counts that fill a group and that do not, and likewise fill or not what is finished together.
+/// Numbers of problems around a full group, and around the number that is finished together.
 const COUNTS: [usize; 8] = [1, 7, 8, 9, 63, 64, 65, 150];
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -12,7 +12,7 @@
 namespace hungarian {
 
 // What `work` returns. TensorFlow and XLA expect no exception from a kernel,
-// and one that left a thread of a pool of theirs would end the process.
+// and one that left a thread of one of their pools would end the process.
 template <typename Work>
 absl::Status WithoutExceptions(const Work& work) noexcept {
   try {

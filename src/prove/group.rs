@@ -38,7 +38,7 @@ pub struct GroupSolver {
 struct Member {
     /// Solves the instance first, where f32 leads.
     single: Solver<f32>,
-    /// f64 starts from what f32 came to.
+    /// f64 starts from the result of f32.
     is_led: bool,
     /// f32 has rounded nothing.
     is_single_exact: bool,

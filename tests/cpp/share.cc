@@ -145,7 +145,7 @@ void NoPartIsTakenTwice() {
     const auto solve = [&](int64_t begin, int64_t end) {
       for (int64_t at = begin; at < end; ++at) ++times[static_cast<size_t>(at)];
       const size_t all_of_pair = (arrived.fetch_add(1) | 1) + 1;
-      // Whoever yields comes late.
+      // A thread that yields comes late.
       for (int turn = 1; arrived < std::min(all_of_pair, times.size());
            ++turn) {
         if (turn % 1000 == 0) std::this_thread::yield();
