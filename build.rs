@@ -12,12 +12,12 @@ use anyhow::{Context, ensure};
 /// Names the Python whose TensorFlow the shim is built for.
 const PYTHON: &str = "HUNGARIAN_PYTHON";
 
-/// Names the folder of a TensorFlow for another processor, to build for that: flags.py takes the
-/// headers from there.
+/// Names the folder of the same TensorFlow for another processor, to build for that: flags.py takes
+/// the headers from there.
 const TENSORFLOW: &str = "HUNGARIAN_TENSORFLOW";
 
-/// Names its version: another version may be installed in the same folder, with files older than
-/// what was compiled.
+/// Names the version of that TensorFlow. Another version may be installed in the same folder, with
+/// files older than what was compiled, which cargo would not notice.
 const TENSORFLOW_VERSION: &str = "HUNGARIAN_TENSORFLOW_VERSION";
 
 const SHIM_SOURCES: [&str; 7] = [
