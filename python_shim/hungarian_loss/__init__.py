@@ -29,7 +29,8 @@ __all__ = [
     "op_library_path",
 ]
 
-# Assignment and distances need no Keras. Where Keras cannot be used, what needs it says why when it is asked for.
+# The assignment and the distances need no Keras. Where Keras cannot be used, a name that needs it raises an ImportError
+# that says why.
 _reason = _keras.why_not()
 if _reason is None:
     from hungarian_loss._explain import explain

@@ -1,4 +1,4 @@
-"""What HungarianLoss is made of, checked when it is made: sizes, weights, functions."""
+"""Checks of the losses' arguments at construction: sizes of slices, weights, functions."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,8 +16,8 @@ def checked_sizes(argument: str, sizes: Any) -> list[tuple[int, int]]:
     """Sizes of the slices as pairs (true, predicted).
 
     Raises:
-      TypeError: no list.
-      ValueError: an empty list, or a size that is not a whole number of 1 or more, nor a pair of them.
+      TypeError: not a list.
+      ValueError: an empty list, or a size that is neither a whole number of 1 or more nor a pair of these.
     """
     if not _is_list(sizes):
         raise TypeError(f"{argument} must be a list of sizes, such as [4, 10], got {sizes!r}")
@@ -42,11 +42,11 @@ def checked_index(index: Any, count: int) -> int | None:
 
 
 def one_for_each(argument: str, values: Any, count: int, default: Any) -> list[Any]:
-    """``values`` as a list of one entry for each slice; where None, that many times ``default``.
+    """``values`` as a list with one entry for each slice; for None, ``default`` for each.
 
     Raises:
-      TypeError: no list.
-      ValueError: of another length.
+      TypeError: not a list.
+      ValueError: a list of another length than ``count``.
     """
     if values is None:
         return [default] * count
@@ -60,7 +60,7 @@ def one_for_each(argument: str, values: Any, count: int, default: Any) -> list[A
 
 
 def checked_weight(argument: str, weight: Any) -> Weight:
-    """A number; a variable as it is, so that it is followed while it is trained.
+    """The weight as a float. A variable is returned as it is, so that the loss uses the value that it has at each call.
 
     Raises:
       ValueError: neither a finite number nor a scalar variable.
@@ -74,10 +74,10 @@ def checked_weight(argument: str, weight: Any) -> Weight:
 
 
 def checked_limit(argument: str, limit: Any) -> Weight | None:
-    """A finite number; a variable as it is; None, which an infinite number is, too, for no limit.
+    """The limit as a float, or a variable as it is; None for no limit, which an infinite number means too.
 
     Raises:
-      ValueError: something else.
+      ValueError: not a number, a scalar variable or None; NaN is not a number.
     """
     if limit is None or math.isinf(_number(limit)):
         return None
@@ -88,12 +88,12 @@ def checked_limit(argument: str, limit: Any) -> Weight | None:
 
 
 def per_pair(argument: str, function: Any, size: tuple[int, int]) -> Callable[..., Any]:
-    """A slice loss as a function that reduces no pairs. ``size``: features of y_true and of y_pred.
+    """A slice loss as a function that returns one value for each pair. ``size``: features of y_true and of y_pred.
 
     Raises:
       TypeError: it is neither the name of a Keras loss, nor a Keras loss, nor a function.
-      ValueError: a name that Keras does not know; a Keras loss that reduces; one that compares feature with feature where one of
-        them would be compared with all.
+      ValueError: a name that Keras does not know; a Keras loss that reduces; a Keras loss that compares feature with
+        feature, where a single feature would be broadcast.
     """
     given = function
     if isinstance(function, str):
@@ -124,7 +124,7 @@ def plain_function(argument: str, function: Any) -> Callable[..., Any]:
     """The function itself.
 
     Raises:
-      TypeError: it is no function.
+      TypeError: it is not a function; a class and a Keras loss are none here.
     """
     if not callable(function) or isinstance(function, (type, keras.losses.Loss)):
         raise TypeError(f"{argument} must be a function, got {function!r}")
@@ -132,25 +132,26 @@ def plain_function(argument: str, function: Any) -> Callable[..., Any]:
 
 
 def compares_features(function: Any) -> bool:
-    """Whether it is a loss of Keras that compares feature with feature, as all do but for one."""
+    """Whether ``function`` is a Keras loss that compares feature with feature: any but
+    sparse_categorical_crossentropy."""
     return (
         is_of_keras(function) and getattr(function, "fn", function) is not keras.losses.sparse_categorical_crossentropy
     )
 
 
 def is_of_keras(function: Any) -> bool:
-    """Whether it is a loss of Keras: a function or an object."""
+    """Whether ``function`` is a Keras loss, as a function or an object."""
     module = getattr(getattr(function, "fn", function), "__module__", None) or ""
     return module.startswith("keras.")
 
 
 def would_broadcast(true_size: int, pred_size: int) -> bool:
-    """Whether slices of these sizes can be compared feature with feature, and should not."""
+    """Whether a comparison of feature with feature would broadcast: the sizes differ, and one of them is 1."""
     return true_size != pred_size and 1 in (true_size, pred_size)
 
 
 def _number(value: Any) -> float:
-    """A scalar as a float, NaN where it is none."""
+    """``value`` as a float; NaN where it is not a plain number."""
     if isinstance(value, (bool, np.bool_, str, bytes, tf.Variable, keras.Variable)) or np.ndim(value) != 0:
         return math.nan
     try:

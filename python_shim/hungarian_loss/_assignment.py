@@ -14,14 +14,17 @@ from hungarian_loss._vectorize import register_converter
 
 
 class Assignment(NamedTuple):
-    """An optimal assignment and its proof. ``U`` is float64 where costs are solved in float64, else float32.
+    """An optimal assignment and the duals that prove it. ``U`` is float64 where costs are solved in float64, else
+    float32.
 
-    Of several optimal assignments a device always returns the same one for the same problem; a GPU may return another than the CPU.
+    Where several assignments are optimal, a device always returns the same one for the same problem; a GPU may return a
+    different one than the CPU.
 
-    The duals prove that no assignment is better, what unmatched rows and columns cost included: u_i + v_j ≤ cost_ij for all allowed
-    pairs, with equality for matched ones. Without a limit the duals of the longer side of a rectangle are ≤ 0, and 0 where unmatched; in
-    a square max v = 0. With a limit L, u_i and v_j are ≤ L/2, and equal to it where unmatched. When maximizing, ≤ becomes ≥ and max
-    becomes min. Duals are rounded; beyond the range of U they are infinite and prove nothing.
+    The duals u and v prove that no assignment is better, also where unmatched rows and columns have a cost: u_i + v_j ≤
+    cost_ij for all allowed pairs, with equality for matched ones. Without a limit the duals of the longer side of a
+    rectangle are ≤ 0, and 0 where unmatched; in a square max v = 0. With a limit L, u_i and v_j are ≤ L/2, and equal to
+    it where unmatched. When maximizing, ≤ becomes ≥ and max becomes min. Duals are rounded; beyond the range of U they
+    are infinite and prove nothing.
 
     Attributes:
       total_cost: U ``[...]``, sum of the matched costs, without what unmatched rows and columns cost under a limit; NaN for an invalid
@@ -29,10 +32,10 @@ class Assignment(NamedTuple):
         gradient.
       row_to_col: int32 ``[..., rows]``, the column matched with each row, −1 = none.
       col_to_row: int32 ``[..., cols]``, the row matched with each column, −1 = none.
-      row_duals: U ``[..., rows]``, u; 0 where a mask hides the row. A constant to differentiation.
+      row_duals: U ``[..., rows]``, u; 0 where a mask hides the row. Differentiation takes it as a constant.
       col_duals: U ``[..., cols]``, v; likewise.
-      status: int32 ``[...]``, 0 optimal; 1 infeasible; 2 invalid: an existing cost is NaN or an infinity of the wrong sign, or the limit is
-        NaN.
+      status: int32 ``[...]``, 0 optimal; 1 infeasible: the allowed pairs cannot match the whole shorter side; 2
+        invalid: the cost of an existing pair is NaN or −inf (+inf when maximizing), or the limit is NaN.
     """
 
     total_cost: Tensor
@@ -44,12 +47,13 @@ class Assignment(NamedTuple):
 
 
 class AssignmentPairs(NamedTuple):
-    """The matched pairs as indices, one for each row, in the order of the rows. They are safe to gather by, unless there are no columns.
+    """The matched pairs as indices, one for each row, in the order of the rows. All are valid for ``tf.gather``, unless
+    there are no columns.
 
     Attributes:
       row_index: int64 ``[..., rows]``: 0, 1, 2, …
-      col_index: int64 ``[..., rows]``, the column matched with the row; 0 where there is none.
-      matched: bool ``[..., rows]``, whether there is one.
+      col_index: int64 ``[..., rows]``, the column matched with the row; 0 where the row is unmatched.
+      matched: bool ``[..., rows]``, whether the row is matched.
     """
 
     row_index: Tensor
@@ -74,35 +78,39 @@ def linear_assignment(
       cost: ``[..., rows, cols]``, float16, bfloat16, float32, float64, integers or bool; taken exactly as given. +inf
         (−inf when maximizing) forbids a pair. Integers of up to 16 bits and bool are solved in float32, wider ones in
         float64, up to 2^53 in magnitude. Lists of Python numbers are taken as float32; as float64 where an integer
-        among them is beyond 2^24.
+        among them is beyond 2^24 in magnitude or a number is beyond float32's range. Lists and integers of up to 16
+        bits are solved in float64 too where float32 might round an integer ``cost_limit``.
       row_mask: bool ``[..., rows]``, or what broadcasts to that: which rows exist. Integers of 0 and 1 are taken as bool.
-        What a mask hides is never looked at, not even NaN.
+        Costs that a mask hides have no effect, not even NaN.
       col_mask: bool ``[..., cols]``, likewise: which columns exist.
       num_rows: integer ``[...]``, or what broadcasts to that, in place of ``row_mask``: the leading ``num_rows`` rows
         exist.
       num_cols: integer ``[...]``, likewise in place of ``col_mask``.
-      maximize: The sum of matched costs is greatest, as if costs and limit were negated.
-      cost_limit: L in the units of ``cost``, one for all problems or what broadcasts to ``[...]``; U, or integers: a row
-        or a column may stay unmatched at L/2 each, decided jointly with the matching, so that no pair above L is
-        matched. A pair at exactly L is matched if its row and column would otherwise both stay unmatched. When maximizing, an
-        unmatched row or column earns L/2, and no pair below L is matched: with a limit of 0.5 on IoU, none below 0.5. None or an infinity: as many pairs are required as the shorter side has.
-      validate: Raise on the first problem whose status is not 0, and on counts outside [0, rows] or [0, cols]; under
-        XLA the error takes such counts for a limit that is NaN. Solved on the CPU also where there is a GPU; XLA has it
-        on the CPU only. In a ``tf.function`` that uses none of the outputs TensorFlow prunes the op, and so the check:
-        use one, such as ``status``.
+      maximize: Makes the sum of matched costs greatest instead of least, as if costs and limit were negated.
+      cost_limit: L, in the units of ``cost``: a scalar for all problems or what broadcasts to ``[...]``, of type U or
+        integers. Each row and each column may stay unmatched at a cost of L/2. This is decided jointly with the
+        matching, so that no pair above L is matched. A pair at exactly L is matched if its row and column would
+        otherwise both stay unmatched. When maximizing, an unmatched row or column earns L/2, and no pair below L is
+        matched: with a limit of 0.5 on IoU, none below 0.5. None or an infinity means no limit: the whole shorter side
+        must be matched.
+      validate: Raise for the first problem whose status is not 0, and for counts outside [0, rows] or [0, cols]; under
+        XLA the error reports such counts as a limit that is NaN. The op then runs on the CPU even where there is a GPU;
+        XLA supports it on the CPU only. In a ``tf.function`` that uses none of the outputs, TensorFlow prunes the op
+        and the check with it: use one, such as ``status``.
 
     Returns:
-      An :class:`Assignment`. Values never raise without ``validate``: a bad problem shows in its status and leaves
-      its neighbours alone.
+      An :class:`Assignment`. Without ``validate`` a bad problem raises no error: it shows in its status, and does not
+      affect the other problems.
 
     Raises:
-      TypeError: a mask, a count, ``cost`` or ``cost_limit`` is of a type that is not supported, such as a RaggedTensor; ``maximize`` or
-        ``validate`` is no bool.
-      ValueError: both a mask and a count are given; a list holds an integer beyond 2^53 in magnitude, or lists of unequal length; or, while
-        tracing, shapes do not fit.
+      TypeError: a mask, a count, ``cost`` or ``cost_limit`` is of a type that is not supported, such as a RaggedTensor;
+        ``maximize`` or ``validate`` is not a bool.
+      ValueError: both a mask and a count are given; a count does not fit int64; a list holds an integer that cannot be
+        taken exactly, such as one beyond 2^53 in magnitude, or lists of unequal length; or, while tracing, shapes do
+        not fit.
       tf.errors.InvalidArgumentError: when run, shapes do not fit; a tensor holds an existing integer beyond 2^53 in
-        magnitude (under XLA that problem's status is 2 instead; so is all problems' where sizes that XLA merely bounds do not
-        fit); or ``validate`` found a bad problem.
+        magnitude (under XLA that problem's status is 2 instead, and so is that of all problems where sizes that XLA
+        knows only as bounds do not fit); or ``validate`` found a bad problem.
 
     Source: Jonker & Volgenant, Computing 38 (1987); Crouse, IEEE TAES 52 (2016).
     """
@@ -135,10 +143,10 @@ def assignment_mask(row_to_col: TensorLike, num_cols: TensorLike, dtype: Any = t
 
 
 def assignment_pairs(row_to_col: TensorLike) -> AssignmentPairs:
-    """The assignment as pairs of indices, to gather by without a thought for −1::
+    """The assignment as pairs of indices that are safe to gather by, without −1::
 
         pairs = assignment_pairs(linear_assignment(cost).row_to_col)
-        matched_objects = tf.gather(objects, pairs.col_index, batch_dims=1)     # something where nothing is matched
+        matched_objects = tf.gather(objects, pairs.col_index, batch_dims=1)     # object 0 where the row is unmatched
         total = tf.reduce_sum(tf.where(pairs.matched, loss(matched_objects), 0.0))
 
     For one problem, what ``scipy.optimize.linear_sum_assignment`` returns::
@@ -171,5 +179,5 @@ def _gradient(op: Any, *upstream: Any) -> list[Any]:
 try:
     tf.RegisterGradient("HungarianAssignment")(_gradient)
 except KeyError:
-    pass  # By an earlier import.
+    pass  # Registered by an earlier import.
 register_converter()

@@ -1,4 +1,4 @@
-"""What is checked only when run: one sentence, eagerly and in graphs."""
+"""Checks when run, with the same error sentence eagerly and in graphs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,10 +16,10 @@ def require(condition: Tensor, describe: Callable[[], list[Any]]) -> list[Any]:
 
     Args:
       condition: A bool scalar.
-      describe: Returns the sentence, in parts: texts and tensors.
+      describe: Returns the sentence in parts, texts and tensors.
 
     Returns:
-      What to wait for: in a graph the check, else nothing.
+      Control dependencies: the check in a graph, else none.
 
     Raises:
       tf.errors.InvalidArgumentError: the sentence.

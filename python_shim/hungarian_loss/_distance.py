@@ -7,7 +7,7 @@ import tensorflow as tf
 from hungarian_loss._shapes import summed
 from hungarian_loss._types import Tensor, TensorLike
 
-# Features up to which one at a time is faster: up to six times at two, 1.0 to 3 times at eight.
+# Up to this many features it is faster to take one at a time: up to six times at two features, 1.0 to 3 times at eight.
 _FEW = 8
 
 
@@ -18,24 +18,24 @@ def compute_euclidean_distance(a: TensorLike, b: TensorLike) -> Tensor:
     everywhere: 0 where two objects coincide.
 
     Args:
-      a: ``[..., n, features]``, of any float type. Whole numbers and bool are taken as the type of the other, or float32. A NumPy array
-        beside a tensor, and a list beside either, is taken as the type of the other, too. (An array that is passed to a ``tf.function`` is
-        a tensor inside of it.)
+      a: ``[..., n, features]``, of any float type. Integers and bool are cast to the float type of the other argument,
+        or to float32 if it has none. So is a NumPy array beside a tensor, and a list beside either. (An array that is
+        passed to a ``tf.function`` is a tensor inside of it.)
       b: ``[..., m, features]``, of the same type. Leading dimensions broadcast, features do not.
 
     Returns:
       ``[..., n, m]``, in the units of the features.
 
     Raises:
-      TypeError: two tensors or two arrays of different float types, or something else.
-      ValueError: a rank below 2, or other numbers of features, where they are known while tracing.
-      tf.errors.InvalidArgumentError: likewise, when run.
+      TypeError: two tensors or two arrays of different float types, or a type that is not float, integer or bool.
+      ValueError: a rank below 2, or unequal numbers of features, where this is known while tracing.
+      tf.errors.InvalidArgumentError: the same, where it shows only when run.
     """
     return _root(squared_distances(a, b))
 
 
 def undifferentiated_distances(a: Any, b: Any) -> Any:
-    """What :func:`compute_euclidean_distance` returns, for use where nothing is differentiated: a plain root will do."""
+    """What :func:`compute_euclidean_distance` returns, where no gradient is taken and so a plain root is enough."""
     return tf.sqrt(squared_distances(a, b))
 
 
@@ -48,22 +48,23 @@ def squared_distances(a: Any, b: Any) -> Any:
     few = features is not None and 1 <= features <= _FEW and b.shape[-1] == features
     if not few or a.dtype not in (tf.float32, tf.float64):
         return summed(tf.math.squared_difference(a, b), axis=-1)
-    # One feature at a time: TensorFlow broadcasts and sums along a short last axis several times slower. Halves would be
-    # rounded after every term.
+    # One feature at a time: TensorFlow broadcasts and sums along a short last axis several times slower. Half-precision
+    # sums would be rounded after every term.
     pairs = zip(tf.unstack(a, axis=-1), tf.unstack(b, axis=-1), strict=True)
     return tf.add_n([tf.math.squared_difference(x, y) for x, y in pairs])
 
 
 def _of_one_type(a: Any, b: Any) -> tuple[Any, Any]:
     """Both as tensors of one float type."""
-    # NumPy makes float64 of what it is not told otherwise, and a list has no type.
+    # Whose type counts: a tensor's before an array's, whose float64 may be NumPy's default only, before a list's, which
+    # has none.
     firmness = [2 if tf.is_tensor(x) else int(hasattr(x, "dtype")) for x in (a, b)]
     if firmness[0] < firmness[1]:
         b, a = _of_one_type(b, a)
         return a, b
     a = tf.convert_to_tensor(a)
     follows = firmness[0] > firmness[1] and a.dtype.is_floating
-    # At once in that type: on a way over float32 a list of numbers would lose digits.
+    # Converted to that type directly: by way of float32 a list of numbers would lose digits.
     b = tf.convert_to_tensor(b, dtype_hint=a.dtype if follows else None)
     if follows and b.dtype.is_floating:
         b = tf.cast(b, a.dtype)
@@ -74,7 +75,7 @@ def _of_one_type(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def _with_equal_features(a: Any, b: Any) -> Any:
-    """``b``, certain to have as many features as ``a``: a single one would broadcast."""
+    """``b``, certain to have as many features as ``a``: a single feature would broadcast."""
     for name, objects in (("a", a), ("b", b)):
         if objects.shape.rank is not None and objects.shape.rank < 2:
             raise ValueError(f"{name} must be [..., objects, features], got shape {objects.shape}")

@@ -15,12 +15,14 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None =
     """Explains the matching of one sample.
 
     Args:
-      y_true: What the loss takes; by default ``[batch, n, features]``, like y_pred a RaggedTensor too.
-      y_pred: Likewise; by default ``[batch, m, features]``. A mask that Keras attached to it holds here as in the loss.
+      y_true: As the loss takes it; without a loss ``[batch, n, features]``. A RaggedTensor will do, for y_pred too.
+      y_pred: Likewise; without a loss ``[batch, m, features]``. A mask that Keras attached to it applies here as in the
+        loss.
       sample: Which sample of the batch.
       loss: The :class:`HungarianLoss`, :class:`DetrLoss` or :class:`PermutationInvariantLoss` whose costs and masks to use; default:
-        Euclidean distance over all features, as in :func:`hungarian_loss`. With a ``DetrLoss`` of ``repeats`` an object is in several
-        pairs, and is unmatched if one of its copies is; with ``groups`` the first group is explained, and no others are predicted objects.
+        Euclidean distance over all features, as in :func:`hungarian_loss`. With the ``repeats`` of a ``DetrLoss`` an
+        object is in several pairs, and counts as unmatched if one of its copies is; with ``groups`` only the first
+        group is explained, and its predictions alone are the predicted objects.
 
     Returns:
       An :class:`Explanation`. ``print`` it, or call its ``figure``.

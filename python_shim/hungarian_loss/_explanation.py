@@ -1,4 +1,4 @@
-"""Who was matched with whom, at what cost, and how close the next best was. Needs no Keras."""
+"""Which objects were matched, at what cost, and how close the second best choice was. Needs no Keras."""
 
 import base64
 import dataclasses
@@ -30,25 +30,25 @@ _STATUS = {
 class Explanation:
     """One sample's matching in numbers; ``print`` shows it as a table.
 
-    Where a loss maximizes, costs are scores: ``cost``, ``pair_cost`` and ``total_cost`` are as given, ``margin`` and ``rise`` say how much
-    less is scored.
+    When maximizing, costs are scores: ``cost``, ``pair_cost`` and ``total_cost`` are as given, ``margin`` and ``rise``
+    say how much lower the total score is.
 
     Attributes:
       status: 0 optimal, 1 infeasible, 2 invalid.
-      cost: ``[n, m]``.
+      cost: float64 ``[n, m]``.
       true_index: ``[p]``, true object of each matched pair.
       pred_index: ``[p]``, predicted object of each matched pair.
       pair_cost: ``[p]``.
-      runner_up: ``[p]``, the predicted object that takes the place of ``pred_index`` when the pair is forbidden and the sample solved again;
-        −1 where the true object then stays alone, or nothing else can be matched.
-      margin: ``[p]``, the least reduced cost c − u − v of the true object's other ways, and that of the predicted
-        object's: by the duals, a matching without this pair costs at least their sum more. +inf where there is no other way.
-      rise: ``[p]``, how much more it really costs, by the same solution. Never less than
-        ``margin``, up to rounding; 0 at a tie, +inf where nothing else can be matched. With a limit L both count L/2 for each object
-        that stays unmatched.
+      runner_up: ``[p]``, the predicted object that the true object gets when the pair is forbidden and the sample
+        solved again; −1 where the true object then stays unmatched, or no other matching exists.
+      margin: ``[p]``, a lower bound on ``rise`` from the duals: the least reduced cost c − u − v of the true object's
+        alternatives, plus that of the predicted object's. +inf where one of them has no alternative.
+      rise: ``[p]``, how much higher the total cost is when the pair is forbidden and the sample solved again. Never
+        less than ``margin``, up to rounding; 0 at a tie, +inf where no other matching exists. With a limit L,
+        ``margin`` and ``rise`` count L/2 for each object that stays unmatched.
       total_cost: Sum of the pairs' costs; NaN if invalid, +inf (−inf when maximizing) if infeasible.
-      unmatched_true: Existing true objects without a partner.
-      unmatched_pred: Existing predicted objects without a partner.
+      unmatched_true: Indices of existing true objects without a partner.
+      unmatched_pred: Indices of existing predicted objects without a partner.
       boxes: True ``[n, 4]`` and predicted ones ``[m, 4]`` (center x, center y, width, height) where objects are boxes or have four
         features, for the figure; else None.
       sides: What rows and columns are called in the table and the figure.
@@ -134,13 +134,14 @@ def explain_assignment(
 ) -> Explanation:
     """Explains the assignment of one matrix of costs: rows are the true objects, columns the predicted ones.
 
-    It is that of :func:`linear_assignment`. What :func:`gated_assignment` does by default, to match as many as possible, is another one.
+    The assignment is that of :func:`linear_assignment`. By default :func:`gated_assignment` solves another problem: it
+    matches as many pairs as possible.
 
     Args:
-      cost: ``[rows, cols]``, as in :func:`linear_assignment`. Of a batch give one problem, such as ``cost[3]``.
+      cost: ``[rows, cols]``, as in :func:`linear_assignment`. For a batch, give one problem, such as ``cost[3]``.
       row_mask: bool ``[rows]``: which rows exist. Default: all.
       col_mask: bool ``[cols]``, likewise.
-      num_rows: A number in place of ``row_mask``: so many rows exist, the first ones.
+      num_rows: A number, in place of ``row_mask``: the first ``num_rows`` rows exist.
       num_cols: Likewise in place of ``col_mask``.
       maximize: As in :func:`linear_assignment`.
       cost_limit: A number, as in :func:`linear_assignment`.
@@ -194,7 +195,7 @@ def explanation_of(matching: Matching, sample: int) -> Explanation:
     cost = np.asarray(tf.cast(matching.cost, tf.float64)[sample])
     limit = math.inf if matching.cost_limit is None else float(matching.cost_limit)
     rows, cols = cost.shape
-    # Below, less is better.
+    # From here on, less is better.
     sense = -1.0 if matching.maximize else 1.0
     problem = _Problem(
         cost=sense * cost,
@@ -233,14 +234,14 @@ def _existing(mask: Any, sample: int, size: int) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class _Problem:
-    """One problem, whose least total is looked for.
+    """One problem, whose total is to be least.
 
     Attributes:
       cost: ``[rows, cols]``.
       objects: ``[rows]``, the object that each row is a copy of.
       row_exists: bool ``[rows]``.
       col_exists: bool ``[cols]``.
-      limit: A row or a column may stay unmatched at half of it each; infinite: as many pairs are required as the shorter side has.
+      limit: Each row or column may stay unmatched at half of it; infinite: the whole shorter side must be matched.
     """
 
     cost: Any
@@ -250,16 +251,18 @@ class _Problem:
     limit: float
 
     def margins(self, true_index: Any, pred_index: Any) -> Any:
-        """By how much a matching without each pair costs more at least, by the duals, ``[p]``.
+        """For each pair a lower bound, from the duals, on how much more a matching without it costs, ``[p]``.
 
-        Without pair (i, j) i is matched elsewhere, which costs at least the least reduced cost c − u − v there more; or, where i may be
-        alone, not at all, which costs at least as much more as u_i is below its ceiling. So it is with j, in another pair: the two add up.
-        Of rows that are copies of one of the ``objects`` some row then goes where none of them is.
+        Without pair (i, j), row i is matched with another column, which adds at least the least reduced cost c − u − v
+        of those; or, where that is allowed, it stays unmatched, which adds at least the difference between u_i and its
+        ceiling. The same holds for column j, in another pair, so the two bounds add up. If several rows are copies of
+        one of the ``objects``, one of them must then take a column that none of them had.
         """
         margins = np.full(len(true_index), np.inf)
         if len(true_index) == 0:
             return margins
-        # Solved in float64, whose duals have digits left beside a large limit; and one that is larger than it takes to matter is cut.
+        # Solved in float64, whose duals keep digits beside a large limit; and a limit larger than the costs can need is
+        # lowered.
         limit = self.limit
         if math.isfinite(limit):
             limit = min(limit, 2 * np.abs(self.cost[self._is_allowed()]).sum() + 1)
@@ -279,7 +282,8 @@ class _Problem:
         return margins
 
     def without_each(self, true_index: Any, pred_index: Any) -> tuple[Any, Any]:
-        """Each pair in turn is forbidden, to all copies of its object: the column that comes in its place, or −1, and the rise of the total."""
+        """Forbids each pair in turn, for all copies of its object. Returns the column that takes its place, or −1, and
+        the rise of the total."""
         shown = np.where(self.row_exists[:, np.newaxis] & self.col_exists, self.cost, 0.0)
         total = shown[true_index, pred_index].sum()
         runner_up, rise = np.full(len(true_index), -1), np.zeros(len(true_index))
@@ -293,7 +297,7 @@ class _Problem:
             runner_up[place] = new[0] if len(new) else -1
             rise[place] = float(again.total_cost) - total
             if math.isfinite(self.limit):
-                # A pair less leaves a row and a column unmatched, at half of the limit each.
+                # Each pair less leaves a row and a column unmatched, at half of the limit each.
                 rise[place] += self.limit * (len(true_index) - int(np.sum(row_to_col >= 0)))
         return runner_up, np.maximum(rise, 0.0)
 
@@ -304,8 +308,8 @@ class _Problem:
         return self.row_exists[:, np.newaxis] & self.col_exists & np.isfinite(self.cost)
 
     def _ceiling(self, duals: Any, exists: Any, matched: Any) -> float:
-        """What a dual is at while its row or column is alone; infinite where none may be."""
+        """The dual of an unmatched row or column; infinite where none may stay unmatched."""
         alone = exists.copy()
         alone[matched] = False
-        # Those that are alone are at it: at 0, or with a limit at half of that.
+        # All that are unmatched have this dual: 0, or with a limit half of it.
         return float(duals[alone][0]) if alone.any() else self.limit / 2

@@ -1,4 +1,4 @@
-"""Functions that the user gives to a loss: called with a check of what they return, saved, and found again."""
+"""Functions that users give to a loss: calling them and checking what they return, saving and loading them."""
 
 import types
 import warnings
@@ -12,17 +12,18 @@ from hungarian_loss._shapes import Dimension, known_size, with_shape
 
 Function = Callable[..., Any]
 
-# Keras's names for what is no object.
+# The class names under which Keras saves plain functions.
 _FUNCTIONS = ("function", "__lambda__")
 
 _CALLED_ONCE = ". It is called once on the whole batch: wrap a function of one sample in tf.vectorized_map"
 
 
 class Caller:
-    """Calls functions of a batch, and sees to it that what they return is one.
+    """Calls functions on a whole batch, and checks the shape of what they return.
 
-    A function of one sample may return the right shape by chance: on ``[n, n, f]`` it can take objects for samples. So where sizes
-    are unknown, or the batch is as large as a set, it is traced once more for a batch of another size.
+    A function written for one sample may return the right shape by chance: on ``[n, n, f]`` it can take objects for
+    samples. So where sizes are unknown, or the batch is as large as a set, the function is traced once more, for a
+    batch of another size.
     """
 
     def __init__(self) -> None:
@@ -31,11 +32,11 @@ class Caller:
     def __call__(
         self, what: str, contract: str, function: Function, inputs: Sequence[Any], like: Sequence[Dimension]
     ) -> Any:
-        """The function's value, certain to have the dimensions ``like``, of which the first is the batch.
+        """The function's value, certain to have the dimensions ``like``, the first of which is the batch.
 
         Raises:
-          ValueError: it has not, or the function takes the batch for something else.
-          tf.errors.InvalidArgumentError: it has not, which shows only when run.
+          ValueError: it has other dimensions, or the function takes another dimension for the batch.
+          tf.errors.InvalidArgumentError: it has other dimensions, and this shows only when run.
         """
         sentence = f"{what} must return {contract}"
         values = function(*inputs)
@@ -52,10 +53,10 @@ class Caller:
         return checked
 
 
-# Autograph cannot return from within a try.
+# Autograph cannot convert a return within a try.
 @tf.autograph.experimental.do_not_convert
 def _try_another_batch(sentence: str, function: Function, inputs: Sequence[Any], like: Sequence[Dimension]) -> None:
-    # Sizes that nothing here has; behind the batch only where they are open, there by axis.
+    # A batch size that no input has. Other sizes change only where they are unknown, to one such size for each axis.
     batch = 2 + max((size for x in inputs for size in x.shape if size is not None), default=0)
     sizes = [[batch, *(size or batch + axis for axis, size in enumerate(x.shape[1:], 1))] for x in inputs]
     expected = [batch, *(known_size(dimension) or batch + dimension[1] for dimension in like[1:])]  # type: ignore[index]
@@ -64,7 +65,7 @@ def _try_another_batch(sentence: str, function: Function, inputs: Sequence[Any],
         shape = tf.function(function, autograph=False).get_concrete_function(*specs).structured_outputs.shape
     except Exception:  # noqa: BLE001 - whatever keeps it from being traced, it worked on the batch itself
         return
-    # One that holds something of this batch's size returns that size again, which tells nothing.
+    # A function that holds a tensor of the real batch's size returns that size again, which proves nothing.
     if shape.rank != 0 and shape[:1] == [batch] and not shape.is_compatible_with(expected):
         raise ValueError(
             f"{sentence}; for a batch of {batch} got shape {shape}, expected {tuple(expected)}{_CALLED_ONCE}"
@@ -78,7 +79,8 @@ def _may_be_chance(shape: Any, batch: int | None) -> bool:
 
 
 def saved(argument: str, function: Function | None) -> Any:
-    """Keras's form of a function. What will not be found again brings a warning, and can be given by the name of its argument."""
+    """A function as Keras saves it. If it cannot be found on loading, this warns; it can then be given under its
+    argument's name."""
     if function is None:
         return None
     with warnings.catch_warnings():
@@ -92,7 +94,7 @@ def saved(argument: str, function: Function | None) -> Any:
     if _same(function, found):
         return config
     warnings.warn(f"{argument} {function!r} will not be found again on loading: {_ways_out(argument)}", stacklevel=3)
-    # Keras's form will do where it finds nothing. It must not find another function of that name.
+    # Keras's form serves if nothing is found by it. It must not lead to another function of the same name.
     if found is None and config is not None and config["class_name"] in _FUNCTIONS:
         return config
     return {"module": "builtins", "class_name": "function", "config": argument, "registered_name": argument}
@@ -124,7 +126,8 @@ def _found(config: Any) -> Any:
 
 
 def _same(function: Any, found: Any) -> bool:
-    """Another function of that name does not count; the same one, defined anew in a notebook, does."""
+    """Whether ``found`` is ``function``: not another one of the same name, but the same one defined anew in a
+    notebook."""
     if not isinstance(function, types.FunctionType):
         return type(function) is type(found)
     names = ("__module__", "__qualname__")

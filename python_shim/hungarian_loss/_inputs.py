@@ -1,4 +1,5 @@
-"""What the op gets, made of what users give: costs of its four types; masks, counts and limits that fit their shape."""
+"""Converts what users give to what the op takes: costs of its four types; masks, counts and limits that fit the costs'
+shape."""
 
 from typing import Any, NamedTuple
 
@@ -25,7 +26,8 @@ def constant(value: Any, dtype: Any) -> Tensor:
 
 
 def _unchecked(op: str, inputs: list[Tensor], dtype: Any, **attributes: Any) -> Tensor:
-    """The output of an op made by the graph itself, which ``tf.debugging.enable_check_numerics`` does not look at."""
+    """The output of an op that is added to the graph directly, where ``tf.debugging.enable_check_numerics`` does not
+    check it."""
     attributes["dtype" if op == "Const" else "T"] = tf.compat.v1.AttrValue(type=dtype.as_datatype_enum)
     return tf.compat.v1.get_default_graph().create_op(op, inputs, [dtype], attrs=attributes).outputs[0]
 
@@ -38,7 +40,7 @@ def _check_is_dense(name: str, values: Any) -> None:
 
 
 def _array(name: str, lists: Any) -> Any:
-    """What NumPy makes of Python's lists of numbers."""
+    """Python's lists of numbers as a NumPy array."""
     try:
         array = np.asarray(lists)
     except ValueError as error:
@@ -55,9 +57,9 @@ _PAD, _COUNT = "pad it", "and say with num_rows and num_cols how many rows and c
 
 
 def as_cost(values: TensorLike, limit: TensorLike | None = None) -> Tensor:
-    """A tensor of one of the op's types, or of whole numbers that :func:`whole_as_real` makes one of these.
+    """The costs as a tensor of one of the op's types, or of integers or bool, which :func:`whole_as_real` converts.
 
-    What has a type keeps it. Python's numbers become float32, or float64 where one among them or the limit asks for that.
+    Values with a type keep it. Python's numbers become float32, or float64 where one of them or the limit needs that.
     """
     _check_is_dense("cost", values)
     if hasattr(values, "__array__") and not hasattr(values, "dtype"):
@@ -74,13 +76,13 @@ def as_cost(values: TensorLike, limit: TensorLike | None = None) -> Tensor:
 def _from_lists(values: Any, limit: TensorLike | None) -> Any:
     values = values.tolist() if isinstance(values, np.ndarray) else values
     numbers = tf.nest.flatten(values)
-    # Looked at before NumPy or TensorFlow sees them: beside a fraction they round an integer without a word.
+    # Checked before NumPy or TensorFlow converts them: beside a fraction both round a large integer silently.
     largest = max(map(_largest_integer, numbers), default=0)
     if largest > _EXACT_IN_FLOAT64:
         raise ValueError(f"{_TOO_LARGE} {largest} in magnitude")
     if _holds_tensors(values):
         stacked = tf.convert_to_tensor(values)
-        # TensorFlow makes the numbers among them fit without a word, too.
+        # TensorFlow casts the numbers beside tensors silently, too.
         for number in numbers:
             if isinstance(number, int) and int(np.asarray(number).astype(stacked.dtype.as_numpy_dtype)) != number:
                 raise ValueError(
@@ -103,7 +105,7 @@ def _holds_tensors(values: Any) -> bool:
 
 
 def _largest_integer(number: Any) -> int:
-    """The greatest magnitude among the integers that this is or holds; 0 if there are none."""
+    """The greatest magnitude of an integer, or among those of an integer array; 0 if there are none."""
     if isinstance(number, int):
         return abs(number)
     if isinstance(number, (np.ndarray, np.generic)) and number.dtype.kind in "iu" and number.size:
@@ -112,7 +114,7 @@ def _largest_integer(number: Any) -> int:
 
 
 def _is_wide(limit: TensorLike | None) -> bool:
-    """Whether float32 might round a limit of whole numbers: a tensor's by its type, other ones by their value."""
+    """Whether float32 might round an integer limit: judged by its type for a tensor, else by its value."""
     if limit is None:
         return False
     if _holds_tensors(limit):
@@ -122,11 +124,11 @@ def _is_wide(limit: TensorLike | None) -> bool:
 
 
 def whole_as_real(cost: Tensor, row_mask: Tensor, col_mask: Tensor, limit: TensorLike | None = None) -> Tensor:
-    """Integers and bool as float32 or float64, whichever holds all of their type and the limit; costs of the op's types as
-    they are.
+    """Integers and bool as float32, or as float64 where float32 may not hold all numbers of their type or the limit;
+    costs of the op's types as they are.
 
-    Of 64-bit integers float64 holds those up to 2^53 in magnitude. Where one beyond exists, an InvalidArgumentError is
-    raised when run; under XLA, which drops assertions, it turns into NaN, which makes its problem invalid.
+    Of 64-bit integers float64 holds those up to 2^53 in magnitude. A larger one that no mask hides raises an
+    InvalidArgumentError when run; under XLA, which drops assertions, it becomes NaN, which makes its problem invalid.
     """
     if cost.dtype in COST_TYPES:
         return cost
@@ -150,14 +152,15 @@ def whole_as_real(cost: Tensor, row_mask: Tensor, col_mask: Tensor, limit: Tenso
 
 
 class Checked(NamedTuple):
-    """A tensor, and what must hold when run, a scalar each. XLA drops assertions: :func:`nan_unless` says it there."""
+    """A tensor, and bool scalars that must be true when run. XLA drops assertions: there :func:`nan_unless` reports
+    them."""
 
     tensor: Tensor
     conditions: list[Tensor]
 
 
 def as_mask(side: str, mask: TensorLike | None, cost: Tensor) -> Checked:
-    """bool, a scalar or ``[..., rows]``."""
+    """The mask of one side as bool, a scalar or ``[..., rows]``."""
     if mask is None:
         return Checked(tf.constant(True), [])
     _check_is_dense(f"{side}_mask", mask)
@@ -173,7 +176,8 @@ def as_mask(side: str, mask: TensorLike | None, cost: Tensor) -> Checked:
 
 
 def count_as_mask(side: str, count: TensorLike, cost: Tensor, validate: bool) -> Checked:
-    """``num_rows`` or ``num_cols`` as a mask of leading ones, ``[..., rows]``; where it is to be validated, it must lie in [0, size]."""
+    """``num_rows`` or ``num_cols`` as a mask of leading ones, ``[..., rows]``; with ``validate`` counts must lie in [0,
+    size]."""
     name = f"num_{side}s"
     _check_is_dense(name, count)
     # Python's integers have no bound, and TensorFlow wraps large ones while tracing.
@@ -184,16 +188,16 @@ def count_as_mask(side: str, count: TensorLike, cost: Tensor, validate: bool) ->
     if not count.dtype.is_integer:
         raise TypeError(f"{name} must be integers, got {count.dtype.name}")
     if count.dtype == tf.uint64:
-        # "More than there are" must not turn negative on the way to int64.
+        # A count beyond int64 must not become negative in the cast.
         count = tf.minimum(count, tf.constant(tf.int64.max, tf.uint64))
     count, conditions = _broadcast(name, tf.cast(count, tf.int64), cost, None)
-    # Padded in front, so that a cost without rows or columns gets as far as the op, which says what is wrong.
+    # Padded in front, so that a cost of too low a rank reaches the op, which says what is wrong.
     size = tf.concat([[1, 1], tf.shape(cost)], axis=0)[-2 if side == "row" else -1]
     exists = range_int64(size) < count[..., tf.newaxis]
     if not validate:
         return Checked(exists, conditions)
     in_range = tf.reduce_all((count >= 0) & (count <= tf.cast(size, tf.int64)))
-    # Before the op, which would speak of a limit.
+    # Checked before the op runs, which would report a limit that is NaN.
     with tf.control_dependencies(
         require(in_range, lambda: [f"{name} must lie in [0, {side}s], here", size, "got", count])
     ):
@@ -207,7 +211,7 @@ class Given(NamedTuple):
       cost: ``[..., rows, cols]``, of one of the op's types.
       row_mask: bool, a scalar or ``[..., rows]``.
       col_mask: bool, a scalar or ``[..., cols]``.
-      conditions: What must hold of masks and counts when run, a scalar each.
+      conditions: Bool scalars that must be true of masks and counts when run.
     """
 
     cost: Tensor
@@ -223,7 +227,8 @@ def as_problems(
     limit: TensorLike | None,
     validate: bool,
 ) -> Given:
-    """Costs, and which rows and columns exist: of each a mask or a count, at most one of the two."""
+    """Costs, and which rows and columns exist. ``rows`` and ``cols`` hold a mask and a count each, at most one of them
+    given."""
     cost = as_cost(cost, limit)
     masks: list[Tensor] = []
     conditions: list[Tensor] = []
@@ -237,7 +242,8 @@ def as_problems(
 
 
 def as_limit(limit: TensorLike | None, cost: Tensor, name: str = "cost_limit") -> Tensor:
-    """U, a scalar or ``[...]``; infinite where there is none. ``name`` is that of the argument, for errors."""
+    """The limit in type U, a scalar or ``[...]``; infinite where there is none. ``name`` is the argument's, for
+    errors."""
     real = tf.float64 if cost.dtype == tf.float64 else tf.float32
     if limit is None:
         return constant(np.inf, real)
@@ -256,14 +262,15 @@ def as_limit(limit: TensorLike | None, cost: Tensor, name: str = "cost_limit") -
         if given.dtype.kind not in "biuf":
             raise TypeError(f"{name} must be a number, got {limit!r}")
         given = given.astype(np.float64)
-        # A finite number beyond the type must not become an infinity, which is no limit at all.
+        # A finite number beyond the range of the type must not become infinite, which would mean no limit.
         held = np.where(np.isinf(given), given, np.clip(given, -most, most)).astype(real.as_numpy_dtype)
         limit = constant(held, real)
     return limit if limit.shape.rank == 0 else nan_unless(*_broadcast(name, limit, cost, None))
 
 
 def nan_unless(limit: Tensor, conditions: list[Tensor]) -> Tensor:
-    """The limit, or NaN where a condition does not hold: XLA drops assertions, but not what the op says of a limit."""
+    """The limit, or NaN where a condition does not hold: XLA drops assertions, but not the op's report of such a
+    limit."""
     if tf.executing_eagerly():
         return limit
     for condition in conditions:
@@ -275,7 +282,8 @@ def nan_unless(limit: Tensor, conditions: list[Tensor]) -> Tensor:
 
 
 def _broadcast(name: str, tensor: Tensor, cost: Tensor, side: str | None) -> Checked:
-    """Broadcasts to ``[..., rows]`` or ``[..., cols]``, for no side to ``[...]``; nothing is added to a graph where nothing can be missing.
+    """Broadcasts to ``[..., rows]`` or ``[..., cols]``, for no side to ``[...]``. Adds no op where known shapes show
+    that none is needed.
 
     A shape that does not fit is a ValueError while tracing, an InvalidArgumentError when run.
     """
@@ -292,7 +300,7 @@ def _broadcast(name: str, tensor: Tensor, cost: Tensor, side: str | None) -> Che
             if tf.executing_eagerly():
                 raise tf.errors.InvalidArgumentError(None, None, text)
             raise ValueError(text)
-        # A size that cannot be broadcast is compared with the cost's by the op, which gets masks and limits as they are.
+        # The op gets masks and limits as they are, and itself compares sizes other than 1 with the cost's.
         by_op = name in ("row_mask", "col_mask", "cost_limit")
         if same_rank and all(size is not None and (size == want or (by_op and size != 1)) for size, want in sizes):
             return Checked(tensor, [])
@@ -302,12 +310,13 @@ def _broadcast(name: str, tensor: Tensor, cost: Tensor, side: str | None) -> Che
     fits = _fits(shape, wanted)
     checked = require(fits, lambda: [f"{name} does not fit cost: got shape", shape, expected, wanted])
     with tf.control_dependencies(checked):
-        # tf.broadcast_to wants a shape that XLA knows while compiling. To add zeros would flush the smallest numbers to 0.
+        # tf.broadcast_to needs a shape that XLA knows while compiling. Adding zeros would flush the smallest numbers to
+        # 0.
         return Checked(tf.where(tf.fill(wanted, True), tensor, tf.zeros([], tensor.dtype), name), [fits])
 
 
 def _fits(shape: Tensor, wanted: Tensor) -> Tensor:
-    """Whether a tensor of the one shape broadcasts to the other, which stays as it is."""
+    """Whether a tensor of ``shape`` broadcasts to ``wanted`` without changing ``wanted``."""
     rank, most = shape.shape[0], wanted.shape[0]
     if rank is None or most is None:
         rank, most = tf.size(shape), tf.size(wanted)
@@ -326,7 +335,7 @@ def _static_target(cost: Tensor, side: str | None) -> Any:
 
 
 def _target(cost: Tensor, side: str | None) -> Tensor:
-    """The same when run."""
+    """What :func:`_static_target` says, when run."""
     shape = tf.shape(cost)
     if side == "col":
         return tf.concat([shape[:-2], shape[-1:]], axis=0)

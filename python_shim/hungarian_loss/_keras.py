@@ -1,4 +1,5 @@
-"""Whether Keras is there as the losses need it: 3.8 or newer with its TensorFlow backend. Assignment and costs need no Keras."""
+"""Whether Keras is usable for the losses: 3.8 or newer with its TensorFlow backend. Assignment and costs need no
+Keras."""
 
 import importlib.metadata
 import os
@@ -6,16 +7,16 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-# Under a strategy older ones scale losses otherwise, so that gradients would be too large.
+# Older versions scale losses differently under a tf.distribute strategy, so that gradients would be too large.
 _OLDEST = (3, 8)
 _WANTED = f"Keras {_OLDEST[0]}.{_OLDEST[1]} or newer"
 _CURE = "set KERAS_BACKEND=tensorflow or change ~/.keras/keras.json"
 
 
 def why_not() -> str | None:
-    """What is needed and not there, with a cure, as the end of a sentence; None where the losses work.
+    """What is missing, and how to get it, as the end of a sentence; None where the losses work.
 
-    Keras of another kind is not imported.
+    A Keras that is seen to be unusable is not imported.
     """
     legacy = os.environ.get("TF_USE_LEGACY_KERAS", "")
     if legacy.lower() in ("1", "true"):
@@ -30,7 +31,7 @@ def why_not() -> str | None:
         try:
             import keras
         except (ImportError, AttributeError, RuntimeError, ValueError) as error:
-            # Perhaps another backend, chosen in Keras's own file, that is not installed.
+            # Perhaps Keras's own configuration file chooses another backend, which is not installed.
             return f"needs {_WANTED} with its tensorflow backend, and keras cannot be imported: {error}; {_CURE}"
         backend = keras.config.backend()
     if backend == "tensorflow":
@@ -39,10 +40,10 @@ def why_not() -> str | None:
 
 
 def require(module: str) -> None:
-    """For a module of which all needs Keras.
+    """For a module that as a whole needs Keras.
 
     Raises:
-      ImportError: Keras cannot be used, and why.
+      ImportError: Keras cannot be used; the sentence says why.
     """
     reason = why_not()
     if reason is not None:
@@ -50,7 +51,8 @@ def require(module: str) -> None:
 
 
 def refuse(module: str, names: Sequence[str], reason: str) -> Callable[[str], NoReturn]:
-    """``__getattr__`` of a module where Keras cannot be used: says why when one of the ``names`` that need it is asked for."""
+    """``__getattr__`` of a module where Keras cannot be used: raises an ImportError with the reason for ``names`` that
+    need it."""
 
     def get(name: str) -> NoReturn:
         if name in names:
@@ -61,7 +63,7 @@ def refuse(module: str, names: Sequence[str], reason: str) -> Callable[[str], No
 
 
 def _installed() -> str | None:
-    # The second one is what release candidates of TensorFlow bring.
+    # Release candidates of TensorFlow bring the second one.
     for name in ("keras", "keras-nightly"):
         try:
             return importlib.metadata.version(name)

@@ -9,7 +9,7 @@ from hungarian_loss._version import __version__
 # A build is a folder with these two: the shared object, and the version of the TensorFlow it was built for.
 _LIBRARY = "_hungarian.so"
 _BUILT_FOR = "_tensorflow_version.txt"
-# Not from PyPI, where there are other versions only.
+# Not from PyPI, which has other versions only.
 _INSTALL_HERE = (
     f"`pip install --no-build-isolation .` in a clone or a source distribution of hungarian-loss {__version__}, "
     "which needs cargo and g++"
@@ -21,8 +21,8 @@ def op_library_path() -> str:
     """Absolute path of the shared object that holds the op ``HungarianAssignment``.
 
     For ``tf.load_op_library`` or ``TF_LoadLibrary`` in a process that does not import this package, such as one
-    that serves a SavedModel. Load it by this one path: TensorFlow takes two names for two libraries. It is the
-    one for the TensorFlow of this process: a wheel holds a library for each minor version.
+    that serves a SavedModel. Load it by exactly this path: TensorFlow takes another name of the same file for a second
+    library. The file fits the TensorFlow of this process; a wheel holds one for each minor version of TensorFlow.
     """
     return str(_library())
 
@@ -41,14 +41,14 @@ def _builds() -> dict[str, pathlib.Path]:
         library, built_for = folder / _LIBRARY, folder / _BUILT_FOR
         if library.exists() and built_for.exists():
             version = _minor(built_for.read_text(encoding="utf-8").strip())
-            # The one built in place comes first, and stays.
+            # The build beside this file comes first, and takes precedence.
             builds.setdefault(version, library)
     return builds
 
 
 @functools.cache
 def _library() -> pathlib.Path:
-    """The shared object for the TensorFlow that is installed. An ImportError where there is none."""
+    """The shared object for the TensorFlow that is installed. Raises an ImportError where there is none."""
     builds = _builds()
     if not builds:
         raise ImportError(

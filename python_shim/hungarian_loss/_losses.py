@@ -54,7 +54,7 @@ from hungarian_loss._types import Tensor, TensorLike
 
 _NORMALIZATIONS = ("pairs", "elements")
 
-# So that a saved loss finds it. Here, since distances need no Keras.
+# So that a saved loss finds it. Registered here, since _distance.py must not need Keras.
 keras.saving.register_keras_serializable(package="hungarian_loss")(compute_euclidean_distance)
 
 
@@ -68,7 +68,7 @@ def hungarian_loss(y_true: Objects, y_pred: Objects, *, normalization: str = "pa
     Args:
       y_true: ``[batch, n, features]``.
       y_pred: ``[batch, m, features]``; n and m may differ, and only matched pairs count. Half-precision inputs are
-        computed in float32. Either may be a RaggedTensor, with other numbers of objects in each sample.
+        computed in float32. Either may be a RaggedTensor, with a different number of objects in each sample.
       normalization: ``"pairs"``: the mean over the min(n, m) matched pairs. ``"elements"``: their sum divided by n·m,
         the scale of the package published up to version 1.0.3.
 
@@ -77,8 +77,10 @@ def hungarian_loss(y_true: Objects, y_pred: Objects, *, normalization: str = "pa
       that cannot be matched, both with zero gradient.
 
     Raises:
-      ValueError: an unknown normalization; inputs that are not of rank 3 with equal features; a Keras mask on y_pred, which
-        :class:`HungarianLoss` takes; called by Keras, a ``sample_weight`` that is not ``[batch]`` or ``[batch, 1]``.
+      ValueError: an unknown normalization; inputs that are not of rank 3 with equal features; a Keras mask on y_pred,
+        which only :class:`HungarianLoss` takes; when Keras calls it, a ``sample_weight`` that is not a scalar,
+        ``[batch]`` or ``[batch, 1]``.
+      tf.errors.InvalidArgumentError: wrong shapes that show only when run.
     """
     one_of("normalization", normalization, _NORMALIZATIONS)
     if getattr(y_pred, "_keras_mask", None) is not None:
@@ -102,7 +104,7 @@ def hungarian_loss(y_true: Objects, y_pred: Objects, *, normalization: str = "pa
     loss = show_status(tf.math.divide_no_nan(sum_where(pairs.matched, distances), divisor), assignment)
     if weight is None:
         return loss
-    # Keras multiplies the weights in. Here they are only waited for, until they are checked.
+    # Keras multiplies by the weights. The loss only waits here until they are checked.
     with tf.control_dependencies([weight]):
         return tf.identity(loss)
 
@@ -121,29 +123,32 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
 
     The loss of a sample is Σ weight · (mean of the slice's loss over the matched pairs) / number of slices.
 
-    ``call`` takes y_true ``[batch, n, features]`` and y_pred ``[batch, m, features]`` and returns ``[batch]``; n and m may
-    differ, and from sample to sample too in a RaggedTensor. Half-precision inputs are computed in float32. A sample with no pair has
-    loss 0; one with a NaN NaN, one that cannot be matched +inf. A sample whose loss is not finite has zero gradient.
+    ``call`` takes y_true ``[batch, n, features]`` and y_pred ``[batch, m, features]`` and returns ``[batch]``; n and m
+    may differ, and in a RaggedTensor they may vary from sample to sample. Half-precision inputs are computed in
+    float32. A sample with no pair has loss 0, unless ``unmatched_losses_fn`` adds to it; one with a NaN has loss NaN,
+    one that cannot be matched +inf. A sample whose loss is not finite has zero gradient.
 
-    Functions are called once, on the whole batch; where sizes are open or the batch is as large as a set, they may be traced once more,
-    to tell a function of one sample. What a mask hides they never see: a real object stands there, or zeros where there is none.
+    Functions are called once, on the whole batch. Where sizes are unknown while tracing, or the batch is as large as a
+    set, they may be traced once more, to detect a function that was written for one sample. They never see what a mask
+    hides: a copy of a real object stands there, or zeros where there is no real object.
 
     Args:
-      slice_sizes: How many features belong to each slice, in order; they must add up to all. A pair (true, pred) where the
-        two differ, such as a sparse label and its logits.
+      slice_sizes: How many features belong to each slice, in order; they must add up to all features. A pair (true,
+        pred) where the two sides differ, such as a sparse label and its logits.
       slice_index_to_compute_assignment: Which slice the cost function gets; None: all features.
       compute_cost_matrix_fn: Gets the slice of y_true ``[B, n, f]`` and of y_pred ``[B, m, f]`` and returns costs
         ``[B, n, m]``; +inf forbids a pair.
       slice_losses_fn: One for each slice: a function, which gets matched objects ``[B, p, f]`` of y_true and of y_pred,
         p = min(n, m), and returns ``[B, p]``; or the name of a Keras loss; or a Keras loss with ``reduction=None``. Default: mean
         squared error.
-      slice_weights: One number for each slice, or a scalar variable, which is followed while it is trained. Default: 1.0.
-      slices: The same as ``slice_sizes``, by the name that the documentation of version 1 used.
-      cost_limit: L, a number or a scalar variable, in the units of the costs: in the matching true and predicted objects may stay unmatched
-        at L/2 each, so that no pair that costs more than L is matched. The loss knows nothing of L: a true object without a partner
-        adds nothing to it, and draws no prediction nearer. None or infinite: as many pairs as the smaller set has objects.
+      slice_weights: One for each slice: a number, or a scalar variable, whose value at each call counts. Default: 1.0.
+      slices: The same as ``slice_sizes``, under the name in the documentation of version 1.
+      cost_limit: L, a number or a scalar variable, in the units of the costs: in the matching, each true and each
+        predicted object may stay unmatched at a cost of L/2, so that no pair that costs more than L is matched. L is no
+        part of the loss: a true object without a partner adds nothing to it, and so no gradient. None or infinite: as
+        many pairs as the smaller set has objects.
       true_mask_fn: Gets y_true ``[B, n, features]`` and returns bool ``[B, n]``: which objects are real. Default: all.
-      pred_mask_fn: Likewise for y_pred, ``[B, m]``. A mask that Keras attached to y_pred holds as well; it is never
+      pred_mask_fn: Likewise for y_pred, ``[B, m]``. A mask that Keras attached to y_pred applies as well; it is never
         multiplied into the loss.
       unmatched_losses_fn: What predictions without a partner cost, the "no object" case: for each slice a function or None.
         It gets the slice of all predictions ``[B, m, f]`` and returns ``[B, m]``; its values at existing unmatched
@@ -153,11 +158,11 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
       dtype: Type to compute in; default: Keras's float type.
 
     Raises:
-      TypeError: no sizes are given, or what should be a list is none.
+      TypeError: no sizes are given, or an argument that should be a list or a function is not.
       ValueError: both ``slices`` and ``slice_sizes`` are given, a list is empty or of the wrong length, an index is out
-        of range, a size, weight, limit or function is none, features of unequal number would be compared one by one. When called: inputs
-        are not of rank 3, sizes do not add up, a function returns another shape than it should, ``sample_weight`` is not a
-        scalar, ``[batch]`` or ``[batch, 1]``.
+        of range, a size, weight, limit or the name of a loss is invalid, a Keras loss reduces, or features of unequal
+        number would be compared one by one. When called: inputs are not of rank 3, sizes do not add up, a function
+        returns another shape than it should, ``sample_weight`` is not a scalar, ``[batch]`` or ``[batch, 1]``.
       tf.errors.InvalidArgumentError: wrong shapes that show only when run.
     """
 
@@ -223,14 +228,14 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
 
     def __call__(self, y_true: Objects, y_pred: Objects, sample_weight: TensorLike | None = None) -> Tensor:
         """Loss reduced over the batch, like every Keras loss; ``sample_weight`` is a scalar, ``[batch]`` or ``[batch, 1]``."""
-        # Keras never sees a mask: it would multiply one of objects into the losses of samples. Nor a RaggedTensor.
+        # Keras gets neither a RaggedTensor nor a mask: it would multiply a mask of objects into the losses of samples.
         y_true, y_pred = with_mask(y_true), with_mask(y_pred)
         if sample_weight is not None:
             sample_weight = per_sample_weight(sample_weight, y_pred)
         return super().__call__(y_true, y_pred, sample_weight)
 
     def match(self, y_true: Objects, y_pred: Objects) -> Matching:
-        """What ``call`` matches by: the costs ``[batch, n, m]``, who exists, and the assignment."""
+        """The matching that ``call`` uses: the costs ``[batch, n, m]``, the masks, and the assignment."""
         return self._match(self._sets(y_true, y_pred))
 
     def call(self, y_true: Objects, y_pred: Objects) -> Tensor:
@@ -257,7 +262,8 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
             means.append(tf.math.divide_no_nan(total, count))
         loss = self._weighted(means)
         gate.is_good = tf.math.is_finite(loss) & is_solved(assignment)
-        # Once more without what is not finite: zero times NaN would reach a weight that is trained.
+        # Once more without samples whose loss is not finite: zero times NaN would reach the gradient of a trained
+        # weight.
         good = self._weighted([tf.where(gate.is_good, mean, tf.zeros_like(mean)) for mean in means])
         return show_status(tf.where(gate.is_good, good, tf.stop_gradient(loss)), assignment)
 
@@ -266,7 +272,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         return tf.add_n([weight * mean for weight, mean in zip(weights, means, strict=True)]) / len(means)
 
     def _sets(self, y_true: Any, y_pred: Any) -> Sets:
-        """Both sides, with something harmless in the places of objects that do not exist."""
+        """Both sides, with harmless values in the places of objects that do not exist."""
         sets = as_sets(with_mask(y_true), with_mask(y_pred))
         true, true_mask = shown(self._ask, "true_mask_fn", self.true_mask_fn, sets.true, sets.true_mask)
         pred, pred_mask = shown(self._ask, "pred_mask_fn", self.pred_mask_fn, sets.pred, sets.pred_mask)
@@ -304,7 +310,8 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Everything that ``from_config`` needs: functions as Keras serializes them, weights as they are now.
 
-        A function that will not be found again, such as a lambda, brings a warning, and an error in ``from_config``.
+        A function that cannot be found on loading, such as a lambda, causes a warning here and an error in
+        ``from_config``.
         """
 
         def each(argument: str, functions: Sequence[Any]) -> list[Any]:
@@ -330,7 +337,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         """The inverse of :meth:`get_config`.
 
         Raises:
-          ValueError: a function cannot be found; the sentence names the ways out.
+          ValueError: a function cannot be found; the error names the ways out.
         """
         config = dict(config)
         for argument in ("compute_cost_matrix_fn", "true_mask_fn", "pred_mask_fn"):

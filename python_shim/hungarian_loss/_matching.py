@@ -13,14 +13,14 @@ class Matching(NamedTuple):
     """True objects (rows) matched with predicted ones (columns).
 
     Attributes:
-      cost: ``[B, n, m]``.
+      cost: ``[B, n, m]``, the cost of each pair, or its score.
       true_mask: bool ``[B, n]``, which true objects exist; None: all.
       pred_mask: bool ``[B, m]``, likewise.
-      assignment: Who is matched with whom.
+      assignment: Which objects are matched.
       boxes: Where objects are boxes, the true ones ``[B, n, 4]`` and the predicted ones ``[B, m, 4]``, each as center x, center y, width
         and height; else None.
       maximize: Whether costs are scores, and the assignment has the greatest total.
-      repeats: How many rows in a row are copies of one true object.
+      repeats: How many adjacent rows are copies of one true object.
       cost_limit: As in :func:`linear_assignment`, a number or a scalar tensor for all samples; None: no limit.
     """
 
@@ -35,7 +35,7 @@ class Matching(NamedTuple):
 
 
 class Matcher(Protocol):
-    """A loss that shows what it matches by: :class:`HungarianLoss`, :class:`DetrLoss`, or one of the same form."""
+    """A loss with a ``match`` method: :class:`HungarianLoss`, :class:`DetrLoss`, or one of the same form."""
 
     def match(self, y_true: Any, y_pred: Any) -> Matching:
         """Costs, masks and the assignment of a batch."""
@@ -92,7 +92,7 @@ def unmatched_predictions(assignment: Assignment, pred_mask: Any) -> Any:
 def take(objects: Any, index: Any, matched: Any) -> Any:
     """The objects at ``index``: ``[B, n, f]``, ``[B, p]`` -> ``[B, p, f]``. No gradient passes through empty places."""
     if index is not None and objects.shape[-1] == 0:
-        # Out of no numbers gather_nd takes nothing.
+        # gather_nd refuses a tensor without elements.
         objects = tf.gather(objects, index, batch_dims=1)
     elif index is not None:
         # The gradient of gather_nd is a single op, that of a batched gather dozens.
@@ -103,10 +103,10 @@ def take(objects: Any, index: Any, matched: Any) -> Any:
 
 
 def _may_use_its_gradient(objects: Any) -> bool:
-    """Whether the gradient of ``tf.gather_nd`` will do, which is the quickest on a CPU.
+    """Whether the gradient of ``tf.gather_nd`` can be used, which is the quickest on a CPU.
 
-    It takes the shape of ``objects`` as an input: XLA cannot compile it where it only bounds that, and a GPU's program copies even a
-    constant shape to the host, since it is of int64.
+    That gradient takes the shape of ``objects`` as an input. XLA cannot compile it where it knows only bounds of the
+    shape, and on a GPU even a constant shape is copied to the host, since it is int64.
     """
     return objects.shape.is_fully_defined() and not has_gpu()
 
@@ -135,8 +135,8 @@ def _scatter(values: Any, place: Any, like: Any) -> Any:
 def stop_gradient_outside(objects: Any, kept: Any) -> Any:
     """The same values ``[B, p, f]``, with gradient only where ``kept`` ``[B, p]``.
 
-    Places that are not kept hold ordinary values, so that functions applied to them see nothing unusual. What they
-    make of them is dropped; a NaN in their gradient is stopped here.
+    Places that are not kept hold ordinary values, so that functions applied to them see nothing unusual. The results at
+    such places are dropped; a NaN in their gradient is stopped here.
     """
     return tf.where(kept[..., tf.newaxis], objects, tf.stop_gradient(objects))
 
@@ -160,10 +160,10 @@ def is_solved(assignment: Assignment) -> Any:
 
 
 class GradientGate:
-    """Objects pass as they are; on the way back the gradient of a sample passes only if that is found good.
+    """Objects pass unchanged; in the backward pass the gradient of a sample passes only if the sample is good.
 
-    Which it is shows after its losses are computed. A zero sent back through them is not enough: where a loss is not finite, zero
-    times its slope is often NaN.
+    Whether it is shows only after its losses are computed. Sending a zero gradient back through the losses is not
+    enough: where a loss is not finite, zero times its slope is often NaN.
 
     Attributes:
       is_good: bool ``[B]``, to be set before a gradient is taken.

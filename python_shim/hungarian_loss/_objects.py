@@ -1,4 +1,4 @@
-"""Sets of objects as tensors, and which of them exist: padding, masks, what stands in a hidden place."""
+"""Sets of objects as tensors, and which of them exist: padding, masks, values for hidden places."""
 
 import sys
 from collections.abc import Sequence
@@ -28,9 +28,10 @@ class Sets(NamedTuple):
 
 
 def with_mask(objects: Any) -> Any:
-    """Objects as they are; where they come with a mask of their own, :class:`MaskedObjects`.
+    """Objects as they are; with a mask of their own, as :class:`MaskedObjects`.
 
-    Such a mask is what Keras attached to them, upstream a Masking layer. A RaggedTensor, of a set for each sample, is padded.
+    Keras attaches such a mask, for example by a Masking layer in the model. A RaggedTensor, with a set for each sample,
+    is padded, and its mask shows which objects it held.
     """
     if isinstance(objects, MaskedObjects):
         return objects
@@ -66,8 +67,8 @@ def with_equal_axis(y_true: Any, y_pred: Any, axis: int, what: str) -> Any:
 def hide(objects: Any, mask: Any) -> Any:
     """Objects ``[B, n, f]`` with something harmless in the places that ``mask`` ``[B, n]`` hides; None hides nothing.
 
-    That is a copy of an object that exists and is finite, the first of the batch; zeros where there is none. So a label is a
-    label, a probability one, and a box a box, whatever a function asks of them.
+    It is a copy of the first object in the batch that exists and is finite, or zeros if there is none. So what stands
+    in a hidden place is a valid label, probability or box, whatever a function requires.
     """
     if mask is None:
         return objects
@@ -82,9 +83,10 @@ def hide(objects: Any, mask: Any) -> Any:
 def shown(
     ask: Caller, argument: str, function: Any, objects: Any, mask: Any, sizes: Sequence[Any] | None = None
 ) -> Any:
-    """Objects ``[B, n, f]`` with the rest hidden, and which are left, ``[B, n]`` or None: what ``mask`` and ``function`` both show.
+    """Objects ``[B, n, f]`` with the rest hidden, and which are left, ``[B, n]`` or None: those that both ``mask`` and
+    ``function`` show.
 
-    ``function`` gets objects with those ``sizes`` in place of features, where sizes are given.
+    Where ``sizes`` are given, ``function`` gets objects with dimensions of these sizes in place of the features.
 
     Raises:
       ValueError: ``function``, the one given as ``argument``, does not return a mask.
@@ -114,18 +116,19 @@ def both(mask: Any, other: Any) -> Any:
 
 
 def refuse_what_keras_would_multiply_in(y_pred: Any, objects: Any) -> Any:
-    """Called by a loss function: raises where Keras would weight its losses of samples by object.
+    """For a loss function: raises where Keras would multiply values of objects into its losses of samples.
 
-    A function cannot keep Keras from that, nor does it see it: Keras casts y_pred, and so drops the mask that y_pred carried, before
-    it calls; weights of samples it never hands on. Both stand in the frame of the Keras loss that calls. They are of no concern where that
-    loss has made another batch of its own.
+    A loss function can neither prevent nor see that: before the call Keras casts y_pred, which drops the mask that
+    y_pred carried, and it never passes ``sample_weight`` on. Both are read from the stack frame of the calling Keras
+    loss. They are ignored where that loss passes another batch than its own y_pred.
 
     Args:
       y_pred: What the function was given.
       objects: The same as a tensor ``[batch, m, features]``.
 
     Returns:
-      The weights, None without any. What returns must wait for them: where their shape is open, they are checked when run.
+      The weights, None without any. The loss must wait for them: where their shape is unknown while tracing, they are
+      checked when run.
 
     Raises:
       ValueError: a mask of objects on y_pred, or a sample_weight that is not one for each sample.
@@ -162,7 +165,7 @@ def raise_for_keras_mask() -> None:
 
 
 def check_sample_weight(shape: Any) -> None:
-    """Raises where ``shape`` is seen not to be that of a weight for each sample.
+    """Raises where ``shape``, as far as it is known, is not that of one weight for each sample.
 
     Raises:
       ValueError: not a scalar, ``[batch]`` or ``[batch, 1]``.
@@ -204,14 +207,15 @@ def _split_off_mask(name: str, objects: Any) -> tuple[Any, Any]:
         raise ValueError(f"{name} must be [batch, objects, features], got shape {objects.shape}")
     objects = tf.ensure_shape(objects, [None] * 3)
     if mask is not None:
-        # Keras casts it with the objects, on the way from `__call__` to `call`.
+        # Keras casts the mask along with the objects, between `__call__` and `call`.
         mask = tf.cast(mask, tf.bool)
         mask = with_shape(mask, [(objects, 0), (objects, 1)], f"the mask of {name} must be [batch, objects]")
     return objects, mask
 
 
 def with_equal_features(ragged: Any) -> Any:
-    """The same ``[batch, (objects), features]`` or ``[batch, (objects)]``, ragged along objects only.
+    """``ragged``, ``[batch, (objects), features]`` or ``[batch, (objects)]``, as a RaggedTensor that is ragged along
+    objects only.
 
     Raises:
       tf.errors.InvalidArgumentError: objects of different numbers of features.
@@ -226,14 +230,14 @@ def with_equal_features(ragged: Any) -> Any:
 
 
 def _padded_sets(ragged: Any) -> MaskedObjects:
-    """A RaggedTensor ``[batch, (objects), features]`` as a tensor, and where there was something."""
+    """A RaggedTensor ``[batch, (objects), features]`` as a tensor, with a mask of the objects that it held."""
     if ragged.shape.rank != 3:
         raise ValueError(f"a RaggedTensor must be [batch, (objects), features], got shape {ragged.shape}")
     return padded(with_equal_features(ragged))
 
 
 def padded(ragged: Any) -> MaskedObjects:
-    """The same of ``[batch, (objects), ...]`` that is ragged in objects only."""
+    """The same for ``[batch, (objects), ...]`` that is ragged along objects only."""
     lengths = ragged.row_lengths()
     # Where XLA refuses it, the error shows this name.
     with tf.name_scope("XLA_cannot_pad_a_RaggedTensor_use_padded_batch_and_a_mask"):

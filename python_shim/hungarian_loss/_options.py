@@ -1,4 +1,4 @@
-"""Options that are decided while tracing: flags, names of which there are a few, whole numbers. Needs no Keras."""
+"""Checks of options that are known while tracing: flags, names out of a few, whole numbers. Needs no Keras."""
 
 import numbers
 from collections.abc import Collection
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def as_flag(name: str, value: Any) -> bool:
-    """An option of the op, which is decided while tracing.
+    """A flag, which must be known while tracing.
 
     Raises:
       TypeError: neither True nor False.
@@ -41,5 +41,5 @@ def whole_number(argument: str, value: Any) -> int:
 
 
 def is_whole_number(number: Any) -> bool:
-    """Whether it is one, which a bool is not."""
+    """Whether ``number`` is a whole number; a bool is none."""
     return isinstance(number, numbers.Integral) and not isinstance(number, bool)

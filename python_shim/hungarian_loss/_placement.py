@@ -15,7 +15,8 @@ def has_gpu() -> bool:
 
 
 def able_device(cost: Any, validate: bool) -> contextlib.AbstractContextManager[Any]:
-    """Where a GPU cannot do what is asked for, the CPU; this costs a copy of ``cost``. Sides known only when run are not looked at."""
+    """A context that places the op on the CPU where a GPU cannot do what is asked for; this costs a copy of ``cost``.
+    Sides that are known only when run are not considered."""
     sides = [size for size in cost.shape[-2:] if size is not None] if cost.shape.rank is not None else []
     if validate or max(sides, default=0) > MOST_ON_GPU:
         device: contextlib.AbstractContextManager[Any] = tf.device("/CPU:0")

@@ -1,6 +1,6 @@
-"""Shapes that must hold: looked at while tracing where they are known, else when run, under XLA too.
+"""Checks of shapes: while tracing where they are known, else when run, under XLA too.
 
-XLA drops assertions. What remains there is a reshape, which nothing but the right number of elements passes.
+XLA drops assertions. What remains there is a reshape, which fails unless the number of elements is right.
 """
 
 import re
@@ -32,7 +32,7 @@ def with_shape(tensor: Any, dimensions: Sequence[Dimension], sentence: str, cure
         return tensor
     sizes = [_size(dimension) for dimension in dimensions]
     shape = tf.shape(tensor)
-    # Padded where the rank is open, so that one of another rank can be compared at all. No size is -1.
+    # Padded where the rank is unknown, so that a shape of another rank can be compared at all. No size is -1.
     padded = shape if tensor.shape.rank is not None else tf.concat([shape, tf.fill([rank], -1)], axis=0)[:rank]
     same = all_zero(tf.concat([padded - sizes, [tf.size(shape) - rank]], axis=0))
     checks = require(same, lambda: [f"{sentence}; got shape", shape, "expected", tf.stack(sizes), cure])
@@ -51,8 +51,8 @@ def with_shape(tensor: Any, dimensions: Sequence[Dimension], sentence: str, cure
 def all_zero(numbers: Any) -> Any:
     """Whether int32 ``numbers``, differences of sizes, are all 0.
 
-    Of int32 alone, which TensorFlow computes on the host even where there is a GPU. Of booleans a GPU would find out whether all are true,
-    and the host wait for it.
+    Uses int32 alone, which TensorFlow computes on the host even where there is a GPU. Booleans would be reduced on the
+    GPU, and the host would wait for it.
     """
     return tf.equal(tf.reduce_max(tf.abs(numbers)), 0)
 
@@ -60,7 +60,8 @@ def all_zero(numbers: Any) -> Any:
 def summed(values: Any, axis: int) -> Any:
     """``tf.reduce_sum`` along an axis.
 
-    Where sizes are open, that one's gradient has a GPU compute a shape, for which the host waits. Where the axis is kept it does not.
+    Where sizes are unknown while tracing, the gradient of ``tf.reduce_sum`` has a GPU compute a shape, for which the
+    host waits. With ``keepdims`` it does not.
     """
     if values.shape.is_fully_defined():
         return tf.reduce_sum(values, axis=axis)
@@ -68,7 +69,7 @@ def summed(values: Any, axis: int) -> Any:
 
 
 def range_int64(size: Any) -> Any:
-    """0, 1, 2, … as int64. TensorFlow counts on the host, so a ``size`` in int64 would come back from a GPU for it."""
+    """0, 1, 2, … as int64. ``tf.range`` runs on the host, so a ``size`` in int64 would be copied there from a GPU."""
     return tf.cast(tf.range(size), tf.int64)
 
 
@@ -85,11 +86,11 @@ def sizes_of(tensor: Any) -> list[Any]:
 
 
 def known_size(dimension: Dimension) -> int | None:
-    """What it must be, where that is known while tracing."""
+    """The size that a dimension must have; None where it is not known while tracing."""
     if isinstance(dimension, int):
         return dimension
     tensor, axis = dimension
-    # One of too low a rank will not fit, whatever this is.
+    # With too low a rank the check fails anyway, whatever is returned here.
     return None if tensor.shape.rank is None or axis >= tensor.shape.rank else tensor.shape[axis]
 
 

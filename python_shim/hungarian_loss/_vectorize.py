@@ -10,7 +10,8 @@ from hungarian_loss._types import Tensor
 
 
 def register_converter() -> None:
-    """Tells TensorFlow how. It has no public place for that; where it is not found, vectorized_map takes a loop."""
+    """Registers the conversion. TensorFlow has no public function for that; without the private one, vectorized_map
+    uses a loop."""
     try:
         from tensorflow.python.ops.parallel_for.pfor import RegisterPFor
     except ImportError:
@@ -18,11 +19,12 @@ def register_converter() -> None:
     try:
         RegisterPFor("HungarianAssignment")(_convert)
     except AssertionError:
-        pass  # By an earlier import.
+        pass  # Registered by an earlier import.
 
 
 def _convert(pfor_input: Any) -> list[Any]:
-    """The op over all iterations, for one in the body of a loop: what varies there has one more dimension, in front."""
+    """One call of the op for all iterations of a loop. Inputs that vary in the loop's body have one more dimension, in
+    front."""
     from tensorflow.python.ops.parallel_for.pfor import wrap
 
     pfor_input.stack_inputs([0])
@@ -39,7 +41,7 @@ def _convert(pfor_input: Any) -> list[Any]:
             return tensor
         target = tf.concat([shape[:-2], *sizes], axis=0)
         if varies:
-            # A scalar for each iteration, if need be.
+            # The dimensions that are missing come behind that of the iterations.
             own = tf.shape(tensor)
             missing = tf.ones([tf.size(target) - tf.size(own)], tf.int32)
             tensor = tf.reshape(tensor, tf.concat([own[:1], missing, own[1:]], axis=0))

@@ -1,4 +1,4 @@
-"""The version: what pyproject.toml says where the package stands in its repository, else what was installed."""
+"""The version: from pyproject.toml where the package is in its repository, else from the installed metadata."""
 
 import importlib.metadata
 import pathlib

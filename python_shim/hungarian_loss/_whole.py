@@ -6,13 +6,13 @@ import tensorflow as tf
 
 
 def is_whole(values: Any) -> Any:
-    """Where floats are whole numbers; an infinity counts as one, NaN does not."""
+    """Which floats are whole numbers; an infinity counts as one, NaN does not."""
     return tf.equal(values, tf.round(values))
 
 
 def as_whole(values: Any, least: float, most: float, otherwise: int) -> Any:
-    """``values`` as int64. Floats are limited to [``least``, ``most``], as an infinity has no whole number; ``otherwise`` where they are
-    not whole."""
+    """``values`` as int64. Floats are clipped to [``least``, ``most``], since int64 has no infinity; ``otherwise``
+    where they are not whole."""
     if not values.dtype.is_floating:
         return tf.cast(values, tf.int64)
     limited = tf.clip_by_value(tf.cast(values, tf.float64), least, most)

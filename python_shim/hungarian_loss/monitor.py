@@ -19,32 +19,34 @@ __all__ = ["AssignmentMonitor"]
 
 
 class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
-    """After each epoch, how a fixed batch is matched, and how much of that has changed since the epoch before.
+    """Reports after each epoch how a fixed batch is matched, and how much of that has changed since the epoch before.
 
-    While objects change hands from epoch to epoch, a detector learns slowly: the instability that DN-DETR (Li et al. 2022,
-    arXiv:2203.01305) measures. To the logs of the epoch, and so to the progress bar and the history, it adds
+    While objects are matched with other predictions from epoch to epoch, a detector learns slowly; DN-DETR (Li et al.
+    2022, arXiv:2203.01305) measures this instability. To the logs of the epoch, and so to the progress bar and the
+    history, the callback adds
 
-    * ``assignment_changed``: the share of real objects whose prediction is another than after the epoch before, in [0, 1]; in the first
-      epoch than before the training; NaN where there is no object;
+    * ``assignment_changed``: the share of real objects, in [0, 1], whose prediction is another than after the epoch
+      before (in the first epoch, than before the training); NaN where there is no object;
     * ``assignment_cost``: the mean cost of a matched pair; NaN where there is none;
     * ``assignment_unmatched``: the number of real objects without a prediction.
 
-    An object that may have several predictions, by ``DetrLoss(repeats=k)``, counts once: as changed where the set of its predictions is
-    another, whatever their order, and as unmatched where it has none.
+    An object that may have several predictions, with ``DetrLoss(repeats=k)``, counts once: as changed where the set of
+    its predictions differs, and as unmatched where it has none.
 
-    A sample that cannot be matched, because of a NaN for example, counts as unmatched objects.
+    The objects of a sample that cannot be matched, because of a NaN for example, count as unmatched.
 
     Args:
-      x: Inputs of a batch, best of validation data. It is kept.
+      x: Inputs of a batch, best of validation data. The callback keeps it.
       y: Its targets, as the loss takes them.
       loss: What to match by, a :class:`HungarianLoss` or :class:`DetrLoss`; default: the loss that the model is compiled with.
-      log_dir: Where to write the same as scalars for TensorBoard, and the pictures; default: nowhere.
-      images: Of how many samples to write the pictures of :func:`explain`, the first of the batch. Needs matplotlib and ``log_dir``.
+      log_dir: Where to write the three values as scalars for TensorBoard, and the figures; default: nowhere.
+      images: For how many samples, the first of the batch, to write the figure of :func:`explain`. Needs matplotlib and
+        ``log_dir``.
 
     Raises:
       ValueError: ``images`` without ``log_dir``; when training begins, more ``images`` than ``x`` has samples.
       ImportError: ``log_dir`` without tensorboard.
-      TypeError: when training begins, a loss that does not show what it matches by.
+      TypeError: when training begins, a loss without a ``match`` method.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._before: Any = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Matches as the model is before the training."""
+        """Matches with the model as it is before the training."""
         loss = self._loss if self._loss is not None else getattr(self.model, "loss", None)
         if not callable(getattr(loss, "match", None)):
             raise TypeError(
@@ -77,7 +79,7 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._before, _ = self._partners(matching)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Matches again, and logs what came out."""
+        """Matches again, and logs the result."""
         y_pred, matching = self._matching()
         partners, exists = self._partners(matching)
         row_to_col = np.asarray(matching.assignment.row_to_col)
@@ -104,7 +106,7 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         """The predictions of each true object in rising order ``[B, n, repeats]``, −1 for none, and which objects exist ``[B, n]``."""
         partners = np.asarray(matching.assignment.row_to_col)
         mask = np.ones(partners.shape, bool) if matching.true_mask is None else np.asarray(matching.true_mask)
-        # Copies of an object lie side by side, and which of them has which prediction means nothing.
+        # Copies of an object are adjacent, and which copy has which prediction is arbitrary.
         by_object = (*partners.shape[:-1], partners.shape[-1] // matching.repeats, matching.repeats)
         return np.sort(partners.reshape(by_object)), mask.reshape(by_object)[..., 0]
 
