@@ -1,5 +1,4 @@
-"""Converts what users give to what the op takes: costs of its four types; masks, counts and limits that fit the costs'
-shape."""
+"""Converts what users give to what the op takes: costs of its four types; masks, counts and limits that fit them."""
 
 from typing import Any, NamedTuple
 

@@ -1,5 +1,4 @@
-"""Whether Keras is usable for the losses: 3.8 or newer with its TensorFlow backend. Assignment and costs need no
-Keras."""
+"""Whether the losses can use Keras: 3.8 or newer, with its TensorFlow backend. Assignment and costs need no Keras."""
 
 import importlib.metadata
 import os

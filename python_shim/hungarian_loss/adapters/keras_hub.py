@@ -5,10 +5,10 @@
     exact.switch_on()          # before the first fit, evaluate or compile
     detector.fit(images, {"boxes": boxes, "labels": labels})
 
-What that puts right in KerasHub 0.32, and what it cannot, stands in docs/hosts.md file by file. In short: D-FINE's own matcher pads with
-1e9, which loses in float32 what is subtracted from it, so that it solves another problem; its losses look indices within an image
-up among the targets of all images, so that images after the first learn the first one's objects. The indices returned here are exact,
-and count through all images.
+docs/hosts.md says file by file what this corrects in KerasHub 0.32, and what it cannot correct. In short: D-FINE's own
+matcher pads with 1e9, in which float32 loses what is subtracted from it, so that it solves another problem. Its losses
+use indices within an image to look up the targets of all images, so that images after the first learn the first one's
+objects. The matching here is exact, and its indices count through the targets of all images.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ _SUPPORTED = "0.32"
 
 
 def switch_on() -> None:
-    """Has D-FINE match exactly, in one call of the op for all images of a batch. To call it again changes nothing.
+    """Makes D-FINE match exactly, in one call of the op for all images of a batch. Calling it again changes nothing.
 
     Keras traces a step once: a model that has been fitted keeps its matcher until ``compile`` or
     ``make_train_function(force=True)`` is called.
@@ -80,14 +80,15 @@ def hungarian_matcher(
     matcher_ciou_cost: float,
     backbone: Any = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What KerasHub's function of this name is for, with its arguments and its costs, for a ``compute_loss`` of your own.
+    """Does what KerasHub's function of this name does, with its arguments and its costs; for a ``compute_loss`` of your
+    own, too.
 
     Args:
       outputs: ``"logits"`` ``[B, queries, classes]`` and ``"pred_boxes"`` ``[B, queries, 4]``, center_xywh.
       targets: one dict, of all images' objects laid end to end: ``"labels"`` integers ``[objects]``, of which negative
         ones mark empty slots, as Keras pads; ``"boxes"`` ``[objects, 4]``.
-      num_targets_per_image: integers ``[B]``, how many of them belong to each image. Under jit they must be known while
-        compiling, as they are in D-FINE's own ``compute_loss``.
+      num_targets_per_image: integers ``[B]``, how many of the objects belong to each image. Under jit they must be
+        known while compiling, as they are in D-FINE's own ``compute_loss``.
       use_focal_loss: whether the class cost is focal, of sigmoids, with ``matcher_alpha`` and ``matcher_gamma``; else it is
         the negative softmax.
       matcher_alpha: see ``use_focal_loss``.
@@ -126,7 +127,7 @@ def hungarian_matcher(
 
 
 def _d_fine(name: str) -> Any:
-    """KerasHub's module ``d_fine_<name>``, which nobody should need unless they use D-FINE."""
+    """KerasHub's module ``d_fine_<name>``, imported here so that only what uses D-FINE needs KerasHub."""
     try:
         version = importlib.metadata.version("keras-hub")
     except importlib.metadata.PackageNotFoundError:

@@ -5,8 +5,9 @@
 
     matchers.hungarian_matching = tf_models.hungarian_matching    # before the first step is traced
 
-The task's criterion, ``build_losses`` in official/projects/detr/tasks/detection.py, looks the function up there each time. What
-it gets is what it got, many times faster; a batch no longer waits for its slowest problem, and NaN ends no step.
+The task's criterion, ``build_losses`` in official/projects/detr/tasks/detection.py, looks the function up there each
+time. It gets what it got before, many times faster; a batch no longer waits for its slowest problem, and a NaN does not
+end the step.
 """
 
 import tensorflow as tf
@@ -26,8 +27,8 @@ def hungarian_matching(weights: TensorLike) -> tuple[Tensor, Tensor]:
 
     Returns:
       ``weights, assignment``: the reduced costs, of the same shape, never negative and 0 where a pair is matched; of float32 or
-      float64 for integers, else of the same type. And bool of the same shape: who is matched with whom; none in a problem
-      that has a NaN, where the original's answer is undefined.
+      float64 for integers, else of the same type. And bool of the same shape, true where a pair is matched: nowhere in
+      a problem that has a NaN, where the original's answer is undefined.
 
     Raises:
       TypeError, ValueError, tf.errors.InvalidArgumentError: as :func:`hungarian_loss.linear_assignment`.

@@ -26,7 +26,7 @@ __all__ = [
     "softmax_class_cost",
 ]
 
-# As in the package above: where Keras cannot be used, what needs it says why when it is asked for.
+# As in the package above: where Keras cannot be used, a name that needs it raises an ImportError that says why.
 _reason = _keras.why_not()
 if _reason is None:
     from hungarian_loss.detection._detections import Detections

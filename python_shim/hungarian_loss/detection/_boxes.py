@@ -9,13 +9,13 @@ from hungarian_loss._options import one_of
 from hungarian_loss._types import Tensor, TensorLike
 from hungarian_loss.detection._real import as_real, of_one_type
 
-# By KerasHub's names, without "rel_": what overlaps with what is the same in pixels and in parts of the image.
+# KerasHub's names. "rel_" before one changes nothing: an overlap is the same in pixels and in parts of the image.
 _FORMATS = ("xyxy", "yxyx", "xywh", "center_xywh", "center_yxhw")
 BOX_FORMATS = (*_FORMATS, *(f"rel_{name}" for name in _FORMATS))
 
 
 class Boxes(NamedTuple):
-    """Boxes by their edges, each a tensor ``[...]``, none of them beyond the opposite one."""
+    """Boxes by their edges, each a tensor ``[...]``; no edge is beyond the opposite one."""
 
     left: Any
     top: Any
@@ -51,15 +51,15 @@ def checked_format(box_format: str) -> str:
 
 
 def edges(boxes: TensorLike, box_format: str) -> Boxes:
-    """Boxes ``[..., 4]`` by their edges, within a range where areas and slopes are numbers.
+    """Boxes ``[..., 4]`` by their edges, limited to a range where areas and gradients are finite.
 
-    One of negative size is empty: its right edge is its left one, its bottom its top.
+    A box of negative size is empty: its right edge is its left one, its bottom edge its top one.
 
     Raises:
       ValueError: not four numbers a box, or an unknown format.
     """
     boxes = _four_numbers(boxes)
-    # So that the area of a hull is a number. An infinity stays one, and shows.
+    # Limited so that the area of a hull is finite. An infinity stays one, and shows in the result.
     limit = boxes.dtype.max**0.4
     boxes = tf.where(tf.math.is_finite(boxes), tf.clip_by_value(boxes, -limit, limit), boxes)
     left, top, right, bottom = _edges(boxes, box_format)
@@ -92,7 +92,8 @@ def box_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") ->
 
     Returns:
       ``[...]`` in [0, 1]; 0 where the union is empty. Boxes of negative size are empty. Value and gradient are finite for all boxes of
-      finite numbers. Float64 if a tensor among the boxes is, or both are arrays of it; else float32, half-precision and whole numbers too.
+      finite numbers. Float64 if a tensor among the boxes is, or, where none is a tensor, an array; else float32, also
+      for half-precision and integers.
 
     Raises:
       ValueError: an unknown format, or not four numbers a box.
@@ -103,7 +104,7 @@ def box_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") ->
 def generalized_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") -> Tensor:
     """Generalized intersection over union (Rezatofighi et al. 2019, arXiv:1902.09630).
 
-    That is the IoU less the share of the hull, the least box around both, that neither covers.
+    That is the IoU minus the share of the hull, the smallest box around both, that neither box covers.
 
     Args:
       a: ``[..., 4]``.
@@ -120,7 +121,8 @@ def generalized_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_x
 
 
 def distance_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") -> Tensor:
-    """Distance IoU (Zheng et al. 2020, arXiv:1911.08287): the IoU less (distance of the centers / diagonal of the hull)².
+    """Distance IoU (Zheng et al. 2020, arXiv:1911.08287): the IoU minus (distance of the centers / diagonal of the
+    hull)².
 
     Args:
       a: ``[..., 4]``.
@@ -137,7 +139,7 @@ def distance_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh
 
 
 def complete_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") -> Tensor:
-    """Complete IoU (Zheng et al. 2020, arXiv:1911.08287): the distance IoU less a penalty for other proportions.
+    """Complete IoU (Zheng et al. 2020, arXiv:1911.08287): the distance IoU minus a penalty for unequal proportions.
 
     The penalty is α·v with v = 4/π² (arctan(width/height) of a − that of b)² and α = v / (1 − IoU + v). As in the paper α has no
     gradient.
@@ -156,7 +158,7 @@ def complete_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh
     return ciou_of(*_edges_of_both(a, b, box_format))
 
 
-# The same of boxes by their edges.
+# The same for boxes by their edges.
 
 
 def iou_of(a: Boxes, b: Boxes) -> Any:
@@ -208,7 +210,7 @@ def _intersection_and_union(a: Boxes, b: Boxes) -> tuple[Any, Any]:
 
 
 def _hull(a: Boxes, b: Boxes) -> Boxes:
-    """The least box around both."""
+    """The smallest box around both."""
     return Boxes(
         tf.minimum(a.left, b.left),
         tf.minimum(a.top, b.top),
@@ -219,7 +221,7 @@ def _hull(a: Boxes, b: Boxes) -> Boxes:
 
 def _proportion(boxes: Boxes) -> Any:
     """arctan(width/height), 0 for a point."""
-    # Divided by the longer one: the gradient of atan2 divides by the sum of their squares, which could be too small.
+    # Divided by the longer side: the gradient of atan2 divides by the sum of their squares, which could underflow.
     longer = tf.stop_gradient(tf.maximum(boxes.width, boxes.height))
     is_point = tf.equal(longer, 0)
     longer = tf.where(is_point, tf.ones_like(longer), longer)

@@ -1,4 +1,4 @@
-"""What predictions pay for their classes: three ways, one value for each prediction."""
+"""Class losses of predictions: three kinds, each with one value for each prediction."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,16 +18,16 @@ class Settings(NamedTuple):
 
 
 class Classification(NamedTuple):
-    """One way to learn classes.
+    """A kind of class loss, and the cost of classes in the matching.
 
     Attributes:
       has_no_object: Whether a channel beyond the classes means "no object".
-      needs_iou: Whether ``loss`` asks how well boxes overlap.
-      cost: Of labels ``[..., n]`` and logits ``[..., m, channels]`` the cost ``[..., n, m]``.
-      loss: Of logits ``[..., m, channels]``, labels ``[..., m]``, the number of classes for "no object", and IoU ``[..., m]`` what
-        each prediction pays, ``[..., m]``.
-      weight: Of labels and logits what each prediction weighs in the mean, ``[..., m]``; None where the sum is divided by the number
-        of objects instead.
+      needs_iou: Whether ``loss`` uses the IoU of the boxes.
+      cost: From labels ``[..., n]`` and logits ``[..., m, channels]`` the cost ``[..., n, m]``.
+      loss: From logits ``[..., m, channels]``, labels ``[..., m]``, where the number of classes means "no object", and
+        IoU ``[..., m]`` the loss of each prediction, ``[..., m]``.
+      weight: From labels and logits the weight of each prediction in the mean, ``[..., m]``; None where the sum is
+        divided by the number of objects instead.
     """
 
     has_no_object: bool
@@ -43,7 +43,7 @@ def _softmax_cost(labels: Any, logits: Any, settings: Settings) -> Any:
 
 def _softmax_loss(logits: Any, labels: Any, iou: Any, settings: Settings) -> Any:
     """Weighted cross entropy (Carion et al. 2020, arXiv:2005.12872)."""
-    # As a list: of other shapes TensorFlow asserts first that they fit, and on a GPU the host waits for that.
+    # Flattened: for other ranks TensorFlow first asserts that the shapes fit, and on a GPU the host waits for that.
     flat_labels, flat_logits = tf.reshape(labels, [-1]), tf.reshape(logits, [-1, logits.shape[-1]])
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=flat_labels, logits=flat_logits)
     return tf.reshape(entropy, tf.shape(labels)) * _softmax_weight(labels, logits, settings)
@@ -61,7 +61,7 @@ def _focal_cost(labels: Any, logits: Any, settings: Settings) -> Any:
 def _focal_loss(logits: Any, labels: Any, iou: Any, settings: Settings) -> Any:
     """Focal loss (Lin et al. 2017, arXiv:1708.02002), summed over the classes, as in Deformable DETR."""
     is_class = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
-    # Of a class that is there, σ(−x) is what the prediction lacks.
+    # For the true class, σ(−x) is the probability that the prediction lacks.
     wrong = tf.where(is_class, -logits, logits)
     alpha = tf.constant(settings.focal_alpha, logits.dtype)
     weight = tf.where(is_class, alpha, 1 - alpha)
@@ -71,7 +71,8 @@ def _focal_loss(logits: Any, labels: Any, iou: Any, settings: Settings) -> Any:
 def _varifocal_loss(logits: Any, labels: Any, iou: Any, settings: Settings) -> Any:
     """Varifocal loss (Zhang et al. 2021, arXiv:2008.13367), summed over the classes, as in RT-DETR (arXiv:2304.08069).
 
-    The target of the true class is the IoU, which also is its weight; others weigh (1 − α) p^γ. Neither has a gradient.
+    The target of the true class is the IoU, which also is its weight; others weigh (1 − α) p^γ. Neither target nor
+    weights have a gradient.
     """
     is_class = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
     target = tf.where(is_class, tf.stop_gradient(iou)[..., tf.newaxis], tf.zeros([], logits.dtype))

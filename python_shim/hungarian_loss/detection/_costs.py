@@ -13,8 +13,8 @@ def softmax_class_cost(labels: TensorLike, logits: TensorLike) -> Tensor:
     """Minus the probability that each prediction gives to the class of each true object (DETR, arXiv:2005.12872, eq. 1).
 
     Args:
-      labels: Whole numbers ``[..., n]``: classes of the true objects. What stands at a negative one is arbitrary. One
-        beyond the channels counts as the last channel.
+      labels: Whole numbers ``[..., n]``: classes of the true objects. The costs of a negative label are arbitrary. A
+        label beyond the channels counts as the last channel.
       logits: ``[..., m, channels]``; a channel beyond the classes may mean "no object".
 
     Returns:
@@ -24,16 +24,16 @@ def softmax_class_cost(labels: TensorLike, logits: TensorLike) -> Tensor:
 
 
 def focal_class_cost(labels: TensorLike, logits: TensorLike, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
-    """What focal loss changes by when a prediction takes an object's class (Deformable DETR, arXiv:2010.04159).
+    """The change of focal loss when a prediction is to show an object's class (Deformable DETR, arXiv:2010.04159).
 
     With p = sigmoid(logit): −α (1 − p)^γ log p + (1 − α) p^γ log(1 − p).
 
     Args:
-      labels: Whole numbers ``[..., n]``: classes of the true objects. What stands at a negative one is arbitrary. One
-        beyond the channels counts as the last channel.
+      labels: Whole numbers ``[..., n]``: classes of the true objects. The costs of a negative label are arbitrary. A
+        label beyond the channels counts as the last channel.
       logits: ``[..., m, classes]``.
       alpha: Weight of positives; negatives weigh 1 − α.
-      gamma: How much easy examples are played down.
+      gamma: Exponent that lowers the weight of easy examples.
 
     Returns:
       ``[..., n, m]``, float64 if ``logits`` are, else float32.
@@ -44,7 +44,7 @@ def focal_class_cost(labels: TensorLike, logits: TensorLike, *, alpha: float = 0
     def cost(logits: Any) -> Any:
         return focal_loss(-logits, alpha, gamma) - focal_loss(logits, 1 - alpha, gamma)
 
-    # Whichever is fewer: classes, or objects to look at.
+    # Computed for each class or for each object, whichever are fewer.
     objects, classes = labels.shape[-1], logits.shape[-1]
     if objects is not None and classes is not None and objects > classes:
         return _of_class(cost(logits), labels)
@@ -57,7 +57,8 @@ def l1_cost(true: TensorLike, pred: TensorLike, *, box_format: str = "center_xyw
     Args:
       true: Boxes ``[..., n, 4]``.
       pred: Boxes ``[..., m, 4]``.
-      box_format: How both are written, see :func:`box_iou`. The distance is of center and size whatever it is, in their unit.
+      box_format: How both are written, see :func:`box_iou`. In every format the distance is that of centers and sizes,
+        in the boxes' unit.
 
     Returns:
       ``[..., n, m]``, of a type as in :func:`box_iou`.
@@ -92,7 +93,8 @@ def giou_cost(true: TensorLike, pred: TensorLike, *, box_format: str = "center_x
 
 
 def dice_cost(true: TensorLike, logits: TensorLike) -> Tensor:
-    """One minus the dice coefficient of every pair of masks, (2 Σtp + 1) / (Σt + Σp + 1) (MaskFormer, arXiv:2107.06278).
+    """One minus the dice coefficient of every pair of masks, (2 Σtp + 1) / (Σt + Σp + 1), p = sigmoid(logit)
+    (MaskFormer, arXiv:2107.06278).
 
     Args:
       true: ``[..., n, points]``: 1 where the object is, else 0, at sampled points (Mask2Former, arXiv:2112.01527) or at all pixels, as one
@@ -122,7 +124,7 @@ def mask_cost(true: TensorLike, logits: TensorLike, *, alpha: float | None = Non
       logits: ``[..., m, points]`` of the predicted masks, at the same points.
       alpha: Where given, focal loss with this weight of positives takes the place of cross entropy (MaskFormer,
         arXiv:2107.06278, with 0.25).
-      gamma: How much focal loss plays down easy points.
+      gamma: Exponent that lowers the weight of easy points in focal loss.
 
     Returns:
       ``[..., n, m]``, float64 if ``logits`` are, else float32; 0 where there is no point.
@@ -149,7 +151,7 @@ def focal_loss(wrong: Any, weight: Any, gamma: float) -> Any:
 
 def sigmoid_power(logits: Any, exponent: float) -> Any:
     """``sigmoid(logits) ** exponent``, with a finite slope where the sigmoid is 0, whatever the exponent."""
-    # The square, which nearly everybody asks for, is cheaper as such.
+    # The usual exponent is 2, and a square is cheaper.
     return tf.square(tf.sigmoid(logits)) if exponent == 2 else tf.exp(-exponent * tf.nn.softplus(-logits))
 
 
@@ -173,19 +175,19 @@ def _masks(true: TensorLike, logits: TensorLike) -> tuple[Any, Any]:
 
 
 def _of_class(values: Any, labels: TensorLike) -> Any:
-    """Of ``values`` ``[..., m, channels]`` those at the channels ``labels`` ``[..., n]``: ``[..., n, m]``."""
+    """The ``values`` ``[..., m, channels]`` at the channels ``labels`` ``[..., n]``: ``[..., n, m]``."""
     values, labels = tf.convert_to_tensor(values), tf.convert_to_tensor(labels)
-    # A GPU's program would copy int32 to the host to limit it.
+    # On a GPU TensorFlow would copy int32 to the host to clip it.
     labels = tf.clip_by_value(tf.cast(labels, tf.int64), 0, tf.shape(values, out_type=tf.int64)[-1] - 1)
     lead = None
     if not values.shape[:-2].is_fully_defined() or values.shape[:-2] != labels.shape[:-1]:
         lead = tf.broadcast_dynamic_shape(tf.shape(values)[:-2], tf.shape(labels)[:-1])
         values = tf.broadcast_to(values, tf.concat([lead, tf.shape(values)[-2:]], axis=0))
         labels = tf.broadcast_to(labels, tf.concat([lead, tf.shape(labels)[-1:]], axis=0))
-    # No product with ones and zeros, which a GPU may round.
+    # Not a product with ones and zeros, which a GPU may round.
     if labels.shape.rank is not None:
         return tf.linalg.matrix_transpose(tf.gather(values, labels, axis=-1, batch_dims=labels.shape.rank - 1))
-    # What broadcasts to an open number of dimensions is one of them meanwhile.
+    # Where the number of leading dimensions is unknown, they become one for the gather.
     problems, rows, cols = tf.reduce_prod(lead), tf.shape(labels)[-1], tf.shape(values)[-2]
     values = tf.reshape(values, [problems, cols, tf.shape(values)[-1]])
     found = tf.linalg.matrix_transpose(tf.gather(values, tf.reshape(labels, [problems, rows]), axis=-1, batch_dims=1))

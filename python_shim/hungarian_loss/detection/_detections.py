@@ -13,9 +13,9 @@ class Detections(NamedTuple):
     """What was found, the best first.
 
     Attributes:
-      boxes: ``[B, k, 4]``, written as the predicted ones are.
+      boxes: ``[B, k, 4]``, in the format of the predicted boxes.
       labels: int64 ``[B, k]``, 0 to C − 1.
-      scores: ``[B, k]``, probabilities, falling; NaN comes last.
+      scores: ``[B, k]``, probabilities in falling order; NaN comes last.
     """
 
     boxes: Tensor
@@ -24,7 +24,8 @@ class Detections(NamedTuple):
 
 
 def best_of(predictions: Predictions, k: int, has_no_object: bool) -> Detections:
-    """The ``k`` best of one layer. With a channel for "no object" a prediction shows its likeliest class, else each of its classes."""
+    """The ``k`` best detections of one layer. With a channel for "no object" a prediction shows its likeliest class,
+    else all its classes."""
     boxes, logits = predictions.boxes[:, 0], predictions.logits[:, 0]
     if has_no_object:
         probabilities = tf.nn.softmax(logits)[..., :-1]
@@ -34,7 +35,7 @@ def best_of(predictions: Predictions, k: int, has_no_object: bool) -> Detections
         classes, label = logits.shape[-1], None
         images, number, _ = sizes_of(logits)
         scores = tf.reshape(tf.sigmoid(logits), [images, number * classes])
-    # Beside NaN tf.math.top_k puts nothing in order.
+    # With a NaN among the scores, tf.math.top_k does not sort them.
     ranked = tf.where(tf.math.is_nan(scores), -tf.ones([], scores.dtype), scores)
     most = scores.shape[1]
     place = tf.math.top_k(

@@ -45,20 +45,20 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         model.compile(optimizer="adamw", loss=DetrLoss(num_classes=20))
         model.fit(images, {"boxes": true_boxes, "labels": true_labels})
 
-    Predictions without an object learn to say "no object". All layers of a decoder are matched in one call of the op, each by
-    itself. No gradient flows into the choice of the matching, nor into y_true.
+    Predictions without an object learn to say "no object". All layers of a decoder are matched in one call of the op,
+    each on its own. No gradient flows into the choice of the matching, nor into y_true.
 
     ``call`` returns ``[B]``, whose mean over the batch is the loss of DETR: with ``objects`` the number of real objects in the batch, at
     least 1,
 
-    * class: Σ w·cross entropy / Σ w over all predictions, w = ``no_object_weight`` without an object and 1 with one; for focal and
-      varifocal Σ loss / objects;
+    * class: Σ w·cross entropy / Σ w over all predictions, where w is 1 with an object and ``no_object_weight`` without;
+      for focal and varifocal Σ loss / objects;
     * box: Σ (\\|Δ center x| + \\|Δ center y| + \\|Δ width| + \\|Δ height|) / objects;
     * giou: Σ (1 − IoU of the chosen kind) / objects.
 
     Under a ``tf.distribute`` strategy objects and weights are counted over all replicas, so that losses and gradients are those of
-    one device with the whole batch. A sample whose loss is no number shows it, NaN or +inf, and has zero
-    gradient; the matching of its neighbours is untouched. Its objects and weights stay in what all are divided by.
+    one device with the whole batch. A sample whose loss is not finite has loss NaN or +inf and zero gradient; the
+    matching of the other samples is unaffected. Its objects and weights still count in the divisors of all samples.
 
     **y_true**: ``{"boxes": [B, n, 4], "labels": [B, n]}`` with a negative label in empty slots, or packed ``[B, n, 5]``, a box and its
     label. Both may be ragged along n.
@@ -68,47 +68,52 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
     dict may also hold
 
     * ``"auxiliary"``: a list of such dicts, one for each decoder layer before the last;
-    * ``"denoising"``: ``{"boxes": [B, d, 4], "logits": [B, d, channels], "target": [B, d]}``, predictions from noised objects, which pass
-      by the matcher: target is the slot of each one's object in y_true, negative for none (DN-DETR, arXiv:2203.01305). Then each
-      auxiliary dict has ``"denoising"`` too, without a target. Their terms are divided by the number of those with an object.
+    * ``"denoising"``: ``{"boxes": [B, d, 4], "logits": [B, d, channels], "target": [B, d]}``, predictions from noised
+      objects, which bypass the matcher: target is the slot of each prediction's object in y_true, negative for none
+      (DN-DETR, arXiv:2203.01305). Then each auxiliary dict has ``"denoising"`` too, without a target. In their terms
+      ``objects`` is the number of these predictions that have an object.
 
     Other keys are ignored. Keras itself calls a loss once for each output of a model, so dicts need a :class:`SetPredictionModel`;
-    packed tensors go with any model. Half-precision inputs are computed in float32. A mask that Keras attaches to predictions is not
-    looked at: each of them counts.
+    packed tensors go with any model. Half-precision inputs are computed in float32. A mask that Keras attaches to
+    predictions is ignored: all of them count.
 
     Args:
       num_classes: Number of classes C; labels are 0 to C − 1.
       classification: ``"softmax"`` (DETR, Carion et al. 2020), ``"focal"`` (Deformable DETR, Zhu et al. 2021) or ``"varifocal"``
-        (RT-DETR, Zhao et al. 2024). The weights below are DETR's for all of them; the other two were published with ``class_cost=2.0``,
-        Deformable DETR with ``class_weight=2.0`` too.
-      class_cost: Weight of the class in the matching: minus the probability of the object's class, or :func:`focal_class_cost`.
+        (RT-DETR, Zhao et al. 2024). The default weights below are DETR's for all three; the other two were published
+        with ``class_cost=2.0``, Deformable DETR with ``class_weight=2.0`` too.
+      class_cost: Weight of the class cost in the matching: :func:`softmax_class_cost`, or :func:`focal_class_cost` for
+        the other two.
       box_cost: Weight of :func:`l1_cost` in the matching.
       giou_cost: Weight of :func:`giou_cost` in the matching.
       class_weight: Weight of the class term in the loss.
       box_weight: Weight of the box term in the loss.
       giou_weight: Weight of the IoU term in the loss.
-      no_object_weight: What a prediction without an object weighs, for softmax.
-      focal_alpha: What positives weigh in the focal cost and loss; negatives weigh 1 − α. In the varifocal loss, where a positive
-        weighs its IoU, only the latter counts.
-      focal_gamma: How much easy examples are played down.
+      no_object_weight: Weight of a prediction without an object, for softmax.
+      focal_alpha: Weight α of positives in the focal cost and loss; negatives weigh 1 − α. In the varifocal loss a
+        positive is weighted by its IoU, and only the weight of negatives is used.
+      focal_gamma: Exponent that lowers the weight of easy examples.
       iou: ``"giou"``, ``"ciou"`` or ``"diou"``, in matching and loss.
-      box_format: How all boxes are written, see :func:`box_iou`. L1 is of center and size whatever it is, in the boxes' unit.
-      normalization: ``"batch"``, as above, or ``"sample"``: each image divides by its own objects and weights.
-      auxiliary_weight: What a layer before the last weighs.
-      repeats: How many predictions each object may be matched with (one-to-many, H-DETR, arXiv:2207.13080); it counts as so many.
-      groups: Number of groups of queries, side by side in m, each matched by itself (Group DETR, arXiv:2207.13085); objects count once
-        for each. Whatever arrives is split, in ``evaluate`` too, where such a model may return one group only.
+      box_format: How all boxes are written, see :func:`box_iou`. In every format L1 is that of centers and sizes, in
+        the boxes' unit.
+      normalization: ``"batch"``, as above, or ``"sample"``: each image is divided by its own objects and weights.
+      auxiliary_weight: Weight of each layer before the last.
+      repeats: How many predictions each object may be matched with (one-to-many, H-DETR, arXiv:2207.13080); it then
+        counts as that many objects.
+      groups: Number of groups of queries, one after the other in m, each matched on its own (Group DETR,
+        arXiv:2207.13085); objects count once for each. Predictions are always split into that many groups, in
+        ``evaluate`` too, even if the model then returns a single group.
       reduction: As in every Keras loss; ``None`` for one value per sample.
       name: Name of the loss.
-      dtype: Type of the loss, float64 to compute in that; default: Keras's float type. All else is computed in float32.
+      dtype: Type of the loss; default: Keras's float type. With float64 all is computed in that, else in float32.
 
     Raises:
       TypeError: when called, ``"auxiliary"`` is no list.
-      ValueError: an argument is none of the above. When called: y_true or y_pred is not of the form above, shapes do not fit,
+      ValueError: an argument is invalid. When called: y_true or y_pred is not of the form above, shapes do not fit,
         ``sample_weight`` is not a scalar, ``[B]`` or ``[B, 1]``.
-      tf.errors.InvalidArgumentError: shapes do not fit, a label is not below ``num_classes``, or a denoising target is beyond the slots of
-        y_true, which shows only when run. Under XLA and where there is a GPU the latter two make the sample's loss NaN instead, as a label
-        or target that is no whole number does everywhere.
+      tf.errors.InvalidArgumentError: shapes do not fit, a label is not below ``num_classes``, or a denoising target is
+        beyond the slots of y_true, and this shows only when run. Under XLA and where there is a GPU the latter two make
+        the sample's loss NaN instead. So does everywhere a label or target that is not a whole number.
     """
 
     def __init__(
@@ -194,10 +199,10 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
 
     @tf.autograph.experimental.do_not_convert
     def match(self, y_true: Any, y_pred: Any) -> Matching:
-        """What the last layer is matched by: costs ``[B, n, m]``, who exists, and the assignment.
+        """The matching of the last layer: costs ``[B, n, m]``, masks, and the assignment.
 
-        With ``repeats`` n counts each object so many times, one copy beside the other. With ``groups`` it is the first group, the one that is used
-        when training is over.
+        With ``repeats`` n counts each object that many times, with its copies adjacent. With ``groups`` it is the
+        matching of the first group, the one that is used after training.
         """
         truth, predictions, _ = self._read(y_true, y_pred)
         objects = truth.repeated(self.repeats)
@@ -212,18 +217,18 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
 
     @tf.autograph.experimental.do_not_convert
     def detections(self, y_pred: Any, k: int = 100) -> Detections:
-        """The ``k`` best detections in each image, by what the last layer predicts; in a graph, too. What to do with low scores is left to you.
+        """The ``k`` best detections in each image, from the last layer; in a graph, too. Low scores are not left out.
 
         With softmax a prediction shows one class, the likeliest, and its score is that class's probability. With focal and varifocal it may
-        show several, each with a score of its own. With ``groups`` the first group counts, as in :meth:`match`; with ``repeats`` an object
-        is found so many times.
+        show several, each with a score of its own. With ``groups`` the first group counts, as in :meth:`match`; with
+        ``repeats`` an object may be found that many times.
 
         Args:
           y_pred: As in the loss, without a truth: a dict with ``"boxes"`` and ``"logits"``, or packed.
           k: How many; where there are fewer, all of them.
 
         Returns:
-          :class:`Detections`. Of equal scores the earlier prediction goes first.
+          :class:`Detections`. At equal scores the earlier prediction comes first.
 
         Raises:
           ValueError: ``k`` is no whole number, 1 or more; y_pred is not of the form that the loss takes.
@@ -308,7 +313,7 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         if denoising is not None:
             known &= tf.reduce_all(denoising.target < _slots(truth), axis=1)
         gate.is_good = tf.reduce_all(solved, axis=1) & known & tf.math.is_finite(total)
-        # Of what it cannot solve the op says NaN or +inf.
+        # The op's total cost is NaN or +inf where it cannot solve a problem.
         bad = tf.reduce_sum(tf.where(solved, tf.zeros_like(assignment.total_cost), assignment.total_cost), axis=1)
         bad = tf.where(known, tf.cast(bad, total.dtype) + total, constant(math.nan, total.dtype))
         return {name: tf.where(gate.is_good, value, tf.stop_gradient(bad)) for name, value in values.items()}
@@ -317,7 +322,7 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         return sums_of(predictions, targets, layers, self._classification, self._settings, self.iou, self.box_format)
 
     def _means(self, parts: list[tuple[str, Sums, Any]]) -> dict[str, Any]:
-        """Weighted means by name, those of the last layer first; a part comes with its number of objects ``[B, 1]``."""
+        """Weighted means by name, those of the last layer first. Each part holds its number of objects, ``[B, 1]``."""
         counts = [count for _, sums, number in parts for count in (number, sums.weights) if count is not None]
         divisors = iter(Divisors(counts, over_batch=self.normalization == "batch"))
         values: dict[str, Any] = {}
@@ -338,12 +343,13 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """Everything that ``from_config`` needs."""
-        # Of a subclass too, which may have arguments of its own, these.
+        # Also for a subclass, which may have further arguments, only those of DetrLoss.
         return {name: getattr(self, name) for name in inspect.signature(DetrLoss).parameters}
 
 
 class Reduction(keras.losses.Loss):  # type: ignore[misc]
-    """Weights and reduces losses ``[B]`` as every Keras loss does. Keras would make floats of labels on the way to ``call``."""
+    """Weights and reduces losses ``[B]`` as every Keras loss does. DetrLoss itself cannot: Keras casts labels to floats
+    before ``call``."""
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return y_pred
@@ -354,9 +360,10 @@ def _slots(truth: Truth) -> Any:
 
 
 def _with_checked_largest(values: Any, below: Any, sentence: str) -> Any:
-    """``values``, whole numbers that are checked where that costs nothing. What is no number is left to the loss, which is NaN then."""
+    """``values``, checked to be less than ``below`` where no GPU makes that slow. What is not a whole number passes: it
+    makes the loss NaN."""
     if has_gpu():
-        return values  # It would wait for the device. The loss of such a sample is NaN.
+        return values  # The check would wait for the device. A sample with such values has loss NaN.
     largest = tf.reduce_max(tf.where(tf.equal(values, NO_NUMBER), tf.constant(-1, tf.int64), values))
     with tf.control_dependencies(require(largest < below, lambda: [sentence, largest])):
         return tf.identity(values)
@@ -367,7 +374,7 @@ def _checked_weight(sample_weight: TensorLike | None, losses: Any) -> Any:
 
 
 def _number(argument: str, value: Any, most: float = math.inf) -> float:
-    """A number that is not negative."""
+    """``value`` as a float, finite and in [0, ``most``]."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     number = float(value) if is_number else math.nan
     if not 0 <= number <= most or math.isinf(number):

@@ -13,28 +13,29 @@ from hungarian_loss.detection._detr_loss import DetrLoss, Reduction
 
 @keras.saving.register_keras_serializable(package="hungarian_loss")
 class SetPredictionModel(keras.Model):  # type: ignore[misc]
-    """A Keras model that is compiled with one loss for all that it predicts, such as :class:`DetrLoss`.
+    """A Keras model that is compiled with one loss for all its outputs together, such as :class:`DetrLoss`.
 
     Keras calls a loss once for each output, and wants targets of the outputs' structure. Here the loss is called once, with y and
     y_pred as they are: dicts, lists within them, ragged targets. Otherwise it is a ``keras.Model``: ``SetPredictionModel(inputs, outputs)``
-    or a subclass of it, with ``fit``, ``evaluate``, saving and compiling as ever.
+    or a subclass of it, with ``fit``, ``evaluate``, saving and compiling as usual.
 
-    The loss is a :class:`keras.losses.Loss`, or a function of y and y_pred that returns ``[B]`` or a scalar. What else ``compile`` takes,
-    names, lists and dicts of losses, goes to each output, as Keras does it.
+    The loss is a :class:`keras.losses.Loss`, or a function of y and y_pred that returns ``[B]`` or a scalar. Whatever
+    else ``compile`` takes, such as names, lists and dicts of losses, Keras applies to each output.
 
-    With a :class:`DetrLoss` the terms of the loss show as metrics beside it, matched once; they are means over the samples, as "loss" is.
+    With a :class:`DetrLoss` the terms of the loss show as metrics beside it, from the same matching; they are means
+    over the samples, as "loss" is.
 
-    ``sample_weight`` is one weight for each image, ``[B]``. Where Keras makes a dict of it, of the structure of y, the first of its
-    entries counts.
+    ``sample_weight`` is one weight for each image, ``[B]``. Where Keras turns it into a dict with the structure of y,
+    its first entry is used.
 
     Raises:
-      ValueError: compiled with ``loss_weights`` beside a loss for all, which has weights of its own; fitted with ``jit_compile`` and
-        ragged targets, which XLA cannot pad.
+      ValueError: compiled with ``loss_weights`` beside a loss for all outputs, which may have weights of its own;
+        fitted with ``jit_compile`` and ragged targets, which XLA cannot pad.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Where inputs and outputs are given, becomes of a subclass that Keras knows as functional."""
-        # Keras would make this class itself functional, and with it every class that is derived from it in another way.
+        """Where inputs and outputs are given, the model's class becomes a subclass that Keras takes for functional."""
+        # Keras would make this class itself functional, and with it all its subclasses, functional or not.
         cls: Any = type(self)
         if _are_inputs_and_outputs(args, kwargs) and not issubclass(cls, _functional()):
             self.__class__ = _functional_subclass(cls)
@@ -43,7 +44,7 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
     def __reduce__(self) -> Any:
         """For pickle and copy.deepcopy, as Keras does it for its models, by saving and loading."""
         load, *rest = super().__reduce__()
-        # Of a class that pickle finds, and so imports. What is saved says which one the model is of.
+        # The loader of a class that pickle can import. The saved model itself says which class it has.
         cls = vars(type(self)).get("_made_of", type(self))
         return getattr(cls, load.__name__), *rest
 
@@ -54,7 +55,8 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
 
     @property
     def _terms(self) -> dict[str, Any]:
-        # Not an attribute that Keras tracks: a built model takes no more of these, and only a loss that is called knows its terms.
+        # Not an attribute that Keras tracks: a built model accepts no more of these, and the terms are known only after
+        # a call.
         terms, loss = self.__dict__.get("_means_of_terms"), getattr(self, "loss", None)
         if terms is None or terms.loss is not loss:
             terms = self.__dict__["_means_of_terms"] = _Terms(loss)
@@ -63,10 +65,11 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        """The loss of a batch with what layers add, a scalar unless the loss has no reduction; Keras calls it in ``fit`` and ``evaluate``."""
+        """The loss of a batch with the losses of layers, a scalar unless the loss has no reduction. Keras calls it in
+        ``fit`` and ``evaluate``."""
         loss: Any = getattr(self, "loss", None)
         is_function = callable(loss) and not isinstance(loss, (type, keras.losses.Loss))
-        # Of single tensors a function sees all anyway, and Keras aligns their shapes for it.
+        # With single tensors Keras calls a function only once anyway, and aligns their shapes for it.
         is_function &= tf.nest.is_nested(y) or tf.nest.is_nested(y_pred)
         if not is_function and not isinstance(loss, keras.losses.Loss):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
@@ -85,7 +88,7 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
         weight = weights[0] if weights else None
         if isinstance(loss, DetrLoss):
             total, terms = loss.with_components(y, y_pred, weight)
-            # As many as Keras counts in x for the mean of the loss. A step of one's own need not give x.
+            # The number of samples, which Keras takes from x for the mean of the loss. A custom step need not give x.
             boxes = y_pred["boxes"] if isinstance(y_pred, Mapping) else y_pred
             self._track(terms, tf.shape(boxes)[0])
         else:
@@ -95,9 +98,10 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
         return tf.add_n([total, *(tf.cast(tf.reduce_sum(loss), total.dtype) / replicas for loss in self.losses)])
 
     def make_train_function(self, force: bool = False) -> Any:
-        """As Keras does it, with the optimizer's variables made before a step is traced: TensorFlow traces twice what makes variables."""
+        """As in Keras, but makes the optimizer's variables before a step is traced: TensorFlow traces a function twice
+        that makes variables."""
         optimizer = getattr(self, "optimizer", None)
-        # A step of one's own may train other variables. Under a strategy Keras makes them itself.
+        # A custom step may train other variables. Under a strategy Keras makes the variables itself.
         is_of_keras = type(self).train_step is keras.Model.train_step
         if is_of_keras and self.built and optimizer is not None and not tf.distribute.has_strategy():
             optimizer.build(self.trainable_variables)
@@ -113,12 +117,12 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
 
 
 def _not_noticed(make: Any, **options: Any) -> Any:
-    """Makes a variable that the function which is being traced does not notice, and so is not traced once more for."""
+    """Makes a variable unnoticed by the function that is being traced, which would otherwise be traced once more."""
     return make(**{**options, "experimental_enable_variable_lifting": False})
 
 
 def _reduced(values: Any, weight: Any) -> Any:
-    """What a function returns as a scalar, as Keras does it."""
+    """The value of a loss function, reduced to a scalar as in Keras."""
     values = tf.convert_to_tensor(values)
     if weight is not None and values.shape.rank != 0:
         weight = per_sample_weight(weight, values)
@@ -139,7 +143,7 @@ def _functional() -> Any:
 
 @functools.cache
 def _functional_subclass(cls: Any) -> Any:
-    """``cls`` made of inputs and outputs, saved as ``cls``."""
+    """A subclass of ``cls`` for models made of inputs and outputs, which are saved as ``cls``."""
     names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
     subclass = type(cls.__name__, (cls, _functional()), {**names, "_made_of": cls})
     package, _, name = keras.saving.get_registered_name(cls).rpartition(">")
@@ -150,7 +154,7 @@ def _functional_subclass(cls: Any) -> Any:
 
 
 class _Terms:
-    """Means of the terms of a loss. Keras does not look into it."""
+    """Means of the terms of a loss. Keras does not track what this object holds."""
 
     def __init__(self, loss: Any) -> None:
         self.loss = loss

@@ -7,10 +7,11 @@ import tensorflow as tf
 
 
 class Divisors:
-    """Divides sums of each sample by counts of the whole batch, over all replicas of a strategy, or by its own.
+    """Divides each sample's sums by counts of the whole batch, over all replicas of a strategy, or by the sample's own
+    counts.
 
-    Keras takes the mean over the samples of a replica, then over replicas. So what is divided by a count of the whole batch is
-    multiplied by the numbers of both.
+    Keras takes the mean over the samples of a replica, then over replicas. So a sum that is divided by a count of the
+    whole batch is multiplied by the number of samples and of replicas.
     """
 
     def __init__(self, counts: list[Any], *, over_batch: bool) -> None:
@@ -23,7 +24,8 @@ class Divisors:
             self._factor = tf.cast(tf.shape(counts[0])[0] * replicas, totals.dtype)
 
     def __iter__(self) -> Iterator[Callable[..., Any]]:
-        """For each of the counts a function of ``sums`` ``[B, k]``: divided by it, by no less than ``at_least``; 0 where that is 0."""
+        """For each count a function that divides ``sums`` ``[B, k]`` by it, but by no less than ``at_least``; 0 where
+        that is 0."""
         return (self._by(count) for count in self._counts)
 
     def _by(self, count: Any) -> Callable[..., Any]:

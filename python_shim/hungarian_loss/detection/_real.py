@@ -8,7 +8,7 @@ from hungarian_loss._types import TensorLike
 
 
 def as_real(values: TensorLike) -> Any:
-    """Float64 as it is, all else in float32."""
+    """Float64 as it is, everything else in float32."""
     values = tf.convert_to_tensor(values)
     return values if values.dtype in (tf.float32, tf.float64) else tf.cast(values, tf.float32)
 

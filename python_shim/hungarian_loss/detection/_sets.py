@@ -9,14 +9,15 @@ from hungarian_loss._objects import with_equal_features
 from hungarian_loss._shapes import Dimension, sizes_of, with_shape
 from hungarian_loss._whole import as_whole
 
-# Stands for a label or a slot that is no whole number, such as NaN. It is too large for one, and so makes its image's loss NaN.
+# In place of a label or a slot that is not a whole number, such as NaN. Too large to be valid, it makes its image's
+# loss NaN.
 NO_NUMBER = tf.int64.max
 
 _PADDING = "XLA_cannot_pad_a_RaggedTensor_use_padded_batch_with_minus_1"
 
 
 class Truth(NamedTuple):
-    """What there is to detect.
+    """The true objects.
 
     Attributes:
       boxes: ``[B, n, 4]``; arbitrary in empty slots.
@@ -32,7 +33,7 @@ class Truth(NamedTuple):
         return self.labels >= 0
 
     def repeated(self, times: int) -> "Truth":
-        """Each object that many times, one copy beside the other."""
+        """Each object that many times, with its copies adjacent."""
         return self if times == 1 else Truth(*(tf.repeat(one, times, axis=1) for one in self))
 
 
@@ -55,7 +56,7 @@ class Predictions(NamedTuple):
         """Groups of m / groups predictions each, as if they were layers: ``[B, layers · groups, m / groups, ...]``.
 
         Raises:
-          ValueError: m is not a multiple of it.
+          ValueError: m is not a multiple of ``groups``.
           tf.errors.InvalidArgumentError: the same, when run.
         """
         if groups == 1:
@@ -75,11 +76,12 @@ class Predictions(NamedTuple):
 
 
 class Denoising(NamedTuple):
-    """Predictions from noised objects, which know their object and pass by the matcher.
+    """Predictions from noised objects, whose objects are given, so that they bypass the matcher.
 
     Attributes:
       predictions: ``[B, layers, d, ...]``.
-      target: int64 ``[B, d]``: the slot of each one's object; negative: none, it is to say "no object".
+      target: int64 ``[B, d]``: the slot of each prediction's object; negative where it has none and is to say "no
+        object".
     """
 
     predictions: Predictions
@@ -154,7 +156,7 @@ def read_last_layer(y_pred: Any, channels: int, dtype: Any) -> Predictions:
 
 
 def _stacked(layers: Sequence[tuple[str, Any]], images: Any, channels: int, dtype: Any) -> Predictions:
-    """``images``: a tensor with as many along its first axis; None: there are as many as there are."""
+    """Predictions for as many images as ``images`` has along its first axis; for any number if that is None."""
     of_truth = "" if images is None else " for the images of y_true, as many in every layer"
     boxes: list[Any] = []
     logits: list[Any] = []
@@ -170,7 +172,7 @@ def _stacked(layers: Sequence[tuple[str, Any]], images: Any, channels: int, dtyp
 
 
 def _unpacked(y_pred: Any, images: Any, channels: int, dtype: Any) -> Predictions:
-    """``images``: a tensor with as many along its first axis; None: there are as many as there are."""
+    """Predictions for as many images as ``images`` has along its first axis; for any number if that is None."""
     sentence = (
         "y_pred must be a dict of boxes [B, m, 4] and logits [B, m, channels], or packed [B, m, 4 + channels] or "
         "[B, layers, m, 4 + channels], with a known number of layers"
@@ -190,18 +192,18 @@ def _unpacked(y_pred: Any, images: Any, channels: int, dtype: Any) -> Prediction
 
 
 def _labels_or_slots(values: Any) -> Any:
-    """As int64. What is large beyond measure is too large for a class."""
+    """As int64. Floats are clipped at 1e9, which is too large for a class or a slot."""
     return as_whole(values, -1.0, 1e9, NO_NUMBER)
 
 
 def merged(tensor: Any) -> Any:
-    """``[a, b, ...]`` as ``[a · b, ...]``; no size is left to be inferred, which zeros would not allow."""
+    """``[a, b, ...]`` as ``[a · b, ...]``. No size is inferred, since that fails where another is 0."""
     first, second, *others = sizes_of(tensor)
     return tf.reshape(tensor, [first * second, *others])
 
 
 def _one_tensor(values: Any, sentence: str) -> Any:
-    """``values`` as a tensor, ragged or not; a tuple of boxes and labels is none.
+    """``values`` as a tensor, ragged or not; a tuple of boxes and labels is refused.
 
     Raises:
       ValueError: ``sentence``, with what was got.

@@ -1,4 +1,4 @@
-"""What each prediction is to show, and what it pays for what it shows instead."""
+"""The targets of predictions, and their losses against these."""
 
 from typing import Any, NamedTuple
 
@@ -13,10 +13,10 @@ from hungarian_loss.detection._sets import Denoising, Predictions, Truth, merged
 
 
 class Targets(NamedTuple):
-    """Who is to show what, in sets of predictions: ``R`` of them, those of an image one after the other.
+    """The targets of ``R`` sets of predictions, those of an image one after the other.
 
     Attributes:
-      boxes: ``[R, n + 1, 4]``, of the objects; behind them zeros, for who has none.
+      boxes: ``[R, n + 1, 4]``, of the objects; behind them zeros, for predictions without an object.
       labels: int64 ``[R, n + 1]``, of the objects; behind them the number of classes, which means "no object".
       object_of: int64 ``[R, m]``: the object of each prediction; n for none.
       pairs: The same as a list of pairs, ``[R, p]``.
@@ -33,7 +33,8 @@ class Sums(NamedTuple):
 
     Attributes:
       classes: Of the class losses.
-      weights: Of what predictions weigh in the mean of those; None where that is divided by the number of objects.
+      weights: Of the predictions' weights in the mean of the class losses; None where those are divided by the number
+        of objects.
       boxes: Of the L1 distances of pairs.
       ious: Of 1 − IoU of pairs.
     """
@@ -45,7 +46,7 @@ class Sums(NamedTuple):
 
 
 def of_assignment(assignment: Assignment, truth: Truth, num_classes: int) -> Targets:
-    """As matched: rows are the objects, columns the predictions of ``[B, sets]`` problems."""
+    """Targets from the matching: rows are the objects, columns the predictions of ``[B, sets]`` problems."""
     # On a GPU TensorFlow would copy int32 to the host to reshape it. The maximum, which changes nothing, keeps TensorFlow's optimiser from
     # reshaping before the cast.
     partners = (assignment.row_to_col, assignment.col_to_row)
@@ -57,7 +58,7 @@ def of_assignment(assignment: Assignment, truth: Truth, num_classes: int) -> Tar
 
 
 def of_denoising(denoising: Denoising, truth: Truth, num_classes: int) -> Targets:
-    """As given. An empty slot means none."""
+    """Targets as given. An empty slot means no object."""
     layers = denoising.predictions.layers
     none = _none(truth)
     boxes, labels = _for_each_set(truth, layers, num_classes)
@@ -78,7 +79,7 @@ def sums_of(
     iou: str,
     box_format: str,
 ) -> Sums:
-    """What predictions ``[B, sets, m, ...]`` pay for their targets, summed over each of the layers."""
+    """The losses of predictions ``[B, sets, m, ...]`` against their targets, summed over each of the layers."""
     batch = tf.shape(predictions.boxes)[0]
     boxes, logits = predictions.flat()
     labels = tf.gather(targets.labels, targets.object_of, batch_dims=1)
@@ -91,7 +92,7 @@ def sums_of(
         weights = classification.weight(labels, logits, settings)
 
     pairs = targets.pairs
-    # Without an index these are all objects, in their order.
+    # Without an index the pairs are those of all objects, in their order.
     objects = targets.boxes[:, :-1] if pairs.true_index is None else targets.boxes
     true = take(objects, pairs.true_index, pairs.matched)
     pred = take(boxes, pairs.pred_index, pairs.matched)
@@ -100,7 +101,7 @@ def sums_of(
     ious = IOU_OF[iou](edges(true, box_format), edges(pred, box_format))
 
     def by_layer(values: Any) -> Any:
-        # The sets of a layer, its groups, lie side by side.
+        # The sets of a layer, its groups, are adjacent.
         return summed(tf.reshape(values, [batch, layers, predictions.layers // layers]), axis=2)
 
     return Sums(
@@ -112,7 +113,7 @@ def sums_of(
 
 
 def _overlap(boxes: Any, targets: Targets, box_format: str) -> Any:
-    """IoU of each prediction with its object, ``[R, m]``; something finite for none."""
+    """IoU of each prediction with its object, ``[R, m]``; a finite number where there is none."""
     true = tf.gather(targets.boxes, targets.object_of, batch_dims=1)
     return iou_of(edges(true, box_format), edges(boxes, box_format))
 

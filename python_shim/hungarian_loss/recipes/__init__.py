@@ -1,4 +1,4 @@
-"""Small uses of the assignment: a loss that no order matters to, accuracy of clusters, pairs for a tracker."""
+"""Small uses of the assignment: a permutation invariant loss, the accuracy of clusters, pairs for a tracker."""
 
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
@@ -7,7 +7,7 @@ from hungarian_loss.recipes._gated import gated_assignment
 
 __all__ = ["gated_assignment"]
 
-# As in the package above: where Keras cannot be used, what needs it says why when it is asked for.
+# As in the package above: where Keras cannot be used, a name that needs it raises an ImportError that says why.
 _reason = _keras.why_not()
 if _reason is None:
     from hungarian_loss.recipes._clusters import ClusteringAccuracy

@@ -1,4 +1,4 @@
-"""How well clusters agree with classes when nobody has said which cluster is which class."""
+"""How well clusters agree with classes, where it is not given which cluster stands for which class."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,8 +31,8 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
 
     Args:
       num_classes: How many classes there are.
-      num_clusters: How many clusters there are; default: as many. Where there are more clusters than classes, the samples of those that are left
-        over count as wrong; likewise classes.
+      num_clusters: How many clusters there are; default: as many as classes. Where there are more clusters than
+        classes, the samples of those that are left over count as wrong; likewise where there are more classes.
       name: Name of the metric.
       dtype: Type of the result; default: Keras's float type. Counts are kept in float64.
 
@@ -73,7 +73,7 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
         """
         mask = getattr(y_pred, "_keras_mask", None)
         y_true, y_pred = self._labels(tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred))
-        # What is no whole number is no class and no cluster.
+        # A number that is not whole becomes one that is no class and no cluster.
         classes, clusters = _whole(y_true, self.num_classes), _whole(y_pred, -1)
         counted = classes >= 0
         if mask is not None:
@@ -91,7 +91,7 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
             given = tf.cast(tf.convert_to_tensor(sample_weight), tf.float64)
             weight = tf.where(counted, _spread(given, classes, "sample_weight"), tf.zeros_like(weight))
         in_cluster = counted & (classes < self.num_classes) & (clusters >= 0) & (clusters < self.num_clusters)
-        # What is in no cluster gets a place of its own, behind all others.
+        # Samples in no cluster are counted in a cell of their own, behind all others.
         cells = self.num_classes * self.num_clusters
         cell = tf.where(in_cluster, classes * self.num_clusters + clusters, tf.constant(cells, tf.int64))
         counts = tf.math.unsorted_segment_sum(tf.reshape(weight, [-1]), tf.reshape(cell, [-1]), cells + 1)
@@ -107,7 +107,7 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
         return self._best().col_to_row
 
     def merge_state(self, metrics: Sequence["ClusteringAccuracy"]) -> None:
-        """Adds what other such metrics have counted, of other shards of the data, say.
+        """Adds what other such metrics have counted, for example on other shards of the data.
 
         Raises:
           ValueError: one of them counts other numbers of classes or clusters.
@@ -140,7 +140,7 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
                     f"y_true must be whole numbers, one for each sample, got shapes {y_true.shape} and {y_pred.shape}, as of one-hot "
                     "classes and scores; give tf.argmax(y_true, axis=-1), and clusters that are no scores as integers"
                 )
-        # Keras has [batch, 1] for [batch].
+        # Keras makes [batch, 1] of [batch].
         if y_true.shape.rank > 0 and y_true.shape[-1] == 1 and y_pred.shape.rank <= y_true.shape.rank:
             y_true = tf.squeeze(y_true, -1)
         if y_pred.shape.rank == y_true.shape.rank + 1:
@@ -153,7 +153,7 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
 
 
 def _whole(values: Any, otherwise: int) -> Any:
-    """As int64. What is large beyond measure is beyond all classes and clusters."""
+    """As int64. Floats are clipped at 2^53 in magnitude, which is beyond all classes and clusters."""
     return as_whole(values, -(2.0**53), 2.0**53, otherwise)
 
 
@@ -166,7 +166,8 @@ def _require_whole(name: str, values: Any, counted: Any) -> list[Any]:
 
 
 def _spread(values: Any, classes: Any, name: str) -> Any:
-    """``values`` of leading dimensions of ``classes``, or ``[..., 1]``, in the shape of ``classes``."""
+    """``values``, with leading dimensions of ``classes`` or with one more of size 1, broadcast to the shape of
+    ``classes``."""
     if values.shape.rank == classes.shape.rank + 1 and values.shape[-1] == 1:
         values = tf.squeeze(values, -1)
     if values.shape.rank is None or values.shape.rank > classes.shape.rank:

@@ -30,7 +30,7 @@ def gated_assignment(
     and they differ where one near pair stands in the way of two that are less near:
 
     * ``prefer="pairs"``: as many pairs as the gate allows, and of all such choices the one with the least total.
-      motmetrics chooses so: it puts NaN beyond the gate, and a number that outweighs all others in its place.
+      motmetrics does so: it replaces what is beyond the gate by NaN, and that by a number that outweighs all others.
     * ``prefer="cost"``: a pair at distance d is worth gate − d, and the sum of what the pairs are worth is greatest.
       That is ``cost_limit`` of lap and lapx (ByteTrack's ``thresh``). deep_sort puts ``max_distance`` + 1e-5 beyond the gate,
       matches all, and then drops what is beyond: the same, but for the 1e-5.
@@ -38,8 +38,9 @@ def gated_assignment(
     SORT does neither: it matches without a gate, and drops pairs afterwards. A pair beyond the gate can displace better ones.
 
     Args:
-      distances: ``[..., rows, cols]``, of any type that :func:`hungarian_loss.linear_assignment` takes, which also says what
-        Python's numbers become. Less is better; negative ones are fine. +inf forbids a pair whatever the gate.
+      distances: ``[..., rows, cols]``, of any type that :func:`hungarian_loss.linear_assignment` takes, whose
+        documentation says what Python's numbers become. Less is better; negative ones are fine. +inf forbids a pair
+        whatever the gate.
       gate: The greatest distance of a pair, in the units of ``distances``, one for all problems or what broadcasts to
         ``[...]``. Pairs at exactly the gate are allowed; with ``prefer="cost"`` they are worth nothing, and matched where
         neither of the two has another partner. Infinite: all pairs are allowed that are not forbidden, and as many
@@ -54,19 +55,20 @@ def gated_assignment(
     Returns:
       An :class:`hungarian_loss.Assignment`: ``row_to_col`` and ``col_to_row`` are −1 where there is no partner, and
       ``total_cost``, the sum of the matched distances, has a gradient. Status is 0, or 2 where an existing distance or the gate
-      is NaN, or a distance is −inf; it is never 1. The duals prove the answer for a ``cost_limit``: of the gate; or, where pairs
-      are preferred or the gate is infinite, of 2(n + 1)·d, with n = min(rows, cols) and d the greatest magnitude within the gate, and of 1
-      if d is 0.
+      is NaN, or a distance is −inf; it is never 1. The duals prove the assignment for a ``cost_limit`` that is the gate
+      or, where pairs are preferred or the gate is infinite, 2(n + 1)·d, with n = min(rows, cols) and d the greatest
+      magnitude within the gate; 1 if d is 0.
 
     Raises:
-      ValueError: ``prefer`` is neither; ``distances`` have fewer than two dimensions; whatever ``linear_assignment`` raises.
+      ValueError: ``prefer`` is neither; ``distances`` have fewer than two dimensions; otherwise as
+        ``linear_assignment``.
       TypeError: ``distances``, ``gate``, a mask or a count is of a type that is not supported.
-      tf.errors.InvalidArgumentError: as ``linear_assignment`` raises it.
+      tf.errors.InvalidArgumentError: as ``linear_assignment``.
 
     The number of pairs is exact as long as 2(n + 1)·d is finite in the type of ``total_cost``. The total is exactly least, or
     within rows·(n + 1)·2^−49·d of that, under the conditions that README.md names for a limit.
 
-    Beyond the gate stands +inf inside, which ``tf.debugging.enable_check_numerics`` reports.
+    Distances beyond the gate become +inf inside, which ``tf.debugging.enable_check_numerics`` reports.
 
     Source: Bernardin & Stiefelhagen, EURASIP JIVP 2008 (pairs); Wojke et al. 2017, arXiv:1703.07402 (cost).
     """
@@ -84,7 +86,7 @@ def gated_assignment(
     cost = tf.where(exact > each, constant(np.inf, given.cost.dtype), given.cost)
     allowed = (exact <= each) & tf.math.is_finite(exact)
     ample = _more_than_any_pair_costs(tf.where(allowed & _exists(given), tf.abs(exact), tf.zeros_like(exact)))
-    # The op takes an infinite limit for none, and then wants all matched.
+    # To the op an infinite limit means none, and then it requires as many pairs as the shorter side has.
     limit = tf.where(tf.math.is_nan(gate) if prefer == "pairs" else ~tf.math.is_inf(gate), gate, ample)
     limit = nan_unless(limit, given.conditions)
     return linear_assignment(
@@ -93,13 +95,15 @@ def gated_assignment(
 
 
 def _more_than_any_pair_costs(magnitudes: Any) -> Any:
-    """A limit ``[...]`` at which another pair is worth having whatever it costs: ``[..., rows, cols]`` of allowed pairs, else 0.
+    """A limit ``[...]`` at which one more pair always pays. ``magnitudes``: ``[..., rows, cols]`` of allowed pairs,
+    else 0.
 
-    A pair is added along a path: some k pairs go, k + 1 come. With d the greatest magnitude that costs at most (2k + 1)·d, which is less than
-    2n·d. It is no more than that, since the larger the limit, the fewer digits are left for costs.
+    A pair is added along an augmenting path, which replaces some k pairs by k + 1. With d the greatest magnitude, that
+    costs at most (2k + 1)·d, which is less than 2n·d. The limit is hardly more than that, since the larger it is, the
+    fewer digits are left for costs.
     """
     pairs = tf.cast(tf.minimum(tf.shape(magnitudes)[-2], tf.shape(magnitudes)[-1]), magnitudes.dtype)
-    # Of no pairs the greatest is −inf.
+    # Without any pair the greatest is −inf.
     greatest = tf.maximum(tf.reduce_max(magnitudes, axis=[-2, -1]), tf.zeros([], magnitudes.dtype))
     limit = tf.minimum(2 * (pairs + 1) * greatest, magnitudes.dtype.max)
     return tf.where(greatest > 0, limit, tf.ones_like(limit))

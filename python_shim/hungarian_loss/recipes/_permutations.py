@@ -42,31 +42,33 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
     at the matched pairs. The numbers of true and predicted objects may differ, and only matched pairs count.
 
     ``call`` takes y_true ``[batch, n, ...]`` and y_pred ``[batch, m, ...]`` and returns ``[batch]``, in the units of ``pair_loss``; either may be
-    a RaggedTensor, with other numbers of objects in each sample. Half-precision inputs are computed in float32. A sample with no pair has loss
-    0; one with a NaN NaN, one that cannot be matched +inf. A sample whose loss is not finite has zero gradient, and leaves the others as they
-    are.
+    a RaggedTensor, with a different number of objects in each sample. Half-precision inputs are computed in float32. A
+    sample with no pair has loss 0, one with a NaN has loss NaN, one that cannot be matched +inf. A sample whose loss is
+    not finite has zero gradient, and does not affect the other samples.
 
     Args:
       pair_loss: The loss of every pair; one of:
 
         * a function, which is called once on the whole batch. It gets y_true as ``[B, n, 1, ...]`` and y_pred as ``[B, 1, m, ...]``, so that
           what is computed feature by feature broadcasts, and returns ``[B, n, m]``: all but the first three dimensions are
-          to be reduced. +inf (−inf when maximizing) forbids a pair. Its slope must be finite at all pairs, not only at those that will be
-          matched: the gradient goes through all, as zero through the others. Where sizes are open or the batch is as large as a set,
-          it may be traced once more, to tell a function of one sample.
-        * the name of a Keras loss, such as "mse", or a Keras loss with ``reduction=None``: both sides are repeated to ``[B, n, m, ...]``, and
-          what the loss leaves of further dimensions is averaged. All but sparse_categorical_crossentropy want equal shapes.
+          to be reduced. +inf (−inf when maximizing) forbids a pair. Its slope must be finite at all pairs, not only at
+          the matched ones: the gradient passes through all pairs, as zero through the others. Where sizes are unknown
+          while tracing, or the batch is as large as a set, the function may be traced once more, to detect one that was
+          written for one sample.
+        * the name of a Keras loss, such as "mse", or a Keras loss with ``reduction=None``: both sides are repeated to
+          ``[B, n, m, ...]``, and the dimensions that the loss leaves behind these three are averaged. All but
+          sparse_categorical_crossentropy require equal shapes.
       maximize: ``pair_loss`` is a score. The pairing has the greatest total, and the loss is minus that.
       normalization: ``"total"``: the sum over the pairs. ``"pairs"``: their mean.
       true_mask_fn: Gets y_true ``[B, n, ...]`` and returns bool ``[B, n]``: which objects are real. Default: all.
-      pred_mask_fn: Likewise for y_pred, ``[B, m]``. A mask that Keras attached to y_pred holds as well; it is never multiplied into the
-        loss.
+      pred_mask_fn: Likewise for y_pred, ``[B, m]``. A mask that Keras attached to y_pred applies as well; it is never
+        multiplied into the loss.
       reduction: As in every Keras loss; ``None`` for one value per sample.
       name: Name of the loss.
       dtype: Type to compute in; default: Keras's float type.
 
     Raises:
-      TypeError: an argument that should be a function is none; ``maximize`` is neither True nor False.
+      TypeError: an argument that should be a function is not; ``maximize`` is neither True nor False.
       ValueError: an unknown name or normalization; a Keras loss that reduces. When called: inputs of fewer than two dimensions or of
         unequal batches, a function that returns another shape than it should, ``sample_weight`` that is not a scalar,
         ``[batch]`` or ``[batch, 1]``.
@@ -89,7 +91,7 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
         dtype: str | keras.DTypePolicy | None = None,
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        # Sizes are seen when it is called.
+        # The sizes of features are known only when the loss is called.
         self.pair_loss = per_pair("pair_loss", pair_loss, (1, 1))
         self.maximize = as_flag("maximize", maximize)
         self.normalization = one_of("normalization", normalization, _NORMALIZATIONS)
@@ -101,14 +103,15 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
 
     def __call__(self, y_true: Objects, y_pred: Objects, sample_weight: TensorLike | None = None) -> Tensor:
         """Loss reduced over the batch, like every Keras loss; ``sample_weight`` is a scalar, ``[batch]`` or ``[batch, 1]``."""
-        # Keras never sees a mask: it would multiply one of objects into the losses of samples. Nor a RaggedTensor.
+        # Keras gets neither a RaggedTensor nor a mask: it would multiply a mask of objects into the losses of samples.
         y_true, y_pred = _with_mask(y_true), _with_mask(y_pred)
         if sample_weight is not None:
             sample_weight = per_sample_weight(sample_weight, y_pred)
         return super().__call__(y_true, y_pred, sample_weight)
 
     def match(self, y_true: Objects, y_pred: Objects) -> Matching:
-        """What ``call`` matches by: the values of ``pair_loss`` ``[batch, n, m]``, who exists, and the assignment.
+        """The matching that ``call`` uses: the values of ``pair_loss`` ``[batch, n, m]``, the masks, and the
+        assignment.
 
         With as many predictions as true objects, none of them masked, this puts the predictions into the order of the true ones::
 
@@ -126,14 +129,14 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
         solved = is_solved(assignment)
         loss = -assignment.total_cost if self.maximize else assignment.total_cost
         if self.normalization == "pairs":
-            # Of int32 the comparison would run on the host even on a GPU.
+            # A comparison of int32 would run on the host even where there is a GPU.
             count = tf.reduce_sum(tf.cast(tf.cast(assignment.row_to_col, tf.int64) >= 0, loss.dtype), axis=1)
             loss = tf.where(solved, tf.math.divide_no_nan(loss, count), loss)
         gate.is_good = tf.math.is_finite(loss) & solved
         return tf.where(gate.is_good, loss, tf.stop_gradient(loss))
 
     def _sets(self, y_true: Any, y_pred: Any) -> tuple[Sets, tuple[list[Any], list[Any]]]:
-        """Both sides with one axis of features, something harmless in the places of what does not exist; the sizes that features had."""
+        """Both sides with one axis of features, and harmless values in hidden places; the sizes that features had."""
         true, true_sizes = _flat("y_true", _with_mask(y_true))
         pred, pred_sizes = _flat("y_pred", _with_mask(y_pred))
         sets = as_sets(true, pred)
@@ -169,7 +172,8 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Everything that ``from_config`` needs: functions as Keras serializes them.
 
-        A function that will not be found again, such as a lambda, brings a warning, and an error in ``from_config``.
+        A function that cannot be found on loading, such as a lambda, causes a warning here and an error in
+        ``from_config``.
         """
         return {
             "pair_loss": saved("pair_loss", self.pair_loss),
@@ -187,7 +191,7 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
         """The inverse of :meth:`get_config`.
 
         Raises:
-          ValueError: a function cannot be found; the sentence names the ways out.
+          ValueError: a function cannot be found; the error names the ways out.
         """
         functions = ("pair_loss", "true_mask_fn", "pred_mask_fn")
         return cls(**{**config, **{argument: loaded(argument, config[argument]) for argument in functions}})
@@ -226,7 +230,7 @@ def _with_equal_features(true: Any, pred: Any) -> Any:
 
 
 def _repeated(objects: Any, axis: int, like: Any) -> Any:
-    """``objects``, of which there is one along ``axis``, as many times as ``like`` has there."""
+    """``objects``, of size 1 along ``axis``, repeated to the size that ``like`` has there."""
     shape = sizes_of(objects)
     shape[axis] = sizes_of(like)[axis]
     return tf.broadcast_to(objects, shape)
