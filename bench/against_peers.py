@@ -1,10 +1,11 @@
 """How many times faster the op is than other matchers: ratios from one interleaved run.
 
-One thread, the raw op called eagerly, float32 costs drawn in float64, every output computed and proven. Each figure is
-the median over rounds in which all were timed one after the other, so that a change of the machine's speed meets
-all of them; "same" is the op against itself in the same rounds, with its quartiles, which show how far the figures can
-be trusted, and "best" the fastest of the other exact solvers on that row. The last line is the geometric mean over the random problems
-of up to a thousand rows. HUNGARIAN_LOSS_MAX_ISA=avx2 shows the op without AVX-512.
+One thread, the raw op called eagerly, float32 costs drawn in float64, all outputs computed, with the duals that prove
+them. Each figure is the median over rounds in which all were timed one after the other, so that a change of the
+machine's speed affects all of them; "same" is the op against itself in the same rounds, with its quartiles, which show
+how far the figures can be trusted, and "best" the fastest of the other exact solvers on that row. The last line is the
+geometric mean over the random problems of up to a thousand rows. HUNGARIAN_LOSS_MAX_ISA=avx2 times the op without
+AVX-512.
 
 Peers come from the folder given with --peers (`make bench` fills it); one that is not there is shown as missing.
 "published" is what this package replaces: hungarian-loss 1.0.3 from PyPI, whose matchings may be incomplete, and which may not
@@ -49,14 +50,14 @@ SHAPES: list[Shape] = [
 ]
 LARGE_SHAPES: list[Shape] = [(1, 2000, 2000), (4, 500, 3000), (1, 3000, 3000), (1, 5000, 5000)]
 TIED_SHAPES: list[Shape] = [(4096, 16, 16), (256, 100, 100), (32, 300, 300), (4, 1000, 1000), (1, 3000, 3000)]
-# From so many entries of a problem on, three rounds must do.
+# For problems of this many entries or more, three rounds must do.
 FEW_ROUNDS_FROM = 1_500_000
 FEW_ROUNDS = 3
-# Those that solve all rows exactly.
+# The solvers that are exact on all rows of the table.
 EXACT = ("SciPy", "laprust", "lapcpp", "lapx", "fastlap")
 # A matcher that takes longer than this for a whole batch, in seconds, is timed on a part of it.
 LONGEST = 0.5
-# Squares only, and larger ones take these minutes each.
+# These take squares only, and larger ones than this take them minutes each.
 LARGEST_FOR = {"TF Models": 32, "published": 32}
 # Seconds after which the published package is taken to have frozen.
 FROZEN = 20
@@ -103,7 +104,7 @@ def load_published(folder: pathlib.Path) -> Matcher:
 
 
 def serve_published(folder: pathlib.Path, requests: Connection) -> None:
-    """Matches what it gets, until there is nobody to get it from."""
+    """Matches each batch that it receives, until the other end is closed."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     match = load_published(folder)
     requests.send("ready")
@@ -122,7 +123,7 @@ class Published:
         self.process: multiprocessing.process.BaseProcess | None = None
 
     def __call__(self, cost: np.ndarray) -> object:
-        """Matches the batch; a TimeoutError if that takes too long."""
+        """Matches the batch; raises a TimeoutError if that takes too long."""
         if self.process is None:
             context = multiprocessing.get_context("spawn")
             self.requests, theirs = context.Pipe()

@@ -1,4 +1,4 @@
-"""Time of one square problem against its size, the op and its peers: one picture.
+"""Draws the time of one square problem against its size, for the op and its peers.
 
 One thread, float32 costs drawn in float64, medians of rounds in which all were timed one after the other: uniform and Euclidean costs, and whole
 numbers from 0 to 9. A matcher that has taken longer than --longest seconds for a size is left out of larger ones.
@@ -21,10 +21,10 @@ from matplotlib import pyplot
 OURS = "this op"
 SIZES = (4, 8, 16, 32, 64, 128, 256, 512, 1000, 2000, 4000, 7000, 10000)
 KINDS = (uniform, euclidean, integers)
-# Entries of the batch that a size is timed on, if a problem has fewer: a call's fixed cost is not what is shown.
+# Smaller problems are timed in batches of this many entries, so that the fixed cost of a call does not show.
 ENTRIES = 1 << 18
 MOST_PROBLEMS = 4096
-# Of a batch that is solved once before it is timed.
+# A batch of up to this many entries is solved once before it is timed.
 WARM_UP_TO = 1 << 22
 ROUNDS = 5
 
@@ -32,15 +32,15 @@ ROUNDS = 5
 def measure(
     kind: str, costs: np.ndarray, matchers: dict[str, Matcher], longest: float, slow: set[tuple[str, str]]
 ) -> dict[str, float]:
-    """Median seconds for each problem; who is too slow for larger ones is added to ``slow``."""
+    """Median seconds for each problem; a matcher that is too slow for larger ones is added to ``slow``."""
     took: dict[str, list[float]] = {name: [] for name in matchers if (kind, name) not in slow}
-    # Each gets costs where it wants them.
+    # The op takes a tensor, the others an array.
     inputs = {name: tf.constant(costs) if name == OURS else costs for name in took}
     for _ in range(ROUNDS):
         for name, times in took.items():
             if not times or times[0] < longest:
                 if costs.size <= WARM_UP_TO:
-                    # What another has displaced from the caches is fetched again.
+                    # So that the caches hold the costs again, which another matcher has displaced.
                     matchers[name](inputs[name])
                 times.append(seconds(lambda name=name: matchers[name](inputs[name])))
     slow.update((kind, name) for name, times in took.items() if times[0] > longest)

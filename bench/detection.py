@@ -1,11 +1,13 @@
 """Criteria of detectors, ours beside others': ratios from one interleaved run, and how many matchings each host gets wrong.
 
-First DetrLoss by itself: what matching adds to the criterion of six decoder layers. In the base step the matching is given, with its costs
-computed all the same; "whole" is the step with the op, "no costs" the base without them.
+First DetrLoss by itself: what matching adds to the criterion of six decoder layers. In the base step the matching is
+given, and its costs are computed all the same; "whole" is the step with the op, "no costs" the base step without the
+costs.
 
 Then beside others. A step is loss and gradient in a tf.function, or a training step of a model where the row says so. "theirs / ours" is the median over
 interleaved rounds, with its quartiles; "same" is ours against itself in the same rounds. "wrong" counts matchings of random padded
-problems of the row's shape, by the host's own matcher with the host's own costs, that cost more than SciPy's or are none.
+problems of the row's shape, by the host's own matcher with the host's own costs, that cost more than SciPy's or are no
+matchings.
 
 Hosts come from the folder given with --hosts (`make bench` fills it).
 """
@@ -69,7 +71,7 @@ class GivenMatching(DetrLoss):
     def _match(self, truth: object, predictions: object) -> tuple[object, Assignment]:
         if not self.with_costs:
             return None, self.given
-        # So that TensorFlow does not leave them out.
+        # The costs are used, so that TensorFlow does not prune them.
         first = 0.0 * self._costs(truth, predictions)[:, :, 0, 0]
         return None, self.given._replace(total_cost=self.given.total_cost + first)
 
@@ -107,7 +109,7 @@ def detr_steps(rounds: int) -> Iterator[str]:
 
 
 def packed_step(loss: DetrLoss, y_true: dict, y_pred: tf.Tensor) -> Step:
-    """Loss and gradient by the predictions, traced."""
+    """Loss and gradient with respect to the predictions, traced."""
 
     @tf.function(autograph=False)
     def step(boxes: tf.Tensor, labels: tf.Tensor, y_pred: tf.Tensor) -> object:
@@ -123,7 +125,8 @@ def packed_step(loss: DetrLoss, y_true: dict, y_pred: tf.Tensor) -> Step:
 
 
 def tf_models_criterion(rounds: int) -> Iterator[str]:
-    """One decoder layer: cost, matching, loss and gradient. Each gets the objects as it wants them: theirs a slot for each query."""
+    """One decoder layer: cost, matching, loss and gradient. Each gets the objects in its own form: theirs has a slot
+    for each query."""
     from official.projects.detr.configs import detr
     from official.projects.detr.ops import matchers
     from official.projects.detr.tasks import detection
@@ -157,7 +160,7 @@ def tf_models_criterion(rounds: int) -> Iterator[str]:
 
 
 def criterion_step(criterion: Callable, problems: tuple) -> Step:
-    """Loss and gradient by logits and boxes, traced."""
+    """Loss and gradient with respect to logits and boxes, traced."""
 
     @tf.function(autograph=False)
     def step(*arguments: tf.Tensor) -> object:
@@ -185,12 +188,12 @@ def d_fine_step(rounds: int) -> Iterator[str]:
 
 @contextlib.contextmanager
 def as_it_is() -> Iterator[None]:
-    """KerasHub untouched."""
+    """KerasHub with its own matcher."""
     yield
 
 
 def d_fine_training_step(matching: Callable, jit_compile: bool) -> Step:
-    """Traced with that matcher, which it keeps."""
+    """A training step that was traced with that matcher, and keeps it."""
     import keras
 
     import tiny_d_fine
@@ -204,7 +207,7 @@ def d_fine_training_step(matching: Callable, jit_compile: bool) -> Step:
     step = detector.train_function
     with matching():
         step(iter([data]))
-    # Of what it returns a number is taken, which is there when the step is over.
+    # The loss is read as a number, which is there when the step is over.
     return lambda: float(step(iter([data]))["loss"])
 
 

@@ -1,4 +1,4 @@
-"""Interleaved timing: ratios of runs made one after the other, so that a change of the machine's speed meets all of them."""
+"""Interleaved timing: ratios of runs made one after the other, so that all meet a change of the machine's speed."""
 
 import statistics
 import time
@@ -40,7 +40,8 @@ def seconds(run: Callable[[], object], times: int = 1) -> float:
 def interleave(
     base: Callable[[], object], others: dict[str, Callable[[], object]], rounds: int, at_least: float = 0.005
 ) -> tuple[float, dict[str, Ratio]]:
-    """Median seconds of ``base``; ratios of the others to it, and as "same" of itself, each run for ``at_least`` s a round.
+    """Median seconds of ``base``, and the ratios of the others to it; "same" is ``base`` itself. Each runs for
+    ``at_least`` s a round.
 
     Many short rounds, most of which nothing interrupts, tell more than few long ones.
     """

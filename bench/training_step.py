@@ -4,7 +4,7 @@ The step: costs are Euclidean distances, written out plainly, of y_true [batch, 
 the loss is the sum of the matched costs. In the base step the matching is a mask that is given. "op" takes it from the op, as
 total_cost; "op, by mask" as a mask from row_to_col. "drop-in" is hungarian_loss, which gathers the matched pairs and
 so differentiates no matrix. The last columns are the same with compute_euclidean_distance as the cost, which is faster than the
-plain one: the rest of the step shrinks, and so the op's part of it grows.
+plain one: the rest of the step shrinks, and so the op's share of it grows.
 
 Medians of interleaved rounds; "same" is the base step against itself, with its quartiles.
 """
@@ -34,7 +34,7 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def plain_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Costs as most write them."""
+    """Euclidean distances as they are commonly written."""
     return tf.sqrt(tf.reduce_sum(tf.math.squared_difference(a[:, :, tf.newaxis], b[:, tf.newaxis]), axis=-1))
 
 

@@ -1,14 +1,14 @@
-"""What types, senses, masks and a second thread do to the time of the op, as ratios from interleaved rounds.
+"""How types, maximizing, masks and a second thread change the time of the op, as ratios from interleaved rounds.
 
-First table: time per problem against plain float32 costs, one thread. "+ 1": each cost is one more, which keeps the matching, but
-not how costs are rounded. "Transposed": rows and columns change places, as detectors have predictions and objects. Masks hide a
-quarter of the rows and of the columns, so they are compared with plain problems of the size that is left; three in ten pairs are
-forbidden at random, which makes another problem of it: more searching. In "unwanted" a large cost, 1e5, stands in their place, as
-trackers often have it.
+First table: time per problem against plain float32 costs, one thread. "+ 1": each cost is one more, which keeps the
+matching, but changes how costs are rounded. "Transposed": rows and columns change places, as where rows are a
+detector's predictions. Masks hide a quarter of the rows and of the columns, so they are compared with plain problems of
+the size that is left; in "forbidden" three in ten pairs are forbidden at random, which makes it another problem, with
+more searching. In "unwanted" a large cost, 1e5, takes the place of these pairs, as trackers often do.
 
 Second table: how many times faster two threads are than one, beside what two processes that only count achieve in the same
-rounds: the two cores of a shared machine are seldom two whole ones. Their quotient is what the op loses by itself. Each thread
-count is a process of its own, since TensorFlow fixes it when it starts.
+rounds: the two cores of a shared machine are seldom two whole ones. Their quotient is what the op loses by itself. Each
+thread count has a process of its own, since TensorFlow fixes it when it starts.
 """
 
 import argparse
@@ -105,7 +105,7 @@ def spin() -> float:
 
 
 def serve(threads: int, requests: Connection) -> None:
-    """Answers with seconds: of the loop where asked "spin", of the op on the costs where sent some or asked "op"."""
+    """Answers requests: "spin" and "op" with the seconds of the loop and of the op, costs for the op with 0."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     solve: Callable[[], object] = spin
     while True:
