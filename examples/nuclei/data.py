@@ -22,13 +22,13 @@ SCALE = 0.5
 """The micrograph is looked at in half its resolution: a nucleus is then about 14 pixels wide."""
 
 ZOOMS = np.exp(np.linspace(-0.25, 0.25, 7))
-"""The net learns from these sizes."""
+"""The network learns at these magnifications."""
 CONTRAST, BRIGHTNESS = 0.25, 0.25
-"""By how much, as a logarithm, both vary in training."""
+"""Both vary by up to this much in training, as logarithms."""
 AROUND_A_NUCLEUS = 0.5
-"""Share of the training tiles that are laid so as to hold a nucleus; the others may be empty."""
+"""Share of the training tiles that are placed so as to hold a nucleus; the others may be empty."""
 LEAST_VISIBLE = 0.5
-"""What share of a box must lie in a tile to count there. Tiles side by side so share out the nuclei among them."""
+"""What share of a box must lie in a tile to count there, so that adjacent tiles divide the nuclei among them."""
 
 
 class Scene(NamedTuple):
@@ -49,7 +49,7 @@ class Tiles(NamedTuple):
     Attributes:
       images: float32 [tiles, TILE, TILE, 1], from 0 to 1.
       objects: "boxes", float32 [tiles, SLOTS, (center x, center y, width, height)] in fractions of the tile, and
-        "labels", int64 [tiles, SLOTS]: 0 for a nucleus, −1 for an empty slot. The order says nothing.
+        "labels", int64 [tiles, SLOTS]: 0 for a nucleus, −1 for an empty slot. The order is arbitrary.
     """
 
     images: np.ndarray
@@ -62,13 +62,13 @@ class Tiles(NamedTuple):
 
 
 def load_halves(folder: Path = IMAGES) -> tuple[Scene, Scene]:
-    """The left and the right half of the micrograph. A nucleus belongs to where most of it lies.
+    """The left and the right half of the micrograph. A nucleus belongs to the half in which most of it lies.
 
     Raises:
       FileNotFoundError: `make build/nuclei/.complete` has not been run.
     """
     image, mask = (np.asarray(Image.open(folder / name)) for name in ("img2d.tif", "mask2d.tif"))
-    # The whole at once: it is one exposure.
+    # Both halves at once: they are one exposure.
     image = _brightened(image)
     middle = image.shape[1] // 2
     columns = np.arange(image.shape[1])
@@ -83,7 +83,7 @@ def load_halves(folder: Path = IMAGES) -> tuple[Scene, Scene]:
 
 
 def test_tiles(half: Scene) -> Tiles:
-    """Tiles side by side that cover the half: all of its nuclei, once."""
+    """Adjacent tiles that cover the half, and hold each of its nuclei once."""
     image, boxes = _zoomed(half, SCALE)
     corners = [(x, y) for y in range(0, image.shape[0], TILE) for x in range(0, image.shape[1], TILE)]
     images = [image[y : y + TILE, x : x + TILE] for x, y in corners]

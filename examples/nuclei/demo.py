@@ -37,7 +37,7 @@ LEAST_AP50 = 70.0
 MOST_MISCOUNTED = 2.0
 """How far off its count of a tile may be on average."""
 LEAST_MISCOUNTED_BY_DENSE = 4.0
-"""How far off dense assignment is: less would mean that counting is too easy to tell them apart."""
+"""How far off the count by dense assignment must be: less would mean that counting is too easy to tell them apart."""
 
 
 class Fold(NamedTuple):
@@ -49,7 +49,8 @@ class Fold(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a network saw in a half that it was not trained on, and how good that is without and with suppression."""
+    """What a network detects in a half that it was not trained on, and how good that is without and with
+    suppression."""
 
     fold: Fold
     model: keras.Model
@@ -59,14 +60,14 @@ class Result(NamedTuple):
 
 
 def examine(model: keras.Model, fold: Fold) -> Result:
-    """Shows it the half that it has not seen."""
+    """Tests the model on the half that it was not trained on."""
     detections = detect(model, fold.test)
     plain, with_suppression = (quality(fold.test.objects, one) for one in (detections, suppressed(detections)))
     return Result(fold, model, detections, plain, with_suppression)
 
 
 def losses(with_rivals: bool) -> dict[str, Callable[[], DetrLoss]]:
-    """What is trained, by the names of the rows."""
+    """Makes each of the losses to train with, by the names of the table's rows."""
     found = {MATCHED: functools.partial(DetrLoss, **SETTINGS)}
     if with_rivals:
         found |= {name: functools.partial(AssignedLoss, assign, **SETTINGS) for name, assign in RIVALS.items()}
@@ -74,7 +75,7 @@ def losses(with_rivals: bool) -> dict[str, Callable[[], DetrLoss]]:
 
 
 def run(folds: Sequence[Fold], with_rivals: bool, seed: int, steps_per_epoch: int) -> dict[str, list[Result]]:
-    """Trains on each half, by each assignment: a result for each fold, by the names of the rows."""
+    """Trains on each half, with each assignment: a result for each fold, by the names of the table's rows."""
     keras.utils.set_random_seed(seed)
     untrained = make_model()
     results = {"untrained": [examine(untrained, fold) for fold in folds]}
@@ -103,7 +104,7 @@ def failures(results: dict[str, list[Result]]) -> list[str]:
         return Quality(*(float(value) for value in np.mean([one.plain for one in results[name]], axis=0)))
 
     matched = mean(MATCHED)
-    # Written so that NaN holds no promise.
+    # Written so that NaN breaks a promise.
     promises = [
         (matched.ap50 >= LEAST_AP50, f"{MATCHED}: AP50 {matched.ap50:.1f} is below {LEAST_AP50:g}"),
         (
@@ -141,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             first = results
 
     picture = options.output / "nuclei.png"
-    # Who was trained on the left half has been tested on the right one.
+    # What was trained on the left half has been tested on the right one.
     shown = {name: [one.detections for one in reversed(both)] for name, both in first.items()}
     draw(picture, [fold.test for fold in reversed(folds)], shown, MATCHED)
     fold, model, *_ = first[MATCHED][0]

@@ -32,8 +32,8 @@ class NucleusFinder:
     def variables(self) -> list[tf.Variable]:
         """All that the functions read and write.
 
-        These are TensorFlow's variables, taken out of the Keras ones. A SavedModel of a Keras model or variable as it
-        is gets its values back in Python only: through the C API each variable appears twice, and the copy that is
+        These are TensorFlow's variables, taken out of the Keras ones. A SavedModel that holds a Keras model or variable
+        itself gets its values back in Python only: through the C API each variable appears twice, and the copy that is
         read stays empty.
         """
         return [variable.value for variable in (*self._model.variables, *self._optimizer.variables)]

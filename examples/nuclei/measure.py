@@ -12,11 +12,11 @@ from pycocotools.cocoeval import COCOeval
 from data import TILE
 
 LARGEST_OVERLAP = 0.4
-"""Intersection over union from which on non-maximum suppression takes two boxes for one."""
+"""Intersection over union above which non-maximum suppression takes two boxes for one."""
 
 
 class Detections(NamedTuple):
-    """What a model sees on tiles.
+    """What a model detects on tiles.
 
     Attributes:
       boxes: float32 [tiles, queries, (center x, center y, width, height)], in fractions of the tile.
@@ -28,7 +28,7 @@ class Detections(NamedTuple):
 
 
 class Quality(NamedTuple):
-    """All in all tiles.
+    """Measures over all tiles.
 
     Attributes:
       ap: average precision, mean over intersections over union of 0.5, 0.55, ..., 0.95; in percent.
@@ -43,7 +43,7 @@ class Quality(NamedTuple):
 
 def quality(objects: dict[str, np.ndarray], detections: Detections) -> Quality:
     """Measures detections on tiles, of which ``objects`` is the truth as in ``data.Tiles``."""
-    # No threshold and nothing suppressed: a set says with its scores how many there are.
+    # No threshold and no suppression: the sum of a set's scores says how many there are.
     counted = np.sum(detections.scores, axis=1)
     error = np.mean(np.abs(counted - np.sum(objects["labels"] >= 0, axis=1)))
     return Quality(*_average_precisions(objects, detections), float(error))
@@ -70,7 +70,7 @@ def _average_precisions(objects: dict[str, np.ndarray], detections: Detections) 
     tiles = [{"id": image, "width": TILE, "height": TILE} for image in range(len(detections.scores))]
     image, query = np.nonzero(detections.scores > 0)
     columns = [image, *_in_pixels(detections.boxes[image, query]).T, detections.scores[image, query], 0 * image]
-    # It prints as it goes.
+    # COCO's program prints as it goes.
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
         coco.dataset = {"images": tiles, "categories": [{"id": 0}], "annotations": truth}

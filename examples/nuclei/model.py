@@ -8,7 +8,8 @@ from data import TILE
 from hungarian_loss.detection import SetPredictionModel
 
 STRIDE = 4
-"""A query for each cell of so many pixels: about four cells for a nucleus, so that who takes it has to be settled."""
+"""A query for each cell, which is this many pixels wide: about four cells for a nucleus, so that they must settle which
+one shows it."""
 GRID = TILE // STRIDE
 WIDTH = 64
 """Features of each query."""
@@ -16,7 +17,7 @@ REACH = 2.0
 """How far from its cell's center a query can place its box, in cells."""
 TYPICAL_SIZE = 12 / TILE
 LOGIT_OF_AN_OBJECT = -2.0
-"""What the untrained network says: most queries have no object."""
+"""What the untrained network predicts: most queries have no object."""
 
 
 def make_model() -> SetPredictionModel:
@@ -33,15 +34,15 @@ def make_model() -> SetPredictionModel:
     for _ in range(2):
         features = _residual(features)
 
-    # Here cells settle which of them takes a nucleus. Convolutions alone would give neighbors, who see nearly the same,
-    # nearly the same answer.
+    # By attention the cells settle which of them shows a nucleus. Convolutions alone would give neighboring cells,
+    # which see nearly the same, nearly the same answer.
     queries = layers.Reshape((GRID * GRID, WIDTH))(features)
     queries = layers.LayerNormalization()(_attention(queries, _positions()))
     return SetPredictionModel(tiles, predictions_of(queries))
 
 
 def predictions_of(queries: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
-    """What each query shows."""
+    """Boxes and logits of each query."""
     hidden = layers.Dense(WIDTH, activation="relu")(queries)
     near_zero = keras.initializers.RandomNormal(stddev=0.01)
     center = layers.Dense(2, kernel_initializer=near_zero)(hidden)
@@ -59,7 +60,7 @@ def _convolution(
     convolved = layers.Conv2D(filters, 3, stride, padding="same", use_bias=False, kernel_initializer="he_normal")(
         features
     )
-    # A short training: averages over fewer steps than Keras's default.
+    # The training is short: averages are over fewer steps than Keras's default.
     return layers.Activation(activation)(layers.BatchNormalization(momentum=0.95)(convolved))
 
 
@@ -70,7 +71,8 @@ def _residual(features: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _attention(queries: keras.KerasTensor, positions: np.ndarray) -> keras.KerasTensor:
-    """A layer of a transformer's encoder: normalized before, positions added to what is compared, as in DETR."""
+    """A layer of a transformer's encoder: normalized first, with positions added to what attention compares, as in
+    DETR."""
     normalized = layers.LayerNormalization()(queries)
     placed = normalized + positions
     queries = queries + layers.MultiHeadAttention(4, WIDTH // 4)(placed, value=normalized, key=placed)

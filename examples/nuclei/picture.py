@@ -31,7 +31,7 @@ def draw(path: Path, halves: Sequence[Tiles], detections: Mapping[str, Sequence[
     Args:
       path: the file to write.
       halves: the tiles of the left and of the right half.
-      detections: by the name of the row, what was seen in the left and in the right half.
+      detections: by the name of the table's row, what was detected in the left and in the right half.
       whole: the row that is shown on the whole micrograph.
     """
     figure = plt.figure(figsize=(11.2, 5.8), layout="constrained")

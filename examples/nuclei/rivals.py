@@ -21,8 +21,8 @@ Assign = Callable[[Mapping[str, Any], Mapping[str, Any]], tf.Tensor]
 class AssignedLoss(DetrLoss):
     """DetrLoss with another assignment in the place of its matching.
 
-    Predictions that know their object pass by the matcher: DetrLoss has this for the denoising queries of DN-DETR. Here all pass.
-    So terms, weights and what they are divided by are those of DetrLoss itself.
+    In DetrLoss predictions whose object is given bypass the matcher, for the denoising queries of DN-DETR. Here all do.
+    So terms, weights and divisors are those of DetrLoss itself.
     """
 
     def __init__(self, assign: Assign, **settings: Any) -> None:
@@ -51,12 +51,12 @@ def position_by_position(truth: Mapping[str, Any], predictions: Mapping[str, Any
     batch, queries = tf.unstack(tf.shape(predictions["boxes"])[:2])
     slots = tf.shape(truth["labels"])[1]
     index = tf.range(queries)
-    # Slots without a nucleus are none to DetrLoss too.
+    # DetrLoss takes a slot without a nucleus for no object.
     return tf.repeat(tf.where(index < slots, index, -1)[tf.newaxis], batch, axis=0)
 
 
 def greedy(truth: Mapping[str, Any], predictions: Mapping[str, Any]) -> tf.Tensor:
-    """By the costs that are matched by: one nucleus after the other takes the cheapest prediction left."""
+    """By the costs of the matching: one nucleus after the other takes the cheapest prediction left."""
     costs = DetrLoss(num_classes=1).match(truth, predictions).cost
     queries = tf.shape(costs)[2]
     target = tf.fill(tf.shape(costs[:, 0]), -1)
@@ -68,14 +68,15 @@ def greedy(truth: Mapping[str, Any], predictions: Mapping[str, Any]) -> tf.Tenso
 
 
 def dense(truth: Mapping[str, Any], predictions: Mapping[str, Any]) -> tf.Tensor:
-    """Every query in the middle of a nucleus takes it, and the nearest one in any case, as in detectors with suppression."""
+    """Every query in the middle of a nucleus takes it, and the nearest query always does, as in detectors with
+    suppression."""
     centers, sizes = tf.split(truth["boxes"][:, :, tf.newaxis], 2, axis=-1)
     apart = centers - cell_centers()
     exists = truth["labels"][..., tf.newaxis] >= 0
     distances = tf.where(exists, tf.norm(apart, axis=-1), float("inf"))
     nearest = tf.one_hot(tf.argmin(distances, axis=-1), tf.shape(distances)[-1], on_value=True, off_value=False)
     in_the_middle = tf.reduce_all(tf.abs(apart) < MIDDLE * sizes, axis=-1)
-    # Of several nuclei the nearest one.
+    # Of several nuclei a query takes the nearest one.
     distances = tf.where(nearest | in_the_middle, distances, float("inf"))
     target = tf.argmin(distances, axis=1, output_type=tf.int32)
     return tf.where(tf.reduce_min(distances, axis=1) < float("inf"), target, -1)

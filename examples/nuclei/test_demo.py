@@ -1,4 +1,4 @@
-"""What the demo's figures are made of, one way through the whole of it, and what it exports."""
+"""The parts from which the demo's figures come, a short run of the whole demo, and what it exports."""
 
 import json
 import subprocess
@@ -99,7 +99,7 @@ def test_a_nucleus_seen_twice_is_miscounted_until_it_is_suppressed() -> None:
 
 
 def test_counting_is_by_tile() -> None:
-    """One too many here and one too few there do not make it right."""
+    """One too many in one tile and one too few in another do not cancel out."""
     both = Detections(np.zeros((2, 4, 4), np.float32) + 0.1, np.float32([[0.5, 0.5, 0.5, 0.5], [0, 0, 0, 0]]))
     assert quality(objects([FIRST], [FIRST]), both).counting_error == pytest.approx(1)
 
@@ -116,7 +116,7 @@ def random_case(seed: int) -> tuple[dict[str, np.ndarray], dict[str, tf.Tensor]]
 
 
 def test_by_the_matching_itself_the_loss_is_that_of_detr() -> None:
-    """So rivals differ in who shows what, and in nothing else."""
+    """So rivals differ in the assignment, and in nothing else."""
     truth, predictions = random_case(0)
     matched = DetrLoss(**SETTINGS)
     given = rivals.AssignedLoss(lambda *both: matched.match(*both).assignment.col_to_row, **SETTINGS)

@@ -1,4 +1,4 @@
-"""The training: the same network, by one loss or another."""
+"""Trains the same network by any of the losses."""
 
 import sys
 from typing import Any
@@ -18,7 +18,7 @@ SETTINGS: dict[str, Any] = {
     # The class term is a mean over the 256 queries of a tile, the others are means over its nuclei, some 8.
     "class_weight": 32.0,
 }
-"""Of DetrLoss; all else is DETR's."""
+"""Arguments of DetrLoss; all others have its defaults, which are DETR's."""
 
 BATCH = 16
 EPOCHS, STEPS_PER_EPOCH = 6, 40
@@ -39,13 +39,13 @@ def train(half: Scene, loss: DetrLoss, seed: int, steps_per_epoch: int = STEPS_P
 
 
 def detect(model: keras.Model, tiles: Tiles) -> Detections:
-    """What it sees on tiles."""
+    """What the model detects on tiles."""
     predictions = model.predict(tiles.images, verbose=0)
     return Detections(predictions["boxes"], tf.nn.softmax(predictions["logits"]).numpy()[..., 0])
 
 
 def _learning_rate(steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Up in a twentieth of the steps, then down along a cosine."""
+    """Rises over a twentieth of the steps, then falls along a cosine."""
     warm_up = max(1, steps // 20)
     return keras.optimizers.schedules.CosineDecay(
         0.0, steps - warm_up, warmup_target=LEARNING_RATE, warmup_steps=warm_up

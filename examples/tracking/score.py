@@ -1,4 +1,4 @@
-"""What motmetrics says of tracks, and the pairs that it is based on."""
+"""Scores tracks with motmetrics."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ GATE = 0.5
 
 
 class Score(NamedTuple):
-    """By motmetrics.
+    """What motmetrics measures.
 
     Attributes:
       mota: 1 − (misses + false positives + switches) / true boxes (CLEAR MOT, Bernardin & Stiefelhagen 2008).
@@ -30,7 +30,7 @@ class Score(NamedTuple):
 
 
 def score(video: Video, found: Boxes) -> Score:
-    """Holds tracks against the truth."""
+    """Compares tracks with the truth."""
     accumulator = motmetrics.MOTAccumulator()
     for frame in range(1, video.frames + 1):
         true, here = video.true.of(frame), found.of(frame)

@@ -40,7 +40,7 @@ def test_all_frames_in_one_call_are_the_pairs_of_scipy(names: tuple[str, ...], d
             rows, cols = motmetrics.lap.linear_sum_assignment(gated, solver="scipy")
             want.append(list(zip(rows.tolist(), cols.tolist(), strict=True)))
     most = np.max([distances.shape for distances in problems], axis=0)
-    # What does not exist is NaN, so that a look at it would show.
+    # Empty places are NaN, so that reading one would show.
     batch = np.full((len(problems), *most), np.nan, dtype)
     for place, distances in zip(batch, problems, strict=True):
         place[: distances.shape[0], : distances.shape[1]] = distances
@@ -67,7 +67,7 @@ def test_totals_of_all_frames_are_those_of_scipy() -> None:
 
 
 def test_scores_are_those_of_motmetrics_readme() -> None:
-    """Its own table for these files, so that what follows is scored as others score."""
+    """Its own table for these files, so that the tracker is scored as others are."""
     table = {"TUD-Campus": (0.526, 0.558, 7, 150, 13), "TUD-Stadtmitte": (0.564, 0.645, 7, 452, 45)}
     for name in NAMES:
         video = load(name)
@@ -89,7 +89,7 @@ def test_the_tracker_is_as_good_as_what_made_the_detections(prefer: str) -> None
 
 
 def test_people_who_cross_keep_their_tracks() -> None:
-    """Two walk toward each other on the same height and pass; one is not seen for some frames."""
+    """Two people walk toward each other at the same height and pass; one is not seen for some frames."""
     frames = np.arange(1, 31)
     left = np.stack([10.0 * frames, 0 * frames, 30 + 0 * frames, 60 + 0 * frames], axis=1)
     right = np.stack([310 - 10.0 * frames, 0 * frames, 30 + 0 * frames, 60 + 0 * frames], axis=1)

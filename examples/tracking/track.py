@@ -1,6 +1,6 @@
-"""Follows people through two videos with `gated_assignment`, and has motmetrics judge it. `make track` runs this.
+"""Follows people through two videos with `gated_assignment`, and scores the tracks with motmetrics. `make track` runs this.
 
-What is matched are boxes only: neither the images nor the identities that the detections came with are looked at.
+Only boxes are matched: neither the images nor the identities that came with the detections are used.
 """
 
 import argparse

@@ -25,12 +25,12 @@ class _Track:
         self.identity, self.box, self.speed, self.unseen, self.seen = identity, box, np.zeros(2), 0, 1
 
     def move_on(self) -> None:
-        """To the next frame."""
+        """Moves the box on to the next frame."""
         self.box = np.concatenate([self.box[:2] + self.speed, self.box[2:]])
         self.unseen += 1
 
     def meet(self, box: np.ndarray) -> None:
-        """It was seen there."""
+        """Takes in that the person was seen at ``box``."""
         center, found = (one[:2] + one[2:] / 2 for one in (self.box, box))
         # Young tracks know little of their speed.
         inertia = min(INERTIA, 1 - 1 / self.seen)
@@ -39,7 +39,7 @@ class _Track:
 
 
 def track(detected: Boxes, frames: int, prefer: str = "pairs") -> Boxes:
-    """The detections with identities of the tracker's own; those that they came with are not looked at.
+    """The detections with identities of the tracker's own; those that they came with are not used.
 
     Args:
       detected: what was detected.

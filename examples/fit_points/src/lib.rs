@@ -1,5 +1,5 @@
-//! Moves points onto a target set by gradient descent. Which point goes to which target nobody says: the op
-//! HungarianAssignment finds that out at every step, and the gradient goes through it.
+//! Moves points onto a target set by gradient descent. Which point goes to which target is not given: the op
+//! HungarianAssignment finds that out at every step, and the gradient goes through the op.
 //!
 //! All of it through TensorFlow's C API: the graph is built by hand and differentiated by TF_AddGradients, which
 //! finds the op's gradient in `_hungarian.so`. No Python, and no model from Python either.
@@ -20,7 +20,7 @@ pub struct Fit {
     gradient: Node,
 }
 
-/// What is found at one set of points.
+/// The result at one set of points.
 pub struct Evaluation {
     /// The sum of squared distances between the targets and the points matched with them.
     pub loss: f64,

@@ -37,7 +37,8 @@ pub use npy::read_float32;
 pub use saved_model::{SavedModel, Signature, TensorSpec};
 pub use tensor::{ElementType, Elements, Tensor};
 
-/// What all this is built of, for whoever calls more of the C API: the tests in tests/op_interface do.
+/// The parts that this crate is built of, for programs that call more of the C API: the tests in tests/op_interface
+/// do.
 pub mod raw {
     pub use crate::owned::Owned;
     pub use crate::session::Session;

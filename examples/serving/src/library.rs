@@ -30,8 +30,9 @@ impl OpLibrary {
     ///
     /// This runs the code of the shared object, so the path must be one the caller trusts.
     ///
-    /// Load libraries before other threads use TensorFlow. The first look at an op takes a lock of TensorFlow's twice, for reading;
-    /// a library that registers its kernels in between waits for both, and they for it, for ever.
+    /// Load libraries before other threads use TensorFlow. The first lookup of an op takes one of TensorFlow's locks
+    /// twice, for reading. A library that registers its kernels in between waits for the first reader, and the second
+    /// for the library: a deadlock.
     ///
     /// # Errors
     ///

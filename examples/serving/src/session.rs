@@ -86,7 +86,7 @@ impl Session {
     }
 }
 
-/// Ends a session and frees it. What can go wrong while it ends has no reader any more.
+/// Ends a session and frees it. An error while it ends is not reported: there is no caller to take it.
 unsafe extern "C" fn close_session(session: *mut tf::TF_Session) {
     let Ok(status) = Status::new() else { return };
     // SAFETY: the caller hands over a live session for deletion, and the status is live.

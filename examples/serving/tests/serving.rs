@@ -33,7 +33,7 @@ fn model_path() -> PathBuf {
     required("HUNGARIAN_SERVING_MODEL")
 }
 
-/// What each test begins with, as they run on many threads: see `OpLibrary::load`.
+/// Each test calls this first, since tests run on many threads: see `OpLibrary::load`.
 fn load_library() {
     let library = OpLibrary::load(library_path()).unwrap();
     assert_eq!(library.op_names(), ["HungarianAssignment"]);
