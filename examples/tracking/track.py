@@ -1,4 +1,4 @@
-"""Follows people through two videos with `gated_assignment`, and scores the tracks with motmetrics. `make track` runs this.
+"""Follows people through two videos with `gated_assignment`, and scores the tracks. `make track` runs this.
 
 Only boxes are matched: neither the images nor the identities that came with the detections are used.
 """
