@@ -1,4 +1,4 @@
-# Only delegates: cargo builds and tests Rust and C++, pip and pytest do Python. The targets of every day are here; all others are in
+# Only delegates: cargo builds and tests Rust and C++, pip installs and pytest tests Python. Everyday targets are here; all others are in
 # make/, a file for each subject. `make help` lists them with the text that follows `##`.
 
 .DEFAULT_GOAL := build
@@ -23,9 +23,9 @@ demo: build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc ## learn to find and co
 	cargo run --quiet --locked --package hungarian-serving --bin serve -- --library $(OP) \
 	  --model $(DEMO)/saved_model --tiles $(DEMO)/tiles.npy --objects $(DEMO)/objects.npy
 
-# Quick tests first: style; the solver, which needs no TensorFlow, and what it costs; then the boundary, sanitizers, a short search for
-# crashes and the op through the C API; then the kernels; then Python, whose closing line is the last. What often keeps one core busy goes
-# side by side with something else.
+# Quick tests first: style; the solver, which needs no TensorFlow, and its instruction counts; then calls from C++, sanitizers, a short
+# fuzzing run and the op through the C API; then the CUDA kernels; then Python, so that pytest's summary is the last line. Tests that often
+# keep only one core busy run beside others.
 SIDE_BY_SIDE := --jobs 2 --output-sync=target
 test: lint-quick ## run all tests, after lint-quick; CI runs this
 	$(MAKE) $(SIDE_BY_SIDE) test-core build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc
@@ -42,13 +42,13 @@ test: lint-quick ## run all tests, after lint-quick; CI runs this
 test-core: ## test the solver, which needs no TensorFlow
 	cargo test --locked --features cuda
 
-# They wait for the op and the compiler only, so they are not optimised.
+# These tests mostly wait for the op and the compiler, so they are built without optimisation.
 test-clients: build $(LINKING)/tensorflow.pc ## test the op through the C API: its definition and sentences, serving, a gradient
 	$(BIN)/python examples/serving/tests/make_model.py $(SERVING_MODEL)
 	CARGO_PROFILE_TEST_OPT_LEVEL=0 cargo test --locked --package hungarian-serving --package hungarian-op-interface --package hungarian-fit-points
 
-# How much faster than others, with all instructions and without AVX-512: ratios from one interleaved run each. Times by size. Then what
-# matching adds to a training step, on one thread and on TensorFlow's own choice; types, masks and threads; criteria of detectors.
+# Ratios to other solvers, with all instruction sets and without AVX-512, from one interleaved run each. Times by size. Then what matching
+# adds to a training step, on one thread and on as many as TensorFlow chooses; types, masks and threads; criteria of detectors.
 bench: build $(PEERS)/.complete $(HOSTS)/.complete ## compare the speed with other solvers; more than an hour
 	$(BIN)/python bench/against_peers.py --peers $(PEERS) --picture build/bench.png
 	HUNGARIAN_LOSS_MAX_ISA=avx2 $(BIN)/python bench/against_peers.py --peers $(PEERS) --picture build/bench_avx2.png

@@ -12,7 +12,7 @@ ARM64_CARGO := CARGO_TARGET_DIR=$(ARM64)/target CARGO_TARGET_AARCH64_UNKNOWN_LIN
 ARM64_BUILDS := $(TENSORFLOWS:%=arm64-build-%)
 .PHONY: $(ARM64_BUILDS)
 
-arm64-tools: ## check that what the others here take is installed
+arm64-tools: ## check that what the other arm64 targets need is installed
 	@for tool in aarch64-linux-gnu-g++:g++-aarch64-linux-gnu qemu-aarch64:qemu-user; do \
 	  command -v $${tool%%:*} > /dev/null || { \
 	    echo "error: arm64 needs $${tool%%:*}, which is not on PATH; Debian's package $${tool##*:} brings it" >&2; exit 1; }; done
@@ -20,7 +20,7 @@ arm64-tools: ## check that what the others here take is installed
 	  echo "error: arm64 needs Rust's standard library for $(ARM64_TARGET), which $${RUSTC:-rustc} does not have; CONTRIBUTING.md says where from" >&2; \
 	  exit 1; }
 
-# All Rust tests, then the digests of many answers, which have to be those of this machine's processor.
+# All Rust tests, then the digests of many answers, which must equal those of this machine's processor.
 ARM64_PROBLEMS ?= 20000
 SHOWN := -- --nocapture --test-threads 1
 
@@ -33,17 +33,17 @@ test-arm64: arm64-tools ## run the Rust tests for arm64 under qemu, and compare 
 	grep '^digest' $(ARM64)/tests.txt > $(ARM64)/digests.txt
 	grep '^digest' $(ARM64)/levels_here.txt | diff - $(ARM64)/digests.txt
 
-wheel-arm64: $(ARM64_BUILDS) $(WHEEL_TOOLS)/.complete ## build that wheel for arm64 in build/arm64/dist; TENSORFLOWS=2.21.0 for one TensorFlow
+wheel-arm64: $(ARM64_BUILDS) $(WHEEL_TOOLS)/.complete ## build the wheel for arm64 in build/arm64/dist; TENSORFLOWS=2.21.0 for one TensorFlow
 	$(call PACK_WHEEL,$(ARM64),_PYTHON_HOST_PLATFORM=linux-aarch64,$(ARM64_LIBC)/bin:)
 
-# By the rules of build.mk, as those of wheel.mk; the TensorFlow that runs here is asked for flags.
+# By the rules of build.mk, as in wheel.mk; the compiler flags come from the TensorFlow that runs here.
 $(ARM64_BUILDS): arm64-build-%: arm64-tools $(WHEEL)/tensorflow-%.txt $(ARM64)/tensorflow-%/.complete ## build its op for one TensorFlow, such as arm64-build-2.21.0
 	mkdir -p $(ARM64)/builds/$*
 	flock $(WHEEL)/lock $(MAKE) VENV=$(WHEEL)/tensorflow-$* REQUIREMENTS=$(WHEEL)/tensorflow-$*.txt INSTALL_PACKAGE= \
 	  TARGET=$(ARM64)/target BUILD_OPTIONS="--arm64 $(ARM64)/tensorflow-$*" \
 	  PACKAGE=$(ARM64)/builds/$* OP=$(ARM64)/builds/$*/_hungarian.so $(ARM64)/builds/$*/_hungarian.so
 
-# Whatever TensorFlow's own wheels and those that it needs are tagged with.
+# All platform tags of the wheels of TensorFlow and of its dependencies.
 ARM64_PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check --only-binary=:all: --python-version 3.11 \
   $(foreach glibc,2_28 2_27 2_26 2_17,--platform manylinux_$(glibc)_aarch64) --platform manylinux2014_aarch64
 
@@ -53,8 +53,9 @@ $(ARM64)/tensorflow-%/.complete:
 	$(ARM64_PIP) --no-deps --target $(@D) tensorflow==$*
 	touch $@
 
-# A Python for arm64 out of Debian 12's packages, unpacked, not installed, and the wheel beside one TensorFlow in there. `python` starts it
-# under qemu, and is what it takes for itself when it starts another; `fit_points` does the same for that program.
+# A Python for arm64 from Debian 12's packages, unpacked, not installed, with one TensorFlow and the wheel in it. The script `python` starts
+# it under qemu, and gives its own path as the program's name, so that this Python starts others by the script, too. The script `fit_points`
+# starts that program.
 ARM64_SYSTEM := $(ARM64)/system
 ARM64_SITE := $(ARM64_SYSTEM)/usr/local/lib/python3.11/dist-packages
 ARM64_DEBS := python3.11-minimal libpython3.11-minimal libpython3.11-stdlib libc6 libgcc-s1 libstdc++6 libbz2-1.0 libcrypt1 libexpat1 \

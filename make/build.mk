@@ -7,7 +7,7 @@ $(VENV)/.complete: $(REQUIREMENTS) pyproject.toml
 	$(INSTALL_PACKAGE)
 	touch $@
 
-# TensorFlow, which `pip install` may have changed in there.
+# The TensorFlow in .venv, which a later `pip install` may have changed.
 INSTALLED_TENSORFLOW := $(wildcard $(VENV)/lib/python3*/site-packages/tensorflow/__init__.py)
 
 # The shared object, and the static library that it is linked from: solver, bridge and TensorFlow shim.

@@ -18,19 +18,19 @@ $(CUDA_TOOLS)/.complete: $(VENV)/.complete
 	  --target $(CUDA_TOOLS) $(CUDA_PINS)
 	touch $@
 
-# The kernels' own source on the host: against the CPU's solver, as older and as newer devices run it; with sanitizers; and
-# faults of all kinds put into it, which must be noticed.
+# The kernels' own source, compiled for the host: compared with the CPU's solver, as older and as newer devices run it; under sanitizers;
+# and with faults of all kinds put into it, which must be noticed.
 TWIN := build/twin
 TWIN_SOURCES := $(wildcard cuda/*.cu cuda/*.h cuda/twin/*)
 TWIN_PROGRAM := target/debug/hungarian-twin
 # With the feature it links to the library that gpu-check and the solver's tests link to.
 BUILD_TWIN_PROGRAM = CARGO_TARGET_DIR=target cargo build --locked --quiet --profile test --package hungarian-twin \
   --features hungarian-loss/cuda
-# ThreadSanitizer wants addresses where it expects them.
+# ThreadSanitizer needs addresses that are not randomised.
 UNDER = setarch -R env LD_PRELOAD=$$($(CXX) -print-file-name=lib$(1).so) TSAN_OPTIONS=halt_on_error=1 \
   ASAN_OPTIONS=detect_leaks=0
 
-# Each run has one thread, but for that of the mutants.
+# Each run has one thread, except that of the mutants.
 test-twin: ## run the CUDA kernels' source on the CPU: results, races, bounds, mutants
 	$(BUILD_TWIN_PROGRAM)
 	$(MAKE) $(SIDE_BY_SIDE) twin-parity twin-sample twin-races twin-bounds twin-mutants
@@ -38,7 +38,7 @@ test-twin: ## run the CUDA kernels' source on the CPU: results, races, bounds, m
 twin-sample: $(TWIN)/libtwin-70.so ## the part of test-twin that runs kernels as older devices do
 	$(TWIN_PROGRAM) $< sample
 
-twin-parity: $(TWIN)/libtwin-80.so ## the part that holds newer devices' answers to the CPU's
+twin-parity: $(TWIN)/libtwin-80.so ## the part that compares newer devices' answers with the CPU's
 	$(TWIN_PROGRAM) $< parity
 
 twin-races: $(TWIN)/libtwin-tsan.so ## the part under ThreadSanitizer
@@ -65,7 +65,7 @@ $(TWIN)/%.so: $(TWIN_SOURCES)
 # The path to a GPU on machines that have none: TensorFlow's kernel, the launch, and the kernels' host twin behind a
 # libcuda.so.1 of our own. All of it stays in this folder; no package has it.
 GPU_PATH := build/gpu_path
-# As the device of that driver, of compute capability 8.0, runs the kernels.
+# The host twin for compute capability 8.0, which that driver's device has.
 DRIVER_TWIN := $(TWIN)/libtwin-80.so
 STAND_IN_DRIVER := $(GPU_PATH)/driver/libcuda.so.1
 HOST_DEVICE := $(GPU_PATH)/host_device.so
@@ -75,12 +75,12 @@ GPU_BATCH := build/gpu_check/gpu-batch
 # The crate with the CUDA path and no TensorFlow, for C++ to link; its headers are beside it.
 GPU_ARCHIVE := build/gpu_check/libhungarian_loss.a
 GPU_PACKAGE := build/gpu_package.tar.gz
-# Its Triton kernel is timed beside ours; this version is Python alone.
+# A package whose Triton kernel is timed beside ours; this version is Python alone.
 PEER := torch-linear-assignment==0.1.0
-# In which the shim of bench/gpu_check/on_gpu runs on the stand-in; what else it needs is in .venv.
+# JAX, in which the shim of bench/gpu_check/on_gpu is tested on the stand-in driver; JAX's dependencies are in .venv.
 JAX := build/jax
 JAX_PINS := jax==0.10.2 jaxlib==0.10.2
-# A library of that name which is no driver, and a driver that knows next to nothing.
+# A library with the driver's name that is no driver, and a driver with a single function.
 NO_DRIVER := $(GPU_PATH)/no_driver/libcuda.so.1
 OLD_DRIVER := $(GPU_PATH)/old_driver/libcuda.so.1
 COMPILE_STAND_IN = mkdir -p $(@D) && $(CXX) -std=c++17 -g -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -shared
@@ -133,7 +133,7 @@ $(JAX)/.complete: $(VENV)/.complete
 gpu-check: $(GPU_CHECK) ## check and time every kernel on a real GPU; exits with 77 where there is none
 	$(GPU_CHECK)
 
-# The program, and the archive of the same build. Other builds put an archive of that name beside it, too, so it is taken at once.
+# The program, and the archive of the same build. Other builds write an archive of that name to the same place, so it is copied at once.
 $(GPU_CHECK) $(GPU_ARCHIVE) &: Cargo.toml Cargo.lock build.rs $(RUST_SOURCES) $(wildcard cuda/*.ptx bench/gpu_check/src/*.rs tests/twin/src/*.rs)
 	CARGO_TARGET_DIR=target cargo build --locked --profile test --package hungarian-gpu-check --package hungarian-loss \
 	  --features hungarian-loss/cuda

@@ -2,7 +2,7 @@
 
 .PHONY: test-hosts
 
-# KerasHub and TF Models, from PyPI, without what they depend on.
+# KerasHub and TF Models, from PyPI, without their dependencies.
 HOSTS := build/hosts
 
 test-hosts: build $(HOSTS)/.complete ## test the adapters and DetrLoss against the real KerasHub and TF Models, which it downloads; minutes

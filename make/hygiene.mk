@@ -5,7 +5,7 @@
 # Instructions per problem, which no noise disturbs, against those on record.
 INSTRUCTIONS = $(BIN)/python tests/instructions/check.py $(TARGET)/release/hungarian-core-bench
 COMMA := ,
-# With the op's features, and all that tells its build script of TensorFlow, it links to the library that `make build` has compiled.
+# With the op's features, and the version of TensorFlow that its build script reads, it links to the library that `make build` has compiled.
 BUILD_CORE_BENCH = CARGO_TARGET_DIR=$(TARGET) HUNGARIAN_TENSORFLOW_VERSION=$$(cat $(BUILT_FOR)) \
   cargo build --release --locked --quiet --package hungarian-core-bench \
   --features hungarian-loss/$(subst $(COMMA),$(COMMA)hungarian-loss/,$(FEATURES))
@@ -26,11 +26,11 @@ INSTRUMENT := RUSTC_BOOTSTRAP=1 CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$(INSTRUMEN
 SANITIZE := $(INSTRUMENT) CARGO_PROFILE_TEST_OPT_LEVEL=1 RUSTFLAGS=-Zsanitizer=address TARGET_CXXFLAGS=-fsanitize=address
 SANITIZED_ARCHIVE := $(INSTRUMENTED)/$(HOST)/debug/libhungarian_loss.a
 
-# Of who allocated it tells two frames: more would take an eighth of the time.
+# Two stack frames of each allocation are recorded: more would take an eighth of the time.
 test-asan: ## run the Rust tests under AddressSanitizer
 	HUNGARIAN_PROBLEMS=5000 ASAN_OPTIONS=malloc_context_size=2 $(SANITIZE) cargo test --locked --tests --target $(HOST)
 
-# The bridge from C++: the archive that ships, plainly and under valgrind; one of its own under sanitizers.
+# The bridge from C++: the archive that ships, as it is and under valgrind; an instrumented archive under sanitizers.
 BOUNDARY := build/boundary
 COMPILE_BOUNDARY = @mkdir -p $(BOUNDARY) && $(CXX) -std=c++17 -g -O1 -Wall -Wextra -Werror tests/cpp/boundary.cc
 
@@ -44,7 +44,7 @@ $(BOUNDARY)/sanitized: tests/cpp/boundary.cc $(SANITIZED_ARCHIVE)
 	$(COMPILE_BOUNDARY) -fsanitize=address,undefined -fno-sanitize-recover=all \
 	  -I$(INSTRUMENTED)/$(HOST)/cxxbridge $(SANITIZED_ARCHIVE) -o $@ -pthread -ldl -lm
 
-# How parts of a batch are shared among threads, under ThreadSanitizer, which wants addresses where it expects them.
+# How parts of a batch are shared among threads, under ThreadSanitizer, which needs addresses that are not randomised.
 test-share: $(BOUNDARY)/share ## test how threads share a batch, under ThreadSanitizer
 	setarch -R $<
 
@@ -58,8 +58,8 @@ $(SANITIZED_ARCHIVE): Cargo.toml Cargo.lock build.rs $(RUST_SOURCES)
 	$(SANITIZE) cargo build --locked --profile test --target $(HOST)
 	touch $@
 
-# The op with faults to order, in a shared object of its own, compiled quickly: nobody waits for what it solves, so it is not for all
-# processors' instructions. What ships has no such hooks, which is tested too.
+# The op with faults on demand, in a shared object of its own. Its speed does not matter, so it is compiled quickly, with plain arrays only
+# in place of the processors' vector instructions. What ships has no such hooks, which is tested too.
 FAULTS := build/faults
 FAULTY_OP := $(FAULTS)/_hungarian_with_faults.so
 
@@ -70,8 +70,8 @@ test-faults: build ## test what the op does after a panic, refused memory or an 
 	  $(MAKE) FEATURES=tensorflow-op,fault-injection PACKAGE=$(FAULTS) TARGET=$(FAULTS)/target OP=$(FAULTY_OP) $(FAULTY_OP)
 	HUNGARIAN_FAULTY_OP=$(abspath $(FAULTY_OP)) $(BIN)/python -m pytest tests/faults
 
-# Coverage-guided fuzzing. Both start from what is kept in tests/fuzz/corpus, which is replayed first; the long search
-# also from what earlier ones found.
+# Coverage-guided fuzzing. Both targets start from what is kept in tests/fuzz/corpus, which is replayed first; `fuzz` also from what earlier
+# searches found.
 FUZZ_SECONDS ?= 600
 FUZZ := build/fuzz
 FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -10,7 +10,7 @@ BUILT_FOR := $(PACKAGE)/_tensorflow_version.txt
 # A folder of its own: a plain `cargo build --release` makes an archive of the same name without the op.
 TARGET := target/op
 ARCHIVE = $(TARGET)/release/libhungarian_loss.a
-# Stands in the script that pip builds with, too.
+# Read from the script that pip builds with, too.
 FEATURES := $(shell sed -n 's/^FEATURES = "\(.*\)"/\1/p' tf_op/build_op.py)
 LINKING := build/tensorflow
 DEMO := build/demo
@@ -30,7 +30,7 @@ export PKG_CONFIG := $(abspath $(BIN)/pkgconf)
 export PKG_CONFIG_PATH := $(abspath $(LINKING))
 export HUNGARIAN_OP_LIBRARY := $(abspath $(OP))
 export HUNGARIAN_SERVING_MODEL := $(abspath $(SERVING_MODEL))
-# TensorFlow's chatter, and a note of its that no user of ours needs.
+# Less of TensorFlow's log, and no oneDNN, with which it logs a note.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 # A snapshot that differs is a failure, never an update.

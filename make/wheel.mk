@@ -3,7 +3,7 @@
 # A C++ op works with the minor version of TensorFlow that it was built for, so the wheel holds a build for each, and
 # the package takes the one that fits.
 TENSORFLOWS := 2.16.2 2.17.1 2.18.1 2.19.1 2.20.0 2.21.0 2.22.0rc0
-# One that the wheel has no build for, to see what it says there.
+# A TensorFlow that the wheel has no build for, to test the error there.
 OTHER_TENSORFLOW := 2.15.1
 WHEEL := build/wheel
 WHEEL_BUILDS := $(TENSORFLOWS:%=wheel-build-%)
@@ -14,8 +14,8 @@ WHEEL_TOOLS := $(WHEEL)/tools
 wheel: $(WHEEL_BUILDS) $(WHEEL_TOOLS)/.complete ## build one wheel in build/wheel/dist, with an op for each of TENSORFLOWS
 	$(call PACK_WHEEL,$(WHEEL),,)
 
-# The ops in a folder's `builds` become a wheel in its `dist`. For another processor than this one there are variables for pip, and a folder
-# with that processor's `strip` and a colon.
+# The ops in the `builds` of a folder, the first argument, become a wheel in its `dist`. For another processor the second argument holds
+# variables for pip, and the third the folder of that processor's `strip` and a colon.
 define PACK_WHEEL
 rm -rf $(1)/stage $(1)/unrepaired $(1)/dist
 mkdir -p $(1)/stage/$(PACKAGE)/_builds
@@ -53,7 +53,7 @@ $(WHEEL_TOOLS)/.complete: python_shim/wheel_requirements.txt
 	$(WHEEL_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
-# A bare environment for each TensorFlow and each Python; so many at a time.
+# A bare environment for each TensorFlow and each Python; this many at a time.
 WHEEL_TEST_JOBS ?= 2
 
 wheel-test: wheel sdist $(LINKING)/tensorflow.pc ## install the wheel beside each TensorFlow and on each Python, try it, and print a table

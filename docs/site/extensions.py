@@ -9,7 +9,8 @@ PUBLIC = ["hungarian_loss", "hungarian_loss.detection", "hungarian_loss.recipes"
 
 
 class References(griffe.Extension):
-    """Turns :func:`name` into a link to where the reference documents it, and the double colon before an example into one."""
+    """Turns :func:`name` into a link to where the reference documents it, and the double colon before an example into a
+    single one."""
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """Called when the package is loaded."""

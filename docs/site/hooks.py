@@ -1,4 +1,5 @@
-"""Links from the documents into the repository, which the site does not hold: their words stay, as long as the file is there."""
+"""Links from the documents to files that the site does not hold become plain words; each file must be in the
+repository."""
 
 import pathlib
 import re
