@@ -27,8 +27,8 @@ def pytest_configure(config):
 
     if FOLDER is None and not tf.config.list_physical_devices("GPU"):
         pytest.exit("SKIPPED: TensorFlow sees no GPU here, so nothing was tested on one", returncode=77)
-    # The device has next to no kernels but ours; what it lacks, as zeros for a gradient, may run on the CPU. That is
-    # TensorFlow's default, but eager calls behind a function that names devices were seen to go without.
+    # The device has hardly any kernels but ours; what it lacks, such as zeros for a gradient, may run on the CPU. That
+    # is TensorFlow's default, but eager calls after a function that names devices were seen to run without it.
     tf.config.set_soft_device_placement(True)
 
 
@@ -59,7 +59,8 @@ def launches():
 
 @pytest.fixture
 def expect_launches(request):
-    """A context manager that holds what runs in it to so many launches. A real driver counts none: there it holds to nothing."""
+    """A context manager that checks how many launches happen in it. A real driver counts none: there it checks
+    nothing."""
 
     @contextlib.contextmanager
     def expect(expected):

@@ -1,4 +1,5 @@
-"""What a user reads when the driver is missing, too old, or says no: each call that we make is made to fail in turn.
+"""What a user reads when the driver is missing, too old, or refuses a call: each call that we make is made to fail in
+turn.
 
 A failure ends one call of the op. It is not remembered, and the next call is right.
 """
@@ -72,7 +73,7 @@ INVALID = "CUDA_ERROR_INVALID_VALUE (1), invalid argument"
 VERSION, CAPABILITY = "STAND_IN_CUDA_VERSION", "STAND_IN_CUDA_CAPABILITY"
 
 # What goes wrong (a call and its result, or what the driver says of itself) and what is said, in the order in which the calls
-# are made: what has succeeded once is not asked again.
+# are made: a call that has succeeded is not made again.
 FAILURES = {
     f"{VERSION}=11080": "FailedPreconditionError|the CUDA driver is too old: got one for CUDA 11.8, expected 12.0 or later: "
     "update NVIDIA's driver to R525 or later, or place the op on the CPU",

@@ -7,7 +7,7 @@ import time
 import pytest
 
 PROGRAM = os.environ["HUNGARIAN_GPU_CHECK"]
-# Of half precision, a search by a warp each.
+# In half precision; a warp searches each problem.
 HALF = ("--quick", "--case", ": f16 1 x 16 x 16")
 
 
@@ -88,7 +88,7 @@ def test_times_may_come_first():
 
 
 def test_the_quick_part_is_part_of_all():
-    """The same name stands for the same case, and what is drawn does not depend on what else is."""
+    """The same name stands for the same case, and a case's random numbers do not depend on the other cases."""
     some = cases(run(*HALF))
     assert len(some) == 2
     assert set(some) <= set(cases(run("--case", ": f16 1 x 16 x 16 ")))
@@ -101,7 +101,8 @@ def test_it_goes_on_behind_a_case():
 
 
 def test_memory_may_be_left_as_it_is(tmp_path):
-    """Else each output is uploaded, full of what no kernel writes, and the workspace is filled."""
+    """Without the option each output is uploaded, full of a value that no kernel writes, and the workspace is
+    filled."""
     uploads = []
     for options in ((), ("--uninitialized",)):
         log = tmp_path / f"log{len(uploads)}"
@@ -109,7 +110,7 @@ def test_memory_may_be_left_as_it_is(tmp_path):
         assert ended.returncode == 0, ended.stdout + ended.stderr
         text = log.read_text(encoding="utf-8")
         uploads.append((text.count("cuMemcpyHtoDAsync_v2"), text.count("cuMemsetD8Async")))
-    # Costs, two masks and a limit are left.
+    # Only costs, two masks and a limit are uploaded.
     assert uploads == [(4 + 2 * 6, 2), (4, 0)]
 
 

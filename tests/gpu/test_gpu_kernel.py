@@ -1,7 +1,7 @@
 """The op on /GPU:0, from TensorFlow's placement to the kernels' source: the same answers as on the CPU, and no copies.
 
 Under `make test-gpu-path` the GPU is in host memory and the kernels run as their host twin, behind a stand-in for libcuda. `make
-test-on-gpu` runs the same tests on a real one, but for those that count copies or read the stand-in's log.
+test-on-gpu` runs the same tests on a real one, except those that count copies or read the stand-in's log.
 """
 
 import itertools
@@ -225,7 +225,7 @@ def test_a_graph_has_no_copies_around_the_op(copies):
         np.testing.assert_array_equal(one, other)
 
 
-# Gradient, losses, training. TensorFlow's CPU build has next to no kernels for GPU: what is around the op runs on the CPU.
+# Gradient, losses, training. TensorFlow's CPU build has hardly any kernels for GPU: the ops around ours run on the CPU.
 
 
 def on(device, function):

@@ -1,4 +1,5 @@
-"""What `make gpu-package` puts together, unpacked as on a machine with a GPU, and run on the stand-in or where nothing is there."""
+"""The archive of `make gpu-package`, unpacked as on a machine with a GPU, and run on the stand-in or without any
+driver."""
 
 import importlib.util
 import os
@@ -67,7 +68,7 @@ def test_where_nothing_is_there_all_is_skipped_and_said_so(folder, tmp_path):
 
 
 def test_on_the_stand_in_each_step_is_run(folder, tmp_path):
-    """Tools of CUDA's are stood in for by scripts that run the program that they are given."""
+    """In place of CUDA's tools there are scripts that run the program that they are given."""
     log, tools, output = tmp_path / "log", tmp_path / "tools", tmp_path / "output"
     note = f'echo "$(basename $0) $*" >> {log}\n'
     write_program(tools / "nvidia-smi", note)

@@ -1,7 +1,7 @@
 """What XLA runs on a GPU: the custom call's handler for CUDA, up to the kernels' source.
 
-XLA compiles for a GPU only where there is one, so its runtime is stood in for (xla_runtime.cc). That XLA emits the call is
-seen on the CPU, where the same kernel of TensorFlow's emits it.
+XLA compiles for a GPU only where there is one, so xla_runtime.cc stands in for its runtime. That XLA emits the call is
+tested on the CPU, where the same TensorFlow kernel emits it.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ SEED = 20240614
 FOLDER = pathlib.Path(os.environ["HUNGARIAN_GPU_PATH"])
 TARGET = b"HungarianAssignment"
 INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED = 3, 8, 12
-# An op within a program is placed nowhere.
+# Within a program an op has no device of its own to be placed on.
 ADVICE = "turn jit_compile off, or call the compiled function under tf.device('/CPU:0')"
 # XLA_FFI_DataType.
 TYPES = {"bool": 1, "int32": 4, "float16": 10, "float32": 11, "float64": 12, "bfloat16": 16}
@@ -65,7 +65,7 @@ def scratch(runtime):
 
 
 def call(runtime, inputs, maximize=False, validate=False, outputs=None):
-    """(code, message, outputs) of one call; outputs begin as rubbish."""
+    """(code, message, outputs) of one call; outputs begin with arbitrary values."""
     cost = inputs[0]
     *batch, rows, cols = cost.shape if cost.ndim > 1 else (1, 1)
     real = oracle.real_type(cost.dtype)
@@ -146,7 +146,7 @@ def test_why_the_first_call_may_not_be_recorded():
 
 
 def test_kernels_run_on_the_stream_of_xla(tmp_path):
-    """On another one they would not wait for what makes the costs."""
+    """On another stream they would not wait for the kernels that compute the costs."""
     code = """
     import json, sys
     sys.path[:0] = sys.argv[1:]
@@ -208,7 +208,7 @@ def test_scratch_that_is_refused(runtime):
 
 
 def test_what_does_not_fit_is_refused(runtime, launches):
-    """A program need not come from our kernel."""
+    """A program need not have been made by our kernel."""
     cost = np.ones((2, 3, 4), np.float32)
     good = inputs_of(cost)
     before = launches()
@@ -242,7 +242,7 @@ def test_what_does_not_fit_is_refused(runtime, launches):
 
 
 def test_a_name_that_is_taken_is_told_at_first_use():
-    """XLA takes one handler of a name. The op is loaded all the same, and works where XLA is not asked."""
+    """XLA takes one handler for each name. The op is loaded all the same, and works without XLA."""
     code = """
     import ctypes, json, sys
     import tensorflow as tf

@@ -1,7 +1,7 @@
-"""Bad input by class: what is asked, what must become of it; and, in a process of its own, what does become of it.
+"""Bad input by class: the calls, what they must return or raise, and, in a process of its own, what they do.
 
-`run(group)` prints a line of JSON before each call and its verdict after it, so that a crash is known by the line that
-stands last. Only `run` needs TensorFlow.
+`run(group)` prints a line of JSON before each call and its verdict after it, so that a crash is known by the last line.
+Only `run` needs TensorFlow.
 """
 
 import dataclasses
@@ -50,7 +50,7 @@ class Zeros:
 
 @dataclasses.dataclass(frozen=True)
 class Refused:
-    """An error: what shows the mistake (a key of `ERRORS`), and a pattern for the message."""
+    """An error: by what the mistake shows (a key of `ERRORS`), and a pattern for the message."""
 
     by: str
     message: str
@@ -58,16 +58,16 @@ class Refused:
 
 @dataclasses.dataclass(frozen=True)
 class Middle:
-    """What is known of the middle one of three problems."""
+    """What is known of the answer to the middle one of three problems."""
 
     value: object
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One call of a target. What becomes of it is a `Refused`, or an answer of which some outputs are given here.
+    """One call of a target. Its result is a `Refused`, or an answer of which some outputs are given here.
 
-    Under XLA it may be something else.
+    Under XLA the result may be another.
     """
 
     name: str
@@ -96,7 +96,7 @@ def true(*shape):
     return np.full(shape, True)
 
 
-ANY = {}  # An answer, which the oracle judges.
+ANY = {}  # An answer, which the oracle checks.
 NO_MATRIX = "cost must have rank 2"
 LOW = Refused("rank", NO_MATRIX)
 LIMIT_BY_RANK, LIMIT_BY_SIZE = (Refused(by, "cost_limit does not fit cost") for by in ("rank", "size"))
@@ -121,7 +121,7 @@ def rank_assumed():
     yield case("cost_limit of rank 1", LIMIT_BY_RANK, cost=ones(2, 3), cost_limit=ones(1))
     yield case("cost_limit of rank 3", LIMIT_BY_RANK, cost=ones(2, 3), cost_limit=ones(1, 1, 1))
     yield case("cost_limit of rank 254", LIMIT_BY_RANK, cost=ones(2, 3), cost_limit=Zeros([1] * 254))
-    # Which of two causes is told is open.
+    # Either of two causes may be reported.
     low = Refused("rank", "")
     yield case("cost of rank 0, counts", low, target="linear_assignment", cost=ones(), num_rows=np.int32(1))
     yield case("cost of rank 1, counts", low, target="linear_assignment", cost=ones(3), num_cols=np.int32(1))
@@ -471,7 +471,7 @@ def masks_all_false():
 
 
 def harness():
-    """Shows that a crash is told from an answer, and that what follows it still runs."""
+    """Shows that a crash is not taken for an answer, and that the cases behind it still run."""
     yield case("answers", {}, target="echo")
     yield case("aborts", {}, target="abort")
     yield case("answers again", {}, target="echo")
@@ -514,7 +514,7 @@ def cases(group):
 
 
 def run(group, skip):
-    """Runs a group's calls in order, but for the first `skip`. Each prints where it is, and then its verdict."""
+    """Runs a group's calls in order, without the first `skip`. Each prints its name, and then its verdict."""
     targets = {"echo": list, "abort": os.abort} if group == "harness" else load_targets()
     calls = [(name, each, mode) for name, each in cases(group).items() for mode in each.modes]
     for name, each, mode in calls[skip:]:

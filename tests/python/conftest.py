@@ -1,4 +1,4 @@
-"""What holds for every test: a quiet TensorFlow, and helpers that can be imported and explain their assertions."""
+"""For all tests: a quiet TensorFlow, and helper modules that can be imported and whose assertions pytest explains."""
 
 import os
 import pathlib

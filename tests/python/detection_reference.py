@@ -72,7 +72,7 @@ def iou(a, b, box_format):
 
 
 def hull(a, b, box_format):
-    """Width and height of the least box around both."""
+    """Width and height of the smallest box around both."""
     edges = np.array([read(a, box_format), read(b, box_format)])
     return edges[:, 2].max() - edges[:, 0].min(), edges[:, 3].max() - edges[:, 1].min()
 
@@ -125,7 +125,7 @@ def class_cost(label, logits, options):
 
 
 def class_loss(label, logits, overlap, detached, options):
-    """What one prediction pays, and what it weighs in the mean; a label of None: no object."""
+    """The loss of one prediction, and its weight in the mean; a label of None: no object."""
     if options["classification"] == "softmax":
         weight = options["no_object_weight"] if label is None else 1.0
         return -weight * math.log(softmax(logits)[-1 if label is None else label]), weight
@@ -148,7 +148,7 @@ def class_loss(label, logits, overlap, detached, options):
 
 @dataclasses.dataclass
 class Sums:
-    """Of one image and layer."""
+    """Sums for one image and layer."""
 
     classes: float = 0.0
     weights: float = 0.0
@@ -239,7 +239,7 @@ def terms(y_true, y_pred, options, detached=None, unmatched=()):
             }
             count, weights = number, of_layer["weights"]
             if options["normalization"] == "batch":
-                # So that the mean over the images is the sum of all divided by the count of all.
+                # So that the mean over the images is the sum over all divided by the count of all.
                 count, weights = np.full(batch, number.sum() / batch), np.full(batch, weights.sum() / batch)
                 count = np.maximum(count, 1 / batch)
             count = np.maximum(count, 1 if options["normalization"] == "sample" else 0)

@@ -1,7 +1,8 @@
-"""Which kernels TensorFlow has for GPUs, and what of theirs lies in host memory: recorded from its CUDA build, for machines without one.
+"""Which kernels TensorFlow has for GPUs, and which of their tensors lie in host memory: recorded from its CUDA build,
+for machines without it.
 
 `python gpu_kernels.py [OP ...]` in an environment with that build (`pip install tensorflow`; no GPU is needed) writes gpu_kernels.json anew,
-with these ops beside those it has.
+with these ops beside those that it holds.
 """
 
 import functools
@@ -31,7 +32,7 @@ def registered(op: str) -> list[dict]:
 
 
 def in_short(kernels: list[dict]) -> list[dict]:
-    """The same with kernels taken together that differ in the types of one attribute alone."""
+    """The same, with kernels merged that differ only in the types of one attribute."""
     kernels = [kernel for place, kernel in enumerate(kernels) if kernel not in kernels[:place]]
     for name in sorted({name for kernel in kernels for name in kernel["types"]}):
         shorter: list[dict] = []
@@ -54,7 +55,7 @@ def in_short(kernels: list[dict]) -> list[dict]:
 
 @functools.cache
 def table() -> dict[str, list[dict]]:
-    """By the names of ops."""
+    """The recorded kernels by the names of ops."""
     return json.loads(TABLE.read_text(encoding="utf-8"))
 
 

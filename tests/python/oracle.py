@@ -1,4 +1,4 @@
-"""Simple, slow answers to hold the package against: SciPy, dummies for a limit, the dual certificate in numpy."""
+"""Simple, slow answers to compare the package with: SciPy, dummies for a limit, the dual certificate in numpy."""
 
 import dataclasses
 import fractions
@@ -155,7 +155,7 @@ class Problem:
             fraction, exponent = np.frexp(values)
             digits = np.abs(fraction * 2.0**53).astype(np.int64)
             lowest_set = exponent - 53 + np.log2((digits & -digits).astype(np.float64)).astype(int)
-        # Half of the limit, which for the least of all limits is no number.
+        # For half of the limit, which the type cannot hold if the limit is its least number.
         lowest_set[-1] -= 1
         lowest_set = lowest_set[np.isfinite(values) & (values != 0)]
         if lowest_set.size == 0:
@@ -242,7 +242,7 @@ def check_batch(cost, answer, *, row_mask=None, col_mask=None, limit=np.inf, max
 
 
 def check(problem, answer, real, note=""):
-    """Asserts that an answer says what design.md promises: status, matching, certificate, objective."""
+    """Asserts that an answer keeps what design.md promises: status, matching, certificate, objective."""
 
     def expect(holds, what):
         assert holds, f"{what}\n{note}\n{problem}\n{answer}"
@@ -308,7 +308,7 @@ def check_certificate(problem, answer, real, expect):
         np.abs(u).max(initial=0.0),
         np.abs(v).max(initial=0.0),
     )
-    # The ulp of the largest number is not to be had in one step.
+    # np.spacing of the largest number would overflow.
     slack = 4 * 2 * float(np.spacing(real(largest / 2)))
 
     reduced = cost - u[:, np.newaxis] - v
@@ -408,5 +408,5 @@ def run_json(code, *arguments, env=None, cwd=None):
 
 
 def matches(pattern, text):
-    """Is the pattern in the text, and is that one paragraph?"""
+    """Whether the text holds the pattern and is a single paragraph."""
     return re.search(pattern, text) is not None and "Traceback" not in text

@@ -25,7 +25,8 @@ assert strategy.num_replicas_in_sync == 2
 
 
 def run_two_workers(code, timeout):
-    """Runs code that uses `strategy` and prints JSON as its last line in two workers, at most so many seconds; what each printed."""
+    """Runs code that uses `strategy` and prints JSON as its last line in two workers, for at most `timeout` seconds.
+    Returns what each printed."""
     cluster = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(2)]}
     workers = []
     for index in range(2):
@@ -46,7 +47,7 @@ def run_two_workers(code, timeout):
 
 
 def _free_ports(count):
-    """Ports of the loopback that nobody listened at a moment ago."""
+    """Ports of the loopback interface that were free a moment ago."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in sockets]
     for each in sockets:

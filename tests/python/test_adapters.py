@@ -1,4 +1,4 @@
-"""Adapters for other packages' detectors, without those packages; `make test-hosts` has the real ones."""
+"""Adapters for other packages' detectors, without those packages; `make test-hosts` tests with the real ones."""
 
 import sys
 import types
@@ -37,7 +37,7 @@ def match(images, counts, options, compiled=lambda f: f):
 
 
 def check_is_optimal(images, counts, options, answer):
-    """The pairs cost as little as SciPy's, in each image, and there are as many."""
+    """In each image there are as many pairs as SciPy's, and they cost as little."""
     logits, boxes, labels, true_boxes = images
     rows, targets, valid = answer
     assert rows.shape == targets.shape == valid.shape == (len(counts), max(counts))
@@ -98,7 +98,7 @@ def test_d_fine_predictions_in_no_doubt(compiled):
 
 
 def test_d_fine_takes_one_call_of_the_op():
-    """And no loop."""
+    """There is no loop either."""
     counts = [3, 5]
     parts = [tf.convert_to_tensor(part) for part in host_costs.random_images(counts)]
 
@@ -206,7 +206,8 @@ def test_tf_models_matching(compiled, dtype, shape):
 
 
 def test_tf_models_reduced_costs_differ_from_the_costs_by_rows_and_columns():
-    """What a Hungarian algorithm subtracts: row by row, column by column. So every double difference stays as it is."""
+    """A Hungarian algorithm subtracts a number from each row and each column. So every double difference stays as it
+    is."""
     costs = np.random.default_rng(1).uniform(0, 1, (4, 8, 8))
     weights, _ = tf_models.hungarian_matching(costs)
     taken = costs - weights.numpy()

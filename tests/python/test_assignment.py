@@ -25,7 +25,7 @@ def solve(cost, **options):
 
 
 def random_generator(*name):
-    """A generator of its own for each case, and how to get it again."""
+    """A generator of its own for each case, and a note that says how to make it again."""
     seed = zlib.crc32(repr(name).encode())
     return np.random.default_rng(seed), f"seed {seed} of {name}"
 
@@ -467,7 +467,7 @@ def test_validate_lets_good_problems_pass():
     cost = oracle.generate("forbidden", rng, (20, 6, 30), np.float32)
     assert (solve(cost).status == 0).all(), note
     assert_same(solve(cost), solve(cost, validate=True), note)
-    # No problem, no bad one.
+    # A batch without problems has no bad one.
     assert solve(np.zeros((0, 2, 2)), validate=True, cost_limit=NAN).status.shape == (0,)
 
 
@@ -633,7 +633,7 @@ def test_static_shapes():
     assert traced_shapes([2, None, 3, 4]) == of([2, None], 3, 4)
     assert traced_shapes([None, None, None]) == of([None], None, None)
     assert traced_shapes(None) == [None] * 6
-    # Masks tell what the cost leaves open.
+    # Masks give the sizes that the cost leaves unknown.
     assert traced_shapes([None, None, None], row_mask=[2, 3]) == of([2], 3, None)
     assert traced_shapes([None, None, None], [2, None], [None, 5]) == of([2], None, 5)
     # But not how many problems there are, where it may broadcast.

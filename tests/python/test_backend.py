@@ -1,4 +1,4 @@
-"""What pip is told where it cannot build the package; what is compiled again; with which compiler."""
+"""What the build backend says where it cannot build the package, what it compiles again, and with which compiler."""
 
 import importlib.util
 import pathlib
@@ -29,7 +29,7 @@ def commands(monkeypatch):
 
 
 def test_another_tensorflow_has_all_compiled_again(build_op, commands, monkeypatch, tmp_path):
-    """One that took the other's place: Python and folders are named as before."""
+    """One that replaced the other in place: Python and folders are named as before."""
     for version in ("2.20.0", "2.21.0"):
         monkeypatch.setattr(tf, "__version__", version)
         build_op.build(tmp_path / "_hungarian.so", tmp_path)
@@ -51,7 +51,7 @@ def test_another_tensorflow_has_all_compiled_again(build_op, commands, monkeypat
     ],
 )
 def test_a_compiler_of_several_words(build_op, commands, monkeypatch, tmp_path, given, linked_with):
-    """As cargo's build script takes CXX, so does the linker."""
+    """CXX may have several words for the linker, as for cargo's build script."""
     compiler = tmp_path / "a compiler"
     compiler.touch(mode=0o700)
     monkeypatch.setenv("CXX", given.format(folder=tmp_path))
@@ -71,7 +71,7 @@ def test_a_compiler_that_is_not_there_is_named(build_op, commands, monkeypatch, 
     "version, is_refused", [("65.5.0", True), ("76.1.0", True), ("77.0.1", False), ("100.0.0", False)]
 )
 def test_a_setuptools_that_is_too_old_is_refused_with_a_sentence(version, is_refused):
-    """pip takes whichever is there when it is told --no-build-isolation, and an old one ended with a traceback."""
+    """With --no-build-isolation pip uses the one that is installed; an old one would end with a traceback."""
     code = (
         "import sys, setuptools; setuptools.__version__ = sys.argv[1]; sys.path.insert(0, sys.argv[2]); import backend"
     )

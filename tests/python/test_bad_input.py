@@ -23,7 +23,7 @@ sys.path.insert(0, sys.argv[1])
 import bad_input_cases
 bad_input_cases.run(sys.argv[2], int(sys.argv[3]))
 """
-# The plain allocator: the other one waits ten seconds before it refuses.
+# Without oneDNN: with it the allocator waits ten seconds before it refuses.
 ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "0", "PYTHONFAULTHANDLER": "1"}
 FOLDER = pathlib.Path(bad_input_cases.__file__).parent
 
@@ -95,13 +95,14 @@ def check_compiled(case, verdict):
 
 
 def check_answer(case, encoded):
-    """Types, shapes, what is known of this case, and for what numpy can hold the whole of design.md's promise."""
+    """Checks types, shapes, and what is known of this case; where numpy can hold the arrays, all that design.md
+    promises."""
     for name, value in case.expected.items():
         values, shape = decode(encoded[0 if name == "mask" else Assignment._fields.index(name)])
         if isinstance(value, Middle):
             values, shape, value = values.reshape(3, -1)[1], shape[1:], value.value
         value = np.array(value)
-        # As numpy broadcasts, which knows no 254 dimensions.
+        # Compared as numpy broadcasts, since numpy cannot have 254 dimensions.
         assert list(value.shape) == shape[len(shape) - value.ndim :], name
         np.testing.assert_array_equal(values, np.resize(value, values.size), name)
     if case.target == "assignment_mask":
@@ -118,7 +119,7 @@ def check_answer(case, encoded):
     limit = case.inputs.get("cost_limit", case.attributes.get("cost_limit", np.inf))
     real = oracle.real_type(cost.dtype)
     if isinstance(limit, float | int) and np.isfinite(float(limit)):
-        # Beyond the range of its type a limit is as large as one can be there: not "no limit".
+        # A limit beyond the range of its type counts as the largest finite one, not as "no limit".
         limit = min(max(limit, -float(np.finfo(real).max)), float(np.finfo(real).max))
     limit = real(limit)
     masks = {name: case.inputs.get(name, case.means.get(name)) for name in ["row_mask", "col_mask"]}

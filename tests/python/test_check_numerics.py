@@ -1,4 +1,5 @@
-"""tf.debugging.enable_check_numerics: what the package itself puts into a graph passes, although no limit is an infinity."""
+"""tf.debugging.enable_check_numerics: what the package itself adds to a graph passes, although "no limit" is an
+infinity."""
 
 import pytest
 
@@ -67,7 +68,7 @@ print(json.dumps(results))
 
 @pytest.fixture(scope="module")
 def results():
-    """In a process of its own, where nothing else is checked."""
+    """In a process of its own, since the checks stay on."""
     return oracle.run_json(CODE)
 
 

@@ -63,7 +63,7 @@ def test_calls_from_many_threads_equal_those_from_one():
     start = threading.Barrier(THREADS)
 
     def work(thread):
-        """Every thread goes through the calls from another place on, eagerly and traced in turns."""
+        """Each thread starts at another of the calls, and makes them eagerly and traced in turns."""
         order = np.random.default_rng([SEED, thread]).integers(len(calls), size=CALLS // THREADS)
         start.wait()
         wrong = []

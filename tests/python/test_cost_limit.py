@@ -1,7 +1,7 @@
 """`cost_limit`: of any size, one for all problems or one for each.
 
-The oracle tries every matching with the user's own limit, in whole numbers, so that no limit is too large for it. That
-the duals prove the answer is checked in float64, as everywhere.
+The oracle tries every matching with the user's own limit, in whole numbers, so that no limit is too large for it.
+Whether the duals prove the answer is checked in float64, as everywhere.
 """
 
 import itertools
@@ -46,17 +46,17 @@ KINDS = {
 
 
 def most_of_costs(dtype):
-    """As large as costs may be with a certificate promised for four rows and columns."""
+    """The largest costs for which a certificate is promised with four rows and columns."""
     return {"float16": 6e4, "float64": 2e307}.get(np.dtype(dtype).name, 4e37)
 
 
 def least_of_costs(dtype):
-    """The least power of two whose half the limits' type has, too."""
+    """The least power of two whose half the limits' type can hold, too."""
     return {"float16": 2.0**-24, "float64": 2.0**-1070}.get(np.dtype(dtype).name, 2.0**-120)
 
 
 def limits_for(costs, real):
-    """Limits of any size for one problem, those about what is cut off among them."""
+    """Limits of any size for one problem, also close to the size from which limits count no more."""
     allowed = costs[np.isfinite(costs)].astype(np.float64)
     largest = float(np.abs(allowed).max(initial=0.0))
     ceiling = real(min(4.0 * (min(costs.shape) + 1) * largest, most(real)))
@@ -79,7 +79,7 @@ def batches(dtype, maximize, masked):
             own = limits_for(cost, oracle.real_type(kind_of))
             costs += [cost] * len(own)
             limits.append(own)
-        # Neighbours have nothing in common.
+        # Shuffled, so that neighbouring problems have nothing in common.
         order = rng.permutation(len(costs))
         cost, limit = np.stack(costs)[order], np.concatenate(limits)[order]
         row_mask = rng.uniform(size=cost.shape[:2]) < (0.7 if masked else 2)
@@ -120,7 +120,7 @@ def exact_objectives(problem):
 
 
 def hold(call, limit, answer, maximize):
-    """Holds a batch to the oracles: the exact one, and the certificate with everything else that is promised."""
+    """Checks a batch against the oracles: the exact one, and the certificate with everything else that is promised."""
     oracle.check_batch(
         call["cost"], answer, row_mask=call["row_mask"], col_mask=call["col_mask"], limit=limit, maximize=maximize
     )
@@ -172,7 +172,7 @@ def test_a_large_limit_leaves_the_cheapest_pairs(dtype, limit):
         cost = (sign * np.array([[5, 1], [1, 5]])).astype(kind_of)
         answer = solve(cost, sign * limit, maximize=maximize)
         assert (answer.row_to_col.tolist(), answer.total_cost, answer.status) == ([1, 0], sign * 2, 0)
-        # Of the other sign nothing is worth having.
+        # With the other sign no pair pays.
         answer = solve(cost, -sign * limit, maximize=maximize)
         assert (answer.row_to_col.tolist(), answer.total_cost, answer.status) == ([-1, -1], 0, 0)
 

@@ -52,7 +52,7 @@ def cells(box):
 @pytest.mark.parametrize("box_format", reference.FORMATS)
 @EVERY_FUNCTION
 def test_against_counted_cells(name, box_format):
-    """Exact fractions of numbers of cells; nothing is shared with the formulas but CIoU's."""
+    """Exact fractions of numbers of cells, which share no formula with the code but CIoU's."""
     a, b = whole_boxes(60), whole_boxes(60, seed=SEED + 1)
     want = []
     for one, other in zip(a, b, strict=True):
@@ -138,7 +138,7 @@ def test_broadcast(name):
 @EVERY_FUNCTION
 @pytest.mark.parametrize("box_format", ["xyxy", "center_xywh"])
 def test_gradient_against_finite_differences(name, box_format):
-    """CIoU's alpha has none: it is held as at the point where the slope is taken."""
+    """CIoU's alpha has no gradient: it is fixed at its value where the slope is taken."""
     edges = random_boxes(12).reshape(2, 6, 4)
     a, b = (np.stack(reference.written(*boxes.T, box_format), axis=-1) for boxes in edges)
     function = FUNCTIONS[name]
@@ -165,7 +165,7 @@ def test_gradient_against_finite_differences(name, box_format):
         np.testing.assert_allclose(slopes[0][index], want, rtol=1e-6, atol=1e-8, err_msg=f"{index}, seed {SEED}")
 
 
-# As center_xywh: what each of the four functions is, and None where nothing is promised but a number.
+# Boxes as center_xywh, and the value of each of the four functions; None where only a finite number is promised.
 ODD = {
     "equal": ([0.5, 0.5, 0.2, 0.2], [0.5, 0.5, 0.2, 0.2], [1, 1, 1, 1]),
     "touching": ([0.0, 0.0, 0.5, 0.5], [0.5, 0.0, 0.5, 0.5], [0, 0, -0.25 / 1.25, -0.25 / 1.25]),
@@ -189,7 +189,7 @@ ODD = {
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @EVERY_FUNCTION
 def test_odd_boxes(name, dtype):
-    """Values, and slopes that are numbers; as they stand, the other way round, and by XLA."""
+    """Values, and finite slopes; in either order of the boxes, and by XLA."""
     a, b = (np.array([boxes[side] for boxes in ODD.values()], dtype) for side in (0, 1))
 
     def run(one, other):
@@ -228,7 +228,7 @@ def test_what_is_no_number_shows(name):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @EVERY_FUNCTION
 def test_half_types_are_computed_in_float32(name, dtype):
-    """An area of 300 × 300 pixels is none of float16."""
+    """An area of 300 × 300 pixels is beyond the range of float16."""
     boxes = [tf.constant(np.round(30 * random_boxes(20, seed=seed)), dtype) for seed in (1, 2)]
     got = FUNCTIONS[name](*boxes, box_format="xyxy")
     assert got.dtype == tf.float32
@@ -238,7 +238,7 @@ def test_half_types_are_computed_in_float32(name, dtype):
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_costs_of_half_types_are_computed_in_float32(dtype):
-    """A mask of 256 × 256 pixels has more of them than float16 has numbers."""
+    """A mask of 256 × 256 pixels has more of them than float16 can count."""
     rng = np.random.default_rng(SEED)
     logits = tf.cast(rng.normal(0, 3, (2, 5, 256 * 256)), dtype)
     masks = rng.uniform(size=(2, 3, 256 * 256)) < 0.5
@@ -310,7 +310,7 @@ def test_costs_of_boxes_against_loops(box_format):
 @pytest.mark.parametrize(("n", "classes"), [(2, 4), (6, 3), (0, 3)], ids=str)
 @pytest.mark.parametrize("gamma", [2.0, 1.5, 0.0])
 def test_costs_of_classes_against_loops(gamma, n, classes):
-    """Whichever is fewer, classes or objects, is looked at first."""
+    """The cost is computed for classes or for objects, whichever are fewer."""
     rng = np.random.default_rng(SEED)
     labels, logits = rng.integers(0, classes, (2, n)), rng.normal(size=(2, 5, classes))
     focal = {"classification": "focal", "focal_alpha": 0.3, "focal_gamma": gamma}
@@ -347,7 +347,7 @@ def test_costs_of_classes_broadcast(function):
         if labels_shape is logits_shape is None:
             np.testing.assert_allclose(traced(labels[0, 0], logits[0, 1]), want[0, 1], rtol=1e-5, atol=1e-7)
             assert traced(labels[:0], logits[:0]).shape == (0, 3, 4, 5)
-    # Something stands at a negative label.
+    # The costs of a negative label are finite.
     assert np.isfinite(function(np.where(labels == 1, -7, labels), logits)).all()
 
 

@@ -60,7 +60,7 @@ def detector(auxiliary=1, **regularized):
 
 
 def packed_detector(layers=0):
-    """A Sequential model of any other class; with ``layers`` of a decoder."""
+    """A Sequential model, as an example of any other class; with ``layers`` of a decoder."""
     shape = [layers, QUERIES, 4 + CHANNELS] if layers else [QUERIES, 4 + CHANNELS]
     return keras.Sequential(
         [
@@ -81,7 +81,8 @@ def as_dict(pred):
 
 
 def wanted(y, pred, weight=1.0, batch=IMAGES):
-    """Terms of the loss as Keras shows them, by NumPy: means over images, though each batch has its own number of objects."""
+    """Terms of the loss as Keras shows them, by NumPy: means over images, although each batch divides by its own number
+    of objects."""
     found = []
     for start in range(0, IMAGES, batch):
 
@@ -185,7 +186,7 @@ def test_jit_and_eager_train_alike():
 
 
 def test_weights_of_images():
-    """As an array, of which Keras makes a dict, as a Dataset's third, as a dict."""
+    """As an array, of which Keras makes a dict; as the third element of a Dataset; and as a dict."""
     x, y = data()
     weight = np.random.default_rng(SEED).uniform(0, 2, IMAGES).astype(np.float32)
     model = detector()
@@ -232,7 +233,7 @@ def test_mixed_precision(policy):
 
 
 def trained_alike(model, again, x, y):
-    """Both go on to train, with the same losses and terms."""
+    """Checks that both models, when trained on, have the same losses and terms."""
     courses = [one.fit(x, y, epochs=2, shuffle=False, verbose=0).history for one in (model, again)]
     assert list(courses[0]) == list(courses[1]) and len(courses[0]["loss"]) == 2
     for name, values in courses[0].items():
@@ -443,7 +444,7 @@ def test_other_losses_are_those_of_keras():
 
 @keras.saving.register_keras_serializable(package="tests")
 class EverythingAtOnce(keras.losses.Loss):
-    """A loss of one's own over all outputs."""
+    """A user's own loss over all outputs."""
 
     def call(self, y_true, y_pred):
         return keras.ops.mean(y_pred["boxes"], axis=[1, 2]) + keras.ops.sum(y_true["labels"], axis=1)
@@ -464,7 +465,7 @@ def everything_at_once(y_true, y_pred):
 
 @pytest.mark.parametrize("loss", [everything_at_once, lambda y, pred: tf.reduce_mean(everything_at_once(y, pred))])
 def test_so_does_a_function(loss):
-    """Once, as the class: keras.Model would call it for each output."""
+    """A function is called once, as a loss object is: keras.Model would call it for each output."""
     x, y = data()
     model = detector()
     model.compile(optimizer="sgd", loss=loss)

@@ -1,4 +1,5 @@
-"""`DetrLoss`: values and gradients against NumPy in all options, what is not there, what is no number, what is wrong."""
+"""`DetrLoss`: values and gradients against NumPy with all options; empty sets, numbers that are not finite, wrong
+arguments."""
 
 import itertools
 import json
@@ -58,7 +59,7 @@ def scene(n=3, m=6, *, batch=3, auxiliary=0, denoising=None, seed=SEED, **option
 
 
 def cast(nested, dtype):
-    """Whole numbers stay."""
+    """Casts floats; whole numbers stay as they are."""
     return tf.nest.map_structure(lambda one: one.astype(dtype) if one.dtype.kind == "f" else one, nested)
 
 
@@ -72,7 +73,7 @@ def packed_pred(y_pred):
 
 
 def floats(y_pred):
-    """What has a gradient, as a flat list."""
+    """The tensors that have a gradient, as a flat list."""
     return [one for one in tf.nest.flatten(y_pred) if one.dtype.kind == "f"]
 
 
@@ -84,7 +85,7 @@ def with_floats(y_pred, values):
 
 
 def value_and_slopes(function, y_pred):
-    """Of a function of predictions its value and the gradients of the sum of it, as arrays, in the order of `floats`."""
+    """The value of a function of predictions, and the gradients of its sum, as arrays in the order of `floats`."""
     variables = [tf.constant(one) for one in floats(y_pred)]
     with tf.GradientTape() as tape:
         tape.watch(variables)
@@ -233,7 +234,7 @@ def test_against_numpy_in_all_options(place):
     ids=lambda options: options.get("classification", "softmax"),
 )
 def test_every_gradient_against_finite_differences(options):
-    """Those of predictions with no object too, and of boxes that nobody asks for."""
+    """Also those of predictions without an object, and of boxes that enter no term."""
     y_true, y_pred = scene(2, 4, batch=2, **options)
     options = {name: value for name, value in options.items() if name in reference.DEFAULTS}
     loss = DetrLoss(CLASSES, dtype="float64", **options)
@@ -394,7 +395,7 @@ def test_dicts_of_shapes_known_only_when_run():
     y_true, y_pred = scene(3, 6, auxiliary=1, denoising=4)
     flat = [np.asarray(one) for one in tf.nest.flatten((y_true, y_pred))]
     loss = DetrLoss(CLASSES, dtype="float64")
-    # Ranks too of what has no other that it must fit.
+    # Also the ranks of tensors that need not fit another one.
     for spec in [lambda shape: [None] * len(shape), lambda shape: [None, None, *shape[2:]]]:
 
         @tf.function(input_signature=[tf.TensorSpec(spec(one.shape), one.dtype) for one in flat])
@@ -435,7 +436,7 @@ def test_no_object_in_the_whole_batch():
         value, slopes = value_and_slopes(lambda pred, loss=loss: loss.call(y_true, pred), pred)
         np.testing.assert_allclose(value, reference.loss(y_true, pred, {"classification": classification}), rtol=1e-11)
         assert (slopes[0] == 0).all() and (slopes[1] != 0).all()
-    # Then nothing weighs anything.
+    # Then no prediction has any weight.
     nothing = DetrLoss(CLASSES, no_object_weight=0, dtype="float64")
     value, slopes = value_and_slopes(lambda pred: nothing.call(y_true, pred), y_pred)
     assert (value == 0).all() and not any(slope.any() for slope in slopes)
@@ -472,7 +473,7 @@ ODD = {
 
 @pytest.mark.parametrize("iou", ["giou", "diou", "ciou"])
 def test_odd_boxes_give_numbers(iou):
-    """Each in an image of its own, beside a common one; as they stand, and the other way round."""
+    """Each in an image of its own, beside a common one; in either order of the two boxes."""
     common = [0.3, 0.3, 0.1, 0.2]
     for swapped in [False, True]:
         pairs = [pair[::-1] if swapped else pair for pair in ODD.values()]
@@ -531,8 +532,8 @@ def test_one_bad_image(where, what):
     assert all((slope[2] == 0).all() and np.isfinite(slope).all() and slope.any() for slope in slopes)
     for name, term in loss.components(y_true, y_pred).items():
         assert not np.isfinite(term), name
-    # Its objects count as ever, and its neighbours are matched as ever. Where it is not matched its predictions weigh as those
-    # without an object.
+    # Its objects still count, and its neighbours are matched as before. Where it is not matched, its predictions have
+    # the weight of those without an object.
     others = [0, 1, 3]
     boxes_and_ious = [name for name in clean if not name.endswith("class")]
     no_class = DetrLoss(CLASSES, dtype="float64", class_weight=0).call(y_true, y_pred).numpy()
@@ -556,7 +557,7 @@ def test_neighbours_of_a_bad_image():
 
 
 def test_a_bad_image_without_objects():
-    """It has no problem to solve, and yet no loss."""
+    """There is nothing to match in it, and yet its loss is not finite."""
     y_true, y_pred = scene(3, 6)
     y_pred["logits"][0, 2, 1] = NAN
     value, slopes = value_and_slopes(lambda pred: DetrLoss(CLASSES, dtype="float64").call(y_true, pred), y_pred)
@@ -566,7 +567,7 @@ def test_a_bad_image_without_objects():
 
 @pytest.fixture(scope="module")
 def losses_by_xla():
-    """Losses of each image, with their gradients and terms, of labels [3, 3]; compiled once."""
+    """A function of labels [3, 3]: losses of each image, with gradients and terms; compiled once."""
     y_true, y_pred = cast(scene(3, 6), np.float32)
     loss = DetrLoss(CLASSES)
 
@@ -617,7 +618,7 @@ def test_an_infinite_label_is_none_of_an_empty_slot(label):
 
 @pytest.mark.parametrize("label", [NAN, 0.5])
 def test_a_label_that_is_no_whole_number(label):
-    """Its image shows it; divided by their own objects the others are as ever."""
+    """Its image's loss is NaN; the others, divided by their own objects, are unchanged."""
     y_true, y_pred = scene(3, 6, batch=4)
     options = {"normalization": "sample", "dtype": "float64"}
     want = sum(reference.terms(y_true, y_pred, {"normalization": "sample"}).values())
@@ -956,7 +957,7 @@ def test_weights_must_be_of_images(shape):
 
 
 def test_nothing_warns_in_a_function_of_ones_own(recwarn, capfd):
-    """AutoGraph says on the log what it cannot convert."""
+    """AutoGraph logs what it cannot convert."""
     y_true, y_pred = scene(3, 6)
 
     @tf.function

@@ -14,7 +14,7 @@ def channels(classification):
 
 
 def by_hand(boxes, logits, k, classification):
-    """Of one image: a list of (box, label, score), the best first, of equal ones the earlier first."""
+    """For one image a list of (box, label, score), the best first; among equal scores the earlier comes first."""
     logits = logits.astype(np.float64)
     found = []
     for box, numbers in zip(boxes, logits, strict=True):
@@ -54,7 +54,7 @@ def test_against_a_loop(classification, k, how):
 
 
 def test_no_object_is_no_class():
-    # Twice "no object" is the likeliest. What is left is the likelier class, with its own probability.
+    # "No object" is the likeliest twice. There the likelier of the classes counts, with its own probability.
     logits = np.log([[[0.1, 0.3, 0.6], [0.5, 0.2, 0.3], [0.05, 0.05, 0.9]]])
     found = DetrLoss(2).detections({"boxes": np.eye(3, 4)[np.newaxis], "logits": logits})
     np.testing.assert_allclose(found.scores, [[0.5, 0.3, 0.05]], rtol=1e-6)
@@ -97,7 +97,7 @@ def test_of_groups_the_first_counts():
 
 
 def test_what_is_no_number_comes_last():
-    """Beside NaN, tf.math.top_k puts nothing in order."""
+    """With a NaN among the scores, tf.math.top_k does not sort them."""
     rng = np.random.default_rng(7)
     logits = np.float32([[0, 0, 0], [1, 0, 0], [2, 0, 0], [5, 0, 0], [np.nan] * 3, [3, 0, 0]])
     boxes = np.arange(6, dtype=np.float32)[:, np.newaxis] * np.ones(4, np.float32)

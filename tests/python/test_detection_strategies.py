@@ -1,6 +1,7 @@
-"""`DetrLoss` under tf.distribute: objects and weights are counted over all replicas, so that it is as with one device.
+"""`DetrLoss` under tf.distribute: objects and weights are counted over all replicas, so that losses are those of one
+device.
 
-Replicas and workers are settled when a process starts, so each way has processes of its own.
+Replicas and workers are fixed when a process starts, so each setting has processes of its own.
 """
 
 import numpy as np

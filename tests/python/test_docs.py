@@ -1,4 +1,5 @@
-"""The Python code in README.md and docs/ runs as it stands there, and shows what it is said to show; links lead somewhere.
+"""The Python code in README.md and docs/ runs, and its results are those shown there; links within the repository are
+valid.
 
 Sybil finds the blocks marked ```python, runs those of a file in order in one namespace, and compares what stands below `>>>`.
 """
@@ -21,17 +22,17 @@ def name(document: Document) -> str:
 
 
 def test_there_is_something_to_run() -> None:
-    """A search that finds nothing would pass the other test."""
+    """A search that finds no code would pass the last test."""
     assert {"README.md", "docs/detection.md"} <= set(map(name, WITH_CODE))
 
 
-# Not what was built, nor what is hidden.
+# Neither build folders nor hidden ones.
 FOLDERS = [one for one in ROOT.iterdir() if one.is_dir() and one.name[0] != "." and one.name not in ("build", "target")]
 PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in folder.rglob("*.md"))])
 
 
 def prose(path: pathlib.Path) -> str:
-    """Without blocks of code, and code within a line."""
+    """The text without blocks of code and code within a line."""
     text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"`[^`\n]*`", "", text)
 
@@ -45,7 +46,7 @@ def anchors(path: pathlib.Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: pathlib.Path) -> None:
-    """Those within the repository."""
+    """Only links within the repository are checked."""
     for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         if re.match(r"https?://|mailto:", link):
             continue
@@ -56,7 +57,7 @@ def test_links_lead_somewhere(page: pathlib.Path) -> None:
 
 
 def test_there_are_links() -> None:
-    """Likewise."""
+    """A search that finds no links would pass the test above."""
     links = [link for page in PAGES for link in re.findall(r"\]\((?!http)([^)\s]+)\)", prose(page))]
     assert len(links) > 20 and any("#" in link for link in links)
 

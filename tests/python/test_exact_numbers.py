@@ -10,7 +10,7 @@ WIDE = 2**24 + 1  # The least integer that float32 cannot hold.
 HUGE = 1e300
 
 
-# A row and a column alone cost L/2 each, so a lone pair is worth having up to L. These pairs cost 1 more than that.
+# An unmatched row and column cost L/2 each, so a single pair pays up to L. These pairs cost 1 more than that.
 @pytest.mark.parametrize("limit", [-WIDE, np.int64(-WIDE), np.array(-WIDE), tf.constant(-WIDE)], ids=repr)
 @pytest.mark.parametrize("traced", [False, True], ids=["eager", "tf.function"])
 def test_a_limit_of_whole_numbers_is_not_rounded(limit, traced):
@@ -30,7 +30,7 @@ def test_a_limit_that_float32_holds_does_not_widen(limit):
         assert (answer.row_to_col.numpy().tolist(), answer.total_cost.dtype) == ([-1], tf.float32)
 
 
-# With any finite limit a problem has an answer, be all of its pairs forbidden.
+# With any finite limit a problem has an answer, even if all of its pairs are forbidden.
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("limit", [3.5e38, 1e39, HUGE, np.float64(HUGE), 10**40, 10**400, [10**400]], ids=str)
 @pytest.mark.parametrize("sign", [1, -1])

@@ -1,4 +1,4 @@
-"""explain(): its numbers against every matching there is, its words, its picture."""
+"""explain(): its numbers against every possible matching, its text, its figure."""
 
 import base64
 import dataclasses
@@ -38,13 +38,14 @@ def explain_cost(cost, exists=None):
 
 
 def optimum(cost, exists=None, limit=INF):
-    """(status, least total) by trying every matching; with a limit half of it for each object in none is part of the total."""
+    """(status, least total) by trying every matching; with a limit, the total includes half of it for each unmatched
+    object."""
     rows, cols = exists if exists is not None else (np.full(size, True) for size in cost.shape)
     return oracle.brute_force(oracle.Problem(np.asarray(cost, np.float64), np.asarray(rows), np.asarray(cols), limit))
 
 
 def check(explanation, cost, exists=None, slack=1e-12, limit=INF):
-    """Holds every number against brute force. Costs of small integers leave no room for rounding: slack 0."""
+    """Checks every number against brute force. Costs that are small integers are not rounded: slack 0."""
     cost = np.asarray(cost, np.float64)
     row_exists, col_exists = exists if exists is not None else (np.full(size, True) for size in cost.shape)
     status, least = optimum(cost, exists, limit)
@@ -72,7 +73,7 @@ def check(explanation, cost, exists=None, slack=1e-12, limit=INF):
         if bad:
             assert runner_up == -1
             continue
-        # With the runner-up, or alone, it costs no more than without the pair.
+        # With the runner-up, or unmatched, the total is no more than that without the pair.
         if runner_up >= 0:
             assert runner_up != j
             without[i, np.arange(cost.shape[1]) != runner_up] = INF
@@ -122,7 +123,7 @@ def test_masked_objects_take_no_part(rows, cols):
         shown = np.where(exists[0][:, np.newaxis] & exists[1], cost, NAN)
         explanation = explain_cost(shown, exists)
         check(explanation, np.where(np.isnan(shown), 1e6, shown), exists, slack=0)
-        # The same as the objects that exist by themselves.
+        # The same as for the existing objects alone.
         alone = explain_cost(cost[np.ix_(*exists)]) if exists[0].any() and exists[1].any() else None
         if alone is not None:
             places = [np.flatnonzero(side) for side in exists]
@@ -136,7 +137,8 @@ def test_masked_objects_take_no_part(rows, cols):
 
 @pytest.mark.parametrize(("rows", "cols"), SIZES, ids=str)
 def test_an_assignment_against_every_matching(rows, cols):
-    """Of costs by themselves: masks, forbidden pairs, limits that count as they are; and of scores, the negatives of costs."""
+    """Of a cost matrix alone: masks, forbidden pairs, limits small enough to count in full; and of scores, the
+    negatives of costs."""
     rng = np.random.default_rng([SEED, rows, cols, 1])
     matched = 0
     for limit in [None, 2, 5.0, -1, 0, 8]:
@@ -162,7 +164,8 @@ def test_an_assignment_against_every_matching(rows, cols):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_a_limit_that_is_too_large_to_matter(dtype):
-    """The numbers are those without a limit, and no margin is larger than the rise, though the op's duals hold no more of the costs."""
+    """The numbers are those without a limit, and no margin exceeds the rise, although the op's duals have lost the
+    costs' digits."""
     rng = np.random.default_rng([SEED, 2])
     margins = []
     for limit in [1e6, 1e9, 1e30, INF, -INF]:
@@ -178,7 +181,7 @@ def test_a_limit_that_is_too_large_to_matter(dtype):
 def test_the_runner_up_is_who_comes_when_the_pair_is_forbidden():
     # By reduced costs row 0 would take column 2, which another row then needs.
     assert explain_assignment([[0.0, 12, 1], [26, 29, 2]]).runner_up.tolist() == [1, 0]
-    # And here it rather stays alone.
+    # And here it stays unmatched.
     explanation = explain_assignment([[5.0, 7, 28], [1, 24, 19], [14, 25, 24]], cost_limit=15)
     assert explanation.pred_index.tolist() == [1, 0] and explanation.runner_up.tolist()[0] == -1
 
@@ -201,7 +204,7 @@ def test_counts_in_place_of_masks():
 
 
 def test_an_assignment_by_hand():
-    # Under a limit of 3 the pair at 4 is none. Without 0-1, which costs 1, both are alone at 1.5 each.
+    # Under a limit of 3 the pair at 4 is not matched. Without 0-1, which costs 1, both stay unmatched at 1.5 each.
     explanation = explain_assignment([[9, 1], [4, 9]], cost_limit=3)
     assert explanation.true_index.tolist() == [0] and explanation.pred_index.tolist() == [1]
     assert (explanation.total_cost, explanation.rise.tolist(), explanation.runner_up.tolist()) == (1, [2], [-1])
@@ -236,11 +239,11 @@ def explain_score(score, exists):
 
 @pytest.mark.parametrize(("rows", "cols"), [(2, 2), (3, 3), (4, 5), (5, 4)], ids=str)
 def test_scores_that_are_maximized_against_every_matching(rows, cols):
-    """The numbers of the costs that they are the negatives of; -inf forbids."""
+    """The numbers are those of the costs whose negatives the scores are; -inf forbids."""
     rng = np.random.default_rng([SEED, rows, cols])
     for forbidden in [0.0, 0.3]:
         for _ in range(6):
-            # A diagonal that is left, so that all can be matched; or masks.
+            # The diagonal stays allowed, so that all can be matched; or there are masks.
             exists = [rng.uniform(size=size) < (1 if forbidden else 0.7) for size in (rows, cols)]
             score = rng.integers(-3, 6, (rows, cols)).astype(float)
             score[(rng.uniform(size=score.shape) < forbidden) & ~np.eye(rows, cols, dtype=bool)] = -INF
@@ -296,9 +299,9 @@ def test_the_limit_of_the_loss(rows, cols):
 
 
 def test_the_margin_is_that_of_the_duals():
-    """A row or column that may be alone has a ceiling: 0, or with a limit half of it."""
+    """The dual of a row or column that may stay unmatched has a ceiling: 0, or with a limit half of it."""
     rng = np.random.default_rng(SEED)
-    # None above 1: those that are too large to matter are cut, to no less than that.
+    # None above 1: a limit that is too large to matter is lowered, but never below 1.
     limits, positive = [None, -0.5, 0.0, 0.5, 1.0], set()
     for (rows, cols), limit in itertools.product(SIZES, limits):
         cost = rng.normal(size=(rows, cols))
@@ -326,7 +329,7 @@ def test_an_example_by_hand():
     assert explanation.total_cost == 3
     assert explanation.rise.tolist() == [6, 6]
     assert explanation.runner_up.tolist() == [1, 0]
-    # Without its pair, the first would rather stay alone.
+    # Without its pair the first stays unmatched.
     explanation = explain_cost([[1], [3]])
     assert (explanation.true_index.tolist(), explanation.unmatched_true.tolist()) == ([0], [1])
     assert (explanation.margin.tolist(), explanation.rise.tolist()) == ([2], [2])
@@ -504,7 +507,7 @@ def outlined(axes):
     """Cells with a frame, as (true, predicted)."""
     cells = []
     for patch in axes.patches:
-        # Red, of which the scale of colours has none.
+        # Red, which the colour scale does not have.
         assert colour(patch.get_edgecolor()) == "#c0392b" and not patch.get_fill()
         assert (patch.get_width(), patch.get_height()) == (1, 1)
         x, y = patch.get_xy()
@@ -578,7 +581,7 @@ def test_the_figure(true_features, pred_features, count):
 
 
 def test_boxes_of_unequal_width_are_not_drawn():
-    """Sparse labels: the objects of either side have another number of features."""
+    """Sparse labels: the two sides have different numbers of features."""
 
     def cost(true, pred):
         return tf.reduce_sum(tf.abs(true[:, :, tf.newaxis, :2] - pred[:, tf.newaxis, :, :2]), -1)
@@ -646,7 +649,8 @@ def test_what_else_can_be_explained():
 
 @pytest.mark.parametrize("repeats", [2, 3])
 def test_copies_of_an_object_stand_for_one(repeats):
-    """An object may be in several pairs. What a pair saves is what its object would pay elsewhere, not what its copy would."""
+    """An object may be in several pairs. What forbidding a pair costs is measured for the object, not for one of its
+    copies."""
     rng = np.random.default_rng([SEED, repeats])
     objects, predictions = 2, repeats * 2 + 1
     labels = np.zeros((1, objects), np.int32)
@@ -677,7 +681,8 @@ def test_copies_of_an_object_stand_for_one(repeats):
         assert 0 <= margin <= rise + 1e-9
         assert runner_up not in explanation.pred_index[explanation.true_index == true]
     assert max(explanation.margin) > 0
-    # By the duals: an object goes where none of its copies is. A column that is alone, and so the ceiling of all, is at 0.
+    # By the duals: an object takes a column that none of its copies has. The dual of an unmatched column, and so the
+    # ceiling of all, is 0.
     solved = linear_assignment(copies)
     u, v = solved.row_duals.numpy(), solved.col_duals.numpy()
     reduced = copies - u[:, np.newaxis] - v

@@ -1,8 +1,8 @@
 """On a GPU a step of training never waits for a copy to the host.
 
-Without a GPU that can be told from the graph that TensorFlow makes of a step, optimised as it runs, and from the kernels that its CUDA build
-has (gpu_kernels.py). There int32 is a type for sizes: nearly every kernel for it works in host memory, so what the op returns must
-become int64 before it is compared, limited or reshaped.
+Without a GPU this is read from the graph that TensorFlow makes of a step, optimised as it is run, and from the list of
+kernels of its CUDA build (gpu_kernels.py). There int32 is a type for sizes: nearly every kernel for it works in host
+memory, so what the op returns must become int64 before it is compared, limited or reshaped.
 """
 
 import functools
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def as_with_a_gpu(monkeypatch):
-    """Where there is one, the losses assert nothing of labels, and take a gradient that needs no shape."""
+    """Makes the losses behave as with a GPU: they assert nothing of labels, and use a gradient that needs no shape."""
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: ["one"])
 
 
@@ -58,7 +58,7 @@ def optimized(function, arguments):
 
 
 def names_of(definitions, node):
-    """The names of a node's inputs or outputs, a list's as often as it is long."""
+    """The names of a node's inputs or outputs; that of a list once for each of its tensors."""
     names = []
     for definition in definitions:
         length = 1
@@ -88,7 +88,7 @@ def copies_to_host(graph):
         if node.op == "Const":
             return tf.as_dtype(node.attr["dtype"].type) in (tf.int32, tf.string)
         if node.op in ENDS:
-            # int32 that a function is given lies on the host, all else where it is wanted.
+            # An int32 argument of a function lies on the host, all others where they are needed.
             return tf.as_dtype(node.attr["T"].type) == tf.int32
         kernel = kernel_of(node)
         outputs = names_of(op_def_registry.get(node.op).output_arg, node)
@@ -199,7 +199,7 @@ def test_losses(name, sizes, open_sizes):
 
 
 def test_numbers_of_objects():
-    """What "elements" divides by where a mask says who exists."""
+    """What "elements" divides by where a mask says which objects exist."""
 
     @tf.function(
         autograph=False, input_signature=[tf.TensorSpec([None, None], tf.bool), tf.TensorSpec([None, None, 4])]
@@ -237,7 +237,8 @@ def test_assignment(form, open_sizes):
 
 
 def test_a_copy_is_seen():
-    """The kinds of it that have been: int32 that is reshaped, limited or compared, booleans that an assertion asks for, sizes in int64."""
+    """The kinds of copies that have occurred: int32 that is reshaped, clipped or compared, booleans for an assertion,
+    sizes in int64."""
 
     def told(function):
         step = tf.function(function, autograph=False, input_signature=[tf.TensorSpec([None, 3, 4])])

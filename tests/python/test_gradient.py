@@ -161,7 +161,7 @@ def test_only_the_total_has_one():
             continue
         got = gradient(lambda cost, name=name: tf.cast(getattr(linear_assignment(cost), name), tf.float64), cost)
         assert got is None or not got.numpy().any(), name
-    # Nor does it leak into that of the total.
+    # Nor does it leak into the gradient of the total.
     both = gradient(lambda cost: total(cost) + tf.reduce_sum(linear_assignment(cost).row_duals), cost)
     np.testing.assert_array_equal(both, gradient(total, cost))
 
@@ -175,7 +175,7 @@ def test_none_for_a_limit():
 
 
 def curved(points, options=None):
-    """A cost that bends, and a loss that bends with it: [B, 4] -> [B]."""
+    """A cost that is not linear in the points, and a loss of it: [B, 4] -> [B]."""
     cost = (points[:, :, np.newaxis] - tf.range(5, dtype=tf.float64) / 5) ** 2 + tf.sin(points)[:, :, np.newaxis]
     return total(cost, **(options or {})) ** 2
 

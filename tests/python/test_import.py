@@ -60,13 +60,13 @@ MODULES = {
 def test_exports_what_is_documented(module):
     assert sorted(module.__all__) == MODULES[module]
     if not hasattr(module, "__path__"):
-        return  # In a file of its own stands what it imports, too.
+        return  # The namespace of a module that is a single file also holds what it imports.
     public = [name for name, value in vars(module).items() if not name.startswith("_")]
     assert sorted(name for name in public if not inspect.ismodule(getattr(module, name))) == MODULES[module]
 
 
 def test_no_module_imports_one_that_imports_it():
-    """What is imported within functions, and for types only, counts too."""
+    """Imports within functions, and for types only, count too."""
     files = {module_name(file): file for file in PACKAGE.rglob("*.py")}
     graph = {}
     for module, file in files.items():
@@ -125,7 +125,7 @@ def test_the_version_is_that_of_the_project():
 
 
 def test_the_version_of_what_was_installed(tmp_path):
-    """With no pyproject.toml beside it: what pip wrote down."""
+    """Without a pyproject.toml beside it: what pip recorded."""
     copy_of_the_package(tmp_path)
     installed = tmp_path / "hungarian_loss-7.8.9.dist-info"
     installed.mkdir()
@@ -331,7 +331,7 @@ def test_assignment_and_costs_need_no_keras_and_the_losses_say_what_they_need(
 
 
 def copy_of_the_package(folder):
-    """A copy that can be spoilt."""
+    """A copy of the package, for tests to spoil."""
     copy = folder / "hungarian_loss"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     return copy
@@ -376,7 +376,7 @@ REASONS = {
 
 @pytest.fixture(scope="module")
 def spoilt(tmp_path_factory):
-    """What a fresh process says to each spoilt copy."""
+    """What a fresh process says about each spoilt copy."""
     folder = tmp_path_factory.mktemp("copies")
     copies = {case: copy_of_the_package(folder / case) for case in REASONS}
     (copies["a another TensorFlow"] / "_tensorflow_version.txt").write_text("2.19.1\n", encoding="utf-8")
@@ -387,13 +387,13 @@ def spoilt(tmp_path_factory):
     # As a wheel is laid out: a folder for each TensorFlow.
     ours = (copies["f a wheel for others"] / "_tensorflow_version.txt").read_text(encoding="utf-8")
     as_in_a_wheel(copies["f a wheel for others"], {"2.18.1": "2.18.1", "2.19.0": "2.19.0"})
-    # The name of the folder says nothing; the library there is told by what it says of itself.
+    # The folder's name does not count; the version file in it says what the library was built for.
     as_in_a_wheel(copies["y a wheel with ours"], {"2.18.1": "2.18.1", "2.99.1": ours})
     return oracle.run_json(SPOILT, folder)
 
 
 def as_in_a_wheel(package, versions):
-    """Puts libraries that are none into folders, built for what `versions` says, in place of the package's own."""
+    """Replaces the package's own library by fake ones in folders, built for what `versions` says."""
     (package / "_hungarian.so").unlink()
     (package / "_tensorflow_version.txt").unlink()
     for folder, version in versions.items():

@@ -1,4 +1,4 @@
-"""What a call may be given: whole numbers as costs; masks, counts and limits that broadcast."""
+"""What a call accepts: whole numbers as costs; masks, counts and limits that broadcast."""
 
 import itertools
 import re
@@ -298,7 +298,7 @@ def test_the_cure_for_a_ragged_cost():
 
 
 def with_option(cost, name, value):
-    # Of an argument of its own tf.function would make a tensor.
+    # An argument of the traced function would become a tensor.
     return lambda: linear_assignment(cost, **{name: value})
 
 

@@ -31,7 +31,8 @@ def solve_with(most: str) -> tuple[str, str]:
     return run.stdout, run.stderr
 
 
-# That the name chooses the level is tested in Rust, and so are all levels: tests/levels.rs. Here the op has the slowest and the fastest.
+# tests/levels.rs tests in Rust that the name chooses the level, and all levels. Here the op runs at the slowest and the
+# fastest.
 def test_the_slowest_level_has_the_answers_of_the_fastest() -> None:
     (slowest, said), (fastest, complaint) = solve_with("portable"), solve_with("sse9")
     assert slowest == fastest
@@ -40,10 +41,11 @@ def test_the_slowest_level_has_the_answers_of_the_fastest() -> None:
 
 
 def test_no_operation_on_vectors_is_a_function_of_its_own():
-    """One that the compiler could not inline is called for every vector: f64 once took up to ten times as long with AVX2."""
+    """An operation that the compiler does not inline is called for every vector: f64 once took up to ten times as long
+    with AVX2."""
     symbols = subprocess.run(["nm", "--demangle", op_library_path()], check=True, capture_output=True, text=True).stdout
     assert "hungarian_loss" in symbols, "the library has no symbols to look at"
     found = set(re.findall(r"\bcore::core_arch::\S+", symbols))
-    # What is asked of the processor once.
+    # Queries of the processor, which are made once.
     asked_once = re.compile(r"::(_xgetbv|__cpuid\w*|has_cpuid)$")
     assert not {name for name in found if not asked_once.search(name)}

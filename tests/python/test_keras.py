@@ -50,7 +50,7 @@ def sliced():
 
 
 def values_of(y, pred):
-    """What `sliced` is, by SciPy."""
+    """The values of `sliced`, by SciPy."""
     losses = [lambda true, pred: ((true - pred) ** 2).mean(), lambda true, pred: np.abs(true - pred).mean()]
     return oracle.sliced_loss(y, pred, [4, 2], [4, 2], losses, [1.0, 0.5])
 
@@ -127,7 +127,7 @@ def test_mixed_precision(loss, output, policy):
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_compiled_by_xla(policy):
-    """Trains as without XLA, but for what half-precision layers round differently."""
+    """Trains as without XLA, except for rounding in half-precision layers."""
     keras.config.set_dtype_policy(policy)
     x, y = training_data()
     courses = []
@@ -270,7 +270,8 @@ class Callable_:
     ],
 )
 def test_what_cannot_be_found_again(argument, value, name, tmp_path):
-    """Saved with a warning, after each epoch; refused on loading, with the ways out, which all lead out."""
+    """Saved with a warning, after each epoch; refused on loading with an error that names the ways out, all of which
+    work."""
     x, y = training_data()
     model = set_predictor(3, 6)
     model.compile(loss=HungarianLoss([4, 2], **{argument: value}))
@@ -401,7 +402,7 @@ def test_masks_under_every_policy(policy, last, eagerly):
 
 
 def test_one_way_in_for_a_mask():
-    """What the loss, its parts and explain make of Keras's mask is the same."""
+    """The loss, its parts and explain treat Keras's mask alike."""
     rng = np.random.default_rng(SEED)
     true, pred = rng.normal(size=(2, 3, 4)).astype(np.float32), rng.normal(size=(2, 5, 4)).astype(np.float32)
     pred[:, 1:] = 0
@@ -431,7 +432,7 @@ def test_no_reduction_multiplies_a_mask(reduction):
 
 
 def test_the_function_refuses_a_keras_mask() -> None:
-    """It could not keep Keras from multiplying a mask of objects into the losses of samples."""
+    """A function could not keep Keras from multiplying a mask of objects into the losses of samples."""
     inputs = keras.Input((3, 2))
     model = keras.Model(inputs, keras.layers.Masking()(inputs))
     model.compile(loss=hungarian_loss)

@@ -1,4 +1,5 @@
-"""What people hand to the losses: functions of one sample, weights per object, ragged sets, NaN in odd places, wrong arguments."""
+"""What users pass to the losses: functions of one sample, weights per object, ragged sets, NaN in odd places, wrong
+arguments."""
 
 import keras
 import numpy as np
@@ -15,7 +16,7 @@ ERRORS = (ValueError, tf.errors.InvalidArgumentError)
 
 
 def traced(function, mode):
-    """As it is, in a graph, or compiled by XLA; of NumPy arrays, so with known shapes."""
+    """The function as it is, in a graph, or compiled by XLA; called with NumPy arrays, so with known shapes."""
     return function if mode == "eager" else tf.function(function, jit_compile=mode == "jit")
 
 
@@ -137,7 +138,7 @@ def test_weights_of_objects_are_refused(shape, mode):
     with pytest.raises(ValueError, match=r"sample_weight must be a scalar, \[batch\] or \[batch, 1\].*got shape"):
         traced(lambda *arguments: loss(*arguments), mode)(y_true, y_pred, weight)
     if mode != "eager":
-        # Of a shape of open rank no more can be seen than that it holds a number for each sample, as (3, 1, 1) does.
+        # Of a shape of unknown rank only the number of elements can be checked, one for each sample, as in (3, 1, 1).
         for known in [[None] * len(shape), None] if len(shape) < 3 else [[None] * 3]:
             late = open_shapes(lambda *arguments: loss(*arguments), mode, 2, tf.TensorSpec(known))
             with pytest.raises(ERRORS, match="sample_weight" if mode == "graph" else None):
@@ -170,7 +171,8 @@ def test_weights_of_open_shapes_in_fit(loss, jit_compile):
     y_true, y_pred = random_sets(3, 3, 2), random_sets(3, 3, 2, seed=1)
 
     def evaluate(weight):
-        # A new one each time: for another rank Keras would trace again with an unknown one, which it cannot handle itself.
+        # A new model each time: for another rank Keras would trace again with an unknown rank, which it cannot handle
+        # itself.
         model = keras.Sequential([keras.Input([3, 2]), keras.layers.Identity()])
         model.compile(loss=loss, jit_compile=jit_compile)
         known = tf.TensorSpec([None] * weight.ndim)
@@ -204,7 +206,7 @@ def log_loss(true, pred):
 @pytest.mark.parametrize("bad", [NAN, INF, -INF, 0.0])
 @MODES
 def test_a_loss_that_is_not_finite_has_no_gradient(mode, bad):
-    """In a slice that takes no part in the matching; 0 makes a logarithm infinite. Weights that are trained survive too."""
+    """In a slice that takes no part in the matching; 0 makes a logarithm infinite. Trained weights stay finite, too."""
     y_true, y_pred = random_sets(4, 3, 4), random_sets(4, 5, 4, seed=1)
     y_true[:, :, 2:], y_pred[:, :, 2:] = np.abs(y_true[:, :, 2:]) + 0.1, np.abs(y_pred[:, :, 2:]) + 0.1
     bad_pred = y_pred.copy()

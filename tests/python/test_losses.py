@@ -385,7 +385,7 @@ def test_gradient_through_distances_against_finite_differences():
 @pytest.mark.parametrize("features", [1, 2, 8, 9, 30])
 @pytest.mark.parametrize("known", [True, False])
 def test_distances_of_few_and_many_features_against_scipy(features, known):
-    """Few known ones are summed one at a time."""
+    """A few features, if their number is known, are summed one at a time."""
     a, b = random_sets(2, 3, features), random_sets(2, 4, features, seed=2)
     a[1, 2] = b[1, 3]
     a[0, 1, 0] = NAN
@@ -467,7 +467,7 @@ def test_no_object_no_gradient(empty):
 
 
 def test_objects_without_features():
-    """They are no distance apart, by the formula."""
+    """By the formula their distance is 0."""
     for n, m in [(3, 3), (2, 3), (3, 2)]:
         y_true, y_pred = np.ones((2, n, 0)), np.ones((2, m, 0))
         for normalization in ["pairs", "elements"]:
@@ -617,7 +617,7 @@ def test_unmatched_predictions_enter_the_mean():
 
 @pytest.mark.parametrize("limit", [0.8, 1.6])
 def test_a_limit_leaves_far_objects_alone(limit):
-    """Against SciPy, which sees a partner of half the limit for each object."""
+    """Against SciPy, with a dummy partner at half the limit for each object."""
     rng = np.random.default_rng(8)
     y_true, y_pred = rng.normal(size=(6, 4, 3)), rng.normal(size=(6, 5, 3))
 

@@ -10,26 +10,26 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def make(*arguments: str) -> str:
-    """What make prints, whatever make this test runs under."""
+    """What make prints, also if the test itself runs under make."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     command = ["make", "--no-print-directory", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
 
 
 def targets() -> set[str]:
-    """All that are no files, as make itself knows them."""
+    """All phony targets, as make itself knows them."""
     database = make("--print-data-base", "--dry-run", "help")
     return set(re.search(r"^\.PHONY:(.*)$", database, re.MULTILINE)[1].split())
 
 
 def test_help_lists_every_target() -> None:
-    """One for each TensorFlow is listed once."""
+    """A target that exists for each TensorFlow is listed once."""
     listed = re.findall(r"^  (\S+) +\S", make("help"), re.MULTILINE)
     assert sorted(listed) == sorted({re.sub(r"-\d[\d.rc]*$", "-%", target) for target in targets()})
 
 
 def test_another_tensorflow_in_the_environment_has_the_op_built() -> None:
-    """Where pip put it there, beside make."""
+    """Also one that was installed by pip, without make."""
     tensorflow = importlib.util.find_spec("tensorflow").origin
     assert pathlib.Path(tensorflow).is_relative_to(ROOT / ".venv")
     planned = make("--dry-run", "--what-if", os.path.relpath(tensorflow, ROOT), "build")

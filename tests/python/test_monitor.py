@@ -43,7 +43,7 @@ def images():
 
 
 class Recorder(keras.callbacks.Callback):
-    """The costs of each epoch, and of the beginning."""
+    """The costs before training and after each epoch."""
 
     def __init__(self, x, y):
         super().__init__()
@@ -60,7 +60,8 @@ class Recorder(keras.callbacks.Callback):
 
 
 def expected(costs, labels, repeats=1):
-    """What to log, by SciPy, for the costs of the beginning and of each epoch: of each object the set of its predictions."""
+    """What must be logged, by SciPy, from the costs before training and after each epoch, by the set of predictions of
+    each object."""
     rows = []
     for cost in costs:
         partners, paid = {}, []
@@ -80,7 +81,7 @@ def expected(costs, labels, repeats=1):
 
 
 def logged(monitor, model):
-    """What is logged of a model that stays as it is."""
+    """What is logged for a model that does not change."""
     logs = {}
     monitor.set_model(model)
     monitor.on_train_begin()
@@ -125,7 +126,7 @@ def test_no_objects():
 
 @pytest.mark.parametrize("compiled", ["mse", HungarianLoss([2])], ids=["without match", "with match"])
 def test_a_loss_that_is_given(compiled):
-    """It goes before the one that the model is compiled with, which need not show what it matches by."""
+    """It is used in place of the compiled one, which then needs no ``match`` method."""
     model = keras.Sequential([keras.Input((2, 2)), keras.layers.Identity()])
     model.compile(loss=compiled)
     loss = HungarianLoss(
@@ -136,7 +137,7 @@ def test_a_loss_that_is_given(compiled):
 
 
 def test_a_mask_of_keras_counts():
-    """The predictions that a layer masks are no partners, though it puts zeros there, where an object is."""
+    """The predictions that a layer masks are not matched, although the layer sets them to zeros, where an object is."""
     model = keras.Sequential([keras.Input((2, 2)), keras.layers.Masking(mask_value=7.0)])
     model.compile(loss=HungarianLoss([2]))
     x, y_true = np.array([[[7.0, 7], [1, 1]]], np.float32), np.array([[[0.0, 0], [1, 1]]], np.float32)

@@ -20,7 +20,7 @@ def test_the_notebook_runs():
     number, error = map(
         float, re.search(r"objects in an image: ([\d.]+); error of the count: ([\d.]+)", printed).groups()
     )
-    # Whoever says nothing at all is wrong by `number`.
+    # A prediction of no objects at all is wrong by `number`.
     assert error < number / 2
     shown = [output.data for output in outputs if output.output_type in ("display_data", "execute_result")]
     assert sum("image/png" in data for data in shown) == 2

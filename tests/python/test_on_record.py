@@ -1,4 +1,4 @@
-"""The guards on counted instructions and on simulated cycles notice what is off."""
+"""The checks of counted instructions and of simulated cycles notice a difference."""
 
 import pathlib
 import sys
@@ -11,7 +11,8 @@ import on_record
 
 @pytest.fixture
 def compared(tmp_path, capsys):
-    """A function: counts against two of 1000 on record; the status that the program ends with, and what is printed."""
+    """A function that compares counts with a record of two counts of 1000, and returns the exit status and what is
+    printed."""
     record = tmp_path / "record.txt"
     on_record.write(record, "# A comment.\n", {"a": 1000, "b": 1000}, "things")
 

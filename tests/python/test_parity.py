@@ -1,8 +1,8 @@
 """One op, wherever it runs: the same status, an equally good answer, a valid proof; on a CPU the same bits.
 
-Paths: eager, in a graph, compiled by XLA, all on the CPU; the same on a GPU where TensorFlow sees one, and else the CUDA kernels as their
-host twin, where `make test-gpu-path` has left what that takes. Eager on the CPU is what the others are compared with, and the oracle
-(SciPy, the certificate) what all are.
+Paths: eager, in a graph, compiled by XLA, all on the CPU; the same on a GPU where TensorFlow sees one, and else the
+CUDA kernels as their host twin, if `make test-gpu-path` has built it. All are compared with eager calls on the CPU,
+and with the oracle (SciPy, the certificate).
 """
 
 import functools
@@ -38,7 +38,7 @@ OPTIONS = {
     "a limit for each": {"cost_limit": "each"},
     "a limit for each, masks, maximize": {"masks": True, "cost_limit": "each", "maximize": True},
 }
-# Any of them may be any problem's, where each has its own.
+# Where each problem has its own limit, it is any of these.
 LIMITS = [0.4, -0.3, INF, 1e20, -1e20, -INF, 1e30, 0.0, NAN]
 EVERY_OPTION = pytest.mark.parametrize("option", OPTIONS)
 EVERY_DTYPE = pytest.mark.parametrize("dtype", oracle.DTYPES)
@@ -82,7 +82,7 @@ def eager(calls, maximize):
 
 
 def graph(calls, maximize, **options):
-    """All calls in one function, whose arguments even masks and limits are."""
+    """All calls in one function, which takes masks and limits as arguments, too."""
     return tf.function(lambda calls: solve_all(calls, maximize), **options)(calls)
 
 
@@ -106,7 +106,7 @@ def answers(path, dtype, option):
     return [tuple(output.numpy() for output in answer) for answer in found]
 
 
-# In a process of its own: the loader's path and TensorFlow's devices are settled when a process starts.
+# In a process of its own: the loader's path and TensorFlow's devices are fixed when a process starts.
 TWIN = """
 import pickle, sys
 from tensorflow.python.framework import load_library
@@ -176,7 +176,7 @@ def test_every_path_gives_the_same(path, dtype, option):
             for name in Assignment._fields:
                 np.testing.assert_array_equal(getattr(got, name), getattr(want, name), name)
         else:
-            # With no penalties the totals are the objectives, and as many are matched.
+            # Without a limit the totals are the objectives, and equally many rows are matched.
             unlimited = ~np.isfinite(np.broadcast_to(call["cost_limit"], want.status.shape))
             got, want = (Assignment(*(output[unlimited] for output in answer)) for answer in (got, want))
             finite = np.isfinite(want.total_cost)

@@ -1,4 +1,4 @@
-"""Recipes, each against something simpler: every matching tried, SciPy, the loops of the packages that they stand in for."""
+"""Recipes, each against something simpler: every matching tried, SciPy, the loops of the packages that they replace."""
 
 import itertools
 import json
@@ -49,7 +49,7 @@ def best(distances, gate, prefer):
 
 
 def chosen_by(answer, distances, gate, prefer):
-    """What the answer comes to, in the words of `best`."""
+    """The answer in the form that `best` returns."""
     rows = np.flatnonzero(answer.row_to_col >= 0)
     chosen = distances[rows, answer.row_to_col[rows]]
     assert (chosen <= gate).all() and np.isfinite(chosen).all()
@@ -59,7 +59,7 @@ def chosen_by(answer, distances, gate, prefer):
 
 
 def limit_of(distances, gate, prefer):
-    """The limit that the duals prove the answer for, as documented. Of what exists only."""
+    """The limit for which the duals prove the answer, as documented; of existing rows and columns only."""
     allowed = np.abs(distances[(distances <= gate) & np.isfinite(distances)])
     ample = 2 * (min(distances.shape) + 1) * allowed.max(initial=0)
     return gate if prefer == "cost" and np.isfinite(gate) else ample or 1.0
@@ -72,7 +72,7 @@ def one_of(answer, index):
 @pytest.mark.parametrize("prefer", ["pairs", "cost"])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int32", "int8"])
 def test_gated_against_every_matching(dtype, prefer):
-    """Whole numbers and few of them, so that there are ties, pairs at exactly the gate, and negative distances."""
+    """Few different whole numbers, so that there are ties, pairs at exactly the gate, and negative distances."""
     rng = np.random.default_rng(SEED)
     for shape in [(4, 4), (3, 5), (5, 2), (1, 4), (2, 1), (0, 3), (3, 0)]:
         distances = rng.integers(-2, 9, (40, *shape))
@@ -91,7 +91,7 @@ def test_gated_against_every_matching(dtype, prefer):
 
 @pytest.mark.parametrize("prefer", ["pairs", "cost"])
 def test_gated_with_masks_and_counts(prefer):
-    """What does not exist may be anything, and changes nothing, the duals included."""
+    """Distances that do not exist may be anything; they change neither the matching nor the duals."""
     rng = np.random.default_rng(SEED)
     distances = rng.integers(0, 9, (30, 4, 5)).astype(np.float32)
     row_mask, col_mask = rng.uniform(size=(30, 4)) < 0.7, rng.uniform(size=5) < 0.7
@@ -122,7 +122,7 @@ def test_gated_with_masks_and_counts(prefer):
 
 
 def as_motmetrics_does(distances, gate):
-    """motmetrics 1.4.0: what lies beyond the gate costs more than all others together, and is dropped afterwards."""
+    """motmetrics 1.4.0: a pair beyond the gate costs more than all others together, and is dropped afterwards."""
     allowed = distances <= gate
     if not allowed.any():
         return []
@@ -158,7 +158,7 @@ THE_SAME_AS = {
 @pytest.mark.parametrize("package", THE_SAME_AS)
 @pytest.mark.parametrize("shape", [(7, 9), (30, 30), (60, 25)], ids=str)
 def test_gated_against_what_others_do(package, shape):
-    """Positions, so that distances are as in tracking; random ones have no ties, so the pairs are the same, too."""
+    """Distances of random positions, as in tracking; they have no ties, so the pairs are the same, too."""
     theirs, prefer = THE_SAME_AS[package]
     rng = np.random.default_rng(SEED)
     distances = np.stack([oracle.cdist(*(rng.uniform(size=(size, 2)) for size in shape)) for _ in range(20)])
@@ -189,7 +189,7 @@ def test_what_sort_does_is_neither():
 
 
 def test_more_pairs_or_less_cost():
-    """One near pair, or two that are less near."""
+    """One near pair, or two pairs that are less near."""
     distances = [[0.25, 2.75], [2.5, 9.0]]
     assert gated_assignment(distances, 3.0).row_to_col.numpy().tolist() == [1, 0]
     assert gated_assignment(distances, 3.0, prefer="cost").row_to_col.numpy().tolist() == [0, -1]
@@ -204,7 +204,7 @@ def test_gates_and_distances_out_of_the_ordinary(prefer):
         return answer.status.numpy().tolist(), answer.row_to_col.numpy().tolist()
 
     assert columns(distances, INF) == (0, [1, 0])
-    # What is forbidden has no part in what the duals prove.
+    # Forbidden pairs do not affect the limit that the duals prove.
     answer = gated_assignment(distances, INF, prefer=prefer)
     oracle.check_batch(distances, type(answer)(*(x.numpy() for x in answer)), limit=limit_of(distances, INF, prefer))
     assert columns(distances, 1e308) == (0, [1, 0])
@@ -217,7 +217,7 @@ def test_gates_and_distances_out_of_the_ordinary(prefer):
     assert columns([[[1.0, NAN]], [[1.0, 2.0]]], 5.0) == ([2, 0], [[-1], [0]])
     # Even a NaN is found that an infinite gate would let pass.
     assert columns([[1.0, NAN]], -INF) == (2, [-1])
-    # A limit that outweighs such a distance overflows, and an infinite one would want the forbidden pairs too.
+    # A limit that outweighs such a distance overflows, and an infinite one would require the forbidden pairs, too.
     for dtype in [np.float32, np.float64]:
         greatest = np.finfo(dtype).max
         far = np.array([[INF, INF], [INF, 0.9 * greatest]], dtype)
@@ -314,7 +314,7 @@ def test_accuracy_against_scipy_and_every_naming(classes, clusters, jit_compile)
     want = clustering_accuracy(true, pred)
     assert result().numpy() == pytest.approx(want, rel=1e-6), f"seed {SEED}"
     table = contingency_matrix(true, pred)
-    # Each of the longer side's is named one of the shorter side's, or nothing.
+    # Each label of the longer side stands for one of the shorter side, or for none.
     table = table if classes <= clusters else table.T
     namings = itertools.permutations(range(table.shape[1]), table.shape[0])
     by_hand = max(sum(table[row, col] for row, col in enumerate(naming)) for naming in namings) / 200
@@ -364,7 +364,7 @@ def test_accuracy_with_weights_and_what_is_left_out():
     want = clustering_accuracy(true, pred, weight)
     for shaped in [weight, weight[:, np.newaxis]]:
         assert ClusteringAccuracy(4)(true, pred, sample_weight=shaped).numpy() == pytest.approx(want, rel=1e-6)
-    # Beyond the number of clusters is no cluster either. What is left out may weigh NaN.
+    # A number beyond the clusters is no cluster either. A sample that is left out may have weight NaN.
     weight[:20] = NAN
     beyond = np.where(pred < 0, 4, pred)
     assert ClusteringAccuracy(4)(true, beyond, sample_weight=weight).numpy() == pytest.approx(want, rel=1e-6)
@@ -466,7 +466,7 @@ def test_mistakes_with_clusters():
 
 
 def test_one_hot_classes_are_refused():
-    """Beside scores they were taken for three samples each, and scores for clusters 0."""
+    """Beside scores they would be taken for three samples each, and the scores for cluster 0."""
     true, _ = labels(3, 3)
     scores = np.random.default_rng(SEED).dirichlet(np.ones(3), 200)
     one_hot = np.eye(3)[true]
@@ -490,7 +490,7 @@ def test_numbers_that_are_not_whole_are_no_classes_and_no_clusters(bad):
         with pytest.raises(tf.errors.InvalidArgumentError, match=f"^{name} must be whole numbers, got"):
             metric.update_state(true, pred)
         assert metric.seen.numpy() == 0
-        # XLA cannot raise: the sample is wrong. What is left out may be anything.
+        # XLA cannot raise: the sample is wrong. Samples that are left out may be anything.
         tf.function(metric.update_state, jit_compile=True)(tf.constant(true), tf.constant(pred))
         assert metric.result().numpy() == pytest.approx(2 / 3)
         metric.reset_state()
@@ -501,7 +501,7 @@ def test_numbers_that_are_not_whole_are_no_classes_and_no_clusters(bad):
     assert (metric.result().numpy(), metric.seen.numpy()) == (1, 4)
 
 
-# Losses that no order matters to.
+# Permutation invariant losses.
 
 
 def every_pairing(values, sign=1.0):
@@ -624,7 +624,7 @@ def test_gradient_against_finite_differences_of_every_pairing(n, m, maximize):
     for slope, want in zip(got, wanted, strict=True):
         np.testing.assert_allclose(slope, want, atol=1e-8, err_msg=f"seed {SEED}")
         assert np.abs(want).max() > 0.05
-    # What is not matched has none.
+    # Unmatched predictions have no gradient.
     alone = loss.match(y_true, y_pred).assignment.col_to_row.numpy() < 0
     assert alone.sum() == 2 * max(m - n, 0) and not got[1][alone].any()
 
@@ -693,7 +693,7 @@ def existing(sets):
 
 
 def test_masks_and_ragged_sets():
-    """By function, by Keras and by raggedness; what is masked may be anything."""
+    """Masks by function, by Keras and by raggedness; masked objects may be anything."""
     rng = np.random.default_rng(SEED)
     y_true, y_pred = rng.uniform(size=(6, 4, 3, 2)), rng.uniform(size=(6, 5, 3, 2))
     counts = [(0, 3), (4, 5), (2, 5), (4, 1), (3, 3), (1, 0)]

@@ -27,7 +27,7 @@ class SetPredictor(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None, 6]), tf.TensorSpec([None, None, 3])])
     def infer(self, x, y):
-        """Who is matched with whom, at what cost."""
+        """The matching and its cost."""
         distance = tf.norm(y[:, :, tf.newaxis] - self.predict(x)[:, tf.newaxis], axis=-1)
         answer = linear_assignment(distance, cost_limit=2.5)
         return {**answer._asdict(), "distance": distance}
@@ -103,7 +103,7 @@ def test_runs_without_the_package(served):
     for name, output in here.items():
         np.testing.assert_array_equal(output, said["inferred"][name], f"{name}, seed {SEED}")
     matched = said["inferred"]["row_to_col"] >= 0
-    assert matched.any() and not matched.all()  # The limit is at work.
+    assert matched.any() and not matched.all()  # The limit leaves some unmatched.
     for index, distance in enumerate(said["inferred"]["distance"].astype(np.float64)):
         everything = (np.full(size, True) for size in distance.shape)
         _, want = oracle.reference(oracle.Problem(distance, *everything, limit=2.5))
@@ -116,7 +116,7 @@ def test_trains_without_the_package(served):
     said, data, model = served
     losses = said["losses"]
     assert all(np.isfinite(losses)) and losses[-1] < 0.8 * losses[0]
-    # The first is that of the weights as they were saved.
+    # The first loss is that of the saved weights.
     pred = model.predict(data["x"])
     first = oracle.set_loss(data["y"], pred).mean()
     errors = [lambda true, pred: np.abs(true - pred).mean()] * 2
@@ -149,7 +149,7 @@ def test_saved_and_loaded_here(tmp_path):
     tf.saved_model.save(model, str(tmp_path / "model"), signatures=signatures)
     again = tf.saved_model.load(str(tmp_path / "model"))
     rng = np.random.default_rng(SEED)
-    # Sets of a size that was not there when it was saved.
+    # Sets of a size that the model was not saved with.
     data = {
         "x": tf.constant(rng.normal(size=(5, 6)), tf.float32),
         "y": tf.constant(rng.normal(size=(5, 7, 3)), tf.float32),

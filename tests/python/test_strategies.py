@@ -1,6 +1,6 @@
 """TensorFlow's own ways to run a training step: clusters that XLA compiles by itself, replicas, workers.
 
-Each is settled when a process starts, so each has processes of its own, with one that trains plainly to compare with.
+Each is fixed when a process starts, so each has processes of its own, compared with one that trains without a strategy.
 """
 
 import numpy as np
@@ -95,7 +95,7 @@ def test_two_workers(on_one_device):
 
 
 def test_clusters_that_xla_compiles_by_itself(on_one_device, tmp_path):
-    """What XLA was given is in its dumps, so that this is known to be no plain run."""
+    """XLA's dumps show that it compiled the op, so that this is known not to be a run without XLA."""
     code = (
         TRAINING
         + """

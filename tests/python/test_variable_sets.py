@@ -23,8 +23,9 @@ register = keras.saving.register_keras_serializable(package="test_variable_sets"
 def reference(y_true, y_pred, loss_of, *, exists=(None, None), weights, cost_of, unmatched_of=None):
     """Losses of the samples in float64.
 
-    `loss_of` has a function of one pair (true, pred) for each slice, `unmatched_of` one of a prediction or None, and
-    `cost_of` is a function of one sample's existing objects; all of whole objects.
+    `loss_of` has a function of one pair (true, pred) for each slice, `unmatched_of` a function of a prediction or None
+    for each slice, and `cost_of` is a function of one sample's existing objects. All get objects with all their
+    features.
     """
     values = []
     for sample in range(len(y_true)):
@@ -114,7 +115,8 @@ def make_loss(*, unmatched=None, reduction=None, dtype="float64", **options):
 
 
 def sets(n, m, batch=6):
-    """Random sets, and who is real: sample 0 has no true object, sample 1 no prediction, sample 2 neither, 3 has all."""
+    """Random sets, and which objects are real: sample 0 has no true object, sample 1 no prediction, sample 2 neither, 3
+    has all."""
     rng = np.random.default_rng([SEED, n, m])
     objects, exists = [], []
     for size, without in [(n, (0, 2)), (m, (1, 2))]:
@@ -191,7 +193,7 @@ def test_against_leaving_objects_out(n, m, masked, unmatched):
 @pytest.mark.parametrize("with_function", [False, True])
 @pytest.mark.parametrize("batch", [6, 5, 1])
 def test_a_mask_of_keras(batch, with_function, unmatched):
-    # Five predictions: in a batch of five Keras could multiply its mask into the losses and nobody would see it.
+    # Five predictions: in a batch of five Keras could multiply its mask into the losses unnoticed.
     y_true, y_pred, _, pred_exists = (array[-batch:] for array in sets(4, 5))
     by_keras = np.random.default_rng(SEED).uniform(size=(batch, 5)) < 0.6
     functions, unmatched_of = UNMATCHED[unmatched]
@@ -268,7 +270,8 @@ def test_what_a_mask_of_keras_hides_does_not_matter(hidden):
 
 
 def test_matched_objects_that_coincide_with_hidden_ones():
-    """The slope of a root is infinite where two objects coincide: at places that do not count it must not become NaN."""
+    """The slope of a root is infinite where two objects coincide: at places that do not count the gradient must not
+    become NaN."""
     y_true, y_pred, true_exists, pred_exists = sets(4, 6)
     y_pred[:, :, :4] = np.where(pred_exists[..., np.newaxis], y_pred[:, :, :4], 0)
     y_true[:, :, :4] = np.where(true_exists[..., np.newaxis], y_true[:, :, :4], 0)
@@ -557,7 +560,7 @@ def test_a_detection_transformer(n, m):
 
 
 def test_the_detection_cost_matters():
-    """Matched by boxes alone, or without a mask, it is another loss."""
+    """Matched by boxes alone, or without a mask, the loss is another."""
     y_true, y_pred = detections(3, 6)
     shown = np.where(np.isnan(y_true), 0.5, y_true)
     config = detection_loss().get_config()
@@ -651,7 +654,7 @@ def test_saved_and_loaded_they_are_the_same_loss():
 
 
 def test_arguments_change_the_config():
-    """What the round trip above would not notice: an argument that is neither saved nor used."""
+    """The round trip above would not notice an argument that is neither saved nor used."""
     plain = make_loss().get_config()
     for name, value in [("true_mask_fn", is_real), ("pred_mask_fn", is_real)]:
         config = make_loss(**{name: value}).get_config()

@@ -17,7 +17,7 @@ EACH = tf.constant([True, False, True, True])
 COUNTS = tf.constant([0, 1, 2, 3])
 LIMITS = tf.constant([0.05, 0.3, np.inf, 2.0], tf.float32)
 
-# What varies, and a function of one of it.
+# What varies between the problems, and a function of one of them.
 CASES = {
     "cost": (COST, linear_assignment),
     "cost of a batch": (DEEP, linear_assignment),
@@ -37,7 +37,7 @@ CASES = {
 
 
 def vectorized(function, varying):
-    """Fails where TensorFlow would take a loop."""
+    """``tf.vectorized_map``, which fails where TensorFlow would use a loop."""
     return tf.vectorized_map(function, varying, fallback_to_while_loop=False)
 
 
@@ -95,7 +95,7 @@ def test_nested_and_differentiated(jit):
 def test_there_is_one_op_and_no_loop():
     traced = tf.function(lambda cost: vectorized(linear_assignment, cost)).get_concrete_function(COST)
     ops = traced.graph.get_operations()
-    # That of the function that was mapped stays as well, until TensorFlow prunes what nobody uses.
+    # The op of the mapped function stays as well, until TensorFlow prunes what is not used.
     solved = [op.inputs[0].shape for op in ops if op.type == "HungarianAssignment"]
     assert sorted(map(len, solved)) == [2, 3] and not any("While" in op.type for op in ops)
 

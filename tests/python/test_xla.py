@@ -72,7 +72,8 @@ def test_masks_and_gradient_where_sizes_are_only_bounded():
     ("each", "keep"), [(True, [False, True, True]), (True, [False] * 3), (False, [False] * 3)], ids=str
 )
 def test_limits_beyond_a_bound_are_not_looked_at(each, keep):
-    """A limit of NaN, which lies there: `boolean_mask` fills up with the first. Or no problem is left for it to spoil."""
+    """A limit of NaN lies beyond the bound: `boolean_mask` fills up with the first. Or no problem is left that it could
+    spoil."""
     cost = tf.random.stateless_uniform([3, 2, 2], [3, SEED])
 
     def solve(cost, limits, keep):
@@ -110,7 +111,7 @@ def test_a_mask_of_another_bound_is_refused():
         compiled(solve)(cost, keep)
 
 
-# How many are kept of cost's three, and of a mask's or limits'. None: all, and XLA knows it while compiling.
+# How many of three are kept, of the costs and of a mask or limits. None: all, which XLA knows while compiling.
 DISAGREEING = [(3, 2), (2, 3), (2, None), (None, 2), (0, 2)]
 GIVEN = {
     "row_mask": lambda kept: kept > 0,
@@ -121,7 +122,7 @@ GIVEN = {
 
 
 def keep(tensor, count, axis):
-    """The first ``count``, of which XLA knows but a bound."""
+    """The first ``count``, a number of which XLA knows only a bound."""
     return tensor if count is None else tf.boolean_mask(tensor, tf.range(3) < count, axis=axis)
 
 
@@ -131,7 +132,7 @@ def keep(tensor, count, axis):
 )
 @pytest.mark.parametrize("kept", DISAGREEING, ids=str)
 def test_sizes_that_disagree_when_run_are_no_answer(kept, name, by_op):
-    """Without XLA they are an error. XLA cannot raise it, and would take for values what lies behind a bound."""
+    """Without XLA they are an error. XLA cannot raise it, and would take what lies beyond a size for values."""
     axis = {"row_mask": 1, "col_mask": 2}.get(name, 0)
     cost = tf.random.stateless_uniform([3, 3, 3], [6, SEED])
     values = tf.ones([3, 3] if axis else [3])
@@ -150,7 +151,7 @@ def test_sizes_that_disagree_when_run_are_no_answer(kept, name, by_op):
     call = compiled(solve)
     got = call(*sizes, validate=False)
     assert np.all(got.status == 2) and np.all(np.isnan(got.total_cost)) and np.all(got.row_to_col == -1)
-    if got.status.shape != [0]:  # Of no problems none is bad.
+    if got.status.shape != [0]:  # Without problems none is bad.
         with pytest.raises(tf.errors.InvalidArgumentError, match="does not fit cost, whose sizes are known only when"):
             call(*sizes, validate=True)
     # The same where they agree.
@@ -203,7 +204,7 @@ def test_a_batch_large_enough_to_be_shared(dtype):
 
 
 def test_many_calls_at_once():
-    """More than XLA's pool has threads, each with parts for all of them: nobody waits for ever."""
+    """More calls than XLA's pool has threads, each with parts for all of them: there is no deadlock."""
     costs = [tf.random.stateless_uniform([4000, 8, 8], [index, SEED]) for index in range(16)]
     solve = compiled(lambda cost: linear_assignment(cost).row_to_col)
     solve(costs[0])
@@ -214,7 +215,7 @@ def test_many_calls_at_once():
 
 
 def test_calls_within_one_program():
-    """XLA runs what does not depend on each other side by side, on the threads that the calls share."""
+    """XLA runs calls that do not depend on each other side by side, on threads that they share."""
     costs = tf.random.stateless_uniform([12, 3000, 8, 8], [2, SEED])
 
     def solve(costs):
