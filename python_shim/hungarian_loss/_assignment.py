@@ -34,8 +34,8 @@ class Assignment(NamedTuple):
       col_to_row: int32 ``[..., cols]``, the row matched with each column, −1 = none.
       row_duals: U ``[..., rows]``, u; 0 where a mask hides the row. Differentiation takes it as a constant.
       col_duals: U ``[..., cols]``, v; likewise.
-      status: int32 ``[...]``, 0 optimal; 1 infeasible: the allowed pairs cannot match the whole shorter side; 2
-        invalid: the cost of an existing pair is NaN or −inf (+inf when maximizing), or the limit is NaN.
+      status: int32 ``[...]``, 0 optimal, 1 infeasible, 2 invalid. Infeasible: the allowed pairs cannot match the whole
+        shorter side. Invalid: the cost of an existing pair is NaN or −inf (+inf when maximizing), or the limit is NaN.
     """
 
     total_cost: Tensor
