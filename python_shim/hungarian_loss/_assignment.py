@@ -20,16 +20,16 @@ class Assignment(NamedTuple):
     Where several assignments are optimal, a device always returns the same one for the same problem; a GPU may return a
     different one than the CPU.
 
-    The duals u and v prove that no assignment is better, also where unmatched rows and columns have a cost: u_i + v_j ≤
-    cost_ij for all allowed pairs, with equality for matched ones. Without a limit the duals of the longer side of a
+    The duals u and v prove that no assignment is better, also where unmatched rows and columns have a cost. For all
+    allowed pairs u_i + v_j ≤ cost_ij, with equality for matched ones. Without a limit the duals of the longer side of a
     rectangle are ≤ 0, and 0 where unmatched; in a square max v = 0. With a limit L, u_i and v_j are ≤ L/2, and equal to
     it where unmatched. When maximizing, ≤ becomes ≥ and max becomes min. Duals are rounded; beyond the range of U they
     are infinite and prove nothing.
 
     Attributes:
-      total_cost: U ``[...]``, sum of the matched costs, without what unmatched rows and columns cost under a limit; NaN for an invalid
-        problem, +inf (−inf when maximizing) for an infeasible one. A sum beyond the range of U is infinite too. The only output with a
-        gradient.
+      total_cost: U ``[...]``, sum of the matched costs, without what unmatched rows and columns cost under a limit; NaN
+        for an invalid problem, +inf (−inf when maximizing) for an infeasible one. A sum beyond the range of U is
+        infinite too. The only output with a gradient.
       row_to_col: int32 ``[..., rows]``, the column matched with each row, −1 = none.
       col_to_row: int32 ``[..., cols]``, the row matched with each column, −1 = none.
       row_duals: U ``[..., rows]``, u; 0 where a mask hides the row. Differentiation takes it as a constant.
@@ -80,8 +80,8 @@ def linear_assignment(
         float64, up to 2^53 in magnitude. Lists of Python numbers are taken as float32; as float64 where an integer
         among them is beyond 2^24 in magnitude or a number is beyond float32's range. Lists and integers of up to 16
         bits are solved in float64 too where float32 might round an integer ``cost_limit``.
-      row_mask: bool ``[..., rows]``, or what broadcasts to that: which rows exist. Integers of 0 and 1 are taken as bool.
-        Costs that a mask hides have no effect, not even NaN.
+      row_mask: bool ``[..., rows]``, or what broadcasts to that: which rows exist. Integers of 0 and 1 are taken as
+        bool. Costs that a mask hides have no effect, not even NaN.
       col_mask: bool ``[..., cols]``, likewise: which columns exist.
       num_rows: integer ``[...]``, or what broadcasts to that, in place of ``row_mask``: the leading ``num_rows`` rows
         exist.
@@ -166,8 +166,8 @@ def assignment_pairs(row_to_col: TensorLike) -> AssignmentPairs:
 def _gradient(op: Any, *upstream: Any) -> list[Any]:
     """d total_cost / d cost is 1 where a pair is matched and 0 elsewhere.
 
-    That holds wherever the optimum is unique; at a tie it is one of the subgradients. A problem whose status is not 0 has
-    no matched pairs, so its gradient is zero. Made of plain TensorFlow ops, so it differentiates again.
+    That holds wherever the optimum is unique; at a tie it is one of the subgradients. A problem whose status is not 0
+    has no matched pairs, so its gradient is zero. Made of plain TensorFlow ops, so it differentiates again.
     """
     cost, row_to_col = op.inputs[0], op.outputs[1]
     cols = cost.shape[-1] if cost.shape.rank is not None else None

@@ -19,10 +19,10 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None =
       y_pred: Likewise; without a loss ``[batch, m, features]``. A mask that Keras attached to it applies here as in the
         loss.
       sample: Which sample of the batch.
-      loss: The :class:`HungarianLoss`, :class:`DetrLoss` or :class:`PermutationInvariantLoss` whose costs and masks to use; default:
-        Euclidean distance over all features, as in :func:`hungarian_loss`. With the ``repeats`` of a ``DetrLoss`` an
-        object is in several pairs, and counts as unmatched if one of its copies is; with ``groups`` only the first
-        group is explained, and its predictions alone are the predicted objects.
+      loss: The :class:`HungarianLoss`, :class:`DetrLoss` or :class:`PermutationInvariantLoss` whose costs and masks to
+        use; default: Euclidean distance over all features, as in :func:`hungarian_loss`. With the ``repeats`` of a
+        ``DetrLoss`` an object is in several pairs, and counts as unmatched if one of its copies is; with ``groups``
+        only the first group is explained, and its predictions alone are the predicted objects.
 
     Returns:
       An :class:`Explanation`. ``print`` it, or call its ``figure``.

@@ -49,8 +49,8 @@ class Explanation:
       total_cost: Sum of the pairs' costs; NaN if invalid, +inf (−inf when maximizing) if infeasible.
       unmatched_true: Indices of existing true objects without a partner.
       unmatched_pred: Indices of existing predicted objects without a partner.
-      boxes: True ``[n, 4]`` and predicted ones ``[m, 4]`` (center x, center y, width, height) where objects are boxes or have four
-        features, for the figure; else None.
+      boxes: True ``[n, 4]`` and predicted ones ``[m, 4]`` (center x, center y, width, height) where objects are boxes
+        or have four features, for the figure; else None.
       sides: What rows and columns are called in the table and the figure.
     """
 
@@ -150,8 +150,8 @@ def explain_assignment(
       An :class:`Explanation`. ``print`` it, or call its ``figure``.
 
     Raises:
-      TypeError, ValueError, tf.errors.InvalidArgumentError: as :func:`linear_assignment`; a ValueError also where ``cost`` is not of
-        rank 2.
+      TypeError, ValueError, tf.errors.InvalidArgumentError: as :func:`linear_assignment`; a ValueError also where
+        ``cost`` is not of rank 2.
       RuntimeError: called in a ``tf.function``.
     """
     require_values("explain_assignment")

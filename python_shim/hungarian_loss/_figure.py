@@ -18,8 +18,9 @@ def draw(
     sides: tuple[str, str],
     title: str,
 ) -> Any:
-    """Cost matrix ``[n, m]`` with the cells of matched pairs outlined. Beside it boxes ``[n, 4]`` and ``[m, 4]`` (center x, center y,
-    width, height), if there are any, with lines that join matched ones. Only boxes that exist are drawn.
+    """Cost matrix ``[n, m]`` with the cells of matched pairs outlined. Beside it boxes ``[n, 4]`` and ``[m, 4]``
+    (center x, center y, width, height), if there are any, with lines that join matched ones. Only boxes that exist are
+    drawn.
     """
     from matplotlib.figure import Figure
 

@@ -175,8 +175,8 @@ def as_mask(side: str, mask: TensorLike | None, cost: Tensor) -> Checked:
 
 
 def count_as_mask(side: str, count: TensorLike, cost: Tensor, validate: bool) -> Checked:
-    """``num_rows`` or ``num_cols`` as a mask of leading ones, ``[..., rows]``; with ``validate`` counts must lie in [0,
-    size]."""
+    """``num_rows`` or ``num_cols`` as a mask of leading ones, ``[..., rows]``; with ``validate`` counts must lie in
+    [0, size]."""
     name = f"num_{side}s"
     _check_is_dense(name, count)
     # Python's integers have no bound, and TensorFlow wraps large ones while tracing.

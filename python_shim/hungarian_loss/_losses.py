@@ -139,8 +139,8 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
       compute_cost_matrix_fn: Gets the slice of y_true ``[B, n, f]`` and of y_pred ``[B, m, f]`` and returns costs
         ``[B, n, m]``; +inf forbids a pair.
       slice_losses_fn: One for each slice: a function, which gets matched objects ``[B, p, f]`` of y_true and of y_pred,
-        p = min(n, m), and returns ``[B, p]``; or the name of a Keras loss; or a Keras loss with ``reduction=None``. Default: mean
-        squared error.
+        p = min(n, m), and returns ``[B, p]``; or the name of a Keras loss; or a Keras loss with ``reduction=None``.
+        Default: mean squared error.
       slice_weights: One for each slice: a number, or a scalar variable, whose value at each call counts. Default: 1.0.
       slices: The same as ``slice_sizes``, under the name in the documentation of version 1.
       cost_limit: L, a number or a scalar variable, in the units of the costs: in the matching, each true and each
@@ -150,9 +150,9 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
       true_mask_fn: Gets y_true ``[B, n, features]`` and returns bool ``[B, n]``: which objects are real. Default: all.
       pred_mask_fn: Likewise for y_pred, ``[B, m]``. A mask that Keras attached to y_pred applies as well; it is never
         multiplied into the loss.
-      unmatched_losses_fn: What predictions without a partner cost, the "no object" case: for each slice a function or None.
-        It gets the slice of all predictions ``[B, m, f]`` and returns ``[B, m]``; its values at existing unmatched
-        predictions enter the slice's mean, which is then taken over pairs and unmatched predictions together.
+      unmatched_losses_fn: What predictions without a partner cost, the "no object" case: for each slice a function or
+        None. It gets the slice of all predictions ``[B, m, f]`` and returns ``[B, m]``; its values at existing
+        unmatched predictions enter the slice's mean, which is then taken over pairs and unmatched predictions together.
       reduction: As in every Keras loss; ``None`` for one value per sample.
       name: Name of the loss.
       dtype: Type to compute in; default: Keras's float type.
@@ -227,7 +227,8 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         self._ask = Caller()
 
     def __call__(self, y_true: Objects, y_pred: Objects, sample_weight: TensorLike | None = None) -> Tensor:
-        """Loss reduced over the batch, like every Keras loss; ``sample_weight`` is a scalar, ``[batch]`` or ``[batch, 1]``."""
+        """Loss reduced over the batch, like every Keras loss; ``sample_weight`` is a scalar, ``[batch]`` or
+        ``[batch, 1]``."""
         # Keras gets neither a RaggedTensor nor a mask: it would multiply a mask of objects into the losses of samples.
         y_true, y_pred = with_mask(y_true), with_mask(y_pred)
         if sample_weight is not None:

@@ -17,8 +17,8 @@ class Matching(NamedTuple):
       true_mask: bool ``[B, n]``, which true objects exist; None: all.
       pred_mask: bool ``[B, m]``, likewise.
       assignment: Which objects are matched.
-      boxes: Where objects are boxes, the true ones ``[B, n, 4]`` and the predicted ones ``[B, m, 4]``, each as center x, center y, width
-        and height; else None.
+      boxes: Where objects are boxes, the true ones ``[B, n, 4]`` and the predicted ones ``[B, m, 4]``, each as center
+        x, center y, width and height; else None.
       maximize: Whether costs are scores, and the assignment has the greatest total.
       repeats: How many adjacent rows are copies of one true object.
       cost_limit: As in :func:`linear_assignment`, a number or a scalar tensor for all samples; None: no limit.

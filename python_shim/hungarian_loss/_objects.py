@@ -12,7 +12,8 @@ from hungarian_loss._shapes import sizes_of, with_shape, with_size
 
 
 class MaskedObjects(NamedTuple):
-    """Objects ``[B, n, f]`` and which of them exist, ``[B, n]``. Keras carries it from ``__call__`` to ``call`` as it is."""
+    """Objects ``[B, n, f]`` and which of them exist, ``[B, n]``. Keras carries it from ``__call__`` to ``call`` as it
+    is."""
 
     objects: Any
     mask: Any

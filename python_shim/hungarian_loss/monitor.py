@@ -38,7 +38,8 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     Args:
       x: Inputs of a batch, best of validation data. The callback keeps it.
       y: Its targets, as the loss takes them.
-      loss: What to match by, a :class:`HungarianLoss` or :class:`DetrLoss`; default: the loss that the model is compiled with.
+      loss: What to match by, a :class:`HungarianLoss` or :class:`DetrLoss`; default: the loss that the model is
+        compiled with.
       log_dir: Where to write the three values as scalars for TensorBoard, and the figures; default: nowhere.
       images: For how many samples, the first of the batch, to write the figure of :func:`explain`. Needs matplotlib and
         ``log_dir``.
@@ -103,7 +104,8 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
 
     @staticmethod
     def _partners(matching: Any) -> tuple[Any, Any]:
-        """The predictions of each true object in rising order ``[B, n, repeats]``, −1 for none, and which objects exist ``[B, n]``."""
+        """The predictions of each true object in rising order ``[B, n, repeats]``, −1 for none, and which objects exist
+        ``[B, n]``."""
         partners = np.asarray(matching.assignment.row_to_col)
         mask = np.ones(partners.shape, bool) if matching.true_mask is None else np.asarray(matching.true_mask)
         # Copies of an object are adjacent, and which copy has which prediction is arbitrary.

@@ -54,7 +54,8 @@ def switch_off() -> None:
 
 @contextlib.contextmanager
 def exact_matching() -> Iterator[None]:
-    """Exact matching for what is traced within ``with exact_matching():``; afterwards whichever matcher was there before.
+    """Exact matching for what is traced within ``with exact_matching():``; afterwards whichever matcher was there
+    before.
 
     Raises:
       ImportError: as :func:`switch_on`.
@@ -89,8 +90,8 @@ def hungarian_matcher(
         ones mark empty slots, as Keras pads; ``"boxes"`` ``[objects, 4]``.
       num_targets_per_image: integers ``[B]``, how many of the objects belong to each image. Under jit they must be
         known while compiling, as they are in D-FINE's own ``compute_loss``.
-      use_focal_loss: whether the class cost is focal, of sigmoids, with ``matcher_alpha`` and ``matcher_gamma``; else it is
-        the negative softmax.
+      use_focal_loss: whether the class cost is focal, of sigmoids, with ``matcher_alpha`` and ``matcher_gamma``; else
+        it is the negative softmax.
       matcher_alpha: see ``use_focal_loss``.
       matcher_gamma: see ``use_focal_loss``.
       matcher_bbox_cost: weight of the L1 distance of boxes.
@@ -99,9 +100,9 @@ def hungarian_matcher(
       backbone: not used.
 
     Returns:
-      ``row_indices, col_indices, valid_masks``, int32, int32 and bool ``[B, n]``, n the most objects of an image: a place for
-      each object, with the query it is matched with, its index into ``targets``, and whether it is matched at all. An image
-      with a NaN among its costs has no matched pair.
+      ``row_indices, col_indices, valid_masks``, int32, int32 and bool ``[B, n]``, n the most objects of an image: a
+      place for each object, with the query it is matched with, its index into ``targets``, and whether it is matched at
+      all. An image with a NaN among its costs has no matched pair.
 
     Source: Peng et al. 2024, arXiv:2410.13842 (D-FINE); Carion et al. 2020, arXiv:2005.12872 (the matching).
     """

@@ -22,13 +22,13 @@ def hungarian_matching(weights: TensorLike) -> tuple[Tensor, Tensor]:
     """In place of ``official.projects.detr.ops.matchers.hungarian_matching`` of tf-models-official 2.20.
 
     Args:
-      weights: costs ``[..., workers, jobs]``, of any type that :func:`hungarian_loss.linear_assignment` takes. The original
-        wants ``[B, n, n]``.
+      weights: costs ``[..., workers, jobs]``, of any type that :func:`hungarian_loss.linear_assignment` takes. The
+        original wants ``[B, n, n]``.
 
     Returns:
-      ``weights, assignment``: the reduced costs, of the same shape, never negative and 0 where a pair is matched; of float32 or
-      float64 for integers, else of the same type. And bool of the same shape, true where a pair is matched: nowhere in
-      a problem that has a NaN, where the original's answer is undefined.
+      ``weights, assignment``: the reduced costs, of the same shape, never negative and 0 where a pair is matched; of
+      float32 or float64 for integers, else of the same type. And bool of the same shape, true where a pair is matched:
+      nowhere in a problem that has a NaN, where the original's answer is undefined.
 
     Raises:
       TypeError, ValueError, tf.errors.InvalidArgumentError: as :func:`hungarian_loss.linear_assignment`.

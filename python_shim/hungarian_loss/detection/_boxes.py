@@ -67,7 +67,8 @@ def edges(boxes: TensorLike, box_format: str) -> Boxes:
 
 
 def center_and_size(boxes: TensorLike, box_format: str) -> tuple[Any, Any, Any, Any]:
-    """Center x, center y, width and height of boxes ``[..., 4]``, each ``[...]``: what DETR takes the L1 distance of."""
+    """Center x, center y, width and height of boxes ``[..., 4]``, each ``[...]``: what DETR takes the L1 distance
+    of."""
     boxes = _four_numbers(boxes)
     one, two, three, four = tf.unstack(boxes, num=4, axis=-1)
     order = checked_format(box_format).removeprefix("rel_")
@@ -86,14 +87,15 @@ def box_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") ->
 
     Args:
       a: ``[..., 4]``.
-      b: ``[..., 4]``; the dimensions in front broadcast: ``a[..., :, None, :]`` and ``b[..., None, :, :]`` give every pair.
-      box_format: How boxes are written: ``"xyxy"``, ``"yxyx"``, ``"xywh"``, ``"center_xywh"``, ``"center_yxhw"``, or one
-        of these after ``"rel_"``. Both in the same unit.
+      b: ``[..., 4]``; the dimensions in front broadcast: ``a[..., :, None, :]`` and ``b[..., None, :, :]`` give every
+        pair.
+      box_format: How boxes are written: ``"xyxy"``, ``"yxyx"``, ``"xywh"``, ``"center_xywh"``, ``"center_yxhw"``, or
+        one of these after ``"rel_"``. Both in the same unit.
 
     Returns:
-      ``[...]`` in [0, 1]; 0 where the union is empty. Boxes of negative size are empty. Value and gradient are finite for all boxes of
-      finite numbers. Float64 if a tensor among the boxes is, or, where none is a tensor, an array; else float32, also
-      for half-precision and integers.
+      ``[...]`` in [0, 1]; 0 where the union is empty. Boxes of negative size are empty. Value and gradient are finite
+      for all boxes of finite numbers. Float64 if a tensor among the boxes is, or, where none is a tensor, an array;
+      else float32, also for half-precision and integers.
 
     Raises:
       ValueError: an unknown format, or not four numbers a box.
@@ -141,8 +143,8 @@ def distance_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh
 def complete_iou(a: TensorLike, b: TensorLike, *, box_format: str = "center_xywh") -> Tensor:
     """Complete IoU (Zheng et al. 2020, arXiv:1911.08287): the distance IoU minus a penalty for unequal proportions.
 
-    The penalty is α·v with v = 4/π² (arctan(width/height) of a − that of b)² and α = v / (1 − IoU + v). As in the paper α has no
-    gradient.
+    The penalty is α·v with v = 4/π² (arctan(width/height) of a − that of b)² and α = v / (1 − IoU + v). As in the paper
+    α has no gradient.
 
     Args:
       a: ``[..., 4]``.

@@ -10,7 +10,8 @@ from hungarian_loss.detection._real import as_real, of_one_type
 
 
 def softmax_class_cost(labels: TensorLike, logits: TensorLike) -> Tensor:
-    """Minus the probability that each prediction gives to the class of each true object (DETR, arXiv:2005.12872, eq. 1).
+    """Minus the probability that each prediction gives to the class of each true object (DETR, arXiv:2005.12872, eq.
+    1).
 
     Args:
       labels: Whole numbers ``[..., n]``: classes of the true objects. The costs of a negative label are arbitrary. A
@@ -97,9 +98,9 @@ def dice_cost(true: TensorLike, logits: TensorLike) -> Tensor:
     (MaskFormer, arXiv:2107.06278).
 
     Args:
-      true: ``[..., n, points]``: 1 where the object is, else 0, at sampled points (Mask2Former, arXiv:2112.01527) or at all pixels, as one
-        list: an image of H × W pixels has H·W points. Masks ``[B, n, H, W]`` are taken for lists of H masks of W points, which is an error
-        only where n and m do not broadcast.
+      true: ``[..., n, points]``: 1 where the object is, else 0, at sampled points (Mask2Former, arXiv:2112.01527) or at
+        all pixels, as one list: an image of H × W pixels has H·W points. Masks ``[B, n, H, W]`` are taken for lists of
+        H masks of W points, which is an error only where n and m do not broadcast.
       logits: ``[..., m, points]`` of the predicted masks, at the same points.
 
     Returns:
@@ -120,7 +121,8 @@ def mask_cost(true: TensorLike, logits: TensorLike, *, alpha: float | None = Non
     """Mean cross entropy over the points, of every pair of masks (Mask2Former, arXiv:2112.01527).
 
     Args:
-      true: ``[..., n, points]``: 1 where the object is, else 0, at sampled points or at all pixels, as in :func:`dice_cost`.
+      true: ``[..., n, points]``: 1 where the object is, else 0, at sampled points or at all pixels, as in
+        :func:`dice_cost`.
       logits: ``[..., m, points]`` of the predicted masks, at the same points.
       alpha: Where given, focal loss with this weight of positives takes the place of cross entropy (MaskFormer,
         arXiv:2107.06278, with 0.25).
@@ -145,7 +147,8 @@ def mask_cost(true: TensorLike, logits: TensorLike, *, alpha: float | None = Non
 
 
 def focal_loss(wrong: Any, weight: Any, gamma: float) -> Any:
-    """``weight`` · σ(x)^γ · −log(1 − σ(x)), where x is the logit of what is ``wrong`` (Lin et al. 2017, arXiv:1708.02002)."""
+    """``weight`` · σ(x)^γ · −log(1 − σ(x)), where x is the logit of what is ``wrong`` (Lin et al. 2017,
+    arXiv:1708.02002)."""
     return weight * sigmoid_power(wrong, gamma) * tf.nn.softplus(wrong)
 
 

@@ -48,24 +48,25 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
     Predictions without an object learn to say "no object". All layers of a decoder are matched in one call of the op,
     each on its own. No gradient flows into the choice of the matching, nor into y_true.
 
-    ``call`` returns ``[B]``, whose mean over the batch is the loss of DETR: with ``objects`` the number of real objects in the batch, at
-    least 1,
+    ``call`` returns ``[B]``, whose mean over the batch is the loss of DETR: with ``objects`` the number of real objects
+    in the batch, at least 1,
 
     * class: Σ w·cross entropy / Σ w over all predictions, where w is 1 with an object and ``no_object_weight`` without;
       for focal and varifocal Σ loss / objects;
     * box: Σ (\\|Δ center x| + \\|Δ center y| + \\|Δ width| + \\|Δ height|) / objects;
     * giou: Σ (1 − IoU of the chosen kind) / objects.
 
-    Under a ``tf.distribute`` strategy objects and weights are counted over all replicas, so that losses and gradients are those of
-    one device with the whole batch. A sample whose loss is not finite has loss NaN or +inf and zero gradient; the
-    matching of the other samples is unaffected. Its objects and weights still count in the divisors of all samples.
+    Under a ``tf.distribute`` strategy objects and weights are counted over all replicas, so that losses and gradients
+    are those of one device with the whole batch. A sample whose loss is not finite has loss NaN or +inf and zero
+    gradient; the matching of the other samples is unaffected. Its objects and weights still count in the divisors of
+    all samples.
 
-    **y_true**: ``{"boxes": [B, n, 4], "labels": [B, n]}`` with a negative label in empty slots, or packed ``[B, n, 5]``, a box and its
-    label. Both may be ragged along n.
+    **y_true**: ``{"boxes": [B, n, 4], "labels": [B, n]}`` with a negative label in empty slots, or packed
+    ``[B, n, 5]``, a box and its label. Both may be ragged along n.
 
-    **y_pred**: ``{"boxes": [B, m, 4], "logits": [B, m, channels]}``, or packed ``[B, m, 4 + channels]``, or ``[B, layers, m, 4 + channels]``
-    with the last decoder layer last. ``channels`` is ``num_classes + 1`` for softmax, the last one "no object", else ``num_classes``. A
-    dict may also hold
+    **y_pred**: ``{"boxes": [B, m, 4], "logits": [B, m, channels]}``, or packed ``[B, m, 4 + channels]``, or
+    ``[B, layers, m, 4 + channels]`` with the last decoder layer last. ``channels`` is ``num_classes + 1`` for softmax,
+    the last one "no object", else ``num_classes``. A dict may also hold
 
     * ``"auxiliary"``: a list of such dicts, one for each decoder layer before the last;
     * ``"denoising"``: ``{"boxes": [B, d, 4], "logits": [B, d, channels], "target": [B, d]}``, predictions from noised
@@ -73,15 +74,15 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
       (DN-DETR, arXiv:2203.01305). Then each auxiliary dict has ``"denoising"`` too, without a target. In their terms
       ``objects`` is the number of these predictions that have an object.
 
-    Other keys are ignored. Keras itself calls a loss once for each output of a model, so dicts need a :class:`SetPredictionModel`;
-    packed tensors go with any model. Half-precision inputs are computed in float32. A mask that Keras attaches to
-    predictions is ignored: all of them count.
+    Other keys are ignored. Keras itself calls a loss once for each output of a model, so dicts need a
+    :class:`SetPredictionModel`; packed tensors go with any model. Half-precision inputs are computed in float32. A mask
+    that Keras attaches to predictions is ignored: all of them count.
 
     Args:
       num_classes: Number of classes C; labels are 0 to C − 1.
-      classification: ``"softmax"`` (DETR, Carion et al. 2020), ``"focal"`` (Deformable DETR, Zhu et al. 2021) or ``"varifocal"``
-        (RT-DETR, Zhao et al. 2024). The default weights below are DETR's for all three; the other two were published
-        with ``class_cost=2.0``, Deformable DETR with ``class_weight=2.0`` too.
+      classification: ``"softmax"`` (DETR, Carion et al. 2020), ``"focal"`` (Deformable DETR, Zhu et al. 2021) or
+        ``"varifocal"`` (RT-DETR, Zhao et al. 2024). The default weights below are DETR's for all three; the other two
+        were published with ``class_cost=2.0``, Deformable DETR with ``class_weight=2.0`` too.
       class_cost: Weight of the class cost in the matching: :func:`softmax_class_cost`, or :func:`focal_class_cost` for
         the other two.
       box_cost: Weight of :func:`l1_cost` in the matching.
@@ -180,8 +181,9 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
           sample_weight: A scalar, ``[B]`` or ``[B, 1]``.
 
         Returns:
-          Scalars ``"class"``, ``"box"`` and ``"giou"`` of the last layer, ``"auxiliary_0_class"`` and so on of those before it, then
-          ``"denoising_class"``, ``"auxiliary_0_denoising_class"`` and so on. With ``reduction=None`` they are means over the batch.
+          Scalars ``"class"``, ``"box"`` and ``"giou"`` of the last layer, ``"auxiliary_0_class"`` and so on of those
+          before it, then ``"denoising_class"``, ``"auxiliary_0_denoising_class"`` and so on. With ``reduction=None``
+          they are means over the batch.
         """
         return self.with_components(y_true, y_pred, sample_weight)[1]
 
@@ -219,9 +221,9 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
     def detections(self, y_pred: Any, k: int = 100) -> Detections:
         """The ``k`` best detections in each image, from the last layer; in a graph, too. Low scores are not left out.
 
-        With softmax a prediction shows one class, the likeliest, and its score is that class's probability. With focal and varifocal it may
-        show several, each with a score of its own. With ``groups`` the first group counts, as in :meth:`match`; with
-        ``repeats`` an object may be found that many times.
+        With softmax a prediction shows one class, the likeliest, and its score is that class's probability. With focal
+        and varifocal it may show several, each with a score of its own. With ``groups`` the first group counts, as in
+        :meth:`match`; with ``repeats`` an object may be found that many times.
 
         Args:
           y_pred: As in the loss, without a truth: a dict with ``"boxes"`` and ``"logits"``, or packed.

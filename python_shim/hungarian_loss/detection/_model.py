@@ -15,9 +15,10 @@ from hungarian_loss.detection._detr_loss import DetrLoss, Reduction
 class SetPredictionModel(keras.Model):  # type: ignore[misc]
     """A Keras model that is compiled with one loss for all its outputs together, such as :class:`DetrLoss`.
 
-    Keras calls a loss once for each output, and wants targets of the outputs' structure. Here the loss is called once, with y and
-    y_pred as they are: dicts, lists within them, ragged targets. Otherwise it is a ``keras.Model``: ``SetPredictionModel(inputs, outputs)``
-    or a subclass of it, with ``fit``, ``evaluate``, saving and compiling as usual.
+    Keras calls a loss once for each output, and wants targets of the outputs' structure. Here the loss is called once,
+    with y and y_pred as they are: dicts, lists within them, ragged targets. Otherwise it is a ``keras.Model``:
+    ``SetPredictionModel(inputs, outputs)`` or a subclass of it, with ``fit``, ``evaluate``, saving and compiling as
+    usual.
 
     The loss is a :class:`keras.losses.Loss`, or a function of y and y_pred that returns ``[B]`` or a scalar. Whatever
     else ``compile`` takes, such as names, lists and dicts of losses, Keras applies to each output.

@@ -14,8 +14,8 @@ def as_real(values: TensorLike) -> Any:
 
 
 def of_one_type(*given: TensorLike) -> list[Any]:
-    """All in float64 if a tensor among them is, else in float32. NumPy's arrays, which are of float64 unless told otherwise, count only
-    where there is no tensor.
+    """All in float64 if a tensor among them is, else in float32. NumPy's arrays, which are of float64 unless told
+    otherwise, count only where there is no tensor.
     """
     values = [as_real(one) for one in given]
     of_tensors = [value.dtype for one, value in zip(given, values, strict=True) if tf.is_tensor(one)]

@@ -47,8 +47,8 @@ class Sums(NamedTuple):
 
 def of_assignment(assignment: Assignment, truth: Truth, num_classes: int) -> Targets:
     """Targets from the matching: rows are the objects, columns the predictions of ``[B, sets]`` problems."""
-    # On a GPU TensorFlow would copy int32 to the host to reshape it. The maximum, which changes nothing, keeps TensorFlow's optimiser from
-    # reshaping before the cast.
+    # On a GPU TensorFlow would copy int32 to the host to reshape it. The maximum, which changes nothing, keeps
+    # TensorFlow's optimiser from reshaping before the cast.
     partners = (assignment.row_to_col, assignment.col_to_row)
     row_to_col, col_to_row = (merged(tf.maximum(tf.cast(one, tf.int64), -1)) for one in partners)
     flat = assignment._replace(row_to_col=row_to_col, col_to_row=col_to_row)

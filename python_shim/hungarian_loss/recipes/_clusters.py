@@ -18,8 +18,8 @@ from hungarian_loss._whole import as_whole, is_whole
 class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
     """Share of samples whose cluster stands for their class, under the best choice of what each cluster stands for.
 
-    No cluster stands for two classes, and no class is shared by two clusters. The choice is made anew for all samples seen so far: what is
-    kept from batch to batch is how many samples of each class were in each cluster.
+    No cluster stands for two classes, and no class is shared by two clusters. The choice is made anew for all samples
+    seen so far: what is kept from batch to batch is how many samples of each class were in each cluster.
 
     Example: an encoder with 10 outputs that was trained without labels::
 
@@ -37,10 +37,10 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
       dtype: Type of the result; default: Keras's float type. Counts are kept in float64.
 
     Raises:
-      ValueError: a number that is not a whole one of 1 or more; when called: shapes that do not belong together, or those of one-hot
-        classes beside scores.
-      tf.errors.InvalidArgumentError: when run, a class of ``num_classes`` or more, a class or a cluster that is no whole number. XLA drops
-        these checks; there such a sample is wrong.
+      ValueError: a number that is not a whole one of 1 or more; when called: shapes that do not belong together, or
+        those of one-hot classes beside scores.
+      tf.errors.InvalidArgumentError: when run, a class of ``num_classes`` or more, a class or a cluster that is no
+        whole number. XLA drops these checks; there such a sample is wrong.
 
     Source: ACC in Xie et al. 2016 (DEC), arXiv:1511.06335; the choice by Kuhn 1955.
     """
@@ -65,11 +65,13 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
         """Counts a batch.
 
         Args:
-          y_true: The classes, whole numbers ``[...]`` or ``[..., 1]``, not one-hot. Samples of a negative class are left out.
-          y_pred: The clusters, whole numbers of the same shape; or a score for each cluster, ``[..., num_clusters]``, of which
-            the greatest counts. A number outside [0, num_clusters), such as −1 for noise, is no cluster: the sample is wrong.
-          sample_weight: How much each sample counts: ``[...]``, or its leading dimensions, or a scalar. A mask that Keras
-            attached to ``y_pred`` leaves samples out.
+          y_true: The classes, whole numbers ``[...]`` or ``[..., 1]``, not one-hot. Samples of a negative class are
+            left out.
+          y_pred: The clusters, whole numbers of the same shape; or a score for each cluster, ``[..., num_clusters]``,
+            of which the greatest counts. A number outside [0, num_clusters), such as −1 for noise, is no cluster: the
+            sample is wrong.
+          sample_weight: How much each sample counts: ``[...]``, or its leading dimensions, or a scalar. A mask that
+            Keras attached to ``y_pred`` leaves samples out.
         """
         mask = getattr(y_pred, "_keras_mask", None)
         y_true, y_pred = self._labels(tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred))

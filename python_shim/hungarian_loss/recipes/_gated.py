@@ -32,21 +32,23 @@ def gated_assignment(
     * ``prefer="pairs"``: as many pairs as the gate allows, and of all such choices the one with the least total.
       motmetrics does so: it replaces what is beyond the gate by NaN, and that by a number that outweighs all others.
     * ``prefer="cost"``: a pair at distance d is worth gate − d, and the sum of what the pairs are worth is greatest.
-      That is ``cost_limit`` of lap and lapx (ByteTrack's ``thresh``). deep_sort puts ``max_distance`` + 1e-5 beyond the gate,
-      matches all, and then drops what is beyond: the same, but for the 1e-5.
+      That is ``cost_limit`` of lap and lapx (ByteTrack's ``thresh``). deep_sort puts ``max_distance`` + 1e-5 beyond the
+      gate, matches all, and then drops what is beyond: the same, but for the 1e-5.
 
-    SORT does neither: it matches without a gate, and drops pairs afterwards. A pair beyond the gate can displace better ones.
+    SORT does neither: it matches without a gate, and drops pairs afterwards. A pair beyond the gate can displace better
+    ones.
 
     Args:
       distances: ``[..., rows, cols]``, of any type that :func:`hungarian_loss.linear_assignment` takes, whose
         documentation says what Python's numbers become. Less is better; negative ones are fine. +inf forbids a pair
         whatever the gate.
       gate: The greatest distance of a pair, in the units of ``distances``, one for all problems or what broadcasts to
-        ``[...]``. Pairs at exactly the gate are allowed; with ``prefer="cost"`` they are worth nothing, and matched where
-        neither of the two has another partner. Infinite: all pairs are allowed that are not forbidden, and as many
-        are matched as can be, whatever is preferred.
+        ``[...]``. Pairs at exactly the gate are allowed; with ``prefer="cost"`` they are worth nothing, and matched
+        where neither of the two has another partner. Infinite: all pairs are allowed that are not forbidden, and as
+        many are matched as can be, whatever is preferred.
       prefer: ``"pairs"`` or ``"cost"``.
-      row_mask: bool ``[..., rows]``, or what broadcasts to that: which tracks exist. Integers of 0 and 1 are taken as bool.
+      row_mask: bool ``[..., rows]``, or what broadcasts to that: which tracks exist. Integers of 0 and 1 are taken as
+        bool.
       col_mask: bool ``[..., cols]``, likewise: which detections exist.
       num_rows: integer ``[...]``, or what broadcasts to that, in place of ``row_mask``: the leading ``num_rows`` exist.
       num_cols: integer ``[...]``, likewise in place of ``col_mask``.
@@ -54,10 +56,10 @@ def gated_assignment(
 
     Returns:
       An :class:`hungarian_loss.Assignment`: ``row_to_col`` and ``col_to_row`` are −1 where there is no partner, and
-      ``total_cost``, the sum of the matched distances, has a gradient. Status is 0, or 2 where an existing distance or the gate
-      is NaN, or a distance is −inf; it is never 1. The duals prove the assignment for a ``cost_limit`` that is the gate
-      or, where pairs are preferred or the gate is infinite, 2(n + 1)·d, with n = min(rows, cols) and d the greatest
-      magnitude within the gate; 1 if d is 0.
+      ``total_cost``, the sum of the matched distances, has a gradient. Status is 0, or 2 where an existing distance or
+      the gate is NaN, or a distance is −inf; it is never 1. The duals prove the assignment for a ``cost_limit`` that is
+      the gate or, where pairs are preferred or the gate is infinite, 2(n + 1)·d, with n = min(rows, cols) and d the
+      greatest magnitude within the gate; 1 if d is 0.
 
     Raises:
       ValueError: ``prefer`` is neither; ``distances`` have fewer than two dimensions; otherwise as
@@ -65,8 +67,8 @@ def gated_assignment(
       TypeError: ``distances``, ``gate``, a mask or a count is of a type that is not supported.
       tf.errors.InvalidArgumentError: as ``linear_assignment``.
 
-    The number of pairs is exact as long as 2(n + 1)·d is finite in the type of ``total_cost``. The total is exactly least, or
-    within rows·(n + 1)·2^−49·d of that, under the conditions that README.md names for a limit.
+    The number of pairs is exact as long as 2(n + 1)·d is finite in the type of ``total_cost``. The total is exactly
+    least, or within rows·(n + 1)·2^−49·d of that, under the conditions that README.md names for a limit.
 
     Distances beyond the gate become +inf inside, which ``tf.debugging.enable_check_numerics`` reports.
 

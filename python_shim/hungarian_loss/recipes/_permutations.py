@@ -38,23 +38,24 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
         PermutationInvariantLoss(si_snr, maximize=True)       # a score of the user's own, in decibels
         PermutationInvariantLoss("binary_crossentropy")       # y_true [batch, speakers, frames] of 0 and 1
 
-    The pairing has the least total of ``pair_loss``, and the loss of a sample is that total. Its gradient is that of ``pair_loss``
-    at the matched pairs. The numbers of true and predicted objects may differ, and only matched pairs count.
+    The pairing has the least total of ``pair_loss``, and the loss of a sample is that total. Its gradient is that of
+    ``pair_loss`` at the matched pairs. The numbers of true and predicted objects may differ, and only matched pairs
+    count.
 
-    ``call`` takes y_true ``[batch, n, ...]`` and y_pred ``[batch, m, ...]`` and returns ``[batch]``, in the units of ``pair_loss``; either may be
-    a RaggedTensor, with a different number of objects in each sample. Half-precision inputs are computed in float32. A
-    sample with no pair has loss 0, one with a NaN has loss NaN, one that cannot be matched +inf. A sample whose loss is
-    not finite has zero gradient, and does not affect the other samples.
+    ``call`` takes y_true ``[batch, n, ...]`` and y_pred ``[batch, m, ...]`` and returns ``[batch]``, in the units of
+    ``pair_loss``; either may be a RaggedTensor, with a different number of objects in each sample. Half-precision
+    inputs are computed in float32. A sample with no pair has loss 0, one with a NaN has loss NaN, one that cannot be
+    matched +inf. A sample whose loss is not finite has zero gradient, and does not affect the other samples.
 
     Args:
       pair_loss: The loss of every pair; one of:
 
-        * a function, which is called once on the whole batch. It gets y_true as ``[B, n, 1, ...]`` and y_pred as ``[B, 1, m, ...]``, so that
-          what is computed feature by feature broadcasts, and returns ``[B, n, m]``: all but the first three dimensions are
-          to be reduced. +inf (−inf when maximizing) forbids a pair. Its slope must be finite at all pairs, not only at
-          the matched ones: the gradient passes through all pairs, as zero through the others. Where sizes are unknown
-          while tracing, or the batch is as large as a set, the function may be traced once more, to detect one that was
-          written for one sample.
+        * a function, which is called once on the whole batch. It gets y_true as ``[B, n, 1, ...]`` and y_pred as
+          ``[B, 1, m, ...]``, so that what is computed feature by feature broadcasts, and returns ``[B, n, m]``: all but
+          the first three dimensions are to be reduced. +inf (−inf when maximizing) forbids a pair. Its slope must be
+          finite at all pairs, not only at the matched ones: the gradient passes through all pairs, as zero through the
+          others. Where sizes are unknown while tracing, or the batch is as large as a set, the function may be traced
+          once more, to detect one that was written for one sample.
         * the name of a Keras loss, such as "mse", or a Keras loss with ``reduction=None``: both sides are repeated to
           ``[B, n, m, ...]``, and the dimensions that the loss leaves behind these three are averaged. All but
           sparse_categorical_crossentropy require equal shapes.
@@ -69,13 +70,13 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
 
     Raises:
       TypeError: an argument that should be a function is not; ``maximize`` is neither True nor False.
-      ValueError: an unknown name or normalization; a Keras loss that reduces. When called: inputs of fewer than two dimensions or of
-        unequal batches, a function that returns another shape than it should, ``sample_weight`` that is not a scalar,
-        ``[batch]`` or ``[batch, 1]``.
+      ValueError: an unknown name or normalization; a Keras loss that reduces. When called: inputs of fewer than two
+        dimensions or of unequal batches, a function that returns another shape than it should, ``sample_weight`` that
+        is not a scalar, ``[batch]`` or ``[batch, 1]``.
       tf.errors.InvalidArgumentError: wrong shapes that show only when run.
 
-    Source: Yu et al. 2017, arXiv:1607.00325, and Kolbæk et al. 2017, arXiv:1703.06284 (permutation invariant training, over all
-    permutations); Locatello et al. 2020, arXiv:2006.15055 (slot attention's set prediction).
+    Source: Yu et al. 2017, arXiv:1607.00325, and Kolbæk et al. 2017, arXiv:1703.06284 (permutation invariant training,
+    over all permutations); Locatello et al. 2020, arXiv:2006.15055 (slot attention's set prediction).
     """
 
     def __init__(
@@ -102,7 +103,8 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
         self._ask = Caller()
 
     def __call__(self, y_true: Objects, y_pred: Objects, sample_weight: TensorLike | None = None) -> Tensor:
-        """Loss reduced over the batch, like every Keras loss; ``sample_weight`` is a scalar, ``[batch]`` or ``[batch, 1]``."""
+        """Loss reduced over the batch, like every Keras loss; ``sample_weight`` is a scalar, ``[batch]`` or
+        ``[batch, 1]``."""
         # Keras gets neither a RaggedTensor nor a mask: it would multiply a mask of objects into the losses of samples.
         y_true, y_pred = _with_mask(y_true), _with_mask(y_pred)
         if sample_weight is not None:
@@ -113,7 +115,8 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
         """The matching that ``call`` uses: the values of ``pair_loss`` ``[batch, n, m]``, the masks, and the
         assignment.
 
-        With as many predictions as true objects, none of them masked, this puts the predictions into the order of the true ones::
+        With as many predictions as true objects, none of them masked, this puts the predictions into the order of the
+        true ones::
 
             tf.gather(y_pred, loss.match(y_true, y_pred).assignment.row_to_col, batch_dims=1)
         """
@@ -205,7 +208,8 @@ def _with_mask(objects: Any) -> Any:
 
 
 def _flat(name: str, objects: Any) -> tuple[Any, list[Any]]:
-    """Objects ``[B, n, ...]`` as ``[B, n, features]``, with the mask that they may carry; the sizes that features had."""
+    """Objects ``[B, n, ...]`` as ``[B, n, features]``, with the mask that they may carry; the sizes that features
+    had."""
     objects, mask = objects if isinstance(objects, MaskedObjects) else (objects, None)
     objects = tf.convert_to_tensor(objects)
     if objects.shape.rank is None or objects.shape.rank < 2:
