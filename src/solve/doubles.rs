@@ -98,6 +98,13 @@ struct Search<'a, E, const COLS: usize, const LIMITED: bool> {
     ends_at_row: bool,
 }
 
+/// A step as it is kept in `found_at`: a number that is larger the later the step, whose last bits are
+/// the step.
+#[inline(always)]
+fn of_step(step: u32) -> f64 {
+    f64::from_bits(1f64.to_bits() | u64::from(step))
+}
+
 impl<'a, E: Entry, const COLS: usize, const LIMITED: bool> Search<'a, E, COLS, LIMITED> {
     /// A search without an instance. As all its costs are forbidden, its arithmetic rounds nothing.
     fn idle(forbidden: &'a [[E; COLS]; COLS]) -> Self {
@@ -147,10 +154,10 @@ impl<'a, E: Entry, const COLS: usize, const LIMITED: bool> Search<'a, E, COLS, L
     /// Leaves out the columns that the instance does not have: from `cols` on.
     #[inline(always)]
     fn leave_out_beyond(&mut self, cols: usize) {
-        self.absent = [f64::NEG_INFINITY; COLS];
-        for col in cols..COLS {
-            self.col_duals[col] = f64::NEG_INFINITY;
-            self.absent[col] = f64::INFINITY;
+        for col in 0..COLS {
+            let is_absent = col >= cols;
+            self.absent[col] = [f64::NEG_INFINITY, f64::INFINITY][usize::from(is_absent)];
+            self.col_duals[col] = smaller(self.col_duals[col], -self.absent[col]);
         }
     }
 
@@ -207,7 +214,8 @@ impl<'a, E: Entry, L: Lanes<DOUBLES, Number = f64>, const COLS: usize, const LIM
             self.exit = smaller(end_here, self.exit);
             self.exit_step = select_unpredictable(is_shorter, self.paths.step, self.exit_step);
         }
-        let step = lanes.splat(f64::of_index(self.paths.step));
+        let step = lanes.splat(of_step(self.paths.step));
+        let zero = lanes.splat(0.0);
         let offset = lanes.splat(self.offset);
         let costs = self.row.as_chunks().0;
         let col_duals = self.col_duals.as_chunks().0;
@@ -224,8 +232,10 @@ impl<'a, E: Entry, L: Lanes<DOUBLES, Number = f64>, const COLS: usize, const LIM
             let reduced = lanes.subtract(cost, lanes.load(&col_duals[chunk]));
             let through_row = lanes.subtract(reduced, offset);
             let before = lanes.load(&distances[chunk]);
-            let found = lanes.load(&found_at[chunk]);
-            let found = lanes.where_less(through_row, before, step, found);
+            // This step is the greatest so far. (Not a choice between it and what is stored: that
+            // becomes a masked store, which takes an AMD many times as long.)
+            let found_now = lanes.where_less(through_row, before, step, zero);
+            let found = lanes.larger(found_now, lanes.load(&found_at[chunk]));
             lanes.store(found, &mut found_at[chunk]);
             let now = lanes.smaller(through_row, before);
             lanes.store(now, &mut distances[chunk]);

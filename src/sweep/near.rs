@@ -107,6 +107,7 @@ impl<R: Arithmetic> Paths<R> {
         let only_unmatched = self.only_unmatched.quads(quads);
         let mut offered_by = self.offered_by.quads_mut(quads);
         let this_row = lanes.splat(R::round_from(reached_index as f64));
+        let zero = lanes.splat(R::ZERO);
         let mut nearest_unmatched = lanes.splat(self.nearest_unmatched);
         let farthest = lanes.smaller(lanes.splat(most), nearest_unmatched);
         // So many quads at a time as a word has bits.
@@ -137,8 +138,10 @@ impl<R: Arithmetic> Paths<R> {
                     let (duals, distances) = (&open_duals[vector], &mut distances[vector]);
                     let before = lanes.load(distances);
                     *shorter = offer(lanes, costs[vector], offsets, duals, distances);
-                    let by = lanes.load(&offered_by[vector]);
-                    let by = lanes.where_less(*shorter, before, this_row, by);
+                    // This row is the last so far. (Not a choice between it and what is stored: that
+                    // becomes a masked store, which takes an AMD many times as long.)
+                    let by = lanes.where_less(*shorter, before, this_row, zero);
+                    let by = lanes.larger(by, lanes.load(&offered_by[vector]));
                     lanes.store(by, &mut offered_by[vector]);
                 }
                 quad_least.set(quad, lanes.least(least_of_quad(lanes, shorter)));
