@@ -295,6 +295,22 @@ fn what_is_not_used_is_rounded_at_no_level() {
     }
 }
 
+/// Which instructions short rows are swept with is a matter of speed, never above the level asked for.
+#[test]
+fn short_rows_have_this_level_or_one_below() {
+    let all: Vec<_> = Level::all()
+        .iter()
+        .map(|level| format!("{level:?}"))
+        .collect();
+    for (place, level) in Level::all().into_iter().enumerate() {
+        let short = format!("{:?}", level.for_short_rows());
+        assert!(all[..=place].contains(&short), "{short} for {level:?}");
+        if !all[place].contains("Avx512") {
+            assert_eq!(short, all[place]);
+        }
+    }
+}
+
 /// Set where this test runs itself: to print which level it has.
 const PRINTS_LEVEL: &str = "HUNGARIAN_TEST_PRINTS_LEVEL";
 

@@ -15,6 +15,8 @@ mod wide;
 mod workspace;
 mod write;
 
+use std::sync::LazyLock;
+
 use crate::number::environment::DefaultEnvironment;
 use crate::problem::instance::narrow_width;
 use crate::simd::cost::Cost;
@@ -38,7 +40,14 @@ pub fn solve<T: Solvable>(
     inputs: &Inputs<T>,
     outputs: &mut Outputs<T::Real>,
 ) -> Result<Tally, BatchError> {
-    solve_at(Level::best(), shape, inputs, outputs)
+    static FOR_NARROW: LazyLock<Level> = LazyLock::new(|| Level::best().for_short_rows());
+    let is_narrow = narrow_width(shape.rows, shape.cols).is_some();
+    let level = if is_narrow {
+        *FOR_NARROW
+    } else {
+        Level::best()
+    };
+    solve_at(level, shape, inputs, outputs)
 }
 
 /// As [`solve`], with the vector instructions of a certain level. The result does not depend on it.

@@ -26,3 +26,10 @@ macro_rules! absent {
     )* };
 }
 absent!(Avx2, Avx512);
+
+impl Avx512 {
+    /// Never called.
+    pub fn is_for_short_rows(self) -> bool {
+        match self {}
+    }
+}

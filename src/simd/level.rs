@@ -49,6 +49,16 @@ impl Level {
         *BEST
     }
 
+    /// This level, or for narrow problems the one below it where that is faster.
+    pub fn for_short_rows(self) -> Level {
+        match (self.0, Avx2::detect()) {
+            (Kind::Avx512(level), Some(avx2)) if !level.is_for_short_rows() => {
+                Level(Kind::Avx2(avx2))
+            }
+            _ => self,
+        }
+    }
+
     /// All levels of this processor, slowest first.
     pub fn all() -> Vec<Level> {
         let levels = Level::detect().into_iter();
