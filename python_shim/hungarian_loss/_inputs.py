@@ -122,16 +122,23 @@ def _is_wide(limit: TensorLike | None) -> bool:
     return max(map(_largest_integer, tf.nest.flatten(limit)), default=0) > _EXACT_IN_FLOAT32
 
 
+def solved_in(costs: tf.DType, limit: TensorLike | None = None) -> tf.DType:
+    """U, the type in which costs of a type are solved: float64 for float64, float32 for the other types of the op; for
+    integers and bool float32, or float64 where float32 may not hold all numbers of their type or the limit."""
+    if costs in COST_TYPES:
+        return tf.float64 if costs == tf.float64 else tf.float32
+    return tf.float32 if costs.size <= 2 and not _is_wide(limit) else tf.float64
+
+
 def whole_as_real(cost: Tensor, row_mask: Tensor, col_mask: Tensor, limit: TensorLike | None = None) -> Tensor:
-    """Integers and bool as float32, or as float64 where float32 may not hold all numbers of their type or the limit;
-    costs of the op's types as they are.
+    """Integers and bool as the type that :func:`solved_in` says; costs of the op's types as they are.
 
     Of 64-bit integers float64 holds those up to 2^53 in magnitude. A larger one that no mask hides raises an
     InvalidArgumentError when run; under XLA, which drops assertions, it becomes NaN, which makes its problem invalid.
     """
     if cost.dtype in COST_TYPES:
         return cost
-    real = tf.float32 if cost.dtype.size <= 2 and not _is_wide(limit) else tf.float64
+    real = solved_in(cost.dtype, limit)
     if cost.dtype.size <= 4:
         return tf.cast(cost, real)
     exact = cost <= tf.constant(_EXACT_IN_FLOAT64, cost.dtype)
@@ -243,7 +250,7 @@ def as_problems(
 def as_limit(limit: TensorLike | None, cost: Tensor, name: str = "cost_limit") -> Tensor:
     """The limit in type U, a scalar or ``[...]``; infinite where there is none. ``name`` is the argument's, for
     errors."""
-    real = tf.float64 if cost.dtype == tf.float64 else tf.float32
+    real = solved_in(cost.dtype)
     if limit is None:
         return constant(np.inf, real)
     _check_is_dense(name, limit)

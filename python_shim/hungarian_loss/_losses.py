@@ -19,6 +19,7 @@ from hungarian_loss._arguments import (
 from hungarian_loss._assignment import linear_assignment
 from hungarian_loss._distance import compute_euclidean_distance, distance, undifferentiated_distances
 from hungarian_loss._functions import Caller, loaded, saved
+from hungarian_loss._inputs import solved_in
 from hungarian_loss._loss_types import (
     CostFunction,
     MaskFunction,
@@ -293,7 +294,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
             cost = self._ask("compute_cost_matrix_fn", contract, self.compute_cost_matrix_fn, [true, pred], like)
         limit: Any = self.cost_limit
         if limit is not None and not isinstance(limit, float):
-            limit = tf.cast(tf.convert_to_tensor(limit), tf.float64 if cost.dtype == tf.float64 else tf.float32)
+            limit = tf.cast(tf.convert_to_tensor(limit), solved_in(cost.dtype))
         assignment = linear_assignment(cost, row_mask=sets.true_mask, col_mask=sets.pred_mask, cost_limit=limit)
         are_boxes = sets.true.shape[-1] == sets.pred.shape[-1] == 4
         boxes = (sets.true, sets.pred) if are_boxes else None

@@ -655,6 +655,19 @@ def test_a_limit_that_is_a_variable_is_followed(dtype):
     assert loss.get_config()["cost_limit"] == 10
 
 
+@pytest.mark.parametrize("costs", ["int16", "int64", "bfloat16"])
+def test_so_is_one_beside_costs_of_another_type(costs):
+    limit = tf.Variable(1.0)
+    loss = HungarianLoss(
+        [1],
+        compute_cost_matrix_fn=lambda true, pred: tf.cast(abs(true - tf.linalg.matrix_transpose(pred)), costs),
+        cost_limit=limit,
+    )
+    assert loss([[[0.0]]], [[[2.0]]]) == 0
+    limit.assign(10.0)
+    assert loss([[[0.0]]], [[[2.0]]]) == 4
+
+
 # As Keras calls it.
 
 
