@@ -105,11 +105,11 @@ def spin() -> float:
 
 
 def serve(threads: int, requests: Connection) -> None:
-    """Answers requests: "spin" and "op" with the seconds of the loop and of the op, costs for the op with 0."""
+    """Answers requests, until one is None: "spin" and "op" with the seconds of the loop and of the op, costs for the op
+    with 0."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     solve: Callable[[], object] = spin
-    while True:
-        request = requests.recv()
+    while (request := requests.recv()) is not None:
         if isinstance(request, np.ndarray):
             solve = functools.partial(linear_assignment, tf.constant(request))
             solve()
@@ -148,6 +148,8 @@ def scaling(rounds: int) -> list[str]:
         quotient = ratio_of(quotients)
         cells = f"{statistics.median(op):.2f} | {statistics.median(loop):.2f} | {quotient} ({quotient.spread()})"
         lines.append(f"| {' × '.join(map(str, shape))} | {cells} |")
+    for end in ends:
+        end.send(None)
     return lines
 
 

@@ -299,7 +299,7 @@ impl<const COLS: usize> NarrowPaths<COLS> {
 
     /// Flips the shortest path, from the column that was settled last back to the row where the
     /// search began, which is then no longer pending. `found_at` has, for each column, the step
-    /// that found the shortest path to it.
+    /// that found the shortest path to it, in the last 32 bits.
     #[inline(always)]
     pub(crate) fn flip<N: Entry>(&mut self, found_at: &[N; COLS]) {
         let col = settled_by::<COLS>(&self.settled, self.step - 1);
