@@ -98,8 +98,8 @@ struct Search<'a, E, const COLS: usize, const LIMITED: bool> {
     ends_at_row: bool,
 }
 
-/// A step as it is kept in `found_at`: a number that is larger the later the step, whose last bits are
-/// the step.
+/// A step as it is kept in `found_at`: a number whose last 32 bits are the step, so that a later
+/// step is a larger number. It is not denormal, as that of [`Entry::of_index`] would be.
 #[inline(always)]
 fn of_step(step: u32) -> f64 {
     f64::from_bits(1f64.to_bits() | u64::from(step))
@@ -232,8 +232,9 @@ impl<'a, E: Entry, L: Lanes<DOUBLES, Number = f64>, const COLS: usize, const LIM
             let reduced = lanes.subtract(cost, lanes.load(&col_duals[chunk]));
             let through_row = lanes.subtract(reduced, offset);
             let before = lanes.load(&distances[chunk]);
-            // This step is the greatest so far. (Not a choice between it and what is stored: that
-            // becomes a masked store, which takes an AMD many times as long.)
+            // Steps only grow, so where this one found a path it is the larger. (Not a choice
+            // between it and what is stored: that becomes a masked store, which takes an AMD with
+            // AVX2 many times as long.)
             let found_now = lanes.where_less(through_row, before, step, zero);
             let found = lanes.larger(found_now, lanes.load(&found_at[chunk]));
             lanes.store(found, &mut found_at[chunk]);

@@ -2,11 +2,11 @@
 //! f64 proves. A row of costs is one vector or two.
 //!
 //! What f32 rounds is made good, or noticed, by [`crate::prove::repair_narrow`]; where nothing was
-//! rounded the answer is exact. What differs from [`crate::solve::doubles`]:
+//! rounded the answer is exact.
 //!
-//! * **A settled column** keeps its distance, with the sign bit set: compared as unsigned integers
-//!   it is never the least, and compared as signed integers it is less than any offer.
-//! * **Predecessors** are step numbers, which only grow: the larger of two is the later.
+//! Other than in [`crate::solve::doubles`], a settled column keeps its distance, with the sign bit
+//! set: compared as unsigned integers it is never the least, and compared as signed integers it is
+//! less than any offer.
 //!
 //! An instance is given up, and left to f64, where a number is too large for f32, or no path over
 //! allowed pairs is found.

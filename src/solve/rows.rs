@@ -12,8 +12,8 @@
 //!   by then the results are known, and a mispredicted branch on them discards none of those
 //!   sweeps.
 //! * **Augmenting row reduction** is left out: by count, it makes more steps than it saves.
-//! * **Predecessors** are step numbers. The column that each step settled is kept until the search
-//!   ends.
+//! * **Predecessors** are step numbers, which only grow: the larger of two is the later. The column
+//!   that each step settled is kept until the search ends.
 //!
 //! Searches share nothing, so an answer depends neither on the other instances nor on their order.
 
@@ -299,7 +299,7 @@ impl<const COLS: usize> NarrowPaths<COLS> {
 
     /// Flips the shortest path, from the column that was settled last back to the row where the
     /// search began, which is then no longer pending. `found_at` has, for each column, the step
-    /// that found the shortest path to it, in the last 32 bits.
+    /// that found the shortest path to it, in the last 32 bits of a number.
     #[inline(always)]
     pub(crate) fn flip<N: Entry>(&mut self, found_at: &[N; COLS]) {
         let col = settled_by::<COLS>(&self.settled, self.step - 1);

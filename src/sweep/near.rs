@@ -138,8 +138,9 @@ impl<R: Arithmetic> Paths<R> {
                     let (duals, distances) = (&open_duals[vector], &mut distances[vector]);
                     let before = lanes.load(distances);
                     *shorter = offer(lanes, costs[vector], offsets, duals, distances);
-                    // This row is the last so far. (Not a choice between it and what is stored: that
-                    // becomes a masked store, which takes an AMD many times as long.)
+                    // Places only grow, so where this row offers a shorter path its place is the
+                    // larger. (Not a choice between it and what is stored: that becomes a masked
+                    // store, which takes an AMD with AVX2 many times as long.)
                     let by = lanes.where_less(*shorter, before, this_row, zero);
                     let by = lanes.larger(by, lanes.load(&offered_by[vector]));
                     lanes.store(by, &mut offered_by[vector]);
