@@ -295,7 +295,8 @@ fn what_is_not_used_is_rounded_at_no_level() {
     }
 }
 
-/// Which instructions short rows are swept with is a matter of speed, never above the level asked for.
+/// Short rows may be swept at a lower level where that is faster, but never at one above the level
+/// that was asked for.
 #[test]
 fn short_rows_have_this_level_or_one_below() {
     let all: Vec<_> = Level::all()

@@ -3,7 +3,7 @@
 //! # Safety
 //!
 //! The methods of [`Native`] have a value of [`x86::Avx2`], which proves that the processor has the
-//! instructions. The free functions have no such proof, and are unsafe.
+//! instructions. The free functions on vectors have no such proof, and are unsafe.
 
 use std::arch::x86_64::*;
 

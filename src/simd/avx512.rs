@@ -6,7 +6,8 @@
 //! # Safety
 //!
 //! All operations are methods of [`Doubles`] and [`Singles`], which hold an [`Avx512`] and so prove
-//! that the processor has the instructions. The free functions have no such proof, and are unsafe.
+//! that the processor has the instructions. The free functions on vectors have no such proof, and
+//! are unsafe.
 
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
@@ -61,7 +62,8 @@ impl Avx512 {
     reason = "unsafe in the oldest Rust that builds this, not in newer ones"
 )]
 fn cpuid(leaf: u32) -> CpuidResult {
-    // SAFETY: every processor with AVX-512 has the instruction, and these leaves of it.
+    // SAFETY: every processor of x86-64 has the instruction, and this is compiled for no other. For
+    // a leaf that it lacks it returns other numbers, and does no harm.
     unsafe { __cpuid(leaf) }
 }
 

@@ -49,7 +49,7 @@ impl Level {
         *BEST
     }
 
-    /// This level, or for narrow problems the one below it where that is faster.
+    /// The level for narrow problems: this one, or AVX2 in place of AVX-512 where that is faster.
     pub fn for_short_rows(self) -> Level {
         match (self.0, Avx2::detect()) {
             (Kind::Avx512(level), Some(avx2)) if !level.is_for_short_rows() => {
