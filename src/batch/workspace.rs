@@ -71,8 +71,8 @@ mod tests {
     struct Used(u32);
     keep!(Used);
 
-    /// Works in the workspace that is kept, if one is for problems of this size. Returns how often
-    /// it was used before.
+    /// Works in the workspace that is kept, if one is kept for problems of this size, else in a new
+    /// one. Returns how often it was used before.
     fn uses_before(shape: (usize, usize)) -> u32 {
         let used = |workspace: &mut Used| {
             workspace.0 += 1;

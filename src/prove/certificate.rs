@@ -55,7 +55,7 @@ pub enum Violation {
 /// Proves `answer` optimal for `problem`, or says what is wrong with it.
 ///
 /// `unit_roundoff` is that of the type in which the duals were returned (2^−24 or 2^−53): each
-/// relation may be off by 4 times that of the largest magnitude among all costs, duals and the
+/// relation may be off by 4 unit roundoffs of the largest magnitude among all costs, duals and the
 /// limit, sums by as much per term. (Among denormal numbers f32 rounds by more, as in half of a
 /// limit of 1e-45: such answers are refused.) As this tolerance grows with the duals, they must not
 /// be larger than the solver's can be: beside one of 1e300 any relation would hold.

@@ -172,8 +172,8 @@ fn solve_and_watch<V: Vectors, E: Entry, const COLS: usize>(
     Solved { answered, exact }
 }
 
-/// The costs of the instance at `index`, if f32 has an answer to it, of which `led_ones` has one
-/// bit for each instance.
+/// The costs of the instance at `index`, as f32, if f32 has an answer to it: its bit in `led_ones`
+/// says so.
 #[inline(always)]
 fn led_costs<'a, E: Entry, const COLS: usize>(
     instance: &NarrowInstance<'a, E, COLS>,

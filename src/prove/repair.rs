@@ -75,8 +75,8 @@ pub struct Repair {
     slack: f64,
 }
 
-/// For each row at most so many quads with near-tight pairs, near-tight pairs, and raises. On
-/// average there is about one pair.
+/// An instance has at most so many times its rows of quads with near-tight pairs, of near-tight
+/// pairs, and of raises. On average there is about one pair for each row.
 const PAIRS_PER_ROW: usize = 8;
 
 /// What became of raising the duals.

@@ -84,7 +84,8 @@ fn check_and_time(options: &Options) -> Result<ExitCode> {
     gpu.uninitialized = options.uninitialized;
     describe(&gpu)?;
     let is_stand_in = gpu.is_stand_in()?;
-    // Of cases that are asked for by name, the stand-in does more than the quick ones.
+    // The stand-in does only the quick checks, unless cases are asked for by name: then it does all
+    // of these.
     let quick = options.quick || (is_stand_in && options.case.is_none());
     let cases = match cases::select(options, quick) {
         Ok(cases) => cases,
