@@ -2,8 +2,8 @@
 //
 // ptxas has written into each instruction how many cycles the next one of the
 // warp must wait (the stall count), and which of six scoreboards it sets or
-// waits for. Both are obeyed. How long that takes which a scoreboard stands for
-// is in gpu.h.
+// waits for. Both are obeyed. gpu.h says how long the work takes that a
+// scoreboard stands for.
 
 #ifndef HUNGARIAN_CUDA_SIM_MULTIPROCESSOR_H_
 #define HUNGARIAN_CUDA_SIM_MULTIPROCESSOR_H_

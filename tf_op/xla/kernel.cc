@@ -56,8 +56,9 @@ struct Input {
   static absl::Status Make(XlaOpKernelContext* context, int index,
                            Input* input) {
     input->type = context->input_xla_type(index);
-    // The shape as TensorFlow has it, with bounds in place of sizes: of some
-    // shapes that TensorFlow can have, XLA cannot even be asked.
+    // The shape as TensorFlow has it, with bounds in place of sizes. XLA is
+    // asked only after the check: there are shapes that TensorFlow can have,
+    // and that XLA cannot even be asked about.
     const auto sizes =
         context->op_kernel_context()->input(index).shape().dim_sizes();
     input->dims.assign(sizes.begin(), sizes.end());
