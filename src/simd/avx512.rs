@@ -13,6 +13,7 @@ use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
 
 use crate::simd::avx2::{four_of, part, transpose_four, transpose_singles};
+use crate::simd::level::is_family_25_of_amd;
 use crate::simd::ops::{DOUBLES, IntegerBits, Lanes, SINGLES, TILE, Vectors, Work};
 
 /// Proof that this processor has the level: only [`Avx512::detect`] makes one.
@@ -40,13 +41,8 @@ impl Avx512 {
     /// step of a short row waits for. AVX2 solves problems of 8×8 to 32×32 there in 0.7 to 1.0 of
     /// the time.
     pub fn is_for_short_rows(self) -> bool {
-        // CPUID returns the vendor's name in three parts, and the family in two that add up.
         let vendor = cpuid(0);
-        let family = cpuid(1).eax;
-        let is_amd = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes)
-            == [*b"Auth", *b"enti", *b"cAMD"];
-        let family = (family >> 8 & 0xf) + (family >> 20 & 0xff);
-        !(is_amd && family == 25)
+        !is_family_25_of_amd([vendor.ebx, vendor.edx, vendor.ecx], cpuid(1).eax)
     }
 
     /// Does work at this level.

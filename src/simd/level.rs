@@ -95,6 +95,15 @@ fn fastest<L: Copy>(levels: &[(&str, Option<L>)], most: &str) -> Option<L> {
     allowed.iter().rev().find_map(|(_, level)| *level)
 }
 
+/// Is that an AMD of family 25, by the parts of its name and by the signature that CPUID returns?
+#[cfg(any(test, all(target_arch = "x86_64", not(arrays_only))))]
+pub(crate) fn is_family_25_of_amd(name: [u32; 3], signature: u32) -> bool {
+    let is_amd = name.map(u32::to_le_bytes) == [*b"Auth", *b"enti", *b"cAMD"];
+    // What does not fit the four bits of the family is in the extended family.
+    let family = (signature >> 8 & 0xf) + (signature >> 20 & 0xff);
+    is_amd && family == 25
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,5 +123,19 @@ mod tests {
         let without_avx2 = [("portable", Some(0)), ("avx2", None), ("avx512", Some(2))];
         assert_eq!(fastest(&without_avx2, "avx2"), Some(0));
         assert_eq!(fastest(&without_avx2, ""), Some(2));
+    }
+
+    #[test]
+    fn families_are_told_apart() {
+        const AMD: [u32; 3] = [0x6874_7541, 0x6974_6e65, 0x444d_4163];
+        const INTEL: [u32; 3] = [0x756e_6547, 0x4965_6e69, 0x6c65_746e];
+        // Zen 4 and Zen 3; Zen 2 and Zen 5.
+        assert!(is_family_25_of_amd(AMD, 0x00a1_0f11));
+        assert!(is_family_25_of_amd(AMD, 0x00a2_0f12));
+        assert!(!is_family_25_of_amd(AMD, 0x0083_0f10));
+        assert!(!is_family_25_of_amd(AMD, 0x00b0_0f21));
+        // Sapphire Rapids, and a signature that it does not have.
+        assert!(!is_family_25_of_amd(INTEL, 0x0008_06f8));
+        assert!(!is_family_25_of_amd(INTEL, 0x00a1_0f11));
     }
 }
