@@ -94,9 +94,9 @@ def linear_assignment(
         matched: with a limit of 0.5 on IoU, none below 0.5. None or an infinity means no limit: the whole shorter side
         must be matched.
       validate: Raise for the first problem whose status is not 0, and for counts outside [0, rows] or [0, cols]; under
-        XLA the error reports such counts as a limit that is NaN. The op then runs on the CPU even where there is a GPU;
-        XLA supports it on the CPU only. In a ``tf.function`` that uses none of the outputs, TensorFlow prunes the op
-        and the check with it: use one, such as ``status``.
+        XLA the error reports such counts as a limit that is NaN. With ``validate`` the op runs on the CPU even where
+        there is a GPU; XLA supports ``validate`` on the CPU only. In a ``tf.function`` that uses none of the outputs,
+        TensorFlow prunes the op and the check with it: use one, such as ``status``.
 
     Returns:
       An :class:`Assignment`. Without ``validate`` a bad problem raises no error: it shows in its status, and does not

@@ -19,8 +19,9 @@ def compute_euclidean_distance(a: TensorLike, b: TensorLike) -> Tensor:
 
     Args:
       a: ``[..., n, features]``, of any float type. Integers and bool are cast to the float type of the other argument,
-        or to float32 if it has none. So is a NumPy array beside a tensor, and a list beside either. (An array that is
-        passed to a ``tf.function`` is a tensor inside of it.)
+        or to float32 if it has none. Floats of a NumPy array beside a tensor of a float type, and of a list beside
+        either, are cast to the other's type, too. (An array that is passed to a ``tf.function`` is a tensor inside of
+        it.)
       b: ``[..., m, features]``, of the same type. Leading dimensions broadcast, features do not.
 
     Returns:
@@ -56,8 +57,8 @@ def squared_distances(a: Any, b: Any) -> Any:
 
 def _of_one_type(a: Any, b: Any) -> tuple[Any, Any]:
     """Both as tensors of one float type."""
-    # Whose type counts: a tensor's before an array's, whose float64 may be NumPy's default only, before a list's, which
-    # has none.
+    # Whose type counts: a tensor's before an array's, as float64 may be no more than NumPy's default; an array's before
+    # that of a list, which has none of its own.
     firmness = [2 if tf.is_tensor(x) else int(hasattr(x, "dtype")) for x in (a, b)]
     if firmness[0] < firmness[1]:
         b, a = _of_one_type(b, a)

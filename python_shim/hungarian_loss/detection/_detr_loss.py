@@ -114,7 +114,7 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
         ``sample_weight`` is not a scalar, ``[B]`` or ``[B, 1]``.
       tf.errors.InvalidArgumentError: shapes do not fit, a label is not below ``num_classes``, or a denoising target is
         beyond the slots of y_true, and this shows only when run. Under XLA and where there is a GPU the latter two make
-        the sample's loss NaN instead. So does everywhere a label or target that is not a whole number.
+        the sample's loss NaN instead. A label or target that is not a whole number makes it NaN everywhere.
     """
 
     def __init__(

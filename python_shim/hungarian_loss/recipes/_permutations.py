@@ -57,7 +57,7 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
           others. Where sizes are unknown while tracing, or the batch is as large as a set, the function may be traced
           once more, to detect one that was written for one sample.
         * the name of a Keras loss, such as "mse", or a Keras loss with ``reduction=None``: both sides are repeated to
-          ``[B, n, m, ...]``, and the dimensions that the loss leaves behind these three are averaged. All but
+          ``[B, n, m, ...]``, and what the loss returns is averaged over the dimensions after the first three. All but
           sparse_categorical_crossentropy require equal shapes.
       maximize: ``pair_loss`` is a score. The pairing has the greatest total, and the loss is minus that.
       normalization: ``"total"``: the sum over the pairs. ``"pairs"``: their mean.
