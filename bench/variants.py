@@ -4,7 +4,7 @@ First table: time per problem against plain float32 costs, one thread. "+ 1": ea
 matching, but changes how costs are rounded. "Transposed": rows and columns change places, as where rows are a
 detector's predictions. Masks hide a quarter of the rows and of the columns, so they are compared with plain problems of
 the size that is left; in "forbidden" three in ten pairs are forbidden at random, which makes it another problem, with
-more searching. In "unwanted" a large cost, 1e5, takes the place of these pairs, as trackers often do.
+more searching. In "unwanted" these pairs have a large cost instead, 1e5, as is common in trackers.
 
 Second table: how many times faster two threads are than one, beside what two processes that only count achieve in the same
 rounds: the two cores of a shared machine are seldom two whole ones. Their quotient is what the op loses by itself. Each
@@ -105,8 +105,8 @@ def spin() -> float:
 
 
 def serve(threads: int, requests: Connection) -> None:
-    """Answers requests, until one is None: "spin" and "op" with the seconds of the loop and of the op, costs for the op
-    with 0."""
+    """Answers requests until one is None: "spin" with the seconds of a loop, "op" with those of the op on the costs that were sent last.
+    Costs are answered with 0 once the op has solved them."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     solve: Callable[[], object] = spin
     while (request := requests.recv()) is not None:
