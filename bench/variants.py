@@ -105,8 +105,8 @@ def spin() -> float:
 
 
 def serve(threads: int, requests: Connection) -> None:
-    """Answers requests until one is None: "spin" with the seconds of a loop, "op" with those of the op on the costs that were sent last.
-    Costs are answered with 0 once the op has solved them."""
+    """Answers requests until one is None: "spin" with the seconds of a loop, "op" with those of the op on the costs that
+    were sent last. Costs are answered with 0 once the op has solved them."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     solve: Callable[[], object] = spin
     while (request := requests.recv()) is not None:
