@@ -29,7 +29,7 @@ absent!(Avx2, Avx512);
 
 impl Avx512 {
     /// Never called.
-    pub fn is_for_short_rows(self) -> bool {
+    pub fn processor(self) -> ([u32; 3], u32) {
         match self {}
     }
 }

@@ -13,7 +13,6 @@ use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
 
 use crate::simd::avx2::{four_of, part, transpose_four, transpose_singles};
-use crate::simd::level::is_family_25_of_amd;
 use crate::simd::ops::{DOUBLES, IntegerBits, Lanes, SINGLES, TILE, Vectors, Work};
 
 /// Proof that this processor has the level: only [`Avx512::detect`] makes one.
@@ -36,13 +35,10 @@ impl Avx512 {
         is_there.then_some(Avx512(()))
     }
 
-    /// Is this the level for rows of a few vectors? Not on AMD's family 25 (Zen 4), which executes
-    /// 512 bits in two halves, and takes longer than others from a comparison to its bits: what a
-    /// step of a short row waits for. AVX2 solves problems of 8×8 to 32×32 there in 0.7 to 1.0 of
-    /// the time.
-    pub fn is_for_short_rows(self) -> bool {
+    /// The three parts of the vendor's name, and the signature, which has the family.
+    pub fn processor(self) -> ([u32; 3], u32) {
         let vendor = cpuid(0);
-        !is_family_25_of_amd([vendor.ebx, vendor.edx, vendor.ecx], cpuid(1).eax)
+        ([vendor.ebx, vendor.edx, vendor.ecx], cpuid(1).eax)
     }
 
     /// Does work at this level.
