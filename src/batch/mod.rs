@@ -40,6 +40,7 @@ pub fn solve<T: Solvable>(
     inputs: &Inputs<T>,
     outputs: &mut Outputs<T::Real>,
 ) -> Result<Tally, BatchError> {
+    // Asked once: CPUID makes a virtual machine leave to its host.
     static FOR_NARROW: LazyLock<Level> = LazyLock::new(|| Level::best().for_short_rows());
     let is_narrow = narrow_width(shape.rows, shape.cols).is_some();
     let level = if is_narrow {
