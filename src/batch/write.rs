@@ -166,33 +166,25 @@ struct Side<'a, U> {
     duals: &'a mut [U],
     /// The user's index of each row (or column).
     indices: &'a Indices,
-    /// The user's index of each possible partner.
-    partner_indices: &'a Indices,
 }
 
 impl<U: Real> Side<'_, U> {
-    /// Writes partners and duals; rows (or columns) that do not exist get no partner, and the dual
-    /// 0.
+    /// Do all of the user's rows (or columns) exist?
     #[inline(always)]
-    fn write(self, answer: &impl SideAnswer, factor: f64) {
-        let all_exist = self.indices.count() == self.partners.len();
-        if all_exist && self.partner_indices.is_identity() {
-            answer.write_partners(self.partners);
-        } else {
-            self.partners.fill(UNMATCHED);
-            for (index, user_index) in self.indices.iter().enumerate() {
-                if let Ok(partner) = usize::try_from(answer.partner(index)) {
-                    self.partners[user_index] = self.partner_indices.get(partner) as i32;
-                }
-            }
-        }
-        if all_exist {
+    fn all_exist(&self) -> bool {
+        self.indices.count() == self.partners.len()
+    }
+
+    /// Writes duals; that of a row (or column) that does not exist is 0.
+    #[inline(always)]
+    fn write_duals(&mut self, answer: &impl SideAnswer, factor: f64) {
+        if self.all_exist() {
             answer.write_duals(self.duals, factor);
-        } else {
-            self.duals.fill(U::round_from(0.0));
-            for (index, user_index) in self.indices.iter().enumerate() {
-                self.duals[user_index] = rounded(answer.dual(index) * factor);
-            }
+            return;
+        }
+        self.duals.fill(U::round_from(0.0));
+        for (index, user_index) in self.indices.iter().enumerate() {
+            self.duals[user_index] = rounded(answer.dual(index) * factor);
         }
     }
 }
@@ -207,10 +199,25 @@ impl<U: Real> Outputs<'_, U> {
         rows: &impl SideAnswer,
         cols: &impl SideAnswer,
     ) {
-        let [of_rows, of_cols] = self.sides(instance);
+        let [mut of_rows, mut of_cols] = self.sides(instance);
+        if of_rows.all_exist() && of_cols.all_exist() {
+            rows.write_partners(of_rows.partners);
+            cols.write_partners(of_cols.partners);
+        } else {
+            // What does not exist has no partner.
+            of_rows.partners.fill(UNMATCHED);
+            of_cols.partners.fill(UNMATCHED);
+            for (row, user_row) in of_rows.indices.iter().enumerate() {
+                if let Ok(col) = usize::try_from(rows.partner(row)) {
+                    let user_col = of_cols.indices.get(col);
+                    of_rows.partners[user_row] = user_col as i32;
+                    of_cols.partners[user_col] = user_row as i32;
+                }
+            }
+        }
         let factor = instance.dual_factor();
-        of_rows.write(rows, factor);
-        of_cols.write(cols, factor);
+        of_rows.write_duals(rows, factor);
+        of_cols.write_duals(cols, factor);
         if instance.half_limit_excess != 0.0 {
             self.lift_duals(instance, rows, cols);
         }
@@ -238,13 +245,11 @@ impl<U: Real> Outputs<'_, U> {
                 partners: rows_to.0,
                 duals: rows_to.1,
                 indices: row_indices,
-                partner_indices: col_indices,
             },
             Side {
                 partners: cols_to.0,
                 duals: cols_to.1,
                 indices: col_indices,
-                partner_indices: row_indices,
             },
         ]
     }

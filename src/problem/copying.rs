@@ -7,7 +7,7 @@ use std::collections::TryReserveError;
 
 use crate::number::arithmetic::Arithmetic;
 use crate::problem::given::Problem;
-use crate::problem::indices::Indices;
+use crate::problem::indices::{Indices, WORD};
 use crate::simd::cost::{Cost, Entry, LanesWork};
 use crate::simd::ops::{Lanes, TILE, Vectors, Work};
 use crate::sweep::row::PREFETCH_DISTANCE;
@@ -92,12 +92,12 @@ impl<T: Cost> CopyCosts<'_, '_, T> {
         let (problem, cols) = (self.problem, self.cols);
         let (_, width) = self.layout.size;
         let line = room(self.line, converted(problem))?;
-        let copies = self.copy.chunks_exact_mut(width.max(1));
-        for (row, to) in self.rows.iter().zip(copies) {
-            let (to, padding) = to.split_at_mut(cols.count());
+        for (row, start) in self.rows.iter().zip((0..).step_by(width.max(1))) {
             let costs = entries_of(problem, row, line);
+            // What is written behind the row, the next one overwrites.
+            let to = &mut self.copy[start..];
             keep(vectors, costs, cols, problem.options.maximize, to);
-            padding.fill(T::Entry::INFINITY);
+            to[cols.count()..width].fill(T::Entry::INFINITY);
         }
         Ok(())
     }
@@ -209,7 +209,7 @@ impl<T: Cost> CopyTransposed<'_, '_, T> {
             if self.plain.is_none() {
                 for place in 0..TILE {
                     let costs = entries_of(problem, rows.get(first + place), self.line);
-                    let kept = &mut self.kept[place * length..][..length];
+                    let kept = &mut self.kept[place * length..];
                     keep(vectors, costs, cols, negate, kept);
                 }
             }
@@ -302,7 +302,8 @@ fn room<E: Entry>(list: &mut Vec<E>, size: usize) -> Result<&mut [E], TryReserve
     Ok(&mut list[..size])
 }
 
-/// Copies those costs of one row that belong to existing columns.
+/// Copies those costs of one row that belong to existing columns to the front of `to`, and may
+/// write anything behind them.
 #[inline(always)]
 fn keep<V: Vectors, E: Entry>(vectors: V, costs: &[E], cols: &Indices, negate: bool, to: &mut [E]) {
     let work = KeepColumns {
@@ -333,9 +334,8 @@ impl<E: Entry> LanesWork<E> for KeepColumns<'_, E> {
             negate,
             to,
         } = self;
-        let zero = lanes.splat(E::ZERO);
         if let Some(start) = cols.start() {
-            let costs = &costs[start..][..to.len()];
+            let (costs, to) = (&costs[start..][..cols.count()], &mut to[..cols.count()]);
             if !negate {
                 to.copy_from_slice(costs);
                 return;
@@ -343,40 +343,65 @@ impl<E: Entry> LanesWork<E> for KeepColumns<'_, E> {
             let (chunks, rest) = costs.as_chunks::<W>();
             let (to_chunks, to_rest) = to.as_chunks_mut::<W>();
             for (to, costs) in to_chunks.iter_mut().zip(chunks) {
-                lanes.prefetch(
-                    costs
-                        .as_ptr()
-                        .wrapping_add(PREFETCH_DISTANCE / size_of::<E>()),
-                );
-                lanes.store(lanes.subtract(zero, lanes.load(costs)), to);
+                prefetch_after(lanes, costs);
+                lanes.store(signed(lanes, lanes.load(costs), true), to);
             }
             for (to, &cost) in to_rest.iter_mut().zip(rest) {
                 *to = E::ZERO - cost;
             }
             return;
         }
-        let mut at = 0;
-        for start in (0..costs.len()).step_by(W) {
-            lanes.prefetch(
-                costs
-                    .as_ptr()
-                    .wrapping_add(start + PREFETCH_DISTANCE / size_of::<E>()),
-            );
-            let bits = cols.bits(start, W);
-            let mut numbers = E::load_part(lanes, costs, start);
-            if negate {
-                numbers = lanes.subtract(zero, numbers);
+        let mut to = to;
+        for (&word, costs) in cols.words().iter().zip(costs.chunks(WORD)) {
+            let (chunks, rest) = costs.as_chunks::<W>();
+            let mut bits = word;
+            for costs in chunks {
+                prefetch_after(lanes, costs);
+                to = pack(lanes, signed(lanes, lanes.load(costs), negate), bits, to);
+                bits = bits.unbounded_shr(W as u32);
             }
-            let end = at + bits.count_ones() as usize;
-            if let Some(to) = to[at..].first_chunk_mut() {
-                // What is written behind those that are kept is overwritten by the next ones.
-                lanes.store_packed(numbers, bits, to);
-            } else {
-                let mut kept = [E::ZERO; W];
-                lanes.store_packed(numbers, bits, &mut kept);
-                to[at..end].copy_from_slice(&kept[..end - at]);
+            if !rest.is_empty() {
+                let costs = E::load_part(lanes, rest, 0);
+                to = pack(lanes, signed(lanes, costs, negate), bits, to);
             }
-            at = end;
         }
     }
+}
+
+/// The numbers, or those of the other sign.
+#[inline(always)]
+fn signed<L: Lanes<W>, const W: usize>(lanes: L, numbers: L::Vector, negate: bool) -> L::Vector {
+    if negate {
+        lanes.subtract(lanes.splat(L::Number::ZERO), numbers)
+    } else {
+        numbers
+    }
+}
+
+/// Writes those numbers whose bit is set, of the lowest `W`, to the front of `to`, and returns what
+/// follows them there, where anything may have been written.
+#[inline(always)]
+fn pack<L: Lanes<W, Number = E>, E: Entry, const W: usize>(
+    lanes: L,
+    numbers: L::Vector,
+    bits: u64,
+    to: &mut [E],
+) -> &mut [E] {
+    let bits = bits & (u64::MAX >> (WORD - W));
+    let count = bits.count_ones() as usize;
+    if let Some(to) = to.first_chunk_mut() {
+        lanes.store_packed(numbers, bits, to);
+    } else {
+        let mut packed = [E::ZERO; W];
+        lanes.store_packed(numbers, bits, &mut packed);
+        to[..count].copy_from_slice(&packed[..count]);
+    }
+    &mut to[count..]
+}
+
+/// Asks for the costs that lie [`PREFETCH_DISTANCE`] behind some.
+#[inline(always)]
+fn prefetch_after<L: Lanes<W>, E, const W: usize>(lanes: L, costs: &[E; W]) {
+    let at = costs.as_ptr();
+    lanes.prefetch(at.wrapping_add(PREFETCH_DISTANCE / size_of::<E>()));
 }

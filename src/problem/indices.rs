@@ -4,15 +4,15 @@ use std::collections::TryReserveError;
 
 use crate::problem::given::Mask;
 
-/// Bits of a word.
-const FLAGS: usize = u64::BITS as usize;
+/// Bits of a word of [`Indices::words`].
+pub const WORD: usize = u64::BITS as usize;
 
 /// The user's indices of an instance's rows or columns, ascending.
 #[derive(Debug, Default)]
 pub struct Indices {
     list: Vec<i32>,
     /// One bit for each index, where a mask has one flag for each.
-    flags: Vec<u64>,
+    words: Vec<u64>,
     /// There are no gaps between the indices of the list.
     contiguous: bool,
 }
@@ -22,8 +22,8 @@ impl Indices {
     pub fn try_reserve(&mut self, length: usize) -> Result<(), TryReserveError> {
         self.list.clear();
         self.contiguous = false;
-        self.flags.clear();
-        self.flags.try_reserve_exact(length.div_ceil(FLAGS))?;
+        self.words.clear();
+        self.words.try_reserve_exact(length.div_ceil(WORD))?;
         self.list.try_reserve_exact(length)
     }
 
@@ -39,7 +39,7 @@ impl Indices {
             return; // As the last problem left it.
         }
         self.list.clear();
-        self.flags.clear();
+        self.words.clear();
         match mask {
             Mask::Uniform(false) => {}
             Mask::Uniform(true) => self.list.extend(0..length as i32),
@@ -54,12 +54,12 @@ impl Indices {
     /// Lists those whose flag is set, without a branch on each.
     #[inline(always)]
     fn fill_from(&mut self, flags: &[bool]) {
-        for (chunk, first) in flags.chunks(FLAGS).zip((0..).step_by(FLAGS)) {
+        for (chunk, first) in flags.chunks(WORD).zip((0..).step_by(WORD)) {
             let mut word = 0;
             for (bit, &flag) in chunk.iter().enumerate() {
                 word |= u64::from(flag) << bit;
             }
-            self.flags.push(word);
+            self.words.push(word);
             while word != 0 {
                 self.list.push(first + word.trailing_zeros() as i32);
                 word &= word - 1;
@@ -67,11 +67,9 @@ impl Indices {
         }
     }
 
-    /// One bit for each of the `count` indices from `start` on, set where it exists. `start` is a
-    /// multiple of `count`. Only for a mask with one flag for each.
-    #[inline(always)]
-    pub fn bits(&self, start: usize, count: usize) -> u64 {
-        self.flags[start / FLAGS] >> (start % FLAGS) & (u64::MAX >> (FLAGS - count))
+    /// One bit for each index, set where it exists. Only for a mask with one flag for each.
+    pub fn words(&self) -> &[u64] {
+        &self.words
     }
 
     /// How many exist.
@@ -89,12 +87,6 @@ impl Indices {
     #[inline(always)]
     pub fn get(&self, index: usize) -> usize {
         self.list[index] as usize
-    }
-
-    /// Are they 0, 1, 2, …?
-    #[inline(always)]
-    pub fn is_identity(&self) -> bool {
-        self.start() == Some(0)
     }
 
     /// The first index, if there are no gaps.
