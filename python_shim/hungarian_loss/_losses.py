@@ -187,6 +187,10 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         if slices is not None and slice_sizes is not None:
             raise ValueError("got both slices and slice_sizes, expected one of them: they mean the same")
+        if slices is None and slice_sizes is None:
+            raise TypeError(
+                "got neither slices nor slice_sizes, expected one of them: a list of sizes, such as [4, 10]"
+            )
         if slices is not None:
             self.slice_sizes = checked_sizes("slices", slices)
         else:

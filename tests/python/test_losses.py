@@ -758,8 +758,9 @@ def test_a_cost_function_has_no_gradient():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({}, TypeError, "slice_sizes"),
-        ({"slice_sizes": None}, TypeError, "slice_sizes"),
+        ({}, TypeError, "neither slices nor slice_sizes"),
+        ({"slice_sizes": None}, TypeError, "neither slices nor slice_sizes"),
+        ({"slices": None}, TypeError, "neither slices nor slice_sizes"),
         ({"slice_sizes": []}, ValueError, "slice_sizes"),
         ({"slices": []}, ValueError, "slice"),
         ({"slice_sizes": [4], "slices": [4]}, ValueError, "slices and slice_sizes"),
