@@ -832,6 +832,7 @@ BOXES, LABELS, LOGITS = np.zeros((2, 3, 4)), np.zeros((2, 3), int), np.zeros((2,
 TRUE = {"boxes": BOXES, "labels": LABELS}
 PRED = {"boxes": np.zeros((2, 5, 4)), "logits": LOGITS}
 NOISED = {**PRED, "target": np.zeros((2, 5), int)}
+NO_LIST = "y_pred['auxiliary'] must be a list of dicts of boxes and logits"
 
 # y_true, y_pred, and what the error says.
 WRONG_SHAPES = {
@@ -875,6 +876,15 @@ WRONG_SHAPES = {
     ),
     "packed predictions of rank 2": (TRUE, np.zeros((2, 8)), "packed [B, m, 4 + channels]"),
     "packed predictions of another batch": (TRUE, np.zeros((3, 5, 8)), "expected (2, 1, 5, 8)"),
+    # As for any other wrong form, and in Keras, it is a ValueError, not a TypeError.
+    "auxiliary no list": (TRUE, {**PRED, "auxiliary": PRED}, f"{NO_LIST}, got dict"),
+    "auxiliary None": (TRUE, {**PRED, "auxiliary": None}, f"{NO_LIST}, got NoneType"),
+    "auxiliary a tensor": (TRUE, {**PRED, "auxiliary": LOGITS}, f"{NO_LIST}, got ndarray"),
+    "auxiliary of None": (
+        TRUE,
+        {**PRED, "auxiliary": [None]},
+        "['auxiliary'][0] must be a dict with 'boxes', got NoneType",
+    ),
     "auxiliary of fewer": (
         TRUE,
         {**PRED, "auxiliary": [{"boxes": np.zeros((2, 4, 4)), "logits": np.zeros((2, 4, 4))}]},
@@ -931,12 +941,6 @@ def test_wrong_shapes_that_show_only_when_run():
             run(np.zeros(true), np.zeros(pred))
     with pytest.raises(ValueError, match=r"known number of layers; got shape \(None, None, None, None\)"):
         tf.function(loss.call, input_signature=three + four).get_concrete_function()
-
-
-def test_auxiliary_must_be_a_list():
-    for auxiliary in [PRED, None, LOGITS]:
-        with pytest.raises(TypeError, match="auxiliary'] must be a list of dicts of boxes and logits, got"):
-            DetrLoss(CLASSES)(TRUE, {**PRED, "auxiliary": auxiliary})
 
 
 def test_groups_must_divide_the_predictions():

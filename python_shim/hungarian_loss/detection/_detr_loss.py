@@ -109,7 +109,6 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
       dtype: Type of the loss; default: Keras's float type. With float64 all is computed in that, else in float32.
 
     Raises:
-      TypeError: when called, ``"auxiliary"`` is no list.
       ValueError: an argument is invalid. When called: y_true or y_pred is not of the form above, shapes do not fit,
         ``sample_weight`` is not a scalar, ``[B]`` or ``[B, 1]``.
       tf.errors.InvalidArgumentError: shapes do not fit, a label is not below ``num_classes``, or a denoising target is

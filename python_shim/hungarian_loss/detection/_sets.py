@@ -117,7 +117,6 @@ def read_predictions(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> tu
     ``[B, m, 4 + channels]`` or ``[B, layers, m, 4 + channels]``, the last layer last.
 
     Raises:
-      TypeError: auxiliary is no list.
       ValueError: something else.
       tf.errors.InvalidArgumentError: the same, where it shows only when run.
     """
@@ -125,7 +124,7 @@ def read_predictions(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> tu
         return _unpacked(y_pred, truth.boxes, channels, dtype), None
     auxiliary = y_pred.get("auxiliary", ())
     if isinstance(auxiliary, Mapping) or not isinstance(auxiliary, Sequence):
-        raise TypeError(
+        raise ValueError(  # noqa: TRY004 - as for any other wrong form
             f"y_pred['auxiliary'] must be a list of dicts of boxes and logits, got {type(auxiliary).__name__}"
         )
     layers = [(f"y_pred['auxiliary'][{place}]", layer) for place, layer in enumerate(auxiliary)]
