@@ -1,8 +1,8 @@
 """Sums a profile (SIM_PROFILE) by function of the source.
 
-The PTX must have line numbers. An instruction counts for the innermost function that it was inlined from, but for small ones and
-those of team.h and number.h: they count for their caller. Cycles are those of the first warp of each block, summed over blocks: what
-it waited before the instruction.
+The PTX must have line numbers. An instruction counts for the innermost function that it was inlined from, but helpers count for their
+caller: functions of fewer than five lines, those that only loop, and those of team.h, number.h, platform.h and parameters.h. Cycles are
+those of the first warp of each block, summed over blocks: what it waited before the instruction.
 """
 
 import collections
