@@ -89,7 +89,9 @@ def test_on_the_stand_in_each_step_is_run(folder, tmp_path):
     profiled = (output / "ncu_208_x_300_x_300.txt").read_text(encoding="utf-8")
     assert "\ntime f32 208 x 300 x 300 ... " in profiled and "\n1 cases, all right\n" in profiled
     checked = (output / "JAX.txt").read_text(encoding="utf-8")
-    assert "THIS IS NO GPU" in checked and checked.endswith("with JAX all is right\n")
+    assert "THIS IS NO GPU" in checked and checked.endswith(
+        "\nwith JAX all is right: answers, stream, scratch, command buffers; 2 skipped\n"
+    )
     parts = [line for line in checked.splitlines() if line.endswith(": right")]
     assert parts == [f"{part}: right" for part in ("answers", "stream", "scratch", "command buffers")]
 

@@ -345,7 +345,7 @@ def main() -> int:
         return 0
     if arguments.stand_in:
         print("**** THIS IS NO GPU but the stand-in of our tests, in host memory: nothing is recorded ****", flush=True)
-    right, wrong = [], []
+    right, wrong, skipped = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         library = pathlib.Path(folder) / "libhungarian_jax.so"
         try:
@@ -359,9 +359,13 @@ def main() -> int:
             as_built = symbol == ON_GPU
             if arguments.stand_in and not as_built:
                 print(f"SKIPPED: {name}: without a GPU nothing is recorded", flush=True)
+                skipped.append(name)
                 continue
             print(f"{name} ...", flush=True)
-            status = run_in_process(name, library, flags_to_record() if records else None, arguments)
+            flags = flags_to_record() if records else None
+            if flags == "":
+                skipped.append(f"{name}, recorded")
+            status = run_in_process(name, library, flags, arguments)
             if status == SKIPPED:
                 return SKIPPED
             if as_built:
@@ -377,7 +381,7 @@ def main() -> int:
         return 1
     if not right:
         skip("no part has a verdict here")
-    print("with JAX all is right", flush=True)
+    print(f"with JAX all is right: {', '.join(right)}; {len(skipped)} skipped", flush=True)
     return 0
 
 
