@@ -7,7 +7,7 @@ SIM := build/sim
 SIM_DRIVER := $(SIM)/lib/libcuda.so.1
 SIM_OBJECTS := $(patsubst cuda/sim/%.cc,$(SIM)/%.o,$(wildcard cuda/sim/*.cc))
 
-# nvdisasm comes from PyPI, as ptxas does (cuda.mk). Where pip cannot install them the commands say SKIPPED, and that is no failure.
+# nvdisasm comes from PyPI, as ptxas does (cuda.mk). Where pip cannot install them the checks say SKIPPED, and that is no failure.
 SIM_TOOLS := $(SIM)/tools
 SIM_PINS := nvidia-cuda-nvdisasm==13.5.37
 SIM_FETCH_TOOLS = -@$(MAKE) --silent --no-print-directory $(CUDA_TOOLS)/.complete $(SIM_TOOLS)/.complete
@@ -42,7 +42,7 @@ sim-profile: $(SIM_DRIVER) $(GPU_BATCH) ## print simulated cycles by function of
 
 test-sim: $(SIM_DRIVER) $(GPU_BATCH) $(VENV)/.complete ## test the simulator itself
 	$(SIM_FETCH_TOOLS)
-	$(BIN)/python -m pytest -rs tests/sim
+	$(BIN)/python -m pytest tests/sim
 
 test-sim-cycles: $(SIM_DRIVER) $(GPU_BATCH) ## compare simulated cycles with those on record
 	$(SIM_FETCH_TOOLS)

@@ -1,6 +1,12 @@
 """What holds for every test that pytest runs."""
 
+import collections
 import gc
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import skips
 
 
 def pytest_collection_finish() -> None:
@@ -8,3 +14,13 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def pytest_terminal_summary(terminalreporter, config) -> None:
+    """What was skipped, by file and reason, for the end of `make test`. xdist's workers leave that to the process above them."""
+    if hasattr(config, "workerinput"):
+        return
+    reports = terminalreporter.getreports("skipped")
+    reasons = collections.Counter((report.nodeid.split("::")[0], report.longrepr[2]) for report in reports)
+    for (file, reason), count in reasons.items():
+        skips.note(f"{file}: {count} skipped ({reason.removeprefix('Skipped: ')})")

@@ -13,6 +13,9 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+import skips
+
 GPUS = ("a100", "h100")
 
 
@@ -35,7 +38,7 @@ def why_not() -> str | None:
     for variable in ("SIM_PTXAS", "SIM_NVDISASM"):
         tool = pathlib.Path(os.environ[variable])
         if not tool.exists():
-            return f"pip cannot install {tool.name} here, see above"
+            return f"no {tool.name}: pip could not install its package from PyPI"
         tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
         try:
             subprocess.run([tool, "--version"], check=True, stdout=subprocess.DEVNULL)
@@ -44,12 +47,14 @@ def why_not() -> str | None:
     return None
 
 
-def skip_if_impossible(what: str, status: int = 0) -> None:
-    """Says so and ends where the simulator cannot run."""
+def end_if_impossible(what: str, checks: int = 0) -> None:
+    """Ends the program where the simulator cannot run: with status 0 where `checks` are skipped, else with a failure."""
     reason = why_not()
+    if reason is not None and not checks:
+        sys.exit(f"{what}: {reason}")
     if reason is not None:
-        print(f"SKIPPED: {what}: {reason}")
-        sys.exit(status)
+        skips.say(f"{what}: 0 checked, {checks} skipped ({reason})")
+        sys.exit()
 
 
 def environment(gpu: str, settings: dict[str, str]) -> dict[str, str]:

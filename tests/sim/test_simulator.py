@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT / "cuda" / folder) for folder in ("sim", "twin")]
 import mutants
 import simulator
 
-pytestmark = pytest.mark.skipif(simulator.why_not() is not None, reason=f"SKIPPED: {simulator.why_not()}")
+pytestmark = pytest.mark.skipif(simulator.why_not() is not None, reason=str(simulator.why_not()))
 
 # The kernel's argument is in %base, the thread's number in %me, the address of its word in %mine.
 KERNEL = """
