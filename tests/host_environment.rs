@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Owned, solve};
+use common::{Owned, say_skipped, solve};
 use host::{Host, read, write};
 use hungarian_loss::prove::certificate::Answer;
 use hungarian_random::Random;
@@ -107,7 +107,9 @@ fn report_what_is_lacking() {
         let taken = read();
         write(own);
         if taken != host {
-            println!("SKIPPED: {name}: this processor takes {taken:x?} for {host:x?}");
+            say_skipped(&format!(
+                "host environment {name}: this processor takes {taken:x?} for {host:x?}"
+            ));
         }
     }
 }

@@ -6,7 +6,7 @@ mod common;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::process::Command;
 
-use common::{F32_ROUNDOFF, F64_ROUNDOFF, Owned, solve_batch_at};
+use common::{F32_ROUNDOFF, F64_ROUNDOFF, Owned, say_skipped, solve_batch_at};
 use half::{bf16, f16};
 use hungarian_loss::batch::Solvable;
 use hungarian_loss::problem::given::Options;
@@ -341,6 +341,13 @@ fn the_environment_caps_the_level() {
         .map(|level| format!("{level:?}"))
         .collect();
     let named = |name: &str| all.iter().find(|level| level.contains(name));
+    for name in ["Avx2", "Avx512"] {
+        if cfg!(all(target_arch = "x86_64", not(arrays_only))) && named(name).is_none() {
+            say_skipped(&format!(
+                "all tests at the level {name}: this processor lacks it"
+            ));
+        }
+    }
     assert_eq!(best_with("portable"), all[0]);
     assert_eq!(&best_with("avx2"), named("Avx2").unwrap_or(&all[0]));
     for most in ["avx512", "", "sse9"] {

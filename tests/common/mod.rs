@@ -4,6 +4,10 @@
 // Each test program uses its own part.
 #![allow(dead_code)]
 
+use std::env;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+
 use hungarian_loss::batch::{self, Inputs, Outputs, Shape, Solvable, Tally};
 use hungarian_loss::problem::given::{Mask, Options, Problem};
 use hungarian_loss::prove::certificate::Answer;
@@ -51,6 +55,21 @@ impl<T: Cost> Owned<T> {
             col_mask: Mask::Each(&self.col_mask),
             options: self.options,
         }
+    }
+}
+
+/// Says that something is not tested, since this machine lacks what it needs; to stdout itself, as
+/// nobody sees what a test that passes prints. Notes it for the end of `make test`, as
+/// tests/skips.py does.
+pub fn say_skipped(what: &str) {
+    let line = format!("SKIPPED: {what}\n");
+    io::stdout()
+        .write_all(line.as_bytes())
+        .expect("stdout is open");
+    if let Some(path) = env::var_os("HUNGARIAN_SKIPPED") {
+        let list = OpenOptions::new().create(true).append(true).open(path);
+        list.and_then(|mut list| list.write_all(line.as_bytes()))
+            .expect("the file that HUNGARIAN_SKIPPED names can be written");
     }
 }
 
