@@ -24,10 +24,10 @@ demo: build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc ## learn to find and co
 	  --model $(DEMO)/saved_model --tiles $(DEMO)/tiles.npy --objects $(DEMO)/objects.npy
 
 # Quick tests first: style; the solver, which needs no TensorFlow, and its instruction counts; then calls from C++, sanitizers, a short
-# fuzzing run and the op through the C API; then the CUDA kernels; then Python, so that pytest's summary is the last line, if all could be
-# run on this machine. Tests that often keep only one core busy run beside others.
+# fuzzing run and the op through the C API; then the CUDA kernels; then Python, so that pytest's summary is the last line. Tests that
+# often keep only one core busy run beside others.
 SIDE_BY_SIDE := --jobs 2 --output-sync=target
-# Where a check that is skipped, since the machine lacks what it needs, leaves a line for the end.
+# Where a check that is skipped, since the machine lacks what it needs, leaves a line; pytest's summary has them all (tests/conftest.py).
 SKIPPED := build/skipped.txt
 test: export HUNGARIAN_SKIPPED := $(abspath $(SKIPPED))
 test: lint-quick ## run all tests, after lint-quick; CI runs this
@@ -41,9 +41,6 @@ test: lint-quick ## run all tests, after lint-quick; CI runs this
 	$(MAKE) sim-check
 	$(MAKE) $(SIDE_BY_SIDE) test-sim test-sim-cycles test-ptx test-tracking
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
-	@if test -e $(SKIPPED); then \
-	  sort --unique $(SKIPPED); \
-	  echo "make test: all that ran passed; skipped on this machine: $$(sort --unique $(SKIPPED) | wc --lines), named above"; fi
 
 # With the feature that the programs for CUDA need, so that they link to what is compiled here.
 test-core: ## test the solver, which needs no TensorFlow

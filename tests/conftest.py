@@ -17,10 +17,16 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_terminal_summary(terminalreporter, config) -> None:
-    """What was skipped, by file and reason, for the end of `make test`. xdist's workers leave that to the process above them."""
+    """Notes what was skipped, by file and reason, and shows all that `make test` has skipped until now. xdist's workers
+    leave that to the process above them."""
     if hasattr(config, "workerinput"):
         return
     reports = terminalreporter.getreports("skipped")
     reasons = collections.Counter((report.nodeid.split("::")[0], report.longrepr[2]) for report in reports)
     for (file, reason), count in reasons.items():
         skips.note(f"{file}: {count} skipped ({reason.removeprefix('Skipped: ')})")
+    noted = skips.noted()
+    if noted:
+        terminalreporter.section(f"{len(noted)} skipped by make test on this machine")
+        for line in noted:
+            terminalreporter.write_line(line)

@@ -1,7 +1,7 @@
 """Says that a check was skipped, since the machine lacks what it needs.
 
-`make test` names a file in HUNGARIAN_SKIPPED, and ends with its lines, so that none is lost in half an hour's output.
-tests/common/mod.rs and tests/cpp/run.sh write to it in the same way.
+`make test` names a file in HUNGARIAN_SKIPPED, and pytest, which is its last step, shows what is in there, so that no
+line is lost in half an hour's output. tests/common/mod.rs and tests/cpp/run.sh write to it in the same way.
 """
 
 import os
@@ -19,3 +19,12 @@ def note(what: str) -> None:
     if path:
         with open(path, "a", encoding="utf-8") as file:
             file.write(f"SKIPPED: {what}\n")
+
+
+def noted() -> list[str]:
+    """What is noted there, each once."""
+    path = os.environ.get("HUNGARIAN_SKIPPED")
+    if not path or not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        return sorted(set(file.read().splitlines()))
