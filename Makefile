@@ -23,16 +23,16 @@ demo: build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc ## learn to find and co
 	cargo run --quiet --locked --package hungarian-serving --bin serve -- --library $(OP) \
 	  --model $(DEMO)/saved_model --tiles $(DEMO)/tiles.npy --objects $(DEMO)/objects.npy
 
-# Quick tests first: style; the solver, which needs no TensorFlow, and its instruction counts; then calls from C++, sanitizers, a short
-# fuzzing run and the op through the C API; then the CUDA kernels; then Python, so that pytest's summary is the last line. Tests that
-# often keep only one core busy run beside others.
+# Quick tests first: style, and the solver, which needs no TensorFlow and so does not wait for .venv; its instruction counts; then calls
+# from C++, sanitizers, a short fuzzing run and the op through the C API; then the CUDA kernels; then Python, so that pytest's summary is
+# the last line. Tests that often keep only one core busy run beside others.
 SIDE_BY_SIDE := --jobs 2 --output-sync=target
 # Where a check that is skipped, since the machine lacks what it needs, leaves a line; pytest's summary has them all (tests/conftest.py).
 SKIPPED := build/skipped.txt
 test: export HUNGARIAN_SKIPPED := $(abspath $(SKIPPED))
-test: lint-quick ## run all tests, after lint-quick; CI runs this
+test: ## run lint-quick and all tests; CI runs this
 	@mkdir -p $(dir $(SKIPPED)) && rm -f $(SKIPPED)
-	$(MAKE) $(SIDE_BY_SIDE) test-core build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc
+	$(MAKE) $(SIDE_BY_SIDE) lint-quick test-core build $(NUCLEI)/.complete $(LINKING)/tensorflow.pc
 	$(MAKE) $(SIDE_BY_SIDE) test-instructions test-boundary
 	$(MAKE) $(SIDE_BY_SIDE) test-asan test-faults
 	$(MAKE) $(SIDE_BY_SIDE) fuzz-smoke test-clients
