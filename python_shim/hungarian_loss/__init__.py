@@ -33,6 +33,9 @@ __all__ = [
 # that says why.
 _reason = _keras.why_not()
 if _reason is None:
+    # Keras finds a class of a saved model once its module is imported. These two hold classes that models are saved with.
+    from hungarian_loss import detection as detection
+    from hungarian_loss import recipes as recipes
     from hungarian_loss._explain import explain
     from hungarian_loss._losses import HungarianLoss, hungarian_loss
     from hungarian_loss._matching import Matcher, Matching

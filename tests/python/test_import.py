@@ -7,6 +7,7 @@ import json
 import pathlib
 import shutil
 
+import keras
 import pytest
 
 import hungarian_loss
@@ -157,11 +158,39 @@ def test_the_version_is_no_reason_to_refuse_a_copy_of_the_folder(tmp_path):
     assert said == [True, "unknown"]
 
 
-def test_importing_anew():
-    """After sys.modules was cleared, and by importlib.reload, of the package and of each of its modules."""
-    said = oracle.run_json(
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """What a fresh process says: of models that it loads after `import hungarian_loss` alone, then of importing anew."""
+    folder = tmp_path_factory.mktemp("models")
+    image = keras.Input([3, 4])
+    outputs = {"boxes": keras.layers.Dense(4)(image), "logits": keras.layers.Dense(3)(image)}
+    detector = detection.SetPredictionModel(image, outputs)
+    detector.compile(loss=detection.DetrLoss(2, box_cost=3.0))
+    separator = keras.Sequential([image, keras.layers.Dense(2)])
+    separator.compile(
+        loss=hungarian_loss.recipes.PermutationInvariantLoss("mae"),
+        metrics=[hungarian_loss.recipes.ClusteringAccuracy(3)],
+    )
+    slices = keras.Sequential([image, keras.layers.Dense(2)])
+    slices.compile(loss=hungarian_loss.HungarianLoss([2]))
+    plain = keras.Sequential([image, keras.layers.Dense(2)])
+    plain.compile(loss=hungarian_loss.hungarian_loss)
+    for name, model in {"detector": detector, "separator": separator, "slices": slices, "plain": plain}.items():
+        model.save(folder / f"{name}.keras")
+    return oracle.run_json(
         """
-        import importlib, json, sys, warnings
+        import importlib, json, os, sys, warnings
+        import keras
+        import hungarian_loss
+
+        loaded = {}
+        for file in os.listdir(sys.argv[1]):
+            model = keras.saving.load_model(os.path.join(sys.argv[1], file))
+            metrics = model.get_compile_config()["metrics"] or []
+            names = [type(model).__name__, getattr(model.loss, "__name__", type(model.loss).__name__)]
+            metrics = [type(keras.saving.deserialize_keras_object(metric)).__name__ for metric in metrics]
+            loaded[file] = names + metrics
+
         import tensorflow as tf
         warnings.simplefilter("error")
 
@@ -180,7 +209,6 @@ def test_importing_anew():
         def names():
             return sorted(name for name in sys.modules if name.split(".")[0] == "hungarian_loss")
 
-        import hungarian_loss
         results = [used(hungarian_loss)]
         for _ in range(2):
             for name in names():
@@ -190,11 +218,25 @@ def test_importing_anew():
         for name in names():
             importlib.reload(sys.modules[name])
         results.append(used(importlib.reload(hungarian_loss)))
-        print(json.dumps(results))
-        """
+        print(json.dumps({"loaded": loaded, "results": results}))
+        """,
+        folder,
     )
+
+
+def test_saved_models_load_after_import_of_the_package_alone(fresh):
+    assert fresh["loaded"] == {
+        "detector.keras": ["SetPredictionModel", "DetrLoss"],
+        "separator.keras": ["Sequential", "PermutationInvariantLoss", "ClusteringAccuracy"],
+        "slices.keras": ["Sequential", "HungarianLoss"],
+        "plain.keras": ["Sequential", "hungarian_loss"],
+    }
+
+
+def test_importing_anew(fresh):
+    """After sys.modules was cleared, and by importlib.reload, of the package and of each of its modules."""
     right = [[2.0], [[[0.0, 1.0], [1.0, 0.0]]], [2.0], [[[0.0, 1.0], [1.0, 0.0]]], 2.0]
-    assert said == [right] * 4
+    assert fresh["results"] == [right] * 4
 
 
 def test_a_keras_of_another_name():
