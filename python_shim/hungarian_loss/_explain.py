@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import tensorflow as tf
-
 from hungarian_loss._distance import compute_euclidean_distance
 from hungarian_loss._explanation import Explanation, explanation_of, require_values
 from hungarian_loss._losses import HungarianLoss
 from hungarian_loss._matching import Matcher
+from hungarian_loss._objects import features_of
 
 
 def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None = None) -> Explanation:
@@ -38,6 +37,5 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None =
             raise TypeError(
                 "y_true and y_pred are dicts: explain needs the loss that takes them, such as loss=DetrLoss(...)"
             )
-        features = tf.convert_to_tensor(y_pred.flat_values if isinstance(y_pred, tf.RaggedTensor) else y_pred).shape[-1]
-        loss = HungarianLoss([features], 0, compute_euclidean_distance)
+        loss = HungarianLoss([int(features_of(y_pred))], 0, compute_euclidean_distance)
     return explanation_of(loss.match(y_true, y_pred), sample)

@@ -43,6 +43,7 @@ from hungarian_loss._matching import (
 from hungarian_loss._objects import (
     Sets,
     as_sets,
+    features_like,
     per_sample_weight,
     raise_for_keras_mask,
     refuse_what_keras_would_multiply_in,
@@ -86,7 +87,7 @@ def hungarian_loss(y_true: Objects, y_pred: Objects, *, normalization: str = "pa
     one_of("normalization", normalization, _NORMALIZATIONS)
     if getattr(y_pred, "_keras_mask", None) is not None:
         raise_for_keras_mask()
-    sets = as_sets(with_mask(y_true), with_mask(y_pred))
+    sets = as_sets(with_mask(y_true, features_like(y_true, y_pred)), with_mask(y_pred, features_like(y_pred, y_true)))
     weight = refuse_what_keras_would_multiply_in(y_pred, sets.pred)
     true, pred = sets.true, with_equal_axis(sets.true, sets.pred, 2, "features")
     assignment = linear_assignment(
@@ -235,7 +236,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         """Loss reduced over the batch, like every Keras loss; ``sample_weight`` is a scalar, ``[batch]`` or
         ``[batch, 1]``."""
         # Keras gets neither a RaggedTensor nor a mask: it would multiply a mask of objects into the losses of samples.
-        y_true, y_pred = with_mask(y_true), with_mask(y_pred)
+        y_true, y_pred = self._with_masks(y_true, y_pred)
         if sample_weight is not None:
             sample_weight = per_sample_weight(sample_weight, y_pred)
         return super().__call__(y_true, y_pred, sample_weight)
@@ -277,9 +278,13 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         weights = [tf.cast(tf.convert_to_tensor(weight), means[0].dtype) for weight in self.slice_weights]
         return tf.add_n([weight * mean for weight, mean in zip(weights, means, strict=True)]) / len(means)
 
+    def _with_masks(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+        true_size, pred_size = (sum(sizes) for sizes in zip(*self.slice_sizes, strict=True))
+        return with_mask(y_true, true_size), with_mask(y_pred, pred_size)
+
     def _sets(self, y_true: Any, y_pred: Any) -> Sets:
         """Both sides, with harmless values in the places of objects that do not exist."""
-        sets = as_sets(with_mask(y_true), with_mask(y_pred))
+        sets = as_sets(*self._with_masks(y_true, y_pred))
         true, true_mask = shown(self._ask, "true_mask_fn", self.true_mask_fn, sets.true, sets.true_mask)
         pred, pred_mask = shown(self._ask, "pred_mask_fn", self.pred_mask_fn, sets.pred, sets.pred_mask)
         return Sets(true, pred, true_mask, pred_mask)

@@ -28,19 +28,38 @@ class Sets(NamedTuple):
     pred_mask: Any
 
 
-def with_mask(objects: Any) -> Any:
+def with_mask(objects: Any, features: Any) -> Any:
     """Objects as they are; with a mask of their own, as :class:`MaskedObjects`.
 
     Keras attaches such a mask, for example by a Masking layer in the model. A RaggedTensor, with a set for each sample,
-    is padded, and its mask shows which objects it held.
+    is padded, and its mask shows which objects it held. ``features`` is how many features each has where it held none.
     """
     if isinstance(objects, MaskedObjects):
         return objects
     if isinstance(objects, tf.RaggedTensor):
-        return _padded_sets(objects)
+        return _padded_sets(objects, features)
     keras_mask = getattr(objects, "_keras_mask", None)
     # A copy without that attribute: Keras would multiply a mask of objects into the losses of samples.
     return objects if keras_mask is None else MaskedObjects(tf.identity(objects), tf.convert_to_tensor(keras_mask))
+
+
+def features_like(objects: Any, other: Any) -> Any:
+    """For :func:`with_mask`: as many features as ``other`` has, where ``objects`` may not show how many they have."""
+    return features_of(other) if isinstance(objects, tf.RaggedTensor) and objects.ragged_rank > 1 else 0
+
+
+def features_of(objects: Any) -> Any:
+    """How many features objects ``[batch, objects, features]`` have: a number where it is known, else a scalar
+    tensor."""
+    if isinstance(objects, tf.RaggedTensor):
+        known = objects.shape[-1]
+        if known is not None:
+            return known
+        return objects.values.bounding_shape(axis=1) if objects.ragged_rank > 1 else tf.shape(objects.flat_values)[-1]
+    objects = tf.convert_to_tensor(objects.objects if isinstance(objects, MaskedObjects) else objects)
+    if objects.shape.rank == 0:
+        return 0  # Refused later.
+    return tf.shape(objects)[-1] if objects.shape.rank is None or objects.shape[-1] is None else objects.shape[-1]
 
 
 def as_sets(y_true: Any, y_pred: Any) -> Sets:
@@ -214,9 +233,9 @@ def _split_off_mask(name: str, objects: Any) -> tuple[Any, Any]:
     return objects, mask
 
 
-def with_equal_features(ragged: Any) -> Any:
+def with_equal_features(ragged: Any, features: Any) -> Any:
     """``ragged``, ``[batch, (objects), features]`` or ``[batch, (objects)]``, as a RaggedTensor that is ragged along
-    objects only.
+    objects only. Where it holds no object, it shows no number of features, and gets ``features``.
 
     Raises:
       tf.errors.InvalidArgumentError: objects of different numbers of features.
@@ -225,16 +244,19 @@ def with_equal_features(ragged: Any) -> Any:
         return ragged
     # The reshape fails if they are not equal.
     with tf.name_scope("every_object_must_have_equally_many_features"):
-        rows = ragged.values
-        values = tf.reshape(rows.flat_values, [rows.nrows(), rows.bounding_shape(axis=1)])
+        rows, width = ragged.values, ragged.shape[-1]
+        if width is None:
+            width = rows.bounding_shape(axis=1)
+            width = tf.where(tf.equal(rows.nrows(), 0), tf.cast(features, width.dtype), width)
+        values = tf.reshape(rows.flat_values, [rows.nrows(), width])
     return ragged.with_values(values)
 
 
-def _padded_sets(ragged: Any) -> MaskedObjects:
+def _padded_sets(ragged: Any, features: Any) -> MaskedObjects:
     """A RaggedTensor ``[batch, (objects), features]`` as a tensor, with a mask of the objects that it held."""
     if ragged.shape.rank != 3:
         raise ValueError(f"a RaggedTensor must be [batch, (objects), features], got shape {ragged.shape}")
-    return padded(with_equal_features(ragged))
+    return padded(with_equal_features(ragged, features))
 
 
 def padded(ragged: Any) -> MaskedObjects:

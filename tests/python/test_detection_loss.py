@@ -318,6 +318,17 @@ def test_dicts_packed_and_ragged_are_the_same(auxiliary, classification):
         np.testing.assert_allclose(loss.call(y_true, packed_pred(y_pred)[:, np.newaxis]), want, rtol=1e-11)
 
 
+def test_ragged_sets_without_an_object_in_the_batch():
+    """As tf.ragged.constant makes them, they do not show how wide an object is."""
+    _, y_pred = scene(1, 6, batch=2)
+    loss = DetrLoss(CLASSES, dtype="float64")
+    want = reference.loss({"boxes": np.zeros((2, 0, 4)), "labels": np.zeros((2, 0), int)}, y_pred, {})
+    flat, deep = (tf.ragged.constant([[], []], ragged_rank=rank, dtype=tf.float32) for rank in (1, 2))
+    for true in [deep, {"boxes": deep, "labels": flat}, {"boxes": deep, "labels": deep}]:
+        np.testing.assert_allclose(loss.call(true, y_pred), want, rtol=1e-11)
+    np.testing.assert_allclose(tf.function(loss.call)(deep, y_pred), want, rtol=1e-11)
+
+
 def test_ragged_objects_of_different_width_are_refused():
     loss = DetrLoss(CLASSES)
     y_pred = packed_pred(scene(2, 4, batch=1)[1])

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import oracle
 from hungarian_loss import HungarianLoss, compute_euclidean_distance, explain, hungarian_loss
+from hungarian_loss.recipes import PermutationInvariantLoss
 
 INF, NAN = np.inf, np.nan
 SEED = 20240615
@@ -359,8 +360,28 @@ def test_ragged_sets(name, mode, who, ragged):
     assert deep.ragged_rank == 2
     np.testing.assert_allclose(traced(loss, mode)(deep, given), want, rtol=1e-5)
     if name == "class":
-        seen = explain(as_ragged(true), given, 2, loss=loss)
-        assert len(seen.true_index) == min(len(true[2]), len(pred[2])) and seen.status == 0
+        for other, size in [(given, len(pred[2])), (deep, 3)]:
+            for options in [{"loss": loss}, {}]:
+                seen = explain(as_ragged(true), other, 2, **options)
+                assert len(seen.true_index) == min(3, size) and seen.status == 0
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_ragged_sets_without_an_object_in_the_batch(mode, ragged):
+    """As tf.ragged.constant makes them, they do not show how many features an object has."""
+    sets, none = random_sets(2, 4, 3), tf.ragged.constant([[], []], ragged_rank=2, dtype=tf.float32)
+    losses = [hungarian_loss, HungarianLoss([2, 1], reduction=None), PermutationInvariantLoss("mse", reduction=None)]
+    for loss in losses:
+        for given in [(none, sets), (sets, none), (none, none)]:
+            assert traced(loss, mode)(*given).numpy().tolist() == [0, 0]
+    if mode == "graph":
+        # As in fit, one function for all batches.
+        spec = tf.RaggedTensorSpec([None, None, None], ragged_rank=2)
+        late = tf.function(hungarian_loss, input_signature=[spec, tf.TensorSpec([None, None, None])])
+        deep = tf.ragged.constant([objects.tolist() for objects in ragged[0][:2]], dtype=tf.float32)
+        want = [RAGGED["function"][1](*sample) for sample in zip(ragged[0], sets, strict=False)]
+        np.testing.assert_allclose(late(deep, sets), want, rtol=1e-5)
+        assert late(none, sets).numpy().tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("loss", [hungarian_loss, HungarianLoss([3])], ids=["function", "class"])

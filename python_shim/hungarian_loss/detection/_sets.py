@@ -96,12 +96,12 @@ def read_truth(y_true: Any, dtype: Any) -> Truth:
       tf.errors.InvalidArgumentError: the same, where it shows only when run.
     """
     if isinstance(y_true, Mapping):
-        boxes, labels = (_padded(_entry("y_true", y_true, key)) for key in ("boxes", "labels"))
+        boxes, labels = (_padded(_entry("y_true", y_true, key), size) for key, size in (("boxes", 4), ("labels", 1)))
     else:
         sentence = (
             "y_true must be a dict of boxes [B, n, 4] and labels [B, n], or packed [B, n, 5], a box and its label"
         )
-        packed = _padded(_one_tensor(y_true, sentence))
+        packed = _padded(_one_tensor(y_true, sentence), 5)
         cure = "; Keras calls a loss once for each output of a model, so dicts need a SetPredictionModel"
         packed = with_shape(packed, [(packed, 0), (packed, 1), 5], sentence, cure)
         boxes, labels = packed[..., :4], packed[..., 4]
@@ -224,13 +224,14 @@ def _entry(name: str, values: Any, key: str) -> Any:
     return values[key]
 
 
-def _padded(values: Any) -> Any:
-    """A RaggedTensor as a tensor, with −1 where there was nothing."""
+def _padded(values: Any, features: int) -> Any:
+    """A RaggedTensor as a tensor, with −1 where there was nothing. ``features`` is how many numbers each of its objects
+    should have."""
     if not isinstance(values, tf.RaggedTensor):
         return tf.convert_to_tensor(values)
     if values.dtype.is_unsigned:
         values = tf.cast(values, tf.int64)  # There is no -1.
-    values = with_equal_features(values)
+    values = with_equal_features(values, features)
     width = values.shape[-1] if values.shape.rank == 3 else None
     # Where XLA refuses it, the error shows this name.
     with tf.name_scope(_PADDING):
