@@ -336,6 +336,30 @@ def test_ragged_objects_of_different_width_are_refused():
         loss(tf.ragged.constant([[[0.5, 0.5, 0.2, 0.2, 1.0], [0.5, 0.5, 0.2, 0.2]]]), y_pred)
 
 
+def test_ragged_boxes_and_labels_of_different_lengths_are_refused(monkeypatch):
+    """Padding would be taken for objects. Beside labels that are padded, ragged boxes may be ragged."""
+    _, y_pred = scene(2, 4, batch=2)
+    loss = DetrLoss(CLASSES, reduction=None)
+    boxes = tf.ragged.constant([[[0.5, 0.5, 0.2, 0.2]], [[0.5, 0.5, 0.2, 0.2]] * 2], ragged_rank=1)
+    right = tf.ragged.constant([[2], [0, 1]])
+    want = loss({"boxes": boxes, "labels": right}, y_pred)
+    np.testing.assert_array_equal(loss({"boxes": boxes, "labels": right.to_tensor(-1)}, y_pred), want)
+    wrong = {
+        r"one for each box; got \[2 1\] labels for \[1 2\] boxes": tf.ragged.constant([[2, 0], [1]]),
+        r"negative behind the last box of an image; got \[2 1\] labels for \[1 2\] boxes": [[2, 0], [1, -1]],
+    }
+    for message, labels in wrong.items():
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            loss({"boxes": boxes, "labels": labels}, y_pred)
+        labels = tf.convert_to_tensor(labels) if isinstance(labels, list) else labels
+        with pytest.raises(tf.errors.InvalidArgumentError, match="(?s)labels must be .*one for each box"):
+            tf.function(loss.call)({"boxes": boxes, "labels": labels}, y_pred)
+    # A GPU does not wait for the check, and the loss shows what is wrong.
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: ["one"])
+    for labels, bad in zip(wrong.values(), [[True, True], [True, False]], strict=True):
+        assert np.isnan(loss({"boxes": boxes, "labels": labels}, y_pred)).tolist() == bad
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_types_are_computed_in_float32(dtype):
     y_true, y_pred = scene(3, 6, auxiliary=1)

@@ -62,7 +62,8 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
     all samples.
 
     **y_true**: ``{"boxes": [B, n, 4], "labels": [B, n]}`` with a negative label in empty slots, or packed
-    ``[B, n, 5]``, a box and its label. Both may be ragged along n.
+    ``[B, n, 5]``, a box and its label. Both may be ragged along n. Labels beside ragged boxes are ragged with the same
+    lengths, or padded with negative ones.
 
     **y_pred**: ``{"boxes": [B, m, 4], "logits": [B, m, channels]}``, or packed ``[B, m, 4 + channels]``, or
     ``[B, layers, m, 4 + channels]`` with the last decoder layer last. ``channels`` is ``num_classes + 1`` for softmax,
@@ -111,9 +112,10 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
     Raises:
       ValueError: an argument is invalid. When called: y_true or y_pred is not of the form above, shapes do not fit,
         ``sample_weight`` is not a scalar, ``[B]`` or ``[B, 1]``.
-      tf.errors.InvalidArgumentError: shapes do not fit, a label is not below ``num_classes``, or a denoising target is
-        beyond the slots of y_true, and this shows only when run. Under XLA and where there is a GPU the latter two make
-        the sample's loss NaN instead. A label or target that is not a whole number makes it NaN everywhere.
+      tf.errors.InvalidArgumentError: shapes do not fit, an image of ragged boxes has more or fewer labels than boxes, a
+        label is not below ``num_classes``, or a denoising target is beyond the slots of y_true, and this shows only
+        when run. Under XLA and where there is a GPU all but the first make the sample's loss NaN instead. A label or
+        target that is not a whole number makes it NaN everywhere.
     """
 
     def __init__(

@@ -5,14 +5,17 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from hungarian_loss._checks import require
 from hungarian_loss._objects import with_equal_features
-from hungarian_loss._shapes import Dimension, sizes_of, with_shape
+from hungarian_loss._placement import has_gpu
+from hungarian_loss._shapes import Dimension, range_int64, sizes_of, with_shape
 from hungarian_loss._whole import as_whole
 
 # In place of a label or a slot that is not a whole number, such as NaN. Too large to be valid, it makes its image's
 # loss NaN.
 NO_NUMBER = tf.int64.max
 
+_LABELS = "y_true's labels must be [B, n], one for each box"
 _PADDING = "XLA_cannot_pad_a_RaggedTensor_use_padded_batch_with_minus_1"
 
 
@@ -95,8 +98,10 @@ def read_truth(y_true: Any, dtype: Any) -> Truth:
       ValueError: something else.
       tf.errors.InvalidArgumentError: the same, where it shows only when run.
     """
+    given: tuple[Any, Any] = (None, None)
     if isinstance(y_true, Mapping):
-        boxes, labels = (_padded(_entry("y_true", y_true, key), size) for key, size in (("boxes", 4), ("labels", 1)))
+        given = _entry("y_true", y_true, "boxes"), _entry("y_true", y_true, "labels")
+        boxes, labels = _padded(given[0], 4), _padded(given[1], 1)
     else:
         sentence = (
             "y_true must be a dict of boxes [B, n, 4] and labels [B, n], or packed [B, n, 5], a box and its label"
@@ -108,8 +113,10 @@ def read_truth(y_true: Any, dtype: Any) -> Truth:
     if labels.shape.rank == 3 and labels.shape[-1] == 1:
         labels = labels[..., 0]
     boxes = with_shape(boxes, [(boxes, 0), (boxes, 1), 4], "y_true's boxes must be [B, n, 4]")
-    labels = with_shape(labels, [(boxes, 0), (boxes, 1)], "y_true's labels must be [B, n], one for each box")
-    return Truth(tf.stop_gradient(tf.cast(boxes, dtype)), _labels_or_slots(labels))
+    labels = _labels_or_slots(with_shape(labels, [(boxes, 0), (boxes, 1)], _LABELS))
+    if isinstance(given[0], tf.RaggedTensor):
+        labels = _one_for_each_box(labels, *given)
+    return Truth(tf.stop_gradient(tf.cast(boxes, dtype)), labels)
 
 
 def read_predictions(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> tuple[Predictions, Denoising | None]:
@@ -188,6 +195,31 @@ def _unpacked(y_pred: Any, images: Any, channels: int, dtype: Any) -> Prediction
     )
     packed = with_shape(packed, dimensions, sentence)
     return Predictions(packed[..., :4], packed[..., 4:])
+
+
+def _one_for_each_box(labels: Any, ragged_boxes: Any, given_labels: Any) -> Any:
+    """Padded ``labels``, checked to have none for the padding of ``ragged_boxes``: ``given_labels`` are ragged with the
+    same lengths, or are negative there.
+
+    Raises:
+      tf.errors.InvalidArgumentError: others. Where there is a GPU the image's labels are no numbers instead, as the
+        check would wait for the device.
+    """
+    boxes = tf.cast(ragged_boxes.row_lengths(), tf.int64)
+    if isinstance(given_labels, tf.RaggedTensor):
+        number = tf.cast(given_labels.row_lengths(), tf.int64)
+        fits = tf.equal(number, boxes)
+        sentence = _LABELS
+    else:
+        places = range_int64(tf.shape(labels)[1])
+        number = tf.reduce_max(tf.where(labels >= 0, places + 1, tf.zeros_like(places)), axis=1)
+        fits = number <= boxes
+        sentence = f"{_LABELS}, and negative behind the last box of an image"
+    checks = []
+    if not has_gpu():
+        checks = require(tf.reduce_all(fits), lambda: [f"{sentence}; got", number, "labels for", boxes, "boxes"])
+    with tf.control_dependencies(checks):
+        return tf.where(fits[:, tf.newaxis], labels, tf.constant(NO_NUMBER, tf.int64))
 
 
 def _labels_or_slots(values: Any) -> Any:
