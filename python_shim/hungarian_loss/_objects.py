@@ -220,9 +220,39 @@ _SAMPLE_WEIGHT = (
 )
 
 
+def of_numbers(name: str, values: Any) -> Any:
+    """``values`` as a tensor of real numbers.
+
+    Raises:
+      ValueError: something else.
+    """
+    if isinstance(values, (tf.RaggedTensor, tf.SparseTensor)):
+        raise ValueError(  # noqa: TRY004 - as for any other wrong form
+            f"{name} must be a tensor, of one shape for all samples; got a {type(values).__name__}"
+        )
+    try:
+        tensor = tf.convert_to_tensor(values)
+    except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
+        raise ValueError(
+            f"{name} must be a tensor of numbers; got {type(values).__name__}, of which none can be made: {error}"
+        ) from error
+    return checked_numbers(name, tensor)
+
+
+def checked_numbers(name: str, tensor: Any) -> Any:
+    """A tensor as it is, ragged or not.
+
+    Raises:
+      ValueError: it does not hold real numbers.
+    """
+    if not (tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool):
+        raise ValueError(f"{name} must be real numbers, got {tensor.dtype.name}")
+    return tensor
+
+
 def _split_off_mask(name: str, objects: Any) -> tuple[Any, Any]:
     objects, mask = objects if isinstance(objects, MaskedObjects) else (objects, None)
-    objects = tf.convert_to_tensor(objects)
+    objects = of_numbers(name, objects)
     if objects.shape.rank not in (None, 3):
         raise ValueError(f"{name} must be [batch, objects, features], got shape {objects.shape}")
     objects = tf.ensure_shape(objects, [None] * 3)

@@ -889,6 +889,38 @@ WRONG_SHAPES = {
     "packed of rank 2": (np.zeros((2, 5)), PRED, "packed [B, n, 5], a box and its label; got shape (2, 5)"),
     "a tuple": ((BOXES, LABELS), PRED, "must be a dict of boxes [B, n, 4] and labels [B, n], or packed [B, n, 5]"),
     "no truth": (None, PRED, "a box and its label; got NoneType, of which no single tensor can be made"),
+    "lists of unequal length": (
+        {**TRUE, "boxes": [[[0.5, 0.5, 0.2, 0.2]], []]},
+        PRED,
+        "y_true's boxes must be a tensor of numbers; got list, of which none can be made: Can't convert non-rectangular",
+    ),
+    "packed lists of unequal length": (
+        [[[0.5, 0.5, 0.2, 0.2, 1]], []],
+        PRED,
+        "a box and its label; got list, of which no single tensor can be made: Can't convert non-rectangular",
+    ),
+    "labels of text": ({**TRUE, "labels": [["cat"] * 3] * 2}, PRED, "y_true's labels must be real numbers, got string"),
+    "packed text": (np.full((2, 3, 5), "cat"), PRED, "y_true must be real numbers, got string"),
+    "ragged labels of text": (
+        {**TRUE, "labels": tf.ragged.constant([["cat"] * 3] * 2)},
+        PRED,
+        "y_true's labels must be real numbers, got string",
+    ),
+    "ragged predictions": (
+        TRUE,
+        {**PRED, "logits": tf.RaggedTensor.from_tensor(LOGITS)},
+        "y_pred['logits'] must be a tensor, of one shape for all samples; got a RaggedTensor",
+    ),
+    "packed ragged predictions": (
+        TRUE,
+        tf.RaggedTensor.from_tensor(np.zeros((2, 5, 8))),
+        "y_pred must be a tensor, of one shape for all samples; got a RaggedTensor",
+    ),
+    "ragged denoising targets": (
+        TRUE,
+        {**PRED, "denoising": {**NOISED, "target": tf.RaggedTensor.from_tensor(NOISED["target"])}},
+        "y_pred['denoising']['target'] must be a tensor, of one shape for all samples; got a RaggedTensor",
+    ),
     "predictions as a list": (TRUE, [PRED["boxes"], LOGITS[..., :3]], "y_pred must be a dict of boxes"),
     "predictions as a tuple": (TRUE, (PRED["boxes"], LOGITS), "known number of layers; got a tuple"),
     "no logits": (TRUE, {"boxes": PRED["boxes"]}, "y_pred must be a dict with 'logits', got ['boxes']"),
@@ -976,6 +1008,22 @@ def test_wrong_shapes_that_show_only_when_run():
             run(np.zeros(true), np.zeros(pred))
     with pytest.raises(ValueError, match=r"known number of layers; got shape \(None, None, None, None\)"):
         tf.function(loss.call, input_signature=three + four).get_concrete_function()
+
+
+@pytest.mark.parametrize("known", [None, [None] * 3], ids=["unknown rank", "unknown sizes"])
+def test_labels_as_a_column_whose_shape_shows_only_when_run(known):
+    y_true, y_pred = scene(3, 6)
+    loss = DetrLoss(CLASSES, reduction=None)
+    run = tf.function(
+        lambda labels: loss({**y_true, "labels": labels}, y_pred), input_signature=[tf.TensorSpec(known, tf.int64)]
+    )
+    want, column = loss(y_true, y_pred), y_true["labels"][..., np.newaxis]
+    np.testing.assert_allclose(run(column), want, rtol=1e-5)
+    if known is None:
+        np.testing.assert_allclose(run(y_true["labels"]), want, rtol=1e-5)
+    for labels in [np.repeat(column, 2, axis=2), column[:1]]:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="(?s)labels must be .*one for each box"):
+            run(labels)
 
 
 def test_groups_must_divide_the_predictions():

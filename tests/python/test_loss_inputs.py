@@ -500,6 +500,16 @@ def test_slice_losses_by_name_and_as_objects(given):
     np.testing.assert_array_equal(again(y_true, y_pred), loss(y_true, y_pred))
 
 
+def test_what_is_no_tensor_of_numbers():
+    sets = random_sets(2, 4, 3)
+    unequal, text = [[[1.0, 2.0, 3.0]], []], [[["a"] * 3]] * 2
+    for loss in [hungarian_loss, HungarianLoss([3]).call, PermutationInvariantLoss("mse").call]:
+        with pytest.raises(ValueError, match="y_true must be a tensor of numbers; got list.*non-rectangular"):
+            loss(unequal, sets)
+        with pytest.raises(ValueError, match="y_pred must be real numbers, got string"):
+            loss(sets, text)
+
+
 def test_numbers_of_numpy():
     loss = HungarianLoss(np.array([2, 2]), np.int64(1), slice_weights=np.float32([1, 3]))
     assert loss.get_config()["slice_sizes"] == [[2, 2], [2, 2]] and loss.get_config()["slice_weights"] == [1, 3]

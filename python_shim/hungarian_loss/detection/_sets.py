@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from hungarian_loss._checks import require
-from hungarian_loss._objects import with_equal_features
+from hungarian_loss._objects import checked_numbers, of_numbers, with_equal_features
 from hungarian_loss._placement import has_gpu
 from hungarian_loss._shapes import Dimension, range_int64, sizes_of, with_shape
 from hungarian_loss._whole import as_whole
@@ -101,19 +101,19 @@ def read_truth(y_true: Any, dtype: Any) -> Truth:
     given: tuple[Any, Any] = (None, None)
     if isinstance(y_true, Mapping):
         given = _entry("y_true", y_true, "boxes"), _entry("y_true", y_true, "labels")
-        boxes, labels = _padded(given[0], 4), _padded(given[1], 1)
+        boxes, labels = _padded("y_true's boxes", given[0], 4), _padded("y_true's labels", given[1], 1)
     else:
         sentence = (
             "y_true must be a dict of boxes [B, n, 4] and labels [B, n], or packed [B, n, 5], a box and its label"
         )
-        packed = _padded(_one_tensor(y_true, sentence), 5)
+        packed = _one_tensor(y_true, sentence)
+        packed = _padded("y_true", packed, 5) if isinstance(packed, tf.RaggedTensor) else packed
         cure = "; Keras calls a loss once for each output of a model, so dicts need a SetPredictionModel"
-        packed = with_shape(packed, [(packed, 0), (packed, 1), 5], sentence, cure)
+        # Keras hands over the names of a dict, too, so the shape comes first.
+        packed = checked_numbers("y_true", with_shape(packed, [(packed, 0), (packed, 1), 5], sentence, cure))
         boxes, labels = packed[..., :4], packed[..., 4]
-    if labels.shape.rank == 3 and labels.shape[-1] == 1:
-        labels = labels[..., 0]
     boxes = with_shape(boxes, [(boxes, 0), (boxes, 1), 4], "y_true's boxes must be [B, n, 4]")
-    labels = _labels_or_slots(with_shape(labels, [(boxes, 0), (boxes, 1)], _LABELS))
+    labels = _labels_or_slots(with_shape(_without_column(labels), [(boxes, 0), (boxes, 1)], _LABELS))
     if isinstance(given[0], tf.RaggedTensor):
         labels = _one_for_each_box(labels, *given)
     return Truth(tf.stop_gradient(tf.cast(boxes, dtype)), labels)
@@ -140,7 +140,7 @@ def read_predictions(y_pred: Any, truth: Truth, channels: int, dtype: Any) -> tu
     if "denoising" not in y_pred:
         return predictions, None
     noised = [(f"{name}['denoising']", _entry(name, layer, "denoising")) for name, layer in layers]
-    target = tf.convert_to_tensor(_entry("y_pred['denoising']", y_pred["denoising"], "target"))
+    target = of_numbers("y_pred['denoising']['target']", _entry("y_pred['denoising']", y_pred["denoising"], "target"))
     denoised = _stacked(noised, truth.boxes, channels, dtype)
     like = denoised.boxes[:, 0]
     sentence = "y_pred['denoising']['target'] must be [B, d], a slot of y_true for each box"
@@ -167,11 +167,11 @@ def _stacked(layers: Sequence[tuple[str, Any]], images: Any, channels: int, dtyp
     boxes: list[Any] = []
     logits: list[Any] = []
     for name, layer in layers:
-        one = tf.convert_to_tensor(_entry(name, layer, "boxes"))
+        one = of_numbers(f"{name}['boxes']", _entry(name, layer, "boxes"))
         first = boxes[0] if boxes else one
         batch = (first if images is None else images, 0)
         boxes.append(with_shape(one, [batch, (first, 1), 4], f"{name}['boxes'] must be [B, m, 4]{of_truth}"))
-        other = tf.convert_to_tensor(_entry(name, layer, "logits"))
+        other = of_numbers(f"{name}['logits']", _entry(name, layer, "logits"))
         sentence = f"{name}['logits'] must be [B, m, {channels}] with this classification and num_classes"
         logits.append(with_shape(other, [batch, (first, 1), channels], sentence))
     return Predictions(*(tf.stack([tf.cast(one, dtype) for one in ones], axis=1) for ones in (boxes, logits)))
@@ -183,7 +183,7 @@ def _unpacked(y_pred: Any, images: Any, channels: int, dtype: Any) -> Prediction
         "y_pred must be a dict of boxes [B, m, 4] and logits [B, m, channels], or packed [B, m, 4 + channels] or "
         "[B, layers, m, 4 + channels], with a known number of layers"
     )
-    packed = tf.cast(_one_tensor(y_pred, sentence), dtype)
+    packed = tf.cast(of_numbers("y_pred", _one_tensor(y_pred, sentence)), dtype)
     if packed.shape.rank == 3:
         packed = packed[:, tf.newaxis]
     if packed.shape.rank != 4 or packed.shape[1] is None:
@@ -246,7 +246,9 @@ def _one_tensor(values: Any, sentence: str) -> Any:
     try:
         return tf.convert_to_tensor(values)
     except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
-        raise ValueError(f"{sentence}; got {type(values).__name__}, of which no single tensor can be made") from error
+        raise ValueError(
+            f"{sentence}; got {type(values).__name__}, of which no single tensor can be made: {error}"
+        ) from error
 
 
 def _entry(name: str, values: Any, key: str) -> Any:
@@ -256,11 +258,24 @@ def _entry(name: str, values: Any, key: str) -> Any:
     return values[key]
 
 
-def _padded(values: Any, features: int) -> Any:
+def _without_column(labels: Any) -> Any:
+    """Labels ``[B, n, 1]`` as ``[B, n]``, where their rank is unknown, too; others as they are."""
+    rank = labels.shape.rank
+    if rank == 3 and labels.shape[-1] == 1:
+        return labels[..., 0]
+    if rank is not None and (rank != 3 or labels.shape[-1] is not None):
+        return labels
+    shape = tf.shape(labels)
+    is_column = tf.equal(tf.size(shape), 3) & tf.equal(tf.concat([shape, [1, 1, 1]], axis=0)[2], 1)
+    return tf.reshape(labels, shape[: tf.size(shape) - tf.cast(is_column, tf.int32)])
+
+
+def _padded(name: str, values: Any, features: int) -> Any:
     """A RaggedTensor as a tensor, with −1 where there was nothing. ``features`` is how many numbers each of its objects
     should have."""
     if not isinstance(values, tf.RaggedTensor):
-        return tf.convert_to_tensor(values)
+        return of_numbers(name, values)
+    checked_numbers(name, values)
     if values.dtype.is_unsigned:
         values = tf.cast(values, tf.int64)  # There is no -1.
     values = with_equal_features(values, features)

@@ -15,6 +15,7 @@ from hungarian_loss._objects import (
     Sets,
     as_sets,
     features_like,
+    of_numbers,
     padded,
     per_sample_weight,
     shown,
@@ -212,7 +213,7 @@ def _flat(name: str, objects: Any) -> tuple[Any, list[Any]]:
     """Objects ``[B, n, ...]`` as ``[B, n, features]``, with the mask that they may carry; the sizes that features
     had."""
     objects, mask = objects if isinstance(objects, MaskedObjects) else (objects, None)
-    objects = tf.convert_to_tensor(objects)
+    objects = of_numbers(name, objects)
     if objects.shape.rank is None or objects.shape.rank < 2:
         raise ValueError(f"{name} must be [batch, objects, ...], got shape {objects.shape}")
     sizes = sizes_of(objects)
