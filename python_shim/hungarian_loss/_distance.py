@@ -21,11 +21,11 @@ def compute_euclidean_distance(a: TensorLike, b: TensorLike) -> Tensor:
       a: ``[..., n, features]``, of any float type. Integers and bool are cast to the float type of the other argument,
         or to float32 if it has none. Floats of a NumPy array beside a tensor of a float type, and of a list beside
         either, are cast to the other's type, too. (An array that is passed to a ``tf.function`` is a tensor inside of
-        it.)
+        it.) Half-precision is cast to float32, since its squares would overflow.
       b: ``[..., m, features]``, of the same type. Leading dimensions broadcast, features do not.
 
     Returns:
-      ``[..., n, m]``, in the units of the features.
+      ``[..., n, m]``, in the units of the features, float64 if the inputs are, else float32.
 
     Raises:
       TypeError: two tensors or two arrays of different float types, or a type that is not float, integer or bool.
@@ -47,16 +47,15 @@ def squared_distances(a: Any, b: Any) -> Any:
     a, b = a[..., :, tf.newaxis, :], b[..., tf.newaxis, :, :]
     features = a.shape[-1] if a.shape.rank is not None and a.shape.rank == b.shape.rank else None
     few = features is not None and 1 <= features <= _FEW and b.shape[-1] == features
-    if not few or a.dtype not in (tf.float32, tf.float64):
+    if not few:
         return summed(tf.math.squared_difference(a, b), axis=-1)
-    # One feature at a time: TensorFlow broadcasts and sums along a short last axis several times slower. Half-precision
-    # sums would be rounded after every term.
+    # One feature at a time: TensorFlow broadcasts and sums along a short last axis several times slower.
     pairs = zip(tf.unstack(a, axis=-1), tf.unstack(b, axis=-1), strict=True)
     return tf.add_n([tf.math.squared_difference(x, y) for x, y in pairs])
 
 
 def _of_one_type(a: Any, b: Any) -> tuple[Any, Any]:
-    """Both as tensors of one float type."""
+    """Both as tensors of one type: float64 where that is the type of their floats, else float32."""
     # Whose type counts: a tensor's before an array's, as float64 may be no more than NumPy's default; an array's before
     # that of a list, which has none of its own.
     firmness = [2 if tf.is_tensor(x) else int(hasattr(x, "dtype")) for x in (a, b)]
@@ -65,6 +64,7 @@ def _of_one_type(a: Any, b: Any) -> tuple[Any, Any]:
         return a, b
     a = tf.convert_to_tensor(a)
     follows = firmness[0] > firmness[1] and a.dtype.is_floating
+    a = tf.cast(a, _computed_in(a.dtype)) if follows else a
     # Converted to that type directly: by way of float32 a list of numbers would lose digits.
     b = tf.convert_to_tensor(b, dtype_hint=a.dtype if follows else None)
     if follows and b.dtype.is_floating:
@@ -72,7 +72,13 @@ def _of_one_type(a: Any, b: Any) -> tuple[Any, Any]:
     types = [x.dtype for x in (a, b) if not x.dtype.is_integer and not x.dtype.is_bool] or [tf.float32]
     if types[0] != types[-1] or not types[0].is_floating:
         raise TypeError(f"a and b must be of one float type, got {a.dtype.name} and {b.dtype.name}; cast one of them")
-    return tf.cast(a, types[0]), tf.cast(b, types[0])
+    real = _computed_in(types[0])
+    return tf.cast(a, real), tf.cast(b, real)
+
+
+def _computed_in(dtype: Any) -> Any:
+    # Squares of half-precision numbers overflow, or are 0, where the distance itself is an ordinary number.
+    return tf.float64 if dtype == tf.float64 else tf.float32
 
 
 def _with_equal_features(a: Any, b: Any) -> Any:
