@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from hungarian_loss._functions import takes_dtype
 from hungarian_loss._loss_types import Weight
 from hungarian_loss._options import is_whole_number
 
@@ -87,8 +88,15 @@ def checked_limit(argument: str, limit: Any) -> Weight | None:
         raise ValueError(f"{argument} must be a number, a scalar variable or None, got {limit!r}") from error
 
 
-def per_pair(argument: str, function: Any, size: tuple[int, int]) -> Callable[..., Any]:
-    """A slice loss as a function that returns one value for each pair. ``size``: features of y_true and of y_pred.
+def as_scalar(weight: Weight, dtype: Any) -> Any:
+    """What :func:`checked_weight` returned as a tensor of ``dtype``; a number without being rounded to float32
+    before."""
+    return tf.constant(weight, dtype) if isinstance(weight, float) else tf.cast(tf.convert_to_tensor(weight), dtype)
+
+
+def per_pair(argument: str, function: Any, size: tuple[int, int], dtype: str) -> Callable[..., Any]:
+    """A slice loss as a function that returns one value for each pair. ``size``: features of y_true and of y_pred;
+    ``dtype``: of the loss that it is a part of.
 
     Raises:
       TypeError: it is neither the name of a Keras loss, nor a Keras loss, nor a function.
@@ -102,7 +110,11 @@ def per_pair(argument: str, function: Any, size: tuple[int, int]) -> Callable[..
         except ValueError as error:
             raise ValueError(f"{argument} must be a function or the name of a Keras loss, got {given!r}") from error
         if isinstance(function, keras.losses.Loss):
-            function = type(function)(reduction=None)
+            options: dict[str, Any] = {"reduction": None}
+            # Left alone it would cast to Keras's float type. Half-precision is computed in float32.
+            if takes_dtype(function):
+                options["dtype"] = "float64" if dtype == "float64" else "float32"
+            function = type(function)(**options)
     elif isinstance(function, type) or not callable(function):
         raise TypeError(
             f"{argument} must be a function, the name of a Keras loss or a Keras loss with reduction=None, got {given!r}"

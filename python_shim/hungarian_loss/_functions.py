@@ -1,5 +1,6 @@
 """Functions that users give to a loss: calling them and checking what they return, saving and loading them."""
 
+import inspect
 import types
 import warnings
 from collections.abc import Callable, Sequence
@@ -90,6 +91,8 @@ def saved(argument: str, function: Function | None) -> Any:
         # A lambda typed at a prompt has no source, which Keras wants for its warning.
         except (TypeError, ValueError, OSError):
             config = None
+        if config is not None and isinstance(function, keras.losses.Loss) and takes_dtype(function):
+            config["config"].setdefault("dtype", function.dtype)  # Keras leaves it out.
         found = _found(config)
     if _same(function, found):
         return config
@@ -98,6 +101,11 @@ def saved(argument: str, function: Function | None) -> Any:
     if found is None and config is not None and config["class_name"] in _FUNCTIONS:
         return config
     return {"module": "builtins", "class_name": "function", "config": argument, "registered_name": argument}
+
+
+def takes_dtype(loss: keras.losses.Loss) -> bool:
+    """Whether the class of a loss has the argument ``dtype``: Keras's own do, a user's may not."""
+    return "dtype" in inspect.signature(type(loss)).parameters
 
 
 def loaded(argument: str, config: Any) -> Any:

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from hungarian_loss._arguments import (
+    as_scalar,
     checked_index,
     checked_limit,
     checked_sizes,
@@ -200,7 +201,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         self.slice_index_to_compute_assignment = checked_index(slice_index_to_compute_assignment, count)
         self.compute_cost_matrix_fn = plain_function("compute_cost_matrix_fn", compute_cost_matrix_fn)
         self.slice_losses_fn = [
-            per_pair(f"slice_losses_fn[{place}]", function, size)
+            per_pair(f"slice_losses_fn[{place}]", function, size, self.dtype)
             for place, (function, size) in enumerate(
                 zip(
                     one_for_each("slice_losses_fn", slice_losses_fn, count, keras.losses.mean_squared_error),
@@ -275,7 +276,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         return show_status(tf.where(gate.is_good, good, tf.stop_gradient(loss)), assignment)
 
     def _weighted(self, means: list[Any]) -> Any:
-        weights = [tf.cast(tf.convert_to_tensor(weight), means[0].dtype) for weight in self.slice_weights]
+        weights = [as_scalar(weight, means[0].dtype) for weight in self.slice_weights]
         return tf.add_n([weight * mean for weight, mean in zip(weights, means, strict=True)]) / len(means)
 
     def _with_masks(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
@@ -303,7 +304,7 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
             cost = self._ask("compute_cost_matrix_fn", contract, self.compute_cost_matrix_fn, [true, pred], like)
         limit: Any = self.cost_limit
         if limit is not None and not isinstance(limit, float):
-            limit = tf.cast(tf.convert_to_tensor(limit), solved_in(cost.dtype))
+            limit = as_scalar(limit, solved_in(cost.dtype))
         assignment = linear_assignment(cost, row_mask=sets.true_mask, col_mask=sets.pred_mask, cost_limit=limit)
         are_boxes = sets.true.shape[-1] == sets.pred.shape[-1] == 4
         boxes = (sets.true, sets.pred) if are_boxes else None

@@ -201,7 +201,8 @@ def per_sample_weight(sample_weight: Any, y_pred: Any) -> Any:
       ValueError: it is not a scalar, ``[batch]`` or ``[batch, 1]``.
       tf.errors.InvalidArgumentError: the same, when run.
     """
-    weight = tf.convert_to_tensor(sample_weight)
+    # Python's numbers as float64: Keras casts weights to the type of the loss.
+    weight = tf.convert_to_tensor(sample_weight, dtype_hint=tf.float64)
     check_sample_weight(weight.shape)
     if weight.shape.rank == 0:
         return weight

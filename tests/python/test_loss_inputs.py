@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.optimize import linear_sum_assignment
 
 import oracle
 from hungarian_loss import HungarianLoss, compute_euclidean_distance, explain, hungarian_loss
@@ -498,6 +499,28 @@ def test_slice_losses_by_name_and_as_objects(given):
     np.testing.assert_allclose(loss(y_true, y_pred), want, rtol=1e-5)
     again = HungarianLoss.from_config(loss.get_config())
     np.testing.assert_array_equal(again(y_true, y_pred), loss(y_true, y_pred))
+
+
+@pytest.mark.parametrize("name", ["mse", "MeanSquaredError"])
+def test_float64_keeps_all_digits(name):
+    """Of Python's numbers, too: weights and limits would be rounded on the way if they became float32 first."""
+    y_true, y_pred = (random_sets(4, 3, 4, seed=seed).astype(np.float64) / 3 for seed in (1, 2))
+    weights, limit, of_samples = [0.1, 0.7], 1 / 3, [0.1, 0.2, 0.3, 0.4]
+    want = oracle.sliced_loss(y_true, y_pred, [2, 2], [2, 2], [mse, mse], weights)
+    options = {"slice_losses_fn": [name] * 2, "slice_weights": weights, "reduction": None, "dtype": "float64"}
+    loss = HungarianLoss([2, 2], **options)
+    for one in [loss, HungarianLoss.from_config(loss.get_config())]:
+        np.testing.assert_allclose(one(y_true, y_pred), want, rtol=1e-14)
+        np.testing.assert_allclose(one(y_true, y_pred, of_samples), want * of_samples, rtol=1e-14)
+    # At exactly the limit a pair is matched, or not, by the last digit.
+    limited = HungarianLoss([1], cost_limit=limit, reduction=None, dtype="float64")
+    near, far = (np.full((1, 1, 1), np.nextafter(limit, to)) for to in (0, 1))
+    assert [limited.match(0 * near, one).assignment.row_to_col.numpy().item() for one in (near, far)] == [0, -1]
+    pairs = PermutationInvariantLoss(name, reduction=None, dtype="float64")
+    pairs = PermutationInvariantLoss.from_config(pairs.get_config())
+    costs = ((y_true[:, :, np.newaxis] - y_pred[:, np.newaxis]) ** 2).mean(axis=-1)
+    best = [cost[linear_sum_assignment(cost)].sum() for cost in costs]
+    np.testing.assert_allclose(pairs(y_true, y_pred), best, rtol=1e-14)
 
 
 def test_what_is_no_tensor_of_numbers():

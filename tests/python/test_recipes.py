@@ -386,6 +386,9 @@ def test_accuracy_counts_beyond_what_float32_holds():
     for _ in range(3):
         metric.update_state([0, 1], [0, 1])
     assert metric.result().numpy() == 1 and metric.seen.numpy() == 2**24 + 6
+    metric.reset_state()
+    metric.update_state([0, 1], [0, 1], sample_weight=[0.1, 0.0])
+    assert metric.seen.numpy() == 0.1
 
 
 def test_accuracy_merges():

@@ -90,7 +90,7 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
         with tf.control_dependencies(checks):
             weight = tf.cast(counted, tf.float64)
         if sample_weight is not None:
-            given = tf.cast(tf.convert_to_tensor(sample_weight), tf.float64)
+            given = tf.cast(tf.convert_to_tensor(sample_weight, dtype_hint=tf.float64), tf.float64)
             weight = tf.where(counted, _spread(given, classes, "sample_weight"), tf.zeros_like(weight))
         in_cluster = counted & (classes < self.num_classes) & (clusters >= 0) & (clusters < self.num_clusters)
         # Samples in no cluster are counted in a cell of their own, behind all others.

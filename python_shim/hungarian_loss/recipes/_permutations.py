@@ -95,7 +95,7 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         # The sizes of features are known only when the loss is called.
-        self.pair_loss = per_pair("pair_loss", pair_loss, (1, 1))
+        self.pair_loss = per_pair("pair_loss", pair_loss, (1, 1), self.dtype)
         self.maximize = as_flag("maximize", maximize)
         self.normalization = one_of("normalization", normalization, _NORMALIZATIONS)
         self.true_mask_fn, self.pred_mask_fn = (
