@@ -28,7 +28,7 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None =
 
     Raises:
       TypeError: dicts without a loss.
-      ValueError: ``sample`` is not in the batch, or shapes do not fit.
+      ValueError: ``sample`` is no whole number or is not in the batch, or shapes do not fit.
       RuntimeError: called in a ``tf.function``.
     """
     require_values("explain")

@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import importlib.util
 import math
+import operator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -186,11 +187,16 @@ def explanation_of(matching: Matching, sample: int) -> Explanation:
     """Explains one sample of a batch.
 
     Raises:
-      ValueError: ``sample`` is not in the batch.
+      ValueError: ``sample`` is no whole number, or is not in the batch.
     """
     batch = int(matching.cost.shape[0])
-    if not 0 <= sample < batch:
-        raise ValueError(f"sample must lie in [0, {batch}), the batch; got {sample}")
+    try:
+        place = -1 if isinstance(sample, bool) else operator.index(sample)
+    except TypeError:
+        place = -1
+    if not 0 <= place < batch:
+        raise ValueError(f"sample must be a whole number in [0, {batch}), the batch; got {sample!r}")
+    sample = place
     assignment, boxes = matching.assignment, matching.boxes
     cost = np.asarray(tf.cast(matching.cost, tf.float64)[sample])
     limit = math.inf if matching.cost_limit is None else float(matching.cost_limit)

@@ -109,12 +109,13 @@ def takes_dtype(loss: keras.losses.Loss) -> bool:
 
 
 def loaded(argument: str, config: Any) -> Any:
-    """The inverse of :func:`saved`.
+    """The inverse of :func:`saved`. A function or the name of a Keras loss, in a config that was written by hand, stays
+    as it is; so does what is neither, for the class to refuse.
 
     Raises:
       ValueError: the function cannot be found.
     """
-    if config is None or callable(config):
+    if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
         return config
     given = keras.saving.get_registered_object(argument)
     if given is not None and config["class_name"] in _FUNCTIONS:

@@ -352,11 +352,12 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
           ValueError: a function cannot be found; the error names the ways out.
         """
         config = dict(config)
-        for argument in ("compute_cost_matrix_fn", "true_mask_fn", "pred_mask_fn"):
+        for argument in config.keys() & {"compute_cost_matrix_fn", "true_mask_fn", "pred_mask_fn"}:
             config[argument] = loaded(argument, config[argument])
         for argument in ("slice_losses_fn", "unmatched_losses_fn"):
-            functions = enumerate(config[argument])
-            config[argument] = [loaded(f"{argument}[{place}]", function) for place, function in functions]
+            if isinstance(functions := config.get(argument), Sequence) and not isinstance(functions, str):
+                functions = enumerate(functions)
+                config[argument] = [loaded(f"{argument}[{place}]", function) for place, function in functions]
         return cls(**config)
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from hungarian_loss._explain import explain
 from hungarian_loss._figure import png
 from hungarian_loss._matching import Matcher
+from hungarian_loss._options import is_whole_number
 
 __all__ = ["AssignmentMonitor"]
 
@@ -45,7 +46,8 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         ``log_dir``.
 
     Raises:
-      ValueError: ``images`` without ``log_dir``; when training begins, more ``images`` than ``x`` has samples.
+      ValueError: ``images`` that are no whole number, or without ``log_dir``; when training begins, more ``images`` than
+        ``x`` has samples.
       ImportError: ``log_dir`` without tensorboard.
       TypeError: when training begins, a loss without a ``match`` method.
     """
@@ -54,6 +56,8 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self, x: Any, y: Any, *, loss: Matcher | None = None, log_dir: str | None = None, images: int = 0
     ) -> None:
         super().__init__()
+        if not is_whole_number(images) or images < 0:
+            raise ValueError(f"images must be a whole number, 0 or more, got {images!r}")
         if images and log_dir is None:
             raise ValueError(f"got images={images} and no log_dir to write them to")
         if log_dir is not None and importlib.util.find_spec("tensorboard") is None:

@@ -358,10 +358,15 @@ def test_a_sample_of_a_batch_is_that_sample():
     np.testing.assert_array_equal(boxes[1], y_pred[2])
 
 
-@pytest.mark.parametrize("sample", [-1, -5, 5, 100])
+@pytest.mark.parametrize("sample", [-1, -5, 5, 100, True, 2.0, "a", None], ids=repr)
 def test_a_sample_out_of_range(sample):
-    with pytest.raises(ValueError, match=rf"sample must lie in \[0, 5\).*got {sample}"):
+    with pytest.raises(ValueError, match=rf"sample must be a whole number in \[0, 5\).*got {sample!r}"):
         explain(np.zeros((5, 3, 4)), np.zeros((5, 3, 4)), sample)
+
+
+def test_a_sample_may_be_any_whole_number():
+    for place in [1, np.int64(1), np.array(1), tf.constant(1)]:
+        assert explain(np.zeros((2, 3, 4)), np.zeros((2, 3, 4)), place).total_cost == 0
 
 
 @pytest.mark.parametrize(

@@ -501,6 +501,17 @@ def test_slice_losses_by_name_and_as_objects(given):
     np.testing.assert_array_equal(again(y_true, y_pred), loss(y_true, y_pred))
 
 
+def test_a_config_of_ones_own_may_leave_out_what_has_a_default():
+    again = HungarianLoss.from_config({"slice_sizes": [4]})
+    assert again.get_config() == HungarianLoss([4]).get_config()
+    again = HungarianLoss.from_config({"slices": [4], "slice_losses_fn": ["mae"], "unmatched_losses_fn": None})
+    assert again.get_config() == HungarianLoss([4], slice_losses_fn=["mae"]).get_config()
+    again = PermutationInvariantLoss.from_config({"pair_loss": "mae"})
+    assert again.get_config() == PermutationInvariantLoss("mae").get_config()
+    with pytest.raises(TypeError, match="slice_losses_fn must be a list"):
+        HungarianLoss.from_config({"slice_sizes": [4], "slice_losses_fn": "mae"})
+
+
 @pytest.mark.parametrize("name", ["mse", "MeanSquaredError"])
 def test_float64_keeps_all_digits(name):
     """Of Python's numbers, too: weights and limits would be rounded on the way if they became float32 first."""

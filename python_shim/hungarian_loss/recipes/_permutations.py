@@ -198,7 +198,7 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
         Raises:
           ValueError: a function cannot be found; the error names the ways out.
         """
-        functions = ("pair_loss", "true_mask_fn", "pred_mask_fn")
+        functions = config.keys() & {"pair_loss", "true_mask_fn", "pred_mask_fn"}
         return cls(**{**config, **{argument: loaded(argument, config[argument]) for argument in functions}})
 
 
