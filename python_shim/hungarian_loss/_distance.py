@@ -21,28 +21,33 @@ def compute_euclidean_distance(a: TensorLike, b: TensorLike) -> Tensor:
       a: ``[..., n, features]``, of any float type. Integers and bool are cast to the float type of the other argument,
         or to float32 if it has none. Floats of a NumPy array beside a tensor of a float type, and of a list beside
         either, are cast to the other's type, too. (An array that is passed to a ``tf.function`` is a tensor inside of
-        it.) Half-precision is cast to float32, since its squares would overflow.
+        it.)
       b: ``[..., m, features]``, of the same type. Leading dimensions broadcast, features do not.
 
     Returns:
-      ``[..., n, m]``, in the units of the features, float64 if the inputs are, else float32.
+      ``[..., n, m]``, in the units of the features, and of their type. Half-precision is computed in float32 and rounded
+      once.
 
     Raises:
       TypeError: two tensors or two arrays of different float types, or a type that is not float, integer or bool.
       ValueError: a rank below 2, or unequal numbers of features, where this is known while tracing.
       tf.errors.InvalidArgumentError: the same, where it shows only when run.
     """
-    return _root(squared_distances(a, b))
+    a, b = _of_one_type(a, b)
+    return tf.cast(_root(_squared(a, b)), a.dtype)
 
 
 def undifferentiated_distances(a: Any, b: Any) -> Any:
     """What :func:`compute_euclidean_distance` returns, where no gradient is taken and so a plain root is enough."""
-    return tf.sqrt(squared_distances(a, b))
-
-
-def squared_distances(a: Any, b: Any) -> Any:
-    """``[..., n, features]``, ``[..., m, features]`` -> ``[..., n, m]``."""
     a, b = _of_one_type(a, b)
+    return tf.cast(tf.sqrt(_squared(a, b)), a.dtype)
+
+
+def _squared(a: Any, b: Any) -> Any:
+    """``[..., n, features]``, ``[..., m, features]`` of one type -> ``[..., n, m]`` of float32 or float64."""
+    # Squares of half-precision numbers overflow, or are 0, where the distance itself is an ordinary number.
+    real = tf.float64 if a.dtype == tf.float64 else tf.float32
+    a, b = tf.cast(a, real), tf.cast(b, real)
     b = _with_equal_features(a, b)
     a, b = a[..., :, tf.newaxis, :], b[..., tf.newaxis, :, :]
     features = a.shape[-1] if a.shape.rank is not None and a.shape.rank == b.shape.rank else None
@@ -55,7 +60,7 @@ def squared_distances(a: Any, b: Any) -> Any:
 
 
 def _of_one_type(a: Any, b: Any) -> tuple[Any, Any]:
-    """Both as tensors of one type: float64 where that is the type of their floats, else float32."""
+    """Both as tensors of one float type."""
     # Whose type counts: a tensor's before an array's, as float64 may be no more than NumPy's default; an array's before
     # that of a list, which has none of its own.
     firmness = [2 if tf.is_tensor(x) else int(hasattr(x, "dtype")) for x in (a, b)]
@@ -64,7 +69,6 @@ def _of_one_type(a: Any, b: Any) -> tuple[Any, Any]:
         return a, b
     a = tf.convert_to_tensor(a)
     follows = firmness[0] > firmness[1] and a.dtype.is_floating
-    a = tf.cast(a, _computed_in(a.dtype)) if follows else a
     # Converted to that type directly: by way of float32 a list of numbers would lose digits.
     b = tf.convert_to_tensor(b, dtype_hint=a.dtype if follows else None)
     if follows and b.dtype.is_floating:
@@ -72,13 +76,7 @@ def _of_one_type(a: Any, b: Any) -> tuple[Any, Any]:
     types = [x.dtype for x in (a, b) if not x.dtype.is_integer and not x.dtype.is_bool] or [tf.float32]
     if types[0] != types[-1] or not types[0].is_floating:
         raise TypeError(f"a and b must be of one float type, got {a.dtype.name} and {b.dtype.name}; cast one of them")
-    real = _computed_in(types[0])
-    return tf.cast(a, real), tf.cast(b, real)
-
-
-def _computed_in(dtype: Any) -> Any:
-    # Squares of half-precision numbers overflow, or are 0, where the distance itself is an ordinary number.
-    return tf.float64 if dtype == tf.float64 else tf.float32
+    return tf.cast(a, types[0]), tf.cast(b, types[0])
 
 
 def _with_equal_features(a: Any, b: Any) -> Any:
