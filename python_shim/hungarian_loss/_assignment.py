@@ -172,7 +172,8 @@ def _gradient(op: Any, *upstream: Any) -> list[Any]:
     cost, row_to_col = op.inputs[0], op.outputs[1]
     cols = cost.shape[-1] if cost.shape.rank is not None else None
     matched = assignment_mask(row_to_col, tf.shape(cost)[-1] if cols is None else cols)
-    per_pair = tf.cast(upstream[0], cost.dtype)[..., tf.newaxis, tf.newaxis]
+    # Where totals are gathered upstream is an IndexedSlices.
+    per_pair = tf.cast(tf.convert_to_tensor(upstream[0]), cost.dtype)[..., tf.newaxis, tf.newaxis]
     return [tf.where(matched, per_pair, tf.zeros([], cost.dtype)), None, None, None]
 
 

@@ -154,6 +154,26 @@ def test_in_a_function():
     assert slope.experimental_get_tracing_count() == 1
 
 
+# TensorFlow passes the gradient of these as IndexedSlices, which may name a problem twice.
+GATHERS = {
+    "gather": lambda totals, index: tf.gather(totals, index),
+    "gather_nd": lambda totals, index: tf.gather_nd(totals, index[:, tf.newaxis]),
+    "embedding_lookup": lambda totals, index: tf.nn.embedding_lookup(totals, index),
+}
+
+
+@pytest.mark.parametrize("mode", ["eager", "function", "jit"])
+@pytest.mark.parametrize("gather", GATHERS.values(), ids=GATHERS)
+def test_of_gathered_totals(gather, mode):
+    def slope(cost):
+        return gradient(lambda cost: gather(total(cost), tf.constant([2, 0, 2])), cost)
+
+    cost = tf.constant(np.random.default_rng(SEED).uniform(size=(4, 3, 2)), tf.float32)
+    run = slope if mode == "eager" else tf.function(slope, jit_compile=mode == "jit")
+    times = np.array([1, 0, 2, 0])[:, np.newaxis, np.newaxis]
+    np.testing.assert_array_equal(run(cost), times * assignment_mask(linear_assignment(cost).row_to_col, 2, tf.float32))
+
+
 def test_only_the_total_has_one():
     cost = np.random.default_rng(SEED).uniform(size=(3, 3))
     for name in Assignment._fields:
