@@ -18,7 +18,11 @@ _TOO_LARGE = "cost holds integers beyond 2^53 in magnitude, which float64 cannot
 
 
 def constant(value: Any, dtype: Any) -> Tensor:
-    """A constant that may be infinite or NaN on purpose."""
+    """A constant that may be infinite or NaN on purpose.
+
+    With NumPy's behaviour TensorFlow takes Python's numbers for int32 or float32 first, whatever the type that it is told.
+    """
+    value = np.asarray(value, dtype.as_numpy_dtype)
     if tf.executing_eagerly() or np.all(np.isfinite(value)):
         return tf.constant(value, dtype)
     return _unchecked("Const", [], dtype, value=tf.compat.v1.AttrValue(tensor=tf.make_tensor_proto(value, dtype)))
@@ -141,9 +145,9 @@ def whole_as_real(cost: Tensor, row_mask: Tensor, col_mask: Tensor, limit: Tenso
     real = solved_in(cost.dtype, limit)
     if cost.dtype.size <= 4:
         return tf.cast(cost, real)
-    exact = cost <= tf.constant(_EXACT_IN_FLOAT64, cost.dtype)
+    exact = cost <= constant(_EXACT_IN_FLOAT64, cost.dtype)
     if cost.dtype == tf.int64:
-        exact &= cost >= -_EXACT_IN_FLOAT64
+        exact &= cost >= constant(-_EXACT_IN_FLOAT64, cost.dtype)
     harmless = exact
     for mask, axis in ((row_mask, -1), (col_mask, -2)):
         harmless |= ~(mask if mask.shape.rank == 0 else tf.expand_dims(mask, axis))
@@ -190,12 +194,15 @@ def count_as_mask(side: str, count: TensorLike, cost: Tensor, validate: bool) ->
     for number in tf.nest.flatten(count):
         if isinstance(number, int) and not tf.int64.min <= number <= tf.int64.max:
             raise ValueError(f"{name} must fit int64, got {number}")
+    if not hasattr(count, "dtype") and not _holds_tensors(count):
+        count = _array(name, count)
+        count = count if count.size else count.astype(np.int64)
     count = tf.convert_to_tensor(count, dtype=None if hasattr(count, "dtype") else tf.int64)
     if not count.dtype.is_integer:
         raise TypeError(f"{name} must be integers, got {count.dtype.name}")
     if count.dtype == tf.uint64:
         # A count beyond int64 must not become negative in the cast.
-        count = tf.minimum(count, tf.constant(tf.int64.max, tf.uint64))
+        count = tf.minimum(count, constant(tf.int64.max, tf.uint64))
     count, conditions = _broadcast(name, tf.cast(count, tf.int64), cost, None)
     # Padded in front, so that a cost of too low a rank reaches the op, which says what is wrong.
     size = tf.concat([[1, 1], tf.shape(cost)], axis=0)[-2 if side == "row" else -1]

@@ -4,6 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from hungarian_loss._inputs import constant
+
 
 def is_whole(values: Any) -> Any:
     """Which floats are whole numbers; an infinity counts as one, NaN does not."""
@@ -16,4 +18,4 @@ def as_whole(values: Any, least: float, most: float, otherwise: int) -> Any:
     if not values.dtype.is_floating:
         return tf.cast(values, tf.int64)
     limited = tf.clip_by_value(tf.cast(values, tf.float64), least, most)
-    return tf.where(is_whole(values), tf.cast(limited, tf.int64), otherwise)
+    return tf.where(is_whole(values), tf.cast(limited, tf.int64), constant(otherwise, tf.int64))

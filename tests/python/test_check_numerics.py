@@ -1,5 +1,8 @@
-"""tf.debugging.enable_check_numerics: what the package itself adds to a graph passes, although "no limit" is an
-infinity."""
+"""Settings of TensorFlow that stay on for a whole process, so that they share one.
+
+tf.debugging.enable_check_numerics: what the package itself adds to a graph passes, although "no limit" is an infinity.
+experimental_enable_numpy_behavior: Python's integers count as int32, also where the package needs wider ones.
+"""
 
 import pytest
 
@@ -61,14 +64,26 @@ for name, channels in [("softmax", 3), ("focal", 2), ("varifocal", 2)]:
     traced = attempt(tf.function(lambda: [loss(y_true, model(x))]))
     results[name] = [[eager], traced, attempt(lambda: [tf.constant(model.fit(x, y_true, verbose=0).history["loss"][0])])]
 
+eager_after_fit = float(loss(y_true, model(x)))
 results["on"] = [attempt(call, tf.constant([-1.0])) for call in (tf.math.log, tf.function(tf.math.log))]
+
+tf.experimental.numpy.experimental_enable_numpy_behavior(dtype_conversion_mode="all")
+wide = tf.constant([[3, 1], [1, 5]], tf.int64)
+few = [1, tf.constant(1, tf.uint64), np.uint64(2**64 - 1), 2**40]
+results["numpy"] = {
+    "costs": [attempt(whole, tf.cast(wide, dtype)) for dtype in (tf.int64, tf.uint64)],
+    "too large": attempt(whole, tf.constant(np.array([[2**53 + 1, 1], [1, 5]]))),
+    "counts": [attempt(lambda: [linear_assignment(cost, num_rows=count).total_cost]) for count in few],
+    "detector": [float(loss({**y_true, "labels": y_true["labels"].astype(dtype)}, model(x))) for dtype in (int, float)],
+}
+results["before"] = eager_after_fit
 print(json.dumps(results))
 """
 
 
 @pytest.fixture(scope="module")
 def results():
-    """In a process of its own, since the checks stay on."""
+    """In a process of its own, since the settings stay on."""
     return oracle.run_json(CODE)
 
 
@@ -107,3 +122,12 @@ def test_a_detectors_loss(classification, results):
 
 def test_integers(results):
     assert results["integers"] == [2]
+
+
+def test_with_numpys_behavior(results):
+    got = results["numpy"]
+    assert got["costs"] == [[2], [2]]
+    assert "cost holds integers beyond 2^53 in magnitude" in got["too large"]
+    # One row, or both.
+    assert got["counts"] == [[[1]], [[1]], [[2]], [[2]]]
+    assert got["detector"] == pytest.approx([results["before"]] * 2, rel=1e-6)

@@ -367,7 +367,8 @@ def _with_checked_largest(values: Any, below: Any, sentence: str) -> Any:
     makes the loss NaN."""
     if has_gpu():
         return values  # The check would wait for the device. A sample with such values has loss NaN.
-    largest = tf.reduce_max(tf.where(tf.equal(values, NO_NUMBER), tf.constant(-1, tf.int64), values))
+    no_number, passes = constant(NO_NUMBER, tf.int64), constant(-1, tf.int64)
+    largest = tf.reduce_max(tf.where(tf.equal(values, no_number), passes, values))
     with tf.control_dependencies(require(largest < below, lambda: [sentence, largest])):
         return tf.identity(values)
 
