@@ -134,10 +134,12 @@ def assignment_mask(row_to_col: TensorLike, num_cols: TensorLike, dtype: Any = t
 
     Args:
       row_to_col: int32 or int64 ``[..., rows]``; −1 gives a row of zeros.
-      num_cols: scalar, the number of columns.
+      num_cols: integer scalar, the number of columns.
       dtype: of the result.
     """
     dtype = tf.as_dtype(dtype)
+    if tf.is_tensor(num_cols) and num_cols.dtype.is_integer:
+        num_cols = tf.cast(num_cols, tf.int32)
     on, off = (True, False) if dtype == tf.bool else (1, 0)
     return tf.one_hot(row_to_col, num_cols, on_value=on, off_value=off, dtype=dtype)
 

@@ -696,6 +696,14 @@ def test_assignment_mask(dtype):
     np.testing.assert_allclose((want * cost).sum((1, 2)), solve(cost).total_cost, rtol=1e-15, err_msg=note)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint32", "int64", "uint64"])
+def test_assignment_mask_for_a_number_of_any_type(dtype):
+    want = [[False, False, True], [False, False, False]]
+    for cols in (tf.constant(3, dtype), np.dtype(dtype).type(3), np.array(3, dtype)):
+        assert assignment_mask([2, -1], cols).numpy().tolist() == want
+    assert tf.function(assignment_mask)(tf.constant([2, -1]), tf.constant(3, dtype)).numpy().tolist() == want
+
+
 def test_assignment_mask_of_nothing():
     assert assignment_mask(tf.zeros([2, 0], tf.int32), 3).shape == (2, 0, 3)
     assert assignment_mask(tf.constant([-1, -1]), 0).shape == (2, 0)
