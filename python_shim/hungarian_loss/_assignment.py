@@ -75,11 +75,12 @@ def linear_assignment(
     """Matches rows with columns one to one so that the sum of matched costs is least. Exact and batched.
 
     Args:
-      cost: ``[..., rows, cols]``, float16, bfloat16, float32, float64, integers or bool; taken exactly as given. +inf
-        (−inf when maximizing) forbids a pair. Integers of up to 16 bits and bool are solved in float32, wider ones in
-        float64, up to 2^53 in magnitude. Lists of Python numbers are taken as float32; as float64 where an integer
-        among them is beyond 2^24 in magnitude or a number is beyond float32's range. Lists and integers of up to 16
-        bits are solved in float64 too where float32 might round an integer ``cost_limit``.
+      cost: ``[..., rows, cols]``, float16, bfloat16, float32, float64, integers of 8 to 64 bits or bool; taken exactly
+        as given. +inf (−inf when maximizing) forbids a pair. Integers of up to 16 bits and bool are solved in float32,
+        wider ones in float64, up to 2^53 in magnitude. Lists of Python numbers are taken as float32; as float64 where
+        an integer among them is beyond 2^24 in magnitude or a number is beyond float32's range: above 3.4e38 in
+        magnitude, or below 1.2e-38 and not 0. Lists and integers of up to 16 bits are solved in float64 too where
+        float32 might round an integer ``cost_limit``.
       row_mask: bool ``[..., rows]``, or what broadcasts to that: which rows exist. Integers of 0 and 1 are taken as
         bool. Costs that a mask hides have no effect, not even NaN.
       col_mask: bool ``[..., cols]``, likewise: which columns exist.
@@ -137,9 +138,9 @@ def assignment_mask(row_to_col: TensorLike, num_cols: TensorLike, dtype: Any = t
       num_cols: integer scalar, the number of columns.
       dtype: of the result.
     """
-    dtype = tf.as_dtype(dtype)
     if tf.is_tensor(num_cols) and num_cols.dtype.is_integer:
         num_cols = tf.cast(num_cols, tf.int32)
+    dtype = tf.as_dtype(dtype)
     on, off = (True, False) if dtype == tf.bool else (1, 0)
     return tf.one_hot(row_to_col, num_cols, on_value=on, off_value=off, dtype=dtype)
 

@@ -87,19 +87,32 @@ def _from_lists(values: Any, limit: TensorLike | None) -> Any:
         stacked = tf.convert_to_tensor(values)
         # TensorFlow casts the numbers beside tensors silently, too.
         for number in numbers:
-            if isinstance(number, int) and int(np.asarray(number).astype(stacked.dtype.as_numpy_dtype)) != number:
+            if isinstance(number, (int, float)) and not _is_held(number, stacked.dtype):
+                what = f"integer {number} exactly" if isinstance(number, int) else f"number {number}"
                 raise ValueError(
-                    f"cost is a list with {stacked.dtype.name} tensors, which cannot hold its integer {number} exactly; "
+                    f"cost is a list with {stacked.dtype.name} tensors, which cannot hold its {what}; "
                     "cast the tensors to a type that can"
                 )
         return stacked
     array = _array("cost", values)
     if array.dtype.kind not in "biuf" or any(hasattr(number, "dtype") for number in numbers):
         return array
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         narrow = array.astype(np.float32)
-    fits = largest <= _EXACT_IN_FLOAT32 and not _is_wide(limit) and np.array_equal(np.isinf(narrow), np.isinf(array))
+    # Below its least normal number float32 loses digits, and at last all of them.
+    tiny = (array != 0) & (np.abs(array) < np.finfo(np.float32).tiny) if array.dtype.kind == "f" else np.False_
+    fits = np.array_equal(np.isinf(narrow), np.isinf(array)) and not tiny.any()
+    fits = fits and largest <= _EXACT_IN_FLOAT32 and not _is_wide(limit)
     return narrow if fits else array.astype(np.float64)
+
+
+def _is_held(number: Any, dtype: Any) -> bool:
+    """Whether a type holds an integer exactly; of another number that it becomes neither infinite nor 0."""
+    with np.errstate(over="ignore", under="ignore"):
+        held = np.asarray(number).astype(dtype.as_numpy_dtype)
+    if isinstance(number, int):
+        return int(held) == number
+    return bool(np.isfinite(held) == np.isfinite(number) and (held == 0) == (number == 0))
 
 
 def _holds_tensors(values: Any) -> bool:

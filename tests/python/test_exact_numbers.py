@@ -1,5 +1,7 @@
 """Numbers that a narrower type would round, wrap or turn into an infinity, on their way to the op."""
 
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -52,6 +54,26 @@ def test_python_numbers_beyond_float32_are_not_forbidden_pairs():
     assert (answer.row_to_col.numpy().tolist(), answer.total_cost.dtype) == ([1, 0], tf.float32)
 
 
+TINY = float(np.finfo(np.float32).tiny)
+
+
+# Denormals of float32 too: they have fewer digits, down to none.
+@pytest.mark.parametrize("unit", [1e-50, 1e-42, TINY / 4, -1e-50])
+def test_python_numbers_below_float32_are_not_zeros(unit):
+    one, two = unit, unit * 1.01
+    if unit < 0:
+        one, two = two, one
+    answer = linear_assignment([[two, one], [one, two]])
+    assert (answer.row_to_col.numpy().tolist(), answer.total_cost.dtype) == ([1, 0], tf.float64)
+    assert answer.total_cost.numpy() == 2 * one
+    traced = tf.function(lambda: linear_assignment([[two, one], [one, two]]))()
+    assert traced.row_to_col.numpy().tolist() == [1, 0]
+
+
+def test_zeros_and_the_least_normal_number_do_not_widen():
+    assert linear_assignment([[0.0, -0.0], [TINY, -TINY]]).total_cost.dtype == tf.float32
+
+
 @pytest.mark.parametrize(
     ("tensor", "number"),
     [
@@ -59,8 +81,11 @@ def test_python_numbers_beyond_float32_are_not_forbidden_pairs():
         (tf.constant([1.0, 2.0], tf.float16), 2**11 + 1),
         (tf.constant([1, 2], tf.uint8), 300),
         (tf.constant([1, 2], tf.int8), 255),
+        (tf.constant([1.0, 2.0]), HUGE),
+        (tf.constant([1.0, 2.0]), -1e-50),
+        (tf.constant([1.0, 2.0], tf.float16), 1e5),
     ],
-    ids=["float32", "float16", "uint8", "int8"],
+    ids=["float32", "float16", "uint8", "int8", "infinite", "zero", "infinite in float16"],
 )
 @pytest.mark.parametrize("traced", [False, True], ids=["eager", "tf.function"])
 def test_numbers_beside_tensors_that_cannot_hold_them(tensor, number, traced):
@@ -68,7 +93,9 @@ def test_numbers_beside_tensors_that_cannot_hold_them(tensor, number, traced):
         return lambda: linear_assignment([tensor, [number, 5]]).total_cost
 
     run = tf.function if traced else lambda function: function
-    with pytest.raises(ValueError, match=f"cost is a list with {tensor.dtype.name} tensors.*{number}.*cast"):
+    with pytest.raises(
+        ValueError, match=f"cost is a list with {tensor.dtype.name} tensors.*{re.escape(str(number))}.*cast"
+    ):
         run(call(number))()
     # 1 + 5 < 2 + 7.
     assert float(run(call(7))()) == 6
