@@ -10,6 +10,8 @@ from hungarian_loss._shapes import all_zero, range_int64
 from hungarian_loss._types import Tensor, TensorLike
 
 COST_TYPES = (tf.float16, tf.bfloat16, tf.float32, tf.float64)
+# Not those of 4 bits: TensorFlow has no kernels for them, and XLA unpacks them wrongly.
+_WHOLE_TYPES = (tf.int8, tf.uint8, tf.int16, tf.uint16, tf.int32, tf.uint32, tf.int64, tf.uint64)
 
 # Whole numbers up to these in magnitude are all exact.
 _EXACT_IN_FLOAT32 = 2**24
@@ -70,9 +72,9 @@ def as_cost(values: TensorLike, limit: TensorLike | None = None) -> Tensor:
     if not hasattr(values, "dtype") or (isinstance(values, np.ndarray) and values.dtype == object):
         values = _from_lists(values, limit)
     cost = tf.convert_to_tensor(values)
-    if cost.dtype not in COST_TYPES and not cost.dtype.is_integer and not cost.dtype.is_bool:
+    if cost.dtype not in (*COST_TYPES, *_WHOLE_TYPES, tf.bool):
         expected = ", ".join(dtype.name for dtype in COST_TYPES)
-        raise TypeError(f"cost must be one of {expected}, integers or bool; got {cost.dtype.name}")
+        raise TypeError(f"cost must be one of {expected}, integers of 8 to 64 bits or bool; got {cost.dtype.name}")
     return cost
 
 
@@ -191,10 +193,10 @@ def as_mask(side: str, mask: TensorLike | None, cost: Tensor) -> Checked:
         mask = _array(f"{side}_mask", mask)
         mask = mask if mask.size else mask.astype(bool)
     mask = tf.convert_to_tensor(mask)
-    if mask.dtype.is_integer:
+    if mask.dtype in _WHOLE_TYPES:
         mask = tf.not_equal(mask, tf.zeros([], mask.dtype))
     if mask.dtype != tf.bool:
-        raise TypeError(f"{side}_mask must be bool, or integers of 0 and 1; got {mask.dtype.name}")
+        raise TypeError(f"{side}_mask must be bool, or 0 and 1 as integers of 8 to 64 bits; got {mask.dtype.name}")
     return Checked(mask, []) if mask.shape.rank == 0 else _broadcast(f"{side}_mask", mask, cost, side)
 
 
@@ -211,8 +213,8 @@ def count_as_mask(side: str, count: TensorLike, cost: Tensor, validate: bool) ->
         count = _array(name, count)
         count = count if count.size else count.astype(np.int64)
     count = tf.convert_to_tensor(count, dtype=None if hasattr(count, "dtype") else tf.int64)
-    if not count.dtype.is_integer:
-        raise TypeError(f"{name} must be integers, got {count.dtype.name}")
+    if count.dtype not in _WHOLE_TYPES:
+        raise TypeError(f"{name} must be integers of 8 to 64 bits, got {count.dtype.name}")
     if count.dtype == tf.uint64:
         # A count beyond int64 must not become negative in the cast.
         count = tf.minimum(count, constant(tf.int64.max, tf.uint64))
@@ -276,7 +278,7 @@ def as_limit(limit: TensorLike | None, cost: Tensor, name: str = "cost_limit") -
     _check_is_dense(name, limit)
     if _holds_tensors(limit):
         limit = tf.convert_to_tensor(limit, dtype_hint=real)
-        if limit.dtype.is_integer:
+        if limit.dtype in _WHOLE_TYPES:
             limit = tf.cast(limit, real)
         if limit.dtype != real:
             raise TypeError(f"{name} must be {real.name} here, got {limit.dtype.name}")

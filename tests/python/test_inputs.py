@@ -86,7 +86,7 @@ def test_a_mask_of_numbers(mask):
 
 @pytest.mark.parametrize("mask", [[0.5, 1.0], np.ones(2, np.float32), tf.ones(2)], ids=["list", "NumPy", "tensor"])
 def test_a_mask_of_fractions_is_refused(mask):
-    with pytest.raises(TypeError, match="row_mask must be bool, or integers of 0 and 1; got float"):
+    with pytest.raises(TypeError, match="row_mask must be bool, or 0 and 1 as integers of 8 to 64 bits; got float"):
         linear_assignment(tf.ones([2, 3]), row_mask=mask)
 
 
@@ -226,6 +226,25 @@ def test_a_list_of_nothing():
 def test_lists_of_something_else(cost):
     with pytest.raises((TypeError, ValueError)):
         linear_assignment(cost)
+
+
+# TensorFlow cannot compute with these, and XLA unpacks them wrongly.
+@pytest.mark.parametrize("name", ["int4", "uint4"])
+def test_integers_of_four_bits(name):
+    few = tf.cast([1, 0], getattr(tf.dtypes.experimental, name))
+    cost = tf.ones([2, 2])
+    for call, message in [
+        (
+            lambda: linear_assignment(tf.cast([[1, 0], [0, 1]], few.dtype)),
+            "cost must be one of float16, .*integers of 8 to 64 bits or bool",
+        ),
+        (lambda: linear_assignment(few.numpy()), "cost must be one of float16, .*integers of 8 to 64 bits or bool"),
+        (lambda: linear_assignment(cost, row_mask=few), "row_mask must be bool, or 0 and 1 as integers of 8 to 64"),
+        (lambda: linear_assignment(cost, num_cols=few), "num_cols must be integers of 8 to 64 bits"),
+        (lambda: linear_assignment(cost, cost_limit=few), "cost_limit must be float32 here"),
+    ]:
+        with pytest.raises(TypeError, match=f"{message}.* got {name}$"):
+            call()
 
 
 RAGGED = tf.ragged.constant([[[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0]]])
