@@ -397,6 +397,27 @@ def ragged_batches(x, y, batch=8):
     return tf.data.Dataset.from_tensor_slices((x, ragged(y))).ragged_batch(batch)
 
 
+@pytest.mark.parametrize("how", [{"jit_compile": False}, {"run_eagerly": True}], ids=["graph", "eager"])
+def test_terms_that_are_there_in_training_only(how):
+    class InTraining(SetPredictionModel):
+        def call(self, x, training=False):
+            outputs = super().call(x)
+            return outputs if training else {name: outputs[name] for name in ("boxes", "logits")}
+
+    x, y = data()
+    whole = detector()
+    model = InTraining(whole.inputs, whole.output)
+    model.compile(optimizer=keras.optimizers.SGD(0.0), loss=DetrLoss(CLASSES), **how)
+    last = ["loss", "class", "box", "giou"]
+    for _ in range(2):
+        got = model.fit(x, y, batch_size=IMAGES, epochs=2, verbose=0, validation_data=(x, y)).history
+        every = [*last, "auxiliary_0_class", "auxiliary_0_box", "auxiliary_0_giou"]
+        assert set(got) == {*every, *(f"val_{name}" for name in last)}
+        for losses in ([got[name] for name in every], [got[f"val_{name}"] for name in last]):
+            np.testing.assert_allclose(losses[0], np.sum(losses[1:], axis=0), rtol=1e-5)
+        assert len(model.evaluate(x, y, verbose=0)) == 4
+
+
 def test_ragged_targets():
     x, y = data()
     model = detector()

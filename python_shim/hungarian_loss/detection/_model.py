@@ -1,7 +1,8 @@
 """``SetPredictionModel``: a Keras model whose loss sees all outputs and targets at once."""
 
 import functools
-from collections.abc import Mapping
+import weakref
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -24,7 +25,8 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
     else ``compile`` takes, such as names, lists and dicts of losses, Keras applies to each output.
 
     With a :class:`DetrLoss` the terms of the loss show as metrics beside it, from the same matching; they are means
-    over the samples, as "loss" is.
+    over the samples, as "loss" is. Terms that the outputs of a step do not have, such as those of auxiliary layers that
+    are there in training only, do not show.
 
     ``sample_weight`` is one weight for each image, ``[B]``. Where Keras turns it into a dict with the structure of y,
     its first entry is used.
@@ -56,12 +58,23 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
 
     @property
     def _terms(self) -> dict[str, Any]:
+        return self._known_terms.means
+
+    @property
+    def _known_terms(self) -> "_Terms":
         # Not an attribute that Keras tracks: a built model accepts no more of these, and the terms are known only after
         # a call.
         terms, loss = self.__dict__.get("_means_of_terms"), getattr(self, "loss", None)
         if terms is None or terms.loss is not loss:
             terms = self.__dict__["_means_of_terms"] = _Terms(loss)
-        return terms.means
+        return terms
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """As in Keras, without the terms of the loss that this step does not update; outside of a step, without those
+        that no step has updated since the last reset."""
+        results = super().get_metrics_result()
+        idle = self._known_terms.idle()
+        return {name: result for name, result in results.items() if name not in idle}
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
@@ -115,6 +128,7 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
                 with tf.init_scope(), tf.variable_creator_scope(_not_noticed):
                     self._terms[name] = keras.metrics.Mean(name=name)
             self._terms[name].update_state(tf.stop_gradient(value) * replicas, sample_weight=samples)
+        self._known_terms.update(terms)
 
 
 def _not_noticed(make: Any, **options: Any) -> Any:
@@ -160,3 +174,22 @@ class _Terms:
     def __init__(self, loss: Any) -> None:
         self.loss = loss
         self.means: dict[str, Any] = {}
+        self._graph: Any = None
+        self._in_graph: set[str] = set()
+
+    def update(self, names: Iterable[str]) -> None:
+        """Notes which terms a step that is being traced updates."""
+        if tf.executing_eagerly():
+            return
+        graph = tf.compat.v1.get_default_graph()
+        if self._graph is None or self._graph() is not graph:
+            self._graph, self._in_graph = weakref.ref(graph), set()
+        self._in_graph |= set(names)
+
+    def idle(self) -> set[str]:
+        """Names of the terms that have no value: in a traced step those that it does not update, else those without a
+        sample since the last reset."""
+        if tf.executing_eagerly():
+            return {name for name, mean in self.means.items() if float(tf.convert_to_tensor(mean.count)) == 0}
+        is_known = self._graph is not None and self._graph() is tf.compat.v1.get_default_graph()
+        return set(self.means) - self._in_graph if is_known else set()
