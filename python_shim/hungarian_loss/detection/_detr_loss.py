@@ -20,7 +20,7 @@ from hungarian_loss.detection._boxes import center_and_size, checked_format, che
 from hungarian_loss.detection._classification import CLASSIFICATIONS, Classification, Settings
 from hungarian_loss.detection._costs import giou_cost, l1_cost
 from hungarian_loss.detection._detections import Detections, best_of
-from hungarian_loss.detection._normalization import Divisors
+from hungarian_loss.detection._normalization import Divisors, over_replicas
 from hungarian_loss.detection._sets import (
     NO_NUMBER,
     Denoising,
@@ -56,10 +56,14 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
     * box: Σ (\\|Δ center x| + \\|Δ center y| + \\|Δ width| + \\|Δ height|) / objects;
     * giou: Σ (1 − IoU of the chosen kind) / objects.
 
-    Under a ``tf.distribute`` strategy objects and weights are counted over all replicas, so that losses and gradients
-    are those of one device with the whole batch. A sample whose loss is not finite has loss NaN or +inf and zero
-    gradient; the matching of the other samples is unaffected. Its objects and weights still count in the divisors of
-    all samples.
+    A sample whose loss is not finite has loss NaN or +inf and zero gradient; the matching of the other samples is
+    unaffected. Its objects and weights still count in the divisors of all samples.
+
+    Under a ``tf.distribute`` strategy objects and weights are counted over all replicas. Losses and gradients, added up
+    over the replicas, are those of one device with the whole batch, also where a last batch leaves replicas with
+    unequal numbers of samples; except that with the reduction "mean_with_sample_weight" each replica takes its own
+    weighted mean. The "loss" that Keras shows is that of one device for a :class:`SetPredictionModel`. For another
+    model unequal replicas bias what is shown, not the training.
 
     **y_true**: ``{"boxes": [B, n, 4], "labels": [B, n]}`` with a negative label in empty slots, or packed
     ``[B, n, 5]``, a box and its label. Both may be ragged along n. Labels beside ragged boxes are ragged with the same
@@ -196,8 +200,13 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
             values = self._values(y_true, y_pred)
             losses = tf.add_n(list(values.values()))
             weight = _checked_weight(sample_weight, losses)
-            reduction = self.reduction or "sum_over_batch_size"
+            reduction = "sum" if self._is_unreduced else self.reduction
             terms = {name: self._reduced(value, weight, reduction) for name, value in values.items()}
+            if self._is_unreduced:
+                samples, _ = over_replicas(tf.cast(tf.shape(losses)[0], losses.dtype))
+                terms = {
+                    name: tf.math.divide_no_nan(sum_, tf.cast(samples, sum_.dtype)) for name, sum_ in terms.items()
+                }
             return self._reduced(losses, weight, self.reduction), terms
 
     @tf.autograph.experimental.do_not_convert
@@ -256,6 +265,10 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
             target = _with_checked_largest(denoising.target, _slots(truth), sentence)
             denoising = Denoising(denoising.predictions, target)
         return truth, predictions, denoising
+
+    @property
+    def _is_unreduced(self) -> bool:
+        return self.reduction in (None, "none")
 
     @property
     def _real(self) -> Any:
@@ -327,7 +340,8 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
     def _means(self, parts: list[tuple[str, Sums, Any]]) -> dict[str, Any]:
         """Weighted means by name, those of the last layer first. Each part holds its number of objects, ``[B, 1]``."""
         counts = [count for _, sums, number in parts for count in (number, sums.weights) if count is not None]
-        divisors = iter(Divisors(counts, over_batch=self.normalization == "batch"))
+        in_means = not self._is_unreduced and self.reduction != "sum"
+        divisors = iter(Divisors(counts, over_batch=self.normalization == "batch", in_means=in_means))
         values: dict[str, Any] = {}
         for part, sums, _ in parts:
             per_object = next(divisors)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from hungarian_loss._objects import per_sample_weight
 from hungarian_loss.detection._detr_loss import DetrLoss, Reduction
+from hungarian_loss.detection._normalization import number_of_replicas, over_replicas
 
 
 @keras.saving.register_keras_serializable(package="hungarian_loss")
@@ -25,8 +26,8 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
     else ``compile`` takes, such as names, lists and dicts of losses, Keras applies to each output.
 
     With a :class:`DetrLoss` the terms of the loss show as metrics beside it, from the same matching; they are means
-    over the samples, as "loss" is. Terms that the outputs of a step do not have, such as those of auxiliary layers that
-    are there in training only, do not show.
+    over the samples, as "loss" is, and under a ``tf.distribute`` strategy those of one device, too. Terms that the
+    outputs of a step do not have, such as those of auxiliary layers that are there in training only, do not show.
 
     ``sample_weight`` is one weight for each image, ``[B]``. Where Keras turns it into a dict with the structure of y,
     its first entry is used.
@@ -104,7 +105,8 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
             total, terms = loss.with_components(y, y_pred, weight)
             # The number of samples, which Keras takes from x for the mean of the loss. A custom step need not give x.
             boxes = y_pred["boxes"] if isinstance(y_pred, Mapping) else y_pred
-            self._track(terms, tf.shape(boxes)[0])
+            total, samples = _as_shown(total, tf.shape(boxes)[0])
+            self._track(terms, samples)
         else:
             total = _reduced(loss(y, y_pred), weight) if is_function else loss(y, y_pred, weight)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -129,6 +131,23 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
                     self._terms[name] = keras.metrics.Mean(name=name)
             self._terms[name].update_state(tf.stop_gradient(value) * replicas, sample_weight=samples)
         self._known_terms.update(terms)
+
+
+def _as_shown(loss: Any, samples: Any) -> tuple[Any, Any]:
+    """The loss of a replica with the mean over the replicas as its value, and the mean number of samples.
+
+    A replica's loss and terms are its parts of those of the batch. So each counts with the same number of samples; and
+    since Keras itself weighs losses with each replica's own, all replicas show the same. The gradient is still that of
+    the replica's part.
+    """
+    if number_of_replicas() == 1:
+        return loss, samples
+    real = tf.float64 if loss.dtype == tf.float64 else tf.float32
+    whole, replicas = over_replicas(tf.stack([tf.cast(samples, real), tf.cast(tf.reduce_sum(loss), real)]))
+    samples, mean = tf.unstack(whole / replicas)
+    if loss.shape.rank == 0:
+        loss = tf.grad_pass_through(lambda _: tf.cast(mean, loss.dtype))(loss)
+    return loss, samples
 
 
 def _not_noticed(make: Any, **options: Any) -> Any:
