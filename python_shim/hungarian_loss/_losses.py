@@ -12,6 +12,7 @@ from hungarian_loss._arguments import (
     checked_limit,
     checked_sizes,
     checked_weight,
+    is_of_keras,
     one_for_each,
     per_pair,
     plain_function,
@@ -45,6 +46,7 @@ from hungarian_loss._objects import (
     Sets,
     as_sets,
     features_like,
+    hide,
     per_sample_weight,
     raise_for_keras_mask,
     refuse_what_keras_would_multiply_in,
@@ -133,7 +135,10 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
 
     Functions are called once, on the whole batch. Where sizes are unknown while tracing, or the batch is as large as a
     set, they may be traced once more, to detect a function that was written for one sample. They never see what a mask
-    hides: a copy of a real object stands there, or zeros where there is no real object.
+    hides: a copy of a real object stands there, or zeros where there is no real object. In slice losses such a copy, of
+    a finite object, also stands in for pairs that are not matched, and so for all of a sample that cannot be matched:
+    no NaN there reaches the gradient of a weight that is trained within the function. One from a pair that is matched
+    does.
 
     Args:
       slice_sizes: How many features belong to each slice, in order; they must add up to all features. A pair (true,
@@ -258,12 +263,17 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         for place, (true, pred) in enumerate(zip(true_slices, pred_slices, strict=True)):
             matched_true = take(true, pairs.true_index, pairs.matched)
             matched_pred = take(pred, pairs.pred_index, pairs.matched)
+            function = self.slice_losses_fn[place]
+            if not is_of_keras(function):
+                # A weight may be trained in it, and zero times the slope at a NaN would reach the weight's gradient.
+                matched_true, matched_pred = (hide(x, pairs.matched) for x in (matched_true, matched_pred))
             what = f"slice_losses_fn[{place}]: a slice loss"
-            values = self._per_object(what, self.slice_losses_fn[place], matched_true, matched_pred)
+            values = self._per_object(what, function, matched_true, matched_pred)
             total, count = sum_where(pairs.matched, values), pairs.count
             unmatched_function = self.unmatched_losses_fn[place]
             if unmatched_function is not None:
-                alone_pred = stop_gradient_outside(pred, alone)
+                # As above. It gets all predictions, so only those of bad samples are replaced.
+                alone_pred = stop_gradient_outside(hide(pred, is_solved(assignment)[:, tf.newaxis]), alone)
                 what = f"unmatched_losses_fn[{place}]: an unmatched loss"
                 total += sum_where(alone, self._per_object(what, unmatched_function, alone_pred))
                 count += tf.reduce_sum(tf.cast(alone, count.dtype), axis=1)

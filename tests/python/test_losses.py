@@ -524,6 +524,37 @@ def test_nan_stays_in_its_sample(loss, who):
         assert slope_alone[1].any()
 
 
+@pytest.mark.parametrize("bad", [NAN, INF])
+def test_what_is_not_matched_reaches_no_trained_weight(bad):
+    weight = tf.Variable(2.0, dtype=tf.float64)
+
+    def slice_loss(true, pred):
+        return weight * tf.reduce_sum(tf.abs(true - pred), axis=-1)
+
+    def unmatched_loss(pred):
+        return weight * tf.reduce_sum(pred**2, axis=-1)
+
+    def slope(loss, y_true, y_pred):
+        with tf.GradientTape() as tape:
+            value = loss.call(y_true, y_pred)
+        return tape.gradient(value, weight).numpy()
+
+    y_true, y_pred = random_sets(3, 2, 4), random_sets(3, 3, 4, seed=2)
+    others = [0, 2]
+    for who in range(2):
+        broken = [y_true.copy(), y_pred.copy()]
+        broken[who][1] = bad  # The sample cannot be matched.
+        loss = HungarianLoss([4], slice_losses_fn=[slice_loss], unmatched_losses_fn=[unmatched_loss], dtype="float64")
+        assert slope(loss, *broken) == pytest.approx(slope(loss, y_true[others], y_pred[others]), rel=1e-12)
+
+    # Beyond the limit, in the second slice: the first object has no partner.
+    y_true[1, 0, 0] = 1e3
+    loss = HungarianLoss([2, 2], slice_losses_fn=["mse", slice_loss], cost_limit=100.0, dtype="float64")
+    want = slope(loss, y_true, y_pred)
+    y_true[1, 0, 2:] = bad
+    assert slope(loss, y_true, y_pred) == pytest.approx(want, rel=1e-12)
+
+
 def test_a_sample_that_cannot_be_matched_is_infinite():
     y_true, y_pred = random_sets(4, 3, 4), random_sets(4, 5, 4, seed=2)
     blocked = np.zeros((4, 3, 5))

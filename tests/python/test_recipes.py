@@ -660,6 +660,24 @@ def test_a_bad_sample_leaves_the_others_alone(maximize, bad, who):
         np.testing.assert_array_equal(slope[[0, 2, 3]], slope_alone[[0, 2, 3]])
 
 
+@pytest.mark.parametrize("who", ["true", "pred"])
+def test_a_nan_reaches_no_weight_that_is_trained_in_the_pair_loss(who):
+    y_true, y_pred = random_sets(3, 2, 4), random_sets(3, 3, 4, seed=2)
+    weight = tf.Variable(2.0, dtype=tf.float64)
+    loss = PermutationInvariantLoss(lambda true, pred: weight * largest_difference(true, pred), dtype="float64")
+    costs = loss.match(y_true, y_pred).cost.numpy()
+    want = loss.call(y_true, y_pred).numpy() / 2
+    sets = y_true if who == "true" else y_pred
+    sets[1, 1, 2] = NAN
+    with tf.GradientTape() as tape:
+        losses = tf.function(loss.call)(y_true, y_pred)
+    assert tape.gradient(losses, weight).numpy() == pytest.approx(want[0] + want[2], rel=1e-12)
+    assert np.isnan(losses).tolist() == [False, True, False]
+    # The pairs of that object cost NaN, and no others.
+    costs[1][(1,) if who == "true" else (slice(None), 1)] = NAN
+    np.testing.assert_array_equal(loss.match(y_true, y_pred).cost, costs)
+
+
 @pytest.mark.parametrize("normalization", ["total", "pairs"])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_sample_that_cannot_be_paired_is_infinite(sign, normalization):

@@ -1,5 +1,6 @@
 """A loss between sets of anything: signals, masks, sequences of frames."""
 
+import math
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ import tensorflow as tf
 from hungarian_loss._arguments import compares_features, is_of_keras, per_pair, plain_function
 from hungarian_loss._assignment import linear_assignment
 from hungarian_loss._functions import Caller, loaded, saved
+from hungarian_loss._inputs import constant
 from hungarian_loss._loss_types import MaskFunction, Objects, SliceLoss
 from hungarian_loss._matching import GradientGate, Matching, is_solved
 from hungarian_loss._objects import (
@@ -16,6 +18,7 @@ from hungarian_loss._objects import (
     as_sets,
     features_like,
     of_numbers,
+    hide,
     padded,
     per_sample_weight,
     shown,
@@ -48,15 +51,16 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
     ``pair_loss``; either may be a RaggedTensor, with a different number of objects in each sample. Half-precision
     inputs are computed in float32. A sample with no pair has loss 0, one with a NaN has loss NaN, one that cannot be
     matched +inf. A sample whose loss is not finite has zero gradient, and does not affect the other samples.
+    ``pair_loss`` never sees an object with a NaN: a copy of a finite one stands there, and its pairs cost NaN.
 
     Args:
       pair_loss: The loss of every pair; one of:
 
         * a function, which is called once on the whole batch. It gets y_true as ``[B, n, 1, ...]`` and y_pred as
           ``[B, 1, m, ...]``, so that what is computed feature by feature broadcasts, and returns ``[B, n, m]``: all but
-          the first three dimensions are to be reduced. +inf (−inf when maximizing) forbids a pair. Its slope must be
-          finite at all pairs, not only at the matched ones: the gradient passes through all pairs, as zero through the
-          others. Where sizes are unknown while tracing, or the batch is as large as a set, the function may be traced
+          the first three dimensions are to be reduced. +inf (−inf when maximizing) forbids a pair. Its slope, also by
+          a weight that is trained within it, must be finite at all pairs, not only at the matched ones: the gradient
+          passes through all pairs, as zero through the others. Where sizes are unknown while tracing, or the batch is as large as a set, the function may be traced
           once more, to detect one that was written for one sample.
         * the name of a Keras loss, such as "mse", or a Keras loss with ``reduction=None``: both sides are repeated to
           ``[B, n, m, ...]``, and what the loss returns is averaged over the dimensions after the first three. All but
@@ -122,15 +126,15 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
 
             tf.gather(y_pred, loss.match(y_true, y_pred).assignment.row_to_col, batch_dims=1)
         """
-        sets, sizes = self._sets(y_true, y_pred)
-        return self._match(sets, sets.true, sets.pred, sizes)
+        sets, known, sizes = self._sets(y_true, y_pred)
+        return self._match(sets, sets.true, sets.pred, known, sizes)
 
     def call(self, y_true: Objects, y_pred: Objects) -> Tensor:
         """Loss of each sample: ``[batch, n, ...]``, ``[batch, m, ...]`` -> ``[batch]``."""
-        sets, sizes = self._sets(y_true, y_pred)
+        sets, known, sizes = self._sets(y_true, y_pred)
         gate = GradientGate()
         true, pred = gate(sets.true, sets.pred)
-        assignment = self._match(sets, true, pred, sizes).assignment
+        assignment = self._match(sets, true, pred, known, sizes).assignment
         solved = is_solved(assignment)
         loss = -assignment.total_cost if self.maximize else assignment.total_cost
         if self.normalization == "pairs":
@@ -140,18 +144,24 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
         gate.is_good = tf.math.is_finite(loss) & solved
         return tf.where(gate.is_good, loss, tf.stop_gradient(loss))
 
-    def _sets(self, y_true: Any, y_pred: Any) -> tuple[Sets, tuple[list[Any], list[Any]]]:
-        """Both sides with one axis of features, and harmless values in hidden places; the sizes that features had."""
+    def _sets(self, y_true: Any, y_pred: Any) -> tuple[Sets, Any, tuple[list[Any], list[Any]]]:
+        """Both sides with one axis of features, and harmless values in hidden places and in those of objects with a
+        NaN; bool ``[B, n, m]``, which pairs are of two objects without; the sizes that features had."""
         true, true_sizes = _flat("y_true", _with_mask(y_true, y_pred))
         pred, pred_sizes = _flat("y_pred", _with_mask(y_pred, y_true))
         sets = as_sets(true, pred)
         true, true_mask = shown(self._ask, "true_mask_fn", self.true_mask_fn, sets.true, sets.true_mask, true_sizes)
         pred, pred_mask = shown(self._ask, "pred_mask_fn", self.pred_mask_fn, sets.pred, sets.pred_mask, pred_sizes)
-        return Sets(true, pred, true_mask, pred_mask), (true_sizes, pred_sizes)
+        # A NaN, the one value that differs from itself, is kept from pair_loss: zero times its slope would reach the
+        # gradient of a weight that is trained there.
+        true_known, pred_known = (tf.reduce_all(tf.equal(objects, objects), axis=-1) for objects in (true, pred))
+        sets = Sets(hide(true, true_known), hide(pred, pred_known), true_mask, pred_mask)
+        return sets, true_known[:, :, tf.newaxis] & pred_known[:, tf.newaxis, :], (true_sizes, pred_sizes)
 
-    def _match(self, sets: Sets, true: Any, pred: Any, sizes: tuple[list[Any], list[Any]]) -> Matching:
+    def _match(self, sets: Sets, true: Any, pred: Any, known: Any, sizes: tuple[list[Any], list[Any]]) -> Matching:
         """Matches true objects (rows) with predicted ones (columns)."""
         cost = self._costs(with_features(true, sizes[0]), with_features(pred, sizes[1]))
+        cost = tf.where(known, cost, constant(math.nan, cost.dtype))
         masks = {"row_mask": sets.true_mask, "col_mask": sets.pred_mask}
         assignment = linear_assignment(cost, maximize=self.maximize, **masks)
         return Matching(cost, sets.true_mask, sets.pred_mask, assignment, maximize=self.maximize)
