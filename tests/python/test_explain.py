@@ -635,8 +635,13 @@ def test_the_figure_without_matplotlib(monkeypatch):
 
 
 def test_what_else_can_be_explained():
-    """Lists, half precision, and a loss that matches by all features."""
+    """Ragged sets, lists, half precision, and a loss that matches by all features."""
     rng = np.random.default_rng(SEED)
+    sets = [rng.normal(size=(count, 2)).tolist() for count in (1, 3)]
+    alone = [str(explain([each], [each[::-1]])) for each in sets]
+    for rank in (1, 2):
+        true, pred = (tf.ragged.constant(side, ragged_rank=rank) for side in (sets, [each[::-1] for each in sets]))
+        assert [str(explain(true, pred, sample)) for sample in range(2)] == alone
     y_true, y_pred = rng.normal(size=(1, 3, 2)).astype(np.float32), rng.normal(size=(1, 4, 2)).astype(np.float32)
     assert str(explain(y_true.tolist(), y_pred.tolist())) == str(explain(y_true, y_pred))
     half = tf.cast(y_true, tf.float16), tf.cast(y_pred, tf.float16)
