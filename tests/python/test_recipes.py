@@ -354,6 +354,19 @@ def test_accuracy_takes_labels_and_scores_of_any_shape():
     ]:
         assert ClusteringAccuracy(4, 5)(one, other).numpy() == pytest.approx(want, rel=1e-6), np.shape(other)
     assert ClusteringAccuracy(4, 5)(true[0], pred[0]) == 1
+    # With one cluster an integer is its number, and a float beside it a score.
+    for one, want in [([0, -1, 0], 2 / 3), ([[0], [-1], [0]], 2 / 3), ([[0.0], [-1.0], [0.0]], 1)]:
+        assert ClusteringAccuracy(1)([0, 0, 0], one).numpy() == pytest.approx(want), one
+
+
+@pytest.mark.parametrize("clusters", [1, 3])
+def test_scores_with_a_nan_are_of_no_cluster(clusters):
+    scores = np.full((5, clusters), 0.5)
+    scores[1, 0] = scores[2, -1] = scores[3] = NAN
+    metric = ClusteringAccuracy(2, clusters)
+    for update in (metric.update_state, tf.function(metric.update_state, jit_compile=True)):
+        update(tf.zeros(5), tf.constant(scores))
+    assert (metric.result().numpy(), metric.seen.numpy()) == (pytest.approx(2 / 5), 10)
 
 
 def test_accuracy_with_weights_and_what_is_left_out():

@@ -69,7 +69,8 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
             left out.
           y_pred: The clusters, whole numbers of the same shape; or a score for each cluster, ``[..., num_clusters]``,
             of which the greatest counts. A number outside [0, num_clusters), such as −1 for noise, is no cluster: the
-            sample is wrong.
+            sample is wrong, and so is one with a NaN among its scores. With ``num_clusters=1``, ``[..., 1]`` holds
+            scores if it is of a float type.
           sample_weight: How much each sample counts: ``[...]``, or its leading dimensions, or a scalar. A mask that
             Keras attached to ``y_pred`` leaves samples out.
         """
@@ -146,10 +147,15 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
         if y_true.shape.rank > 0 and y_true.shape[-1] == 1 and y_pred.shape.rank <= y_true.shape.rank:
             y_true = tf.squeeze(y_true, -1)
         if y_pred.shape.rank == y_true.shape.rank + 1:
-            if y_pred.shape[-1] == 1 and self.num_clusters != 1:
+            # With a single cluster [..., 1] may be a score; an integer is none.
+            if y_pred.shape[-1] == 1 and not (self.num_clusters == 1 and y_pred.dtype.is_floating):
                 y_pred = tf.squeeze(y_pred, -1)
             elif y_pred.shape[-1] in (None, self.num_clusters):
-                y_pred = tf.argmax(tf.ensure_shape(y_pred, [*y_pred.shape[:-1], self.num_clusters]), axis=-1)
+                scores = tf.ensure_shape(y_pred, [*y_pred.shape[:-1], self.num_clusters])
+                y_pred = tf.argmax(scores, axis=-1)
+                if scores.dtype.is_floating:
+                    # A NaN differs from itself, and is not greater or less than the other scores.
+                    y_pred = tf.where(tf.reduce_all(tf.equal(scores, scores), axis=-1), y_pred, -1)
         sentence = f"y_pred must be clusters of the shape of y_true, or {self.num_clusters} scores for each sample"
         return y_true, with_shape(y_pred, [(y_true, axis) for axis in range(y_true.shape.rank)], sentence)
 
