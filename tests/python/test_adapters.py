@@ -75,6 +75,9 @@ def test_d_fine_in_half_precision():
 def test_d_fine_without_any_object():
     images = host_costs.random_images([0, 0])
     assert [part.shape for part in match(images, [0, 0], host_costs.D_FINE)] == [(2, 0)] * 3
+    # No images.
+    images = [part[:0] for part in images]
+    assert [part.shape for part in match(images, [], host_costs.D_FINE)] == [(0, 0)] * 3
 
 
 def test_nan_in_an_image_of_d_fine_stays_there():
@@ -213,6 +216,16 @@ def test_tf_models_reduced_costs_differ_from_the_costs_by_rows_and_columns():
     taken = costs - weights.numpy()
     differences = taken[:, 1:, 1:] - taken[:, :-1, 1:] - taken[:, 1:, :-1] + taken[:, :-1, :-1]
     np.testing.assert_allclose(differences, 0, atol=1e-12)
+
+
+def test_tf_models_takes_what_linear_assignment_takes():
+    """Lists with numbers that float32 does not hold; what it refuses, with its sentences."""
+    for first in (1e300, 16777217):
+        weights, mask = tf_models.hungarian_matching([[first, 0], [0, 0]])
+        assert (weights.dtype, mask.numpy().tolist()) == (tf.float64, [[False, True], [True, False]])
+        np.testing.assert_array_equal(weights, [[first, 0], [0, 0]])
+    with pytest.raises(TypeError, match="cost must be a tensor, got a RaggedTensor"):
+        tf_models.hungarian_matching(tf.ragged.constant([[0.0], [0.0, 1.0]]))
 
 
 def test_tf_models_nan_stays_in_its_problem():

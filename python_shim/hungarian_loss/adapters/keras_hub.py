@@ -107,7 +107,8 @@ def hungarian_matcher(
     Source: Peng et al. 2024, arXiv:2410.13842 (D-FINE); Carion et al. 2020, arXiv:2005.12872 (the matching).
     """
     counts = tf.cast(num_targets_per_image, tf.int32)
-    place = tf.range(tf.reduce_max(counts))
+    # The greatest of no counts at all would be the least int32.
+    place = tf.range(tf.reduce_max(tf.concat([counts, [0]], axis=0)))
     exists = place < counts[:, tf.newaxis]
     target = tf.where(exists, tf.cumsum(counts, exclusive=True)[:, tf.newaxis] + place, 0)
     labels = tf.gather(tf.cast(targets[0]["labels"], tf.int32), target)

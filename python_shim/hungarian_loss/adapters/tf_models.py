@@ -13,6 +13,7 @@ end the step.
 import tensorflow as tf
 
 from hungarian_loss._assignment import assignment_mask, linear_assignment
+from hungarian_loss._inputs import as_cost
 from hungarian_loss._types import Tensor, TensorLike
 
 __all__ = ["hungarian_matching"]
@@ -35,7 +36,7 @@ def hungarian_matching(weights: TensorLike) -> tuple[Tensor, Tensor]:
 
     Source: Carion et al. 2020, arXiv:2005.12872.
     """
-    cost = tf.convert_to_tensor(weights)
+    cost = as_cost(weights)
     matching = linear_assignment(cost)
     assignment = assignment_mask(matching.row_to_col, tf.shape(cost)[-1] if cost.shape[-1] is None else cost.shape[-1])
     duals = matching.row_duals[..., tf.newaxis] + matching.col_duals[..., tf.newaxis, :]
