@@ -201,21 +201,26 @@ def explanation_of(matching: Matching, sample: int) -> Explanation:
     cost = np.asarray(tf.cast(matching.cost, tf.float64)[sample])
     limit = math.inf if matching.cost_limit is None else float(matching.cost_limit)
     rows, cols = cost.shape
+    row_exists = _existing(matching.true_mask, sample, rows)
+    col_exists = _existing(matching.pred_mask, sample, cols)
+    scale = _scale(cost[np.ix_(row_exists, col_exists)], limit)
     # From here on, less is better.
-    sense = -1.0 if matching.maximize else 1.0
+    factor = -scale if matching.maximize else scale
     problem = _Problem(
-        cost=sense * cost,
+        cost=factor * cost,
         # Rows that are copies of one true object stand side by side.
         objects=np.arange(rows) // matching.repeats,
-        row_exists=_existing(matching.true_mask, sample, rows),
-        col_exists=_existing(matching.pred_mask, sample, cols),
-        limit=sense * limit if math.isfinite(limit) else math.inf,
+        row_exists=row_exists,
+        col_exists=col_exists,
+        limit=factor * limit if math.isfinite(limit) else math.inf,
     )
     row_to_col = assignment.row_to_col.numpy()[sample]
     col_to_row = assignment.col_to_row.numpy()[sample]
     true_index = np.flatnonzero(row_to_col >= 0)
     pred_index = row_to_col[true_index]
     runner_up, rise = problem.without_each(true_index, pred_index)
+    with np.errstate(over="ignore"):
+        margin, rise = problem.margins(true_index, pred_index) / scale, rise / scale
     return Explanation(
         status=int(assignment.status.numpy()[sample]),
         cost=cost[:: matching.repeats],
@@ -223,7 +228,7 @@ def explanation_of(matching: Matching, sample: int) -> Explanation:
         pred_index=pred_index,
         pair_cost=cost[true_index, pred_index],
         runner_up=runner_up,
-        margin=problem.margins(true_index, pred_index),
+        margin=margin,
         rise=rise,
         total_cost=float(assignment.total_cost.numpy()[sample]),
         unmatched_true=np.unique(problem.objects[(row_to_col < 0) & problem.row_exists]),
@@ -236,6 +241,14 @@ def explanation_of(matching: Matching, sample: int) -> Explanation:
 
 def _existing(mask: Any, sample: int, size: int) -> Any:
     return np.ones(size, bool) if mask is None else np.asarray(mask[sample])
+
+
+def _scale(cost: Any, limit: float) -> float:
+    """A power of two by which no sum of costs and limits leaves the range of float64: else a rise is infinity less
+    infinity. It is 1 unless they are huge."""
+    finite = np.abs([*cost[np.isfinite(cost)], *([limit] if math.isfinite(limit) else [])])
+    _, exponent = math.frexp(finite.max(initial=0.0))
+    return math.ldexp(1.0, min(0, 1020 - exponent - sum(cost.shape).bit_length()))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -178,6 +178,21 @@ def test_a_limit_that_is_too_large_to_matter(dtype):
     assert 0 < max(margins) < 100
 
 
+@pytest.mark.parametrize("maximize", [False, True], ids="maximize {}".format)
+@pytest.mark.parametrize("limit", [None, 1.5])
+def test_totals_beyond_float64(limit, maximize):
+    """All is as with costs that are less by a power of two, as far as float64 holds it."""
+    cost, huge = np.array([[1, 1, 1.5], [1, 1.875, INF]]), 2.0**1023
+    cost = np.where(np.isinf(cost) & maximize, -INF, cost)
+    small = explain_assignment(cost, cost_limit=limit, maximize=maximize)
+    with np.errstate(all="raise"):
+        got = explain_assignment(cost * huge, cost_limit=None if limit is None else limit * huge, maximize=maximize)
+    assert len(small.true_index) > 0 and small.rise.any()
+    np.testing.assert_array_equal(got.runner_up, small.runner_up)
+    np.testing.assert_array_equal(got.rise, small.rise * huge)
+    np.testing.assert_array_equal(got.margin, small.margin * huge)
+
+
 def test_the_runner_up_is_who_comes_when_the_pair_is_forbidden():
     # By reduced costs row 0 would take column 2, which another row then needs.
     assert explain_assignment([[0.0, 12, 1], [26, 29, 2]]).runner_up.tolist() == [1, 0]
