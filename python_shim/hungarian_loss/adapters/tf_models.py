@@ -32,7 +32,8 @@ def hungarian_matching(weights: TensorLike) -> tuple[Tensor, Tensor]:
       nowhere in a problem that has a NaN, where the original's answer is undefined.
 
     Raises:
-      TypeError, ValueError, tf.errors.InvalidArgumentError: as :func:`hungarian_loss.linear_assignment`.
+      TypeError, ValueError, tf.errors.InvalidArgumentError: as :func:`hungarian_loss.linear_assignment`, which calls
+        the weights cost.
 
     Source: Carion et al. 2020, arXiv:2005.12872.
     """

@@ -64,13 +64,16 @@ def gated_assignment(
     Raises:
       ValueError: ``prefer`` is neither; ``distances`` have fewer than two dimensions; otherwise as
         ``linear_assignment``.
-      TypeError: ``distances``, ``gate``, a mask or a count is of a type that is not supported.
+      TypeError: ``distances``, ``gate``, a mask or a count is of a type that is not supported. The errors of
+        ``linear_assignment`` call the distances cost.
       tf.errors.InvalidArgumentError: as ``linear_assignment``.
 
     The number of pairs is exact as long as 2(n + 1)·d is finite in the type of ``total_cost``. The total is exactly
     least, or within rows·(n + 1)·2^−49·d of that, under the conditions that README.md names for a limit.
 
-    Distances beyond the gate become +inf inside, which ``tf.debugging.enable_check_numerics`` reports.
+    Distances beyond the gate become +inf inside, which ``tf.debugging.enable_check_numerics`` reports. TensorFlow takes
+    denormal numbers for 0 where it compares with the gate: where pairs are preferred, distances of less than 1.2e-38 in
+    magnitude (2.3e-308 in float64) pass any gate of 0 or more.
 
     Source: Bernardin & Stiefelhagen, EURASIP JIVP 2008 (pairs); Wojke et al. 2017, arXiv:1703.07402 (cost).
     """
