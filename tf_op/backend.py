@@ -41,6 +41,10 @@ def build_wheel(
     wheel_directory: str, config_settings: dict[str, Any] | None = None, metadata_directory: str | None = None
 ) -> str:
     """A wheel with the ops that ``_builds`` holds, or with one for the TensorFlow that is here."""
+    # setuptools would pack what an earlier build left there, too. What else is in that folder is make's.
+    for pattern in ("lib*", "bdist*"):
+        for left in (ROOT / "build").glob(pattern):
+            shutil.rmtree(left)
     if BUILDS.exists():
         return str(build_meta.build_wheel(wheel_directory, config_settings, metadata_directory))
     try:

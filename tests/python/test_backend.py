@@ -67,6 +67,22 @@ def test_a_compiler_that_is_not_there_is_named(build_op, commands, monkeypatch, 
     assert commands == []
 
 
+def test_a_wheel_holds_nothing_of_an_earlier_build(monkeypatch, tmp_path):
+    """setuptools keeps the folder from which it packs; files that are gone since would be packed again."""
+    monkeypatch.syspath_prepend(FOLDER)
+    backend = importlib.import_module("backend")
+    for folder in ("lib", "lib.linux-x86_64-cpython-311/hungarian_loss", "bdist.linux-x86_64", "wheel/dist", "peers"):
+        (tmp_path / "build" / folder).mkdir(parents=True)
+    monkeypatch.setattr(backend, "ROOT", tmp_path)
+    monkeypatch.setattr(backend, "BUILDS", tmp_path)
+    left = []
+    monkeypatch.setattr(
+        backend.build_meta, "build_wheel", lambda *_: left.extend(each.name for each in (tmp_path / "build").iterdir())
+    )
+    backend.build_wheel("here")
+    assert sorted(left) == ["peers", "wheel"]
+
+
 @pytest.mark.parametrize(
     "version, is_refused", [("65.5.0", True), ("76.1.0", True), ("77.0.1", False), ("100.0.0", False)]
 )
