@@ -29,12 +29,18 @@ PATH=$(abspath $(WHEEL_TOOLS)/bin):$(3)$$PATH auditwheel repair --strip --exclud
 $(WHEEL_TOOLS)/bin/python tests/wheel/report.py $(1)/dist/*.whl
 endef
 
-# For a TensorFlow that the wheel has no build for. Made of a clean copy: no leftovers, and nothing that git does not hold.
+# For a TensorFlow that the wheel has no build for. Made of a clean copy: no leftovers, and nothing that git does not hold. Packed anew,
+# with the commit's time and no owner, so that a commit has the same bytes wherever it is packed.
 sdist: $(WHEEL_TOOLS)/.complete ## make a source distribution in build/wheel/sdist, of what is committed
-	rm -rf $(WHEEL)/source $(WHEEL)/sdist
-	mkdir -p $(WHEEL)/source
+	rm -rf $(WHEEL)/source $(WHEEL)/sdist $(WHEEL)/unpacked
+	mkdir -p $(WHEEL)/source $(WHEEL)/unpacked
 	git archive HEAD | tar -x -C $(WHEEL)/source
 	$(WHEEL_TOOLS)/bin/python -m build --sdist --no-isolation --outdir $(WHEEL)/sdist $(WHEEL)/source > $(WHEEL)/sdist.log
+	tar -xzf $(WHEEL)/sdist/*.tar.gz -C $(WHEEL)/unpacked
+	for name in $$(ls $(WHEEL)/unpacked); do \
+	  tar -C $(WHEEL)/unpacked --format=posix --pax-option=delete=atime,delete=ctime --sort=name --mtime=@$$(git log -1 --format=%ct) \
+	    --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -cf $(WHEEL)/unpacked.tar $$name && \
+	  gzip -n < $(WHEEL)/unpacked.tar > $(WHEEL)/sdist/$$name.tar.gz || exit 1; done
 
 # By the rules of build.mk, from an environment with that TensorFlow and no more. They share cargo's folder, one at a time, so that what
 # does not depend on TensorFlow is compiled once.
