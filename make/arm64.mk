@@ -38,6 +38,7 @@ wheel-arm64: $(ARM64_BUILDS) $(WHEEL_TOOLS)/.complete ## build the wheel for arm
 
 # By the rules of build.mk, as in wheel.mk; the compiler flags come from the TensorFlow that runs here.
 $(ARM64_BUILDS): arm64-build-%: arm64-tools $(WHEEL)/tensorflow-%.txt $(ARM64)/tensorflow-%/.complete ## build its op for one TensorFlow, such as arm64-build-2.21.0
+	$(call CHECK_PYTHON,$*)
 	mkdir -p $(ARM64)/builds/$*
 	flock $(WHEEL)/lock $(MAKE) VENV=$(WHEEL)/tensorflow-$* REQUIREMENTS=$(WHEEL)/tensorflow-$*.txt INSTALL_PACKAGE= \
 	  TARGET=$(ARM64)/target BUILD_OPTIONS="--arm64 $(ARM64)/tensorflow-$*" \

@@ -9,7 +9,14 @@ WHEEL := build/wheel
 WHEEL_BUILDS := $(TENSORFLOWS:%=wheel-build-%)
 WHEEL_TOOLS := $(WHEEL)/tools
 
-.PHONY: wheel sdist wheel-test release $(WHEEL_BUILDS)
+.PHONY: wheel sdist wheel-test wheel-test-python release $(WHEEL_BUILDS)
+
+# The newest Python that pip has a TensorFlow for, the argument; an error names it where this one is newer.
+define CHECK_PYTHON
+@$(PYTHON) -c 'import sys; here, minor = sys.version_info[1], int("$(1)".split(".")[1]); \
+  last = 11 if minor < 16 else 12 if minor < 20 else 13 if minor < 22 else 14; \
+  here <= last or sys.exit(f"error: TensorFlow $(1) needs Python 3.{last} or older, got 3.{here}: add PYTHON=python3.{last} to make")'
+endef
 
 wheel: $(WHEEL_BUILDS) $(WHEEL_TOOLS)/.complete ## build one wheel in build/wheel/dist, with an op for each of TENSORFLOWS
 	$(call PACK_WHEEL,$(WHEEL),,)
@@ -45,6 +52,7 @@ sdist: $(WHEEL_TOOLS)/.complete ## make a source distribution in build/wheel/sdi
 # By the rules of build.mk, from an environment with that TensorFlow and no more. They share cargo's folder, one at a time, so that what
 # does not depend on TensorFlow is compiled once.
 $(WHEEL_BUILDS): wheel-build-%: $(WHEEL)/tensorflow-%.txt ## build the op for one TensorFlow, such as wheel-build-2.21.0
+	$(call CHECK_PYTHON,$*)
 	mkdir -p $(WHEEL)/builds/$*
 	flock $(WHEEL)/lock $(MAKE) VENV=$(WHEEL)/tensorflow-$* REQUIREMENTS=$(WHEEL)/tensorflow-$*.txt INSTALL_PACKAGE= \
 	  TARGET=$(WHEEL)/target PACKAGE=$(WHEEL)/builds/$* OP=$(WHEEL)/builds/$*/_hungarian.so $(WHEEL)/builds/$*/_hungarian.so
@@ -62,7 +70,10 @@ $(WHEEL_TOOLS)/.complete: python_shim/wheel_requirements.txt
 # A bare environment for each TensorFlow and each Python; this many at a time.
 WHEEL_TEST_JOBS ?= 2
 
-wheel-test: wheel sdist $(LINKING)/tensorflow.pc ## install the wheel beside each TensorFlow and on each Python, try it, and print a table
+wheel-test-python: ## check that the Python of wheel-test can have the TensorFlow that the wheel has no build for
+	$(call CHECK_PYTHON,$(OTHER_TENSORFLOW))
+
+wheel-test: wheel-test-python wheel sdist $(LINKING)/tensorflow.pc ## install the wheel beside each TensorFlow and on each Python, try it, and print a table
 	cargo build --quiet --locked --package hungarian-fit-points
 	$(BIN)/python tests/wheel/matrix.py $(WHEEL)/dist/*.whl target/debug/fit_points $(WHEEL)/test $(TENSORFLOWS) \
 	  --other $(OTHER_TENSORFLOW) --sdist $(WHEEL)/sdist/*.tar.gz --jobs $(WHEEL_TEST_JOBS)
