@@ -42,7 +42,7 @@ def build_wheel(
 ) -> str:
     """A wheel with the ops that ``_builds`` holds, or with one for the TensorFlow that is here."""
     # setuptools would pack what an earlier build left there, too. What else is in that folder is make's.
-    for pattern in ("lib*", "bdist*"):
+    for pattern in ("lib", "lib.*", "bdist.*"):
         for left in (ROOT / "build").glob(pattern):
             shutil.rmtree(left)
     if BUILDS.exists():
