@@ -37,5 +37,7 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None =
             raise TypeError(
                 "y_true and y_pred are dicts: explain needs the loss that takes them, such as loss=DetrLoss(...)"
             )
-        loss = HungarianLoss([int(features_of(y_pred))], 0, compute_euclidean_distance)
+        # A ragged y_pred without a single object shows none.
+        features = int(features_of(y_pred)) or int(features_of(y_true))
+        loss = HungarianLoss([features], 0, compute_euclidean_distance)
     return explanation_of(loss.match(y_true, y_pred), sample)
