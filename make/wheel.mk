@@ -37,9 +37,9 @@ $(WHEEL_TOOLS)/bin/python tests/wheel/report.py $(1)/dist/*.whl
 endef
 
 # For a TensorFlow that the wheel has no build for. Made of a clean copy: no leftovers, and nothing that git does not hold. Packed anew,
-# with the commit's time and no owner, so that a commit has the same bytes wherever it is packed.
+# with the commit's time and no owner, so that the same versions of tar and gzip make the same bytes of a commit.
 sdist: $(WHEEL_TOOLS)/.complete ## make a source distribution in build/wheel/sdist, of what is committed
-	rm -rf $(WHEEL)/source $(WHEEL)/sdist $(WHEEL)/unpacked
+	rm -rf $(WHEEL)/source $(WHEEL)/sdist $(WHEEL)/unpacked $(WHEEL)/unpacked.tar
 	mkdir -p $(WHEEL)/source $(WHEEL)/unpacked
 	git archive HEAD | tar -x -C $(WHEEL)/source
 	$(WHEEL_TOOLS)/bin/python -m build --sdist --no-isolation --outdir $(WHEEL)/sdist $(WHEEL)/source > $(WHEEL)/sdist.log

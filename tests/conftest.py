@@ -5,7 +5,7 @@ import gc
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.append(str(pathlib.Path(__file__).parent))
 import skips
 
 
@@ -17,16 +17,16 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_terminal_summary(terminalreporter, config) -> None:
-    """Notes what was skipped, by file and reason, and shows all that `make test` has skipped until now. xdist's workers
-    leave that to the process above them."""
+    """Shows what earlier steps of `make test` skipped, and notes what was skipped here, by file and reason. xdist's
+    workers leave that to the process above them."""
     if hasattr(config, "workerinput"):
         return
+    noted = skips.noted()
+    if noted:
+        terminalreporter.section(f"{len(noted)} skipped in earlier steps of make test")
+        for line in noted:
+            terminalreporter.write_line(line)
     reports = terminalreporter.getreports("skipped")
     reasons = collections.Counter((report.nodeid.split("::")[0], report.longrepr[2]) for report in reports)
     for (file, reason), count in reasons.items():
         skips.note(f"{file}: {count} skipped ({reason.removeprefix('Skipped: ')})")
-    noted = skips.noted()
-    if noted:
-        terminalreporter.section(f"{len(noted)} skipped by make test on this machine")
-        for line in noted:
-            terminalreporter.write_line(line)

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from hungarian_loss._inputs import as_limit, as_problems, nan_unless
+from hungarian_loss._inputs import WHOLE_TYPES, as_limit, as_problems, constant, nan_unless
 from hungarian_loss._library import ops
 from hungarian_loss._options import as_flag
 from hungarian_loss._placement import able_device
@@ -138,8 +138,11 @@ def assignment_mask(row_to_col: TensorLike, num_cols: TensorLike, dtype: Any = t
       num_cols: integer scalar, the number of columns.
       dtype: of the result.
     """
-    if tf.is_tensor(num_cols) and num_cols.dtype.is_integer:
-        num_cols = tf.cast(num_cols, tf.int32)
+    if tf.is_tensor(num_cols) and num_cols.dtype in WHOLE_TYPES:
+        given, num_cols = num_cols, tf.cast(num_cols, tf.int32)
+        if given.dtype.max > tf.int32.max:
+            # -1, which is refused, not what the cast makes of a larger number.
+            num_cols = tf.where(given > constant(tf.int32.max, given.dtype), -1, num_cols)
     dtype = tf.as_dtype(dtype)
     on, off = (True, False) if dtype == tf.bool else (1, 0)
     return tf.one_hot(row_to_col, num_cols, on_value=on, off_value=off, dtype=dtype)

@@ -11,7 +11,7 @@ from hungarian_loss._types import Tensor, TensorLike
 
 COST_TYPES = (tf.float16, tf.bfloat16, tf.float32, tf.float64)
 # Not those of 4 bits: TensorFlow has no kernels for them, and XLA unpacks them wrongly.
-_WHOLE_TYPES = (tf.int8, tf.uint8, tf.int16, tf.uint16, tf.int32, tf.uint32, tf.int64, tf.uint64)
+WHOLE_TYPES = (tf.int8, tf.uint8, tf.int16, tf.uint16, tf.int32, tf.uint32, tf.int64, tf.uint64)
 
 # Whole numbers up to these in magnitude are all exact.
 _EXACT_IN_FLOAT32 = 2**24
@@ -22,7 +22,8 @@ _TOO_LARGE = "cost holds integers beyond 2^53 in magnitude, which float64 cannot
 def constant(value: Any, dtype: Any) -> Tensor:
     """A constant that may be infinite or NaN on purpose.
 
-    With NumPy's behaviour TensorFlow takes Python's numbers for int32 or float32 first, whatever the type that it is told.
+    Made by NumPy first: where ``experimental_enable_numpy_behavior`` promotes types, TensorFlow takes Python's integers
+    for int32, whatever the type that it is told.
     """
     value = np.asarray(value, dtype.as_numpy_dtype)
     if tf.executing_eagerly() or np.all(np.isfinite(value)):
@@ -72,7 +73,7 @@ def as_cost(values: TensorLike, limit: TensorLike | None = None) -> Tensor:
     if not hasattr(values, "dtype") or (isinstance(values, np.ndarray) and values.dtype == object):
         values = _from_lists(values, limit)
     cost = tf.convert_to_tensor(values)
-    if cost.dtype not in (*COST_TYPES, *_WHOLE_TYPES, tf.bool):
+    if cost.dtype not in (*COST_TYPES, *WHOLE_TYPES, tf.bool):
         expected = ", ".join(dtype.name for dtype in COST_TYPES)
         raise TypeError(f"cost must be one of {expected}, integers of 8 to 64 bits or bool; got {cost.dtype.name}")
     return cost
@@ -193,7 +194,7 @@ def as_mask(side: str, mask: TensorLike | None, cost: Tensor) -> Checked:
         mask = _array(f"{side}_mask", mask)
         mask = mask if mask.size else mask.astype(bool)
     mask = tf.convert_to_tensor(mask)
-    if mask.dtype in _WHOLE_TYPES:
+    if mask.dtype in WHOLE_TYPES:
         mask = tf.not_equal(mask, tf.zeros([], mask.dtype))
     if mask.dtype != tf.bool:
         raise TypeError(f"{side}_mask must be bool, or 0 and 1 as integers of 8 to 64 bits; got {mask.dtype.name}")
@@ -213,7 +214,7 @@ def count_as_mask(side: str, count: TensorLike, cost: Tensor, validate: bool) ->
         count = _array(name, count)
         count = count if count.size else count.astype(np.int64)
     count = tf.convert_to_tensor(count, dtype=None if hasattr(count, "dtype") else tf.int64)
-    if count.dtype not in _WHOLE_TYPES:
+    if count.dtype not in WHOLE_TYPES:
         raise TypeError(f"{name} must be integers of 8 to 64 bits, got {count.dtype.name}")
     if count.dtype == tf.uint64:
         # A count beyond int64 must not become negative in the cast.
@@ -278,7 +279,7 @@ def as_limit(limit: TensorLike | None, cost: Tensor, name: str = "cost_limit") -
     _check_is_dense(name, limit)
     if _holds_tensors(limit):
         limit = tf.convert_to_tensor(limit, dtype_hint=real)
-        if limit.dtype in _WHOLE_TYPES:
+        if limit.dtype in WHOLE_TYPES:
             limit = tf.cast(limit, real)
         if limit.dtype != real:
             raise TypeError(f"{name} must be {real.name} here, got {limit.dtype.name}")

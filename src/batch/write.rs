@@ -204,7 +204,7 @@ impl<U: Real> Outputs<'_, U> {
             rows.write_partners(of_rows.partners);
             cols.write_partners(of_cols.partners);
         } else {
-            // What does not exist has no partner.
+            // What does not exist has no partner, and partners are mutual.
             of_rows.partners.fill(UNMATCHED);
             of_cols.partners.fill(UNMATCHED);
             for (row, user_row) in of_rows.indices.iter().enumerate() {

@@ -332,7 +332,7 @@ impl<E: Entry> LanesWork<E> for KeepColumns<'_, E> {
             costs,
             cols,
             negate,
-            to,
+            mut to,
         } = self;
         if let Some(start) = cols.start() {
             let (costs, to) = (&costs[start..][..cols.count()], &mut to[..cols.count()]);
@@ -351,7 +351,6 @@ impl<E: Entry> LanesWork<E> for KeepColumns<'_, E> {
             }
             return;
         }
-        let mut to = to;
         for (&word, costs) in cols.words().iter().zip(costs.chunks(WORD)) {
             let (chunks, rest) = costs.as_chunks::<W>();
             let mut bits = word;

@@ -69,6 +69,7 @@ impl Indices {
 
     /// One bit for each index, set where it exists. Only for a mask with one flag for each.
     pub fn words(&self) -> &[u64] {
+        debug_assert!(self.list.is_empty() || !self.words.is_empty());
         &self.words
     }
 

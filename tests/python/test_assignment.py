@@ -704,6 +704,15 @@ def test_assignment_mask_for_a_number_of_any_type(dtype):
     assert tf.function(assignment_mask)(tf.constant([2, -1]), tf.constant(3, dtype)).numpy().tolist() == want
 
 
+@pytest.mark.parametrize("dtype", ["uint32", "int64", "uint64"])
+def test_assignment_mask_for_a_number_beyond_int32(dtype):
+    """Not for what is left of it in 32 bits, here 3."""
+    number = tf.constant(np.array(2**31 + 3 if dtype == "uint32" else 2**32 + 3, dtype))
+    for call in (assignment_mask, tf.function(assignment_mask)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="depth must be non-negative"):
+            call(tf.constant([2, -1]), number)
+
+
 def test_assignment_mask_of_nothing():
     assert assignment_mask(tf.zeros([2, 0], tf.int32), 3).shape == (2, 0, 3)
     assert assignment_mask(tf.constant([-1, -1]), 0).shape == (2, 0)

@@ -82,4 +82,11 @@ def test_pytest_leaves_a_line_for_each_file_and_reason(options, run):
     assert ended.returncode == 0, ended.stdout
     (line,) = noted
     assert line.startswith("SKIPPED: tests/sim/test_simulator.py: ") and line.endswith(f" skipped ({NO_PTXAS})")
-    assert f"{line.split()[2]} skipped in" in ended.stdout.splitlines()[-1] and line in ended.stdout.splitlines()
+    assert f"{line.split()[2]} skipped in" in ended.stdout.splitlines()[-1] and NO_PTXAS in ended.stdout
+
+
+def test_pytest_shows_what_was_skipped_before_it(run, tmp_path):
+    (tmp_path / "skipped.txt").write_text("SKIPPED: tea (no kettle)\n", encoding="utf-8")
+    ended, _ = run(sys.executable, "-m", "pytest", "tests/sim")
+    *above, last = ended.stdout.splitlines()
+    assert "SKIPPED: tea (no kettle)" in above and " skipped in " in last
