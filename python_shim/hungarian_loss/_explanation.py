@@ -246,8 +246,8 @@ def _existing(mask: Any, sample: int, size: int) -> Any:
 def _scale(cost: Any, limit: float) -> float:
     """A power of two by which no sum of costs and limits leaves the range of float64: else a rise is infinity less
     infinity. It is 1 unless they are huge."""
-    finite = np.abs([*cost[np.isfinite(cost)], *([limit] if math.isfinite(limit) else [])])
-    _, exponent = math.frexp(finite.max(initial=0.0))
+    largest = np.abs(cost[np.isfinite(cost)]).max(initial=abs(limit) if math.isfinite(limit) else 0.0)
+    _, exponent = math.frexp(largest)
     return math.ldexp(1.0, min(0, 1020 - exponent - sum(cost.shape).bit_length()))
 
 
