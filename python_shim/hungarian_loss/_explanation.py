@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import importlib.util
 import math
-import operator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +14,7 @@ from hungarian_loss._assignment import Assignment, linear_assignment
 from hungarian_loss._figure import draw, png
 from hungarian_loss._inputs import as_limit, as_problems
 from hungarian_loss._matching import Matching
+from hungarian_loss._options import is_whole_number
 from hungarian_loss._types import TensorLike
 
 Numbers: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -190,13 +190,9 @@ def explanation_of(matching: Matching, sample: int) -> Explanation:
       ValueError: ``sample`` is no whole number, or is not in the batch.
     """
     batch = int(matching.cost.shape[0])
-    try:
-        place = -1 if isinstance(sample, bool) else operator.index(sample)
-    except TypeError:
-        place = -1
-    if not 0 <= place < batch:
+    if not is_whole_number(sample) or not 0 <= sample < batch:
         raise ValueError(f"sample must be a whole number in [0, {batch}), the batch; got {sample!r}")
-    sample = place
+    sample = int(sample)
     assignment, boxes = matching.assignment, matching.boxes
     cost = np.asarray(tf.cast(matching.cost, tf.float64)[sample])
     limit = math.inf if matching.cost_limit is None else float(matching.cost_limit)

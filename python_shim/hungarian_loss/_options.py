@@ -1,6 +1,6 @@
 """Checks of options that are known while tracing: flags, names out of a few, whole numbers. Needs no Keras."""
 
-import numbers
+import operator
 from collections.abc import Collection
 from typing import Any
 
@@ -41,5 +41,9 @@ def whole_number(argument: str, value: Any) -> int:
 
 
 def is_whole_number(number: Any) -> bool:
-    """Whether ``number`` is a whole number; a bool is none."""
-    return isinstance(number, numbers.Integral) and not isinstance(number, bool)
+    """Whether ``number`` is a whole number, or whatever else has ``__index__``; a bool is none."""
+    try:
+        operator.index(number)
+    except (AttributeError, TypeError):  # The former for a tensor of floats.
+        return False
+    return not isinstance(number, bool)

@@ -64,7 +64,7 @@ class AssignmentMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             raise ImportError(
                 f"got log_dir={log_dir!r}, and tensorboard is not installed; run `pip install tensorboard`"
             )
-        self._x, self._y, self._loss, self._images = x, y, loss, images
+        self._x, self._y, self._loss, self._images = x, y, loss, int(images)
         self._writer = None if log_dir is None else tf.summary.create_file_writer(str(log_dir))
         self._before: Any = None
 

@@ -382,6 +382,8 @@ def test_a_sample_out_of_range(sample):
 def test_a_sample_may_be_any_whole_number():
     for place in [1, np.int64(1), np.array(1), tf.constant(1)]:
         assert explain(np.zeros((2, 3, 4)), np.zeros((2, 3, 4)), place).total_cost == 0
+    with pytest.raises(ValueError, match="sample must be a whole number"):
+        explain(np.zeros((2, 3, 4)), np.zeros((2, 3, 4)), tf.constant(1.0))
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def test_more_images_than_samples(tmp_path):
     for wrong in [-1, 1.5, True, "two"]:
         with pytest.raises(ValueError, match=f"images must be a whole number, 0 or more, got {wrong!r}"):
             AssignmentMonitor(x, y, log_dir=tmp_path, images=wrong)
-    logged(AssignmentMonitor(x, y, log_dir=tmp_path, images=BATCH), detector())
+    logged(AssignmentMonitor(x, y, log_dir=tmp_path, images=tf.constant(BATCH)), detector())
     assert len(written(tmp_path)[1]) == BATCH
     with pytest.raises(ValueError, match=f"got images={BATCH + 1} and a batch of {BATCH}"):
         logged(AssignmentMonitor(x, y, log_dir=tmp_path, images=BATCH + 1), detector())
