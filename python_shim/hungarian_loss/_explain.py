@@ -37,7 +37,7 @@ def explain(y_true: Any, y_pred: Any, sample: int = 0, *, loss: Matcher | None =
             raise TypeError(
                 "y_true and y_pred are dicts: explain needs the loss that takes them, such as loss=DetrLoss(...)"
             )
-        # A ragged y_pred without a single object shows none.
-        features = int(features_of(y_pred)) or int(features_of(y_true))
+        # Ragged sets without a single object show none.
+        features = int(features_of("y_pred", y_pred)) or int(features_of("y_true", y_true)) or 1
         loss = HungarianLoss([features], 0, compute_euclidean_distance)
     return explanation_of(loss.match(y_true, y_pred), sample)

@@ -90,7 +90,10 @@ def hungarian_loss(y_true: Objects, y_pred: Objects, *, normalization: str = "pa
     one_of("normalization", normalization, _NORMALIZATIONS)
     if getattr(y_pred, "_keras_mask", None) is not None:
         raise_for_keras_mask()
-    sets = as_sets(with_mask(y_true, features_like(y_true, y_pred)), with_mask(y_pred, features_like(y_pred, y_true)))
+    sets = as_sets(
+        with_mask(y_true, features_like(y_true, "y_pred", y_pred)),
+        with_mask(y_pred, features_like(y_pred, "y_true", y_true)),
+    )
     weight = refuse_what_keras_would_multiply_in(y_pred, sets.pred)
     true, pred = sets.true, with_equal_axis(sets.true, sets.pred, 2, "features")
     assignment = linear_assignment(

@@ -43,20 +43,25 @@ def with_mask(objects: Any, features: Any) -> Any:
     return objects if keras_mask is None else MaskedObjects(tf.identity(objects), tf.convert_to_tensor(keras_mask))
 
 
-def features_like(objects: Any, other: Any) -> Any:
-    """For :func:`with_mask`: as many features as ``other`` has, where ``objects`` may not show how many they have."""
-    return features_of(other) if isinstance(objects, tf.RaggedTensor) and objects.ragged_rank > 1 else 0
+def features_like(objects: Any, name: str, other: Any) -> Any:
+    """For :func:`with_mask`: as many features as ``other``, the side called ``name``, has, where ``objects`` may not
+    show how many they have."""
+    return features_of(name, other) if isinstance(objects, tf.RaggedTensor) and objects.ragged_rank > 1 else 0
 
 
-def features_of(objects: Any) -> Any:
+def features_of(name: str, objects: Any) -> Any:
     """How many features objects ``[batch, objects, features]`` have: a number where it is known, else a scalar
-    tensor."""
+    tensor.
+
+    Raises:
+      ValueError: no tensor of numbers.
+    """
     if isinstance(objects, tf.RaggedTensor):
         known = objects.shape[-1]
         if known is not None:
             return known
         return objects.values.bounding_shape(axis=1) if objects.ragged_rank > 1 else tf.shape(objects.flat_values)[-1]
-    objects = tf.convert_to_tensor(objects.objects if isinstance(objects, MaskedObjects) else objects)
+    objects = of_numbers(name, objects.objects if isinstance(objects, MaskedObjects) else objects)
     if objects.shape.rank == 0:
         return 0  # Refused later.
     return tf.shape(objects)[-1] if objects.shape.rank is None or objects.shape[-1] is None else objects.shape[-1]

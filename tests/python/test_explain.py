@@ -659,8 +659,10 @@ def test_what_else_can_be_explained():
     for rank in (1, 2):
         true, pred = (tf.ragged.constant(side, ragged_rank=rank) for side in (sets, [each[::-1] for each in sets]))
         assert [str(explain(true, pred, sample)) for sample in range(2)] == alone
-    nobody = explain(true, tf.ragged.constant([[], []], ragged_rank=2, dtype=tf.float64), 1)
+    none = tf.ragged.constant([[], []], ragged_rank=2, dtype=tf.float64)
+    nobody = explain(true, none, 1)
     assert (nobody.total_cost, nobody.unmatched_true.tolist(), len(nobody.unmatched_pred)) == (0, [0, 1, 2], 0)
+    assert (explain(none, none).total_cost, explain(none, none).cost.shape) == (0, (0, 0))
     y_true, y_pred = rng.normal(size=(1, 3, 2)).astype(np.float32), rng.normal(size=(1, 4, 2)).astype(np.float32)
     assert str(explain(y_true.tolist(), y_pred.tolist())) == str(explain(y_true, y_pred))
     half = tf.cast(y_true, tf.float16), tf.cast(y_pred, tf.float16)

@@ -537,9 +537,12 @@ def test_float64_keeps_all_digits(name):
 def test_what_is_no_tensor_of_numbers():
     sets = random_sets(2, 4, 3)
     unequal, text = [[[1.0, 2.0, 3.0]], []], [[["a"] * 3]] * 2
+    deep = tf.ragged.constant([[[1.0, 2.0, 3.0]], []], ragged_rank=2)
     for loss in [hungarian_loss, HungarianLoss([3]).call, PermutationInvariantLoss("mse").call]:
         with pytest.raises(ValueError, match="y_true must be a tensor of numbers; got list.*non-rectangular"):
             loss(unequal, sets)
+        with pytest.raises(ValueError, match="y_pred must be a tensor of numbers; got list.*non-rectangular"):
+            loss(deep, unequal)
         with pytest.raises(ValueError, match="y_pred must be real numbers, got string"):
             loss(sets, text)
 

@@ -112,7 +112,7 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
         """Loss reduced over the batch, like every Keras loss; ``sample_weight`` is a scalar, ``[batch]`` or
         ``[batch, 1]``."""
         # Keras gets neither a RaggedTensor nor a mask: it would multiply a mask of objects into the losses of samples.
-        y_true, y_pred = _with_mask(y_true, y_pred), _with_mask(y_pred, y_true)
+        y_true, y_pred = _with_mask(y_true, "y_pred", y_pred), _with_mask(y_pred, "y_true", y_true)
         if sample_weight is not None:
             sample_weight = per_sample_weight(sample_weight, y_pred)
         return super().__call__(y_true, y_pred, sample_weight)
@@ -147,8 +147,8 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
     def _sets(self, y_true: Any, y_pred: Any) -> tuple[Sets, Any, tuple[list[Any], list[Any]]]:
         """Both sides with one axis of features, and harmless values in hidden places and in those of objects with a
         NaN; bool ``[B, n, m]``, which pairs are of two objects without; the sizes that features had."""
-        true, true_sizes = _flat("y_true", _with_mask(y_true, y_pred))
-        pred, pred_sizes = _flat("y_pred", _with_mask(y_pred, y_true))
+        true, true_sizes = _flat("y_true", _with_mask(y_true, "y_pred", y_pred))
+        pred, pred_sizes = _flat("y_pred", _with_mask(y_pred, "y_true", y_true))
         sets = as_sets(true, pred)
         true, true_mask = shown(self._ask, "true_mask_fn", self.true_mask_fn, sets.true, sets.true_mask, true_sizes)
         pred, pred_mask = shown(self._ask, "pred_mask_fn", self.pred_mask_fn, sets.pred, sets.pred_mask, pred_sizes)
@@ -212,11 +212,12 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
         return cls(**{**config, **{argument: loaded(argument, config[argument]) for argument in functions}})
 
 
-def _with_mask(objects: Any, other: Any) -> Any:
-    """What ``with_mask`` returns, for a RaggedTensor of any further dimensions, too. ``other`` is the other side."""
+def _with_mask(objects: Any, name: str, other: Any) -> Any:
+    """What ``with_mask`` returns, for a RaggedTensor of any further dimensions, too. ``other`` is the other side, called
+    ``name``."""
     if isinstance(objects, tf.RaggedTensor) and objects.ragged_rank == 1:
         return padded(objects)
-    return with_mask(objects, features_like(objects, other))
+    return with_mask(objects, features_like(objects, name, other))
 
 
 def _flat(name: str, objects: Any) -> tuple[Any, list[Any]]:
