@@ -154,8 +154,8 @@ class ClusteringAccuracy(keras.metrics.Metric):  # type: ignore[misc]
                 scores = tf.ensure_shape(y_pred, [*y_pred.shape[:-1], self.num_clusters])
                 y_pred = tf.argmax(scores, axis=-1)
                 if scores.dtype.is_floating:
-                    # A NaN differs from itself, and is not greater or less than the other scores.
-                    y_pred = tf.where(tf.reduce_all(tf.equal(scores, scores), axis=-1), y_pred, -1)
+                    # A NaN is neither greater nor less than the other scores.
+                    y_pred = tf.where(~tf.reduce_any(tf.math.is_nan(scores), axis=-1), y_pred, -1)
         sentence = f"y_pred must be clusters of the shape of y_true, or {self.num_clusters} scores for each sample"
         return y_true, with_shape(y_pred, [(y_true, axis) for axis in range(y_true.shape.rank)], sentence)
 
