@@ -51,17 +51,20 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
     ``pair_loss``; either may be a RaggedTensor, with a different number of objects in each sample. Half-precision
     inputs are computed in float32. A sample with no pair has loss 0, one with a NaN has loss NaN, one that cannot be
     matched +inf. A sample whose loss is not finite has zero gradient, and does not affect the other samples.
-    ``pair_loss`` never sees an object with a NaN: a copy of a finite one stands there, and its pairs cost NaN.
+    ``pair_loss`` never sees an object with a NaN: a copy of a finite one stands there, and its pairs cost NaN. So a NaN
+    cannot mark a missing value: leave objects out with ``true_mask_fn``; for parts of an object put zeros there, and
+    say in a further feature which they are.
 
     Args:
       pair_loss: The loss of every pair; one of:
 
         * a function, which is called once on the whole batch. It gets y_true as ``[B, n, 1, ...]`` and y_pred as
           ``[B, 1, m, ...]``, so that what is computed feature by feature broadcasts, and returns ``[B, n, m]``: all but
-          the first three dimensions are to be reduced. +inf (−inf when maximizing) forbids a pair. Its slope, also by
-          a weight that is trained within it, must be finite at all pairs, not only at the matched ones: the gradient
-          passes through all pairs, as zero through the others. Where sizes are unknown while tracing, or the batch is as large as a set, the function may be traced
-          once more, to detect one that was written for one sample.
+          the first three dimensions are to be reduced. +inf (−inf when maximizing) forbids a pair. Its slope must be
+          finite at all pairs, not only at the matched ones: the gradient passes through all pairs, as zero through the
+          others. The same holds for its slope by a weight that is trained within it. Where sizes are unknown while
+          tracing, or the batch is as large as a set, the function may be traced once more, to detect one that was
+          written for one sample.
         * the name of a Keras loss, such as "mse", or a Keras loss with ``reduction=None``: both sides are repeated to
           ``[B, n, m, ...]``, and what the loss returns is averaged over the dimensions after the first three. All but
           sparse_categorical_crossentropy require equal shapes.
@@ -153,7 +156,8 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
         true, true_mask = shown(self._ask, "true_mask_fn", self.true_mask_fn, sets.true, sets.true_mask, true_sizes)
         pred, pred_mask = shown(self._ask, "pred_mask_fn", self.pred_mask_fn, sets.pred, sets.pred_mask, pred_sizes)
         # A NaN, the one value that differs from itself, is kept from pair_loss: zero times its slope would reach the
-        # gradient of a weight that is trained there.
+        # gradient of a weight that is trained there. Not tf.math.is_nan: the table of kernels on GPUs by which the tests
+        # look for copies to the host does not have it.
         true_known, pred_known = (tf.reduce_all(tf.equal(objects, objects), axis=-1) for objects in (true, pred))
         sets = Sets(hide(true, true_known), hide(pred, pred_known), true_mask, pred_mask)
         return sets, true_known[:, :, tf.newaxis] & pred_known[:, tf.newaxis, :], (true_sizes, pred_sizes)
