@@ -138,10 +138,9 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
 
     Functions are called once, on the whole batch. Where sizes are unknown while tracing, or the batch is as large as a
     set, they may be traced once more, to detect a function that was written for one sample. They never see what a mask
-    hides: a copy of a real object stands there, or zeros where there is no real object. In slice losses such a copy, of
-    a finite object, also stands in for pairs that are not matched, and so for all of a sample that cannot be matched:
-    no NaN there reaches the gradient of a weight that is trained within the function. One from a pair that is matched
-    does.
+    hides: a copy of a real object stands there, or zeros where there is no real object. In slice losses of your own,
+    pairs that are not matched are such copies, too, of finite objects, or ones where no matched pair of the batch is
+    finite. So no NaN of an unmatched pair reaches a weight trained in the function; a NaN of a matched pair does.
 
     Args:
       slice_sizes: How many features belong to each slice, in order; they must add up to all features. A pair (true,
@@ -268,15 +267,16 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
             matched_pred = take(pred, pairs.pred_index, pairs.matched)
             function = self.slice_losses_fn[place]
             if not is_of_keras(function):
-                # A weight may be trained in it, and zero times the slope at a NaN would reach the weight's gradient.
-                matched_true, matched_pred = (hide(x, pairs.matched) for x in (matched_true, matched_pred))
+                # A weight may be trained in it, and zero times the slope at a NaN would reach the weight's gradient. That
+                # of a cosine or a norm is NaN at zeros, so ones are what is left.
+                matched_true, matched_pred = (hide(x, pairs.matched, 1.0) for x in (matched_true, matched_pred))
             what = f"slice_losses_fn[{place}]: a slice loss"
             values = self._per_object(what, function, matched_true, matched_pred)
             total, count = sum_where(pairs.matched, values), pairs.count
             unmatched_function = self.unmatched_losses_fn[place]
             if unmatched_function is not None:
                 # As above. It gets all predictions, so only those of bad samples are replaced.
-                alone_pred = stop_gradient_outside(hide(pred, is_solved(assignment)[:, tf.newaxis]), alone)
+                alone_pred = stop_gradient_outside(hide(pred, is_solved(assignment)[:, tf.newaxis], 1.0), alone)
                 what = f"unmatched_losses_fn[{place}]: an unmatched loss"
                 total += sum_where(alone, self._per_object(what, unmatched_function, alone_pred))
                 count += tf.reduce_sum(tf.cast(alone, count.dtype), axis=1)

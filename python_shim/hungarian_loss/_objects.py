@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from hungarian_loss._functions import Caller
+from hungarian_loss._inputs import constant
 from hungarian_loss._shapes import sizes_of, with_shape, with_size
 
 
@@ -89,18 +90,19 @@ def with_equal_axis(y_true: Any, y_pred: Any, axis: int, what: str) -> Any:
     return y_pred
 
 
-def hide(objects: Any, mask: Any) -> Any:
+def hide(objects: Any, mask: Any, otherwise: float = 0.0) -> Any:
     """Objects ``[B, n, f]`` with something harmless in the places that ``mask`` ``[B, n]`` hides; None hides nothing.
 
-    It is a copy of the first object in the batch that exists and is finite, or zeros if there is none. So what stands
-    in a hidden place is a valid label, probability or box, whatever a function requires.
+    It is a copy of the first object in the batch that exists and is finite; if there is none, each of its features is
+    ``otherwise``. So what stands in a hidden place is a valid label, probability or box, whatever a function requires.
     """
     if mask is None:
         return objects
     usable = mask & tf.reduce_all(tf.math.is_finite(objects), axis=-1)
-    # Zeros stand in front, and are taken where nothing is usable.
-    candidates = tf.reshape(tf.stop_gradient(objects), [-1, tf.shape(objects)[-1]])
-    candidates = tf.pad(candidates, [[1, 0], [0, 0]])
+    features = tf.shape(objects)[-1]
+    # What stands in front is taken where nothing is usable.
+    in_front = tf.fill([1, features], constant(otherwise, objects.dtype))
+    candidates = tf.concat([in_front, tf.reshape(tf.stop_gradient(objects), [-1, features])], axis=0)
     first = tf.argmax(tf.pad(tf.cast(tf.reshape(usable, [-1]), tf.float32), [[1, 0]]))
     return tf.where(mask[..., tf.newaxis], objects, tf.gather(candidates, first))
 

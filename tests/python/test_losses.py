@@ -547,6 +547,17 @@ def test_what_is_not_matched_reaches_no_trained_weight(bad):
         loss = HungarianLoss([4], slice_losses_fn=[slice_loss], unmatched_losses_fn=[unmatched_loss], dtype="float64")
         assert slope(loss, *broken) == pytest.approx(slope(loss, y_true[others], y_pred[others]), rel=1e-12)
 
+    # Nothing finite is left to copy.
+    def cosine(true, pred):
+        return weight * tf.reduce_sum(true * pred, axis=-1) / (tf.norm(true, axis=-1) * tf.norm(weight * pred, axis=-1))
+
+    loss = HungarianLoss(
+        [4], slice_losses_fn=[cosine], unmatched_losses_fn=[lambda pred: cosine(pred, pred)], dtype="float64"
+    )
+    for batch in (1, 3):
+        assert slope(loss, np.full((batch, 2, 4), bad), y_pred[:batch]) == 0
+        assert slope(loss, y_true[:batch], np.full((batch, 3, 4), bad)) == 0
+
     # Beyond the limit, in the second slice: the first object has no partner.
     y_true[1, 0, 0] = 1e3
     loss = HungarianLoss([2, 2], slice_losses_fn=["mse", slice_loss], cost_limit=100.0, dtype="float64")
