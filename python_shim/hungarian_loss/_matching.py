@@ -91,6 +91,11 @@ def unmatched_predictions(assignment: Assignment, pred_mask: Any) -> Any:
 
 def take(objects: Any, index: Any, matched: Any) -> Any:
     """The objects at ``index``: ``[B, n, f]``, ``[B, p]`` -> ``[B, p, f]``. No gradient passes through empty places."""
+    return stop_gradient_outside(take_all(objects, index), matched)
+
+
+def take_all(objects: Any, index: Any) -> Any:
+    """The same with a gradient through all places."""
     if index is not None and objects.shape[-1] == 0:
         # gather_nd refuses a tensor without elements.
         objects = tf.gather(objects, index, batch_dims=1)
@@ -99,7 +104,7 @@ def take(objects: Any, index: Any, matched: Any) -> Any:
         sample = range_int64(tf.shape(index)[0])[:, tf.newaxis]
         place = tf.stack([tf.broadcast_to(sample, tf.shape(index)), index], axis=-1)
         objects = tf.gather_nd(objects, place) if _may_use_its_gradient(objects) else _gather(objects, place)
-    return stop_gradient_outside(objects, matched)
+    return objects
 
 
 def _may_use_its_gradient(objects: Any) -> bool:
