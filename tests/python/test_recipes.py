@@ -691,6 +691,24 @@ def test_a_nan_reaches_no_weight_that_is_trained_in_the_pair_loss(who):
     np.testing.assert_array_equal(loss.match(y_true, y_pred).cost, costs)
 
 
+@pytest.mark.parametrize("who", ["true", "pred"])
+@pytest.mark.parametrize(
+    "name", ["mse", "huber", "hinge", "kl_divergence", "categorical_crossentropy", "sparse_categorical_crossentropy"]
+)
+def test_a_nan_in_a_keras_loss(name, who):
+    rng = np.random.default_rng(SEED)
+    y_true, y_pred = rng.uniform(0.1, 0.9, (3, 2, 4)), rng.uniform(0.1, 0.9, (3, 3, 4))
+    if name.startswith("sparse"):
+        y_true = rng.integers(0, 4, (3, 2, 1)).astype(float)
+    loss = PermutationInvariantLoss(name, dtype="float64").call
+    alone, slope_alone = loss(y_true, y_pred).numpy(), slopes(loss, y_true, y_pred)[1]
+    (y_true if who == "true" else y_pred)[1, 1, 0] = NAN
+    value, slope = loss(y_true, y_pred).numpy(), slopes(loss, y_true, y_pred)[1]
+    assert np.isnan(value).tolist() == [False, True, False] and (slope[1] == 0).all()
+    np.testing.assert_array_equal(value[[0, 2]], alone[[0, 2]])
+    np.testing.assert_array_equal(slope[[0, 2]], slope_alone[[0, 2]])
+
+
 @pytest.mark.parametrize("normalization", ["total", "pairs"])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_sample_that_cannot_be_paired_is_infinite(sign, normalization):

@@ -51,9 +51,9 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
     ``pair_loss``; either may be a RaggedTensor, with a different number of objects in each sample. Half-precision
     inputs are computed in float32. A sample with no pair has loss 0, one with a NaN has loss NaN, one that cannot be
     matched +inf. A sample whose loss is not finite has zero gradient, and does not affect the other samples.
-    ``pair_loss`` never sees an object with a NaN: a copy of a finite one stands there, and its pairs cost NaN. So a NaN
-    cannot mark a missing value: leave objects out with ``true_mask_fn``; for parts of an object put zeros there, and
-    say in a further feature which they are.
+    The pairs of an object with a NaN cost NaN, and a ``pair_loss`` of your own never sees it: a copy of a finite one
+    stands there, or zeros where there is none. So a NaN cannot mark a missing value: leave objects out with
+    ``true_mask_fn``; for parts of an object put zeros there, and say in a further feature which they are.
 
     Args:
       pair_loss: The loss of every pair; one of:
@@ -148,18 +148,22 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
         return tf.where(gate.is_good, loss, tf.stop_gradient(loss))
 
     def _sets(self, y_true: Any, y_pred: Any) -> tuple[Sets, Any, tuple[list[Any], list[Any]]]:
-        """Both sides with one axis of features, and harmless values in hidden places and in those of objects with a
-        NaN; bool ``[B, n, m]``, which pairs are of two objects without; the sizes that features had."""
+        """Both sides with one axis of features, and harmless values in hidden places, and in those of objects with a
+        NaN where ``pair_loss`` must not see it; bool ``[B, n, m]``, which pairs are of two objects without; the sizes
+        that features had."""
         true, true_sizes = _flat("y_true", _with_mask(y_true, "y_pred", y_pred))
         pred, pred_sizes = _flat("y_pred", _with_mask(y_pred, "y_true", y_true))
         sets = as_sets(true, pred)
         true, true_mask = shown(self._ask, "true_mask_fn", self.true_mask_fn, sets.true, sets.true_mask, true_sizes)
         pred, pred_mask = shown(self._ask, "pred_mask_fn", self.pred_mask_fn, sets.pred, sets.pred_mask, pred_sizes)
-        # A NaN, the one value that differs from itself, is kept from pair_loss: zero times its slope would reach the
-        # gradient of a weight that is trained there. Not tf.math.is_nan: the table of kernels on GPUs by which the tests
-        # look for copies to the host does not have it.
+        # A NaN is the one value that differs from itself. Not tf.math.is_nan: the table of kernels on GPUs by which the
+        # tests look for copies to the host does not have it.
         true_known, pred_known = (tf.reduce_all(tf.equal(objects, objects), axis=-1) for objects in (true, pred))
-        sets = Sets(hide(true, true_known), hide(pred, pred_known), true_mask, pred_mask)
+        if not compares_features(self.pair_loss):
+            # A NaN is kept from pair_loss: zero times its slope would reach the gradient of a weight that is trained
+            # there, and as a label it is an error. A Keras loss that compares features has no weights and no labels.
+            true, pred = hide(true, true_known), hide(pred, pred_known)
+        sets = Sets(true, pred, true_mask, pred_mask)
         return sets, true_known[:, :, tf.newaxis] & pred_known[:, tf.newaxis, :], (true_sizes, pred_sizes)
 
     def _match(self, sets: Sets, true: Any, pred: Any, known: Any, sizes: tuple[list[Any], list[Any]]) -> Matching:
