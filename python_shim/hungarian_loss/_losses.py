@@ -271,8 +271,8 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
                     stop_gradient_outside(x, pairs.matched) for x in (matched_true, matched_pred)
                 )
             else:
-                # A weight may be trained in it, and zero times the slope at a NaN would reach the weight's gradient. That
-                # of a cosine or a norm is NaN at zeros, so ones are what is left.
+                # A weight may be trained in it, and zero times the slope at a NaN would reach the weight's gradient.
+                # The slope of a cosine or a norm is NaN at zeros, so ones are what is left.
                 matched_true, matched_pred = (hide(x, pairs.matched, 1.0) for x in (matched_true, matched_pred))
             what = f"slice_losses_fn[{place}]: a slice loss"
             values = self._per_object(what, function, matched_true, matched_pred)

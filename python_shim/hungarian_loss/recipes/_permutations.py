@@ -221,8 +221,8 @@ class PermutationInvariantLoss(keras.losses.Loss):  # type: ignore[misc]
 
 
 def _with_mask(objects: Any, name: str, other: Any) -> Any:
-    """What ``with_mask`` returns, for a RaggedTensor of any further dimensions, too. ``other`` is the other side, called
-    ``name``."""
+    """What ``with_mask`` returns, for a RaggedTensor of any further dimensions, too. ``other`` is the other side, whose
+    name is ``name``."""
     if isinstance(objects, tf.RaggedTensor) and objects.ragged_rank == 1:
         return padded(objects)
     return with_mask(objects, features_like(objects, name, other))
