@@ -69,11 +69,16 @@ results["on"] = [attempt(call, tf.constant([-1.0])) for call in (tf.math.log, tf
 
 tf.experimental.numpy.experimental_enable_numpy_behavior(dtype_conversion_mode="all")
 wide = tf.constant([[3, 1], [1, 5]], tf.int64)
+ragged = {
+    "boxes": tf.RaggedTensor.from_row_lengths(np.concatenate([boxes[0, :1], boxes[1], boxes[3]]), [1, 2, 0, 2]),
+    "labels": tf.RaggedTensor.from_row_lengths(np.array([0, 1, 0, 1, 1]), [1, 2, 0, 2]),
+}
 few = [1, tf.constant(1, tf.uint64), np.uint64(2**64 - 1), 2**40]
 results["numpy"] = {
     "costs": [attempt(whole, tf.cast(wide, dtype)) for dtype in (tf.int64, tf.uint64)],
     "too large": attempt(whole, tf.constant(np.array([[2**53 + 1, 1], [1, 5]]))),
     "counts": [attempt(lambda: [linear_assignment(cost, num_rows=count).total_cost]) for count in few],
+    "ragged": float(loss(ragged, model(x))),
     "detector": [float(loss({**y_true, "labels": y_true["labels"].astype(dtype)}, model(x))) for dtype in (int, float)],
 }
 results["before"] = eager_after_fit
@@ -130,4 +135,5 @@ def test_with_numpys_behavior(results):
     assert "cost holds integers beyond 2^53 in magnitude" in got["too large"]
     # One row, or both.
     assert got["counts"] == [[[1]], [[1]], [[2]], [[2]]]
+    assert got["ragged"] == pytest.approx(results["before"], rel=1e-6)
     assert got["detector"] == pytest.approx([results["before"]] * 2, rel=1e-6)

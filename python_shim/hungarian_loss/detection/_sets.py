@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from hungarian_loss._checks import require
+from hungarian_loss._inputs import constant
 from hungarian_loss._objects import checked_numbers, of_numbers, with_equal_features
 from hungarian_loss._placement import has_gpu
 from hungarian_loss._shapes import Dimension, range_int64, sizes_of, with_shape
@@ -219,7 +220,7 @@ def _one_for_each_box(labels: Any, ragged_boxes: Any, given_labels: Any) -> Any:
     if not has_gpu():
         checks = require(tf.reduce_all(fits), lambda: [f"{sentence}; got", number, "labels for", boxes, "boxes"])
     with tf.control_dependencies(checks):
-        return tf.where(fits[:, tf.newaxis], labels, tf.constant(NO_NUMBER, tf.int64))
+        return tf.where(fits[:, tf.newaxis], labels, constant(NO_NUMBER, tf.int64))
 
 
 def _labels_or_slots(values: Any) -> Any:
