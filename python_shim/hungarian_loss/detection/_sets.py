@@ -99,10 +99,13 @@ def read_truth(y_true: Any, dtype: Any) -> Truth:
       ValueError: something else.
       tf.errors.InvalidArgumentError: the same, where it shows only when run.
     """
-    given: tuple[Any, Any] = (None, None)
     if isinstance(y_true, Mapping):
-        given = _entry("y_true", y_true, "boxes"), _entry("y_true", y_true, "labels")
-        boxes, labels = _padded("y_true's boxes", given[0], 4), _padded("y_true's labels", given[1], 1)
+        given_boxes, given_labels = _entry("y_true", y_true, "boxes"), _entry("y_true", y_true, "labels")
+        boxes, labels = _padded("y_true's boxes", given_boxes, 4), _padded("y_true's labels", given_labels, 1)
+        boxes = with_shape(boxes, [(boxes, 0), (boxes, 1), 4], "y_true's boxes must be [B, n, 4]")
+        labels = _labels_or_slots(with_shape(_without_column(labels), [(boxes, 0), (boxes, 1)], _LABELS))
+        if isinstance(given_boxes, tf.RaggedTensor):
+            labels = _one_for_each_box(labels, given_boxes, given_labels)
     else:
         sentence = (
             "y_true must be a dict of boxes [B, n, 4] and labels [B, n], or packed [B, n, 5], a box and its label"
@@ -112,11 +115,7 @@ def read_truth(y_true: Any, dtype: Any) -> Truth:
         cure = "; Keras calls a loss once for each output of a model, so dicts need a SetPredictionModel"
         # Keras hands over the names of a dict, too, so the shape comes first.
         packed = checked_numbers("y_true", with_shape(packed, [(packed, 0), (packed, 1), 5], sentence, cure))
-        boxes, labels = packed[..., :4], packed[..., 4]
-    boxes = with_shape(boxes, [(boxes, 0), (boxes, 1), 4], "y_true's boxes must be [B, n, 4]")
-    labels = _labels_or_slots(with_shape(_without_column(labels), [(boxes, 0), (boxes, 1)], _LABELS))
-    if isinstance(given[0], tf.RaggedTensor):
-        labels = _one_for_each_box(labels, *given)
+        boxes, labels = packed[..., :4], _labels_or_slots(packed[..., 4])
     return Truth(tf.stop_gradient(tf.cast(boxes, dtype)), labels)
 
 
