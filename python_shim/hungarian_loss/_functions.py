@@ -91,8 +91,9 @@ def saved(argument: str, function: Function | None) -> Any:
         # A lambda typed at a prompt has no source, which Keras wants for its warning.
         except (TypeError, ValueError, OSError):
             config = None
-        if config is not None and isinstance(function, keras.losses.Loss) and takes_dtype(function):
-            config["config"].setdefault("dtype", function.dtype)  # Keras leaves it out.
+        # Keras leaves the type out. Where it is Keras's float type the loss follows that, as a loss made with no type does.
+        if config is not None and isinstance(function, keras.losses.Loss) and _has_own_dtype(function):
+            config["config"].setdefault("dtype", function.dtype)
         found = _found(config)
     if _same(function, found):
         return config
@@ -106,6 +107,10 @@ def saved(argument: str, function: Function | None) -> Any:
 def takes_dtype(loss: keras.losses.Loss) -> bool:
     """Whether the class of a loss has the argument ``dtype``: Keras's own do, a user's may not."""
     return "dtype" in inspect.signature(type(loss)).parameters
+
+
+def _has_own_dtype(loss: keras.losses.Loss) -> bool:
+    return takes_dtype(loss) and loss.dtype != keras.config.floatx()
 
 
 def loaded(argument: str, config: Any) -> Any:

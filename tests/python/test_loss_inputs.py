@@ -534,6 +534,17 @@ def test_float64_keeps_all_digits(name):
     np.testing.assert_allclose(pairs(y_true, y_pred), best, rtol=1e-14)
 
 
+def test_a_keras_loss_follows_keras_float_type_when_loaded_unless_it_has_another():
+    of_keras, of_its_own = (keras.losses.MeanSquaredError(reduction=None, dtype=dtype) for dtype in (None, "float16"))
+    config = HungarianLoss([2, 2], slice_losses_fn=[of_keras, of_its_own]).get_config()
+    try:
+        keras.config.set_floatx("float64")
+        again = HungarianLoss.from_config(config)
+    finally:
+        keras.config.set_floatx("float32")
+    assert [one.dtype for one in again.slice_losses_fn] == ["float64", "float16"]
+
+
 def test_what_is_no_tensor_of_numbers():
     sets = random_sets(2, 4, 3)
     unequal, text = [[[1.0, 2.0, 3.0]], []], [[["a"] * 3]] * 2
