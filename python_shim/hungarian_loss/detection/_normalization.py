@@ -22,9 +22,12 @@ class Divisors:
         samples = tf.cast(tf.shape(counts[0])[:1], counts[0].dtype)
         if over_batch:
             totals = [tf.reduce_sum(tf.stop_gradient(count), axis=0) for count in counts]
-            totals, replicas = over_replicas(tf.concat([*totals, samples], axis=0))
-            *self._counts, all_samples = tf.split(totals, [*(count.shape[1] for count in counts), 1])
-            self._factor = samples * replicas if in_means else all_samples
+            if number_of_replicas() == 1:
+                self._counts, self._factor = totals, samples
+            else:
+                totals, replicas = over_replicas(tf.concat([*totals, samples], axis=0))
+                *self._counts, all_samples = tf.split(totals, [*(count.shape[1] for count in counts), 1])
+                self._factor = samples * replicas if in_means else all_samples
         elif in_means and number_of_replicas() > 1:
             all_samples, replicas = over_replicas(samples)
             self._factor = tf.math.divide_no_nan(samples * replicas, all_samples)
