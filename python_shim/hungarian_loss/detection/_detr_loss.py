@@ -62,8 +62,9 @@ class DetrLoss(keras.losses.Loss):  # type: ignore[misc]
     Under a ``tf.distribute`` strategy objects and weights are counted over all replicas. Losses and gradients, added up
     over the replicas, are those of one device with the whole batch, also where a last batch leaves replicas with
     unequal numbers of samples; except that with the reduction "mean_with_sample_weight" each replica takes its own
-    weighted mean. The "loss" that Keras shows is that of one device for a :class:`SetPredictionModel`. For another
-    model unequal replicas bias what is shown, not the training.
+    weighted mean. The "loss" that Keras shows is that of one device for a :class:`SetPredictionModel`, unless the
+    reduction is ``None`` or "mean_with_sample_weight". For another model unequal replicas bias what is shown, not the
+    training.
 
     **y_true**: ``{"boxes": [B, n, 4], "labels": [B, n]}`` with a negative label in empty slots, or packed
     ``[B, n, 5]``, a box and its label. Both may be ragged along n. Labels beside ragged boxes are ragged with the same

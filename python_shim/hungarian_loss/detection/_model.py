@@ -26,8 +26,10 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
     else ``compile`` takes, such as names, lists and dicts of losses, Keras applies to each output.
 
     With a :class:`DetrLoss` the terms of the loss show as metrics beside it, from the same matching; they are means
-    over the samples, as "loss" is, and under a ``tf.distribute`` strategy those of one device, too. Terms that the
-    outputs of a step do not have, such as those of auxiliary layers that are there in training only, do not show.
+    over the samples, as "loss" is, and under a ``tf.distribute`` strategy those of one device, too, except in two cases:
+    with the reduction "mean_with_sample_weight" each replica takes its own weighted mean, and with the reduction
+    ``None`` the "loss" that Keras shows, though not the terms, is not that of one device. Terms that the outputs of a
+    step do not have, such as those of auxiliary layers that are there in training only, do not show.
 
     ``sample_weight`` is one weight for each image, ``[B]``. Where Keras turns it into a dict with the structure of y,
     its first entry is used.
@@ -71,8 +73,8 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
         return terms
 
     def get_metrics_result(self) -> dict[str, Any]:
-        """As in Keras, without the terms of the loss that this step does not update; outside of a step, without those
-        that no step has updated since the last reset."""
+        """As in Keras, without some terms of the loss: in a traced step without those that it does not update, else
+        without those that no step has updated since the last reset."""
         results = super().get_metrics_result()
         idle = self._known_terms.idle()
         return {name: result for name, result in results.items() if name not in idle}
@@ -134,7 +136,8 @@ class SetPredictionModel(keras.Model):  # type: ignore[misc]
 
 
 def _as_shown(loss: Any, samples: Any) -> tuple[Any, Any]:
-    """The loss of a replica with the mean over the replicas as its value, and the mean number of samples.
+    """The loss of a replica with the mean over the replicas as its value, and the mean number of samples. A loss that is
+    not reduced stays as it is.
 
     A replica's loss and terms are its parts of those of the batch. So each counts with the same number of samples; and
     since Keras itself weighs losses with each replica's own, all replicas show the same. The gradient is still that of
@@ -143,11 +146,13 @@ def _as_shown(loss: Any, samples: Any) -> tuple[Any, Any]:
     if number_of_replicas() == 1:
         return loss, samples
     real = tf.float64 if loss.dtype == tf.float64 else tf.float32
-    whole, replicas = over_replicas(tf.stack([tf.cast(samples, real), tf.cast(tf.reduce_sum(loss), real)]))
+    samples = tf.cast(samples, real)
+    if loss.shape.rank != 0:
+        whole, replicas = over_replicas(samples)
+        return loss, whole / replicas
+    whole, replicas = over_replicas(tf.stack([samples, tf.cast(loss, real)]))
     samples, mean = tf.unstack(whole / replicas)
-    if loss.shape.rank == 0:
-        loss = tf.grad_pass_through(lambda _: tf.cast(mean, loss.dtype))(loss)
-    return loss, samples
+    return tf.grad_pass_through(lambda _: tf.cast(mean, loss.dtype))(loss), samples
 
 
 def _not_noticed(make: Any, **options: Any) -> Any:
