@@ -60,6 +60,7 @@ def loop_losses(strategy, classification, rate=0.5, **options):
 def all_losses(strategy):
     return {
         "softmax": loop_losses(strategy, "softmax"),
+        "by sample": loop_losses(strategy, "softmax", normalization="sample"),
         "focal": loop_losses(strategy, "focal", rate=0.5 / 16, reduction="sum", repeats=2, iou="ciou"),
     }
 
