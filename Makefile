@@ -42,8 +42,8 @@ test: ## run lint-quick and all tests; CI runs this
 	$(MAKE) $(SIDE_BY_SIDE) test-sim test-sim-cycles test-ptx test-tracking
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-# With the feature that the programs for CUDA need, so that they link to what is compiled here. It gives way (nice) to .venv and the op, which
-# `make test` builds beside it and which take longer.
+# With the feature that the programs for CUDA need, so that they link to what is compiled here. It gives way (nice) to .venv and the
+# op, which `make test` builds beside it and which take longer.
 test-core: ## test the solver, which needs no TensorFlow
 	nice cargo test --locked --features cuda
 
