@@ -264,16 +264,15 @@ class HungarianLoss(keras.losses.Loss):  # type: ignore[misc]
         alone = unmatched_predictions(assignment, sets.pred_mask)
         means = []
         for place, (true, pred) in enumerate(zip(true_slices, pred_slices, strict=True)):
-            matched_true, matched_pred = take_all(true, pairs.true_index), take_all(pred, pairs.pred_index)
             function = self.slice_losses_fn[place]
             if is_of_keras(function):
-                matched_true, matched_pred = (
-                    stop_gradient_outside(x, pairs.matched) for x in (matched_true, matched_pred)
-                )
+                matched_true = take(true, pairs.true_index, pairs.matched)
+                matched_pred = take(pred, pairs.pred_index, pairs.matched)
             else:
                 # A weight may be trained in it, and zero times the slope at a NaN would reach the weight's gradient.
                 # The slope of a cosine or a norm is NaN at zeros, so ones are what is left.
-                matched_true, matched_pred = (hide(x, pairs.matched, 1.0) for x in (matched_true, matched_pred))
+                matched_true = hide(take_all(true, pairs.true_index), pairs.matched, 1.0)
+                matched_pred = hide(take_all(pred, pairs.pred_index), pairs.matched, 1.0)
             what = f"slice_losses_fn[{place}]: a slice loss"
             values = self._per_object(what, function, matched_true, matched_pred)
             total, count = sum_where(pairs.matched, values), pairs.count
