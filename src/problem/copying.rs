@@ -258,8 +258,7 @@ impl<E: Entry> LanesWork<E> for Transpose<'_, E> {
                 *row = &parts[part];
                 // A cache line holds two parts, or one of f64.
                 if part % 2 == 0 {
-                    let at = row.as_ptr();
-                    lanes.prefetch(at.wrapping_add(PREFETCH_DISTANCE / size_of::<E>()));
+                    prefetch_after(lanes, *row);
                 }
             }
             write_tile(lanes.transpose(tile), part * TILE * width, width, to);
@@ -400,7 +399,7 @@ fn pack<L: Lanes<W, Number = E>, E: Entry, const W: usize>(
 
 /// Asks for the costs that lie [`PREFETCH_DISTANCE`] behind some.
 #[inline(always)]
-fn prefetch_after<L: Lanes<W>, E, const W: usize>(lanes: L, costs: &[E; W]) {
+fn prefetch_after<L: Lanes<W>, E, const W: usize>(lanes: L, costs: &[E]) {
     let at = costs.as_ptr();
     lanes.prefetch(at.wrapping_add(PREFETCH_DISTANCE / size_of::<E>()));
 }
